@@ -1,0 +1,29 @@
+package train
+
+// Result is what one optimisation step reports.
+type Result struct {
+	// Step is the number of this step, counted from 0.
+	Step int
+	// Loss is the loss of the whole batch: the sum over its micro-batches.
+	Loss float64
+	// Metrics are the sums of Terms.Metrics over the micro-batches, by name.
+	Metrics map[string]float64
+	// GradNorm is the global gradient norm of each network before clipping, by the network's name.
+	GradNorm map[string]float64
+	// LR is the learning rate that each network was stepped with, by the network's name.
+	LR map[string]float64
+	// Tokens is the number of counted tokens of the batch.
+	Tokens int
+	// Seqs is the number of segments of the batch.
+	Seqs int
+}
+
+// StepInfo is what a stage tells its OnStep callback after every optimisation step.
+type StepInfo struct {
+	// Stage names the stage, such as "sft" or "ppo".
+	Stage string
+	// Step is the number of steps done, Total the number planned.
+	Step, Total int
+	// Metrics are the stage's numbers by their log names.
+	Metrics map[string]float64
+}

@@ -1,0 +1,31 @@
+package train
+
+import "gorgonia.org/gorgonia"
+
+// Terms is what a loss returns: the scalar to minimise, and sums to log. Both add up over micro-batches, so a mean is
+// a sum over the micro-batch divided by a count of the whole optimisation batch (the inputs named ScalarTokens and
+// ScalarSeqs).
+type Terms struct {
+	// Loss is the scalar to minimise. () in the graph's dtype.
+	Loss *gorgonia.Node
+	// Metrics are logged, in this order, and not differentiated. Names are unique.
+	Metrics []Metric
+}
+
+// Metric is one number to log.
+type Metric struct {
+	// Name is the key in Result.Metrics, such as "policy/clipfrac_avg".
+	Name string
+	// Value adds up over micro-batches. () in the graph's dtype.
+	Value *gorgonia.Node
+}
+
+// Names of the scalar inputs that Step.Run sets by itself.
+const (
+	// ScalarTokens is the number of counted tokens (mask 1) in the whole optimisation batch.
+	ScalarTokens = "tokens"
+	// ScalarSeqs is the number of segments in the whole optimisation batch.
+	ScalarSeqs = "seqs"
+	// ScalarStep is the optimisation step, counted from 0.
+	ScalarStep = "step"
+)
