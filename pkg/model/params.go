@@ -1,0 +1,183 @@
+package model
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"gorgonia.org/tensor"
+)
+
+// Names of the weights of the scalar head.
+const (
+	scoreWeight = "score.weight" // (1, C)
+	scoreBias   = "score.bias"   // (1)
+)
+
+// Param is one named weight.
+type Param struct {
+	// Name is the weight's name, such as layers.0.qkv; see Params.
+	Name string
+	// Value holds the numbers, float32 or float64, row by row. Matrices are stored (out, in).
+	Value *tensor.Dense
+	// Decay says whether weight decay applies: to matrices, not to norms and biases.
+	Decay bool
+}
+
+// Params are the weights of a model: named, in a fixed order, all of one dtype.
+//
+//	embed             (V, C)
+//	layers.i.attn_norm (C)
+//	layers.i.qkv      ((H + 2 KV) D, C)   queries, keys and values packed
+//	layers.i.attn_out (C, H D)
+//	layers.i.ffn_norm (C)
+//	layers.i.gate_up  (2 F, C)            gate and up packed
+//	layers.i.down     (C, F)
+//	norm              (C)
+//	output            (V, C)              absent with TieEmbeddings and after DropOutput
+//	score.weight      (1, C)              only with a scalar head
+//	score.bias        (1)                 only with a scalar head
+type Params struct {
+	cfg    Config
+	dtype  tensor.Dtype
+	list   []*Param
+	byName map[string]*Param
+}
+
+// NewParams makes zeroed weights of that dtype, tensor.Float32 or tensor.Float64. From a config that is not valid, or another dtype,
+// come Params without weights, which everything that takes Params refuses with the reason.
+func NewParams(cfg Config, dtype tensor.Dtype) *Params {
+	p := &Params{cfg: cfg, dtype: dtype, byName: make(map[string]*Param)}
+	if p.validate() != nil {
+		return p
+	}
+	for _, s := range cfg.paramSpecs() {
+		p.add(s.name, zeros(dtype, s.shape()...))
+	}
+	return p
+}
+
+// validate says why the weights cannot be used.
+func (p *Params) validate() error {
+	if err := p.cfg.Validate(); err != nil {
+		return err
+	}
+	return checkDType(p.dtype)
+}
+
+func (p *Params) add(name string, v *tensor.Dense) {
+	param := &Param{Name: name, Value: v, Decay: v.Dims() >= 2}
+	p.list = append(p.list, param)
+	p.byName[name] = param
+}
+
+// Config is the shape of the model.
+func (p *Params) Config() Config { return p.cfg }
+
+// DType is tensor.Float32 or tensor.Float64.
+func (p *Params) DType() tensor.Dtype { return p.dtype }
+
+// All lists the weights in their fixed order. The slice is the caller's, the weights are shared.
+func (p *Params) All() []*Param { return append([]*Param(nil), p.list...) }
+
+// Get is the weight of that name, nil if there is none.
+func (p *Params) Get(name string) *Param { return p.byName[name] }
+
+// Output is the output projection (V, C): the embedding with TieEmbeddings, nil after DropOutput.
+func (p *Params) Output() *Param {
+	if p.cfg.TieEmbeddings {
+		return p.Get("embed")
+	}
+	return p.Get("output")
+}
+
+// HasHead says whether there is a scalar head.
+func (p *Params) HasHead() bool { return p.Get(scoreWeight) != nil }
+
+// NumParams counts the weights that are there, a scalar head included.
+func (p *Params) NumParams() int64 {
+	var n int64
+	for _, q := range p.list {
+		n += int64(q.Value.Shape().TotalSize())
+	}
+	return n
+}
+
+// Init draws fresh weights: norms are 1; embedding and projections are normal with deviation 0.02, those that write into the residual
+// stream (attn_out, down) divided by sqrt(2 NumLayers) as in GPT-2, so that its variance does not grow with depth. A scalar head is
+// drawn as AddHead draws it. The paper does not say how it initialises.
+func (p *Params) Init(rng *rand.Rand) {
+	if len(p.list) == 0 {
+		return
+	}
+	const std = 0.02
+	for _, s := range p.cfg.paramSpecs() {
+		q := p.Get(s.name)
+		switch {
+		case q == nil: // dropped output
+		case s.cols == 0:
+			fill(q.Value, func() float64 { return 1 })
+		case s.residual:
+			fillNormal(q.Value, rng, std/math.Sqrt(2*float64(p.cfg.NumLayers)))
+		default:
+			fillNormal(q.Value, rng, std)
+		}
+	}
+	if p.HasHead() {
+		p.initHead(rng)
+	}
+}
+
+// AddHead adds a scalar head, or resets the one that is there. Its weights are normal with variance 1/(C+1) (Stiennon et al. 2020), its
+// bias is 0. A nil rng gives a head of zeros, as a value function wants it.
+func (p *Params) AddHead(rng *rand.Rand) {
+	if len(p.list) == 0 {
+		return
+	}
+	if !p.HasHead() {
+		p.add(scoreWeight, zeros(p.dtype, 1, p.cfg.Dim))
+		p.add(scoreBias, zeros(p.dtype, 1))
+		p.Get(scoreWeight).Decay = true
+	}
+	p.initHead(rng)
+}
+
+func (p *Params) initHead(rng *rand.Rand) {
+	fill(p.Get(scoreBias).Value, func() float64 { return 0 })
+	if rng == nil {
+		fill(p.Get(scoreWeight).Value, func() float64 { return 0 })
+		return
+	}
+	fillNormal(p.Get(scoreWeight).Value, rng, 1/math.Sqrt(float64(p.cfg.Dim+1)))
+}
+
+// DropHead removes the scalar head, if there is one.
+func (p *Params) DropHead() { p.drop(scoreWeight); p.drop(scoreBias) }
+
+// DropOutput removes the output projection, which a reward model or a value function has no use for. Tied weights stay.
+func (p *Params) DropOutput() { p.drop("output") }
+
+func (p *Params) drop(name string) {
+	for i, q := range p.list {
+		if q.Name == name {
+			p.list = append(p.list[:i:i], p.list[i+1:]...)
+			delete(p.byName, name)
+			return
+		}
+	}
+}
+
+// Clone copies the weights.
+func (p *Params) Clone() *Params { return p.As(p.dtype) }
+
+// As copies the weights, converted to that dtype.
+func (p *Params) As(dtype tensor.Dtype) *Params {
+	c := &Params{cfg: p.cfg, dtype: dtype, byName: make(map[string]*Param)}
+	if c.validate() != nil {
+		return c
+	}
+	for _, q := range p.list {
+		c.add(q.Name, convert(q.Value, dtype))
+		c.Get(q.Name).Decay = q.Decay
+	}
+	return c
+}
