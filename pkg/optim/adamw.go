@@ -1,0 +1,179 @@
+package optim
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gorgonia.org/tensor"
+)
+
+// Param is a tensor that an optimiser changes.
+type Param struct {
+	// Name finds the tensor's moments again in a State. Unique.
+	Name string
+	// Value is changed in place. float32 or float64, any shape, contiguous.
+	Value *tensor.Dense
+	// Decay says whether weight decay shrinks the tensor: true for matrices, false for norms and biases.
+	Decay bool
+}
+
+// AdamW is Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2), in PyTorch's form:
+//
+//	p -= lr * WeightDecay * p                  (where Param.Decay)
+//	m += (1-Beta1) * (g - m)
+//	v  = Beta2 * v + (1-Beta2) * g * g
+//	p -= lr / (1-Beta1^t) * m / (sqrt(v) / sqrt(1-Beta2^t) + Eps)
+//
+// The fields are used as they are: a zero is zero, not a default. The moments are made by Init or by the first Step.
+// Do not copy an AdamW after that: the copies would share them.
+type AdamW struct {
+	// Beta1 is the decay of the mean of the gradients, in [0, 1). Paper 2.2: 0.9.
+	Beta1 float64
+	// Beta2 is the decay of the mean of their squares, in [0, 1). Paper 2.2: 0.95.
+	Beta2 float64
+	// Eps is added to the root of the second moment. Paper 2.2: 1e-5; 1e-8 makes the first PPO steps several times larger.
+	Eps float64
+	// WeightDecay is the share of a weight that goes per step and unit of learning rate. Paper 2.2: 0.1.
+	WeightDecay float64
+
+	steps   int
+	moments []Moment
+}
+
+// DefaultAdamW returns the settings of section 2.2 of the paper.
+func DefaultAdamW() *AdamW {
+	return &AdamW{Beta1: 0.9, Beta2: 0.95, Eps: 1e-5, WeightDecay: 0.1}
+}
+
+// Validate reports every setting that makes no sense.
+func (o *AdamW) Validate() error {
+	var errs []error
+	check := func(ok bool, field string, value float64, want string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("optim: AdamW.%s is %g, want %s", field, value, want))
+		}
+	}
+	check(o.Beta1 >= 0 && o.Beta1 < 1, "Beta1", o.Beta1, "a number in [0, 1)")
+	check(o.Beta2 >= 0 && o.Beta2 < 1, "Beta2", o.Beta2, "a number in [0, 1)")
+	check(o.Eps > 0 && !math.IsInf(o.Eps, 1), "Eps", o.Eps, "a positive number, such as 1e-5")
+	check(o.WeightDecay >= 0 && !math.IsInf(o.WeightDecay, 1), "WeightDecay", o.WeightDecay, "a number of at least 0")
+	return errors.Join(errs...)
+}
+
+// Init makes the moments of params, all zero. It is an error to change the parameters afterwards.
+func (o *AdamW) Init(params []Param) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if o.moments != nil {
+		return o.matches(params)
+	}
+	if len(params) == 0 {
+		return errors.New("optim: AdamW has no parameters")
+	}
+	seen := make(map[string]bool, len(params))
+	moments := make([]Moment, len(params))
+	for i, p := range params {
+		if seen[p.Name] {
+			return fmt.Errorf("optim: two parameters are named %q", p.Name)
+		}
+		seen[p.Name] = true
+		if err := checkTensor("parameter", p.Name, p.Value); err != nil {
+			return err
+		}
+		moments[i] = Moment{
+			Name: p.Name,
+			M:    tensor.New(tensor.Of(p.Value.Dtype()), tensor.WithShape(p.Value.Shape().Clone()...)),
+			V:    tensor.New(tensor.Of(p.Value.Dtype()), tensor.WithShape(p.Value.Shape().Clone()...)),
+		}
+	}
+	o.moments = moments
+	return nil
+}
+
+// Steps is the number of steps done.
+func (o *AdamW) Steps() int { return o.steps }
+
+// Step changes params by one step along grads (same order and shapes) times gradScale, the clipping factor. Either all
+// parameters change or, with an error, none. Gradients are not checked for NaN here.
+func (o *AdamW) Step(params []Param, grads []*tensor.Dense, lr, gradScale float64) error {
+	if err := o.Init(params); err != nil {
+		return err
+	}
+	if len(grads) != len(params) {
+		return fmt.Errorf("optim: %d gradients for %d parameters", len(grads), len(params))
+	}
+	for i, p := range params {
+		if err := sameTensor("gradient of "+p.Name, grads[i], p.Value); err != nil {
+			return err
+		}
+	}
+	if lr < 0 || math.IsNaN(lr) || math.IsInf(lr, 0) {
+		return fmt.Errorf("optim: learning rate is %g, want a number of at least 0", lr)
+	}
+	if gradScale < 0 || math.IsNaN(gradScale) || math.IsInf(gradScale, 0) {
+		return fmt.Errorf("optim: gradient scale is %g, want a number of at least 0", gradScale)
+	}
+
+	o.steps++
+	c := update{
+		lr: lr, beta1: o.Beta1, beta2: o.Beta2, eps: o.Eps, gradScale: gradScale,
+		bias1: 1 - math.Pow(o.Beta1, float64(o.steps)),
+		bias2: 1 - math.Pow(o.Beta2, float64(o.steps)),
+	}
+	for i, p := range params {
+		c.decay = 0
+		if p.Decay {
+			c.decay = o.WeightDecay
+		}
+		switch w := p.Value.Data().(type) {
+		case []float32:
+			apply(c, w, grads[i].Data().([]float32), o.moments[i].M.Data().([]float32), o.moments[i].V.Data().([]float32))
+		case []float64:
+			apply(c, w, grads[i].Data().([]float64), o.moments[i].M.Data().([]float64), o.moments[i].V.Data().([]float64))
+		}
+	}
+	return nil
+}
+
+// matches says whether params are the ones the moments were made for.
+func (o *AdamW) matches(params []Param) error {
+	if len(params) != len(o.moments) {
+		return fmt.Errorf("optim: AdamW was made for %d parameters, got %d", len(o.moments), len(params))
+	}
+	for i, p := range params {
+		if p.Name != o.moments[i].Name {
+			return fmt.Errorf("optim: parameter %d is %q, AdamW was made for %q there", i, p.Name, o.moments[i].Name)
+		}
+		if err := sameTensor("parameter "+p.Name, p.Value, o.moments[i].M); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkTensor says whether t is something an optimiser can work on.
+func checkTensor(kind, name string, t *tensor.Dense) error {
+	if t == nil {
+		return fmt.Errorf("optim: %s %q is nil", kind, name)
+	}
+	if t.Dtype() != tensor.Float32 && t.Dtype() != tensor.Float64 {
+		return fmt.Errorf("optim: %s %q is %v, want float32 or float64", kind, name, t.Dtype())
+	}
+	if t.RequiresIterator() || t.IsMasked() || !t.DataOrder().IsRowMajor() {
+		return fmt.Errorf("optim: %s %q is a view, want a contiguous row-major tensor", kind, name)
+	}
+	return nil
+}
+
+// sameTensor says whether got has the dtype and shape of want.
+func sameTensor(what string, got, want *tensor.Dense) error {
+	if got == nil {
+		return fmt.Errorf("optim: %s is nil", what)
+	}
+	if got.Dtype() != want.Dtype() || !got.Shape().Eq(want.Shape()) {
+		return fmt.Errorf("optim: %s is %v of %v, want %v of %v", what, got.Shape(), got.Dtype(), want.Shape(), want.Dtype())
+	}
+	return checkTensor("tensor", what, got)
+}

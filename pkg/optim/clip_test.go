@@ -1,0 +1,44 @@
+package optim_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/optim"
+)
+
+func TestGlobalNorm(t *testing.T) {
+	norm, err := optim.GlobalNorm([]*tensor.Dense{vec(3, 0), tensor.New(tensor.WithShape(2, 1), tensor.WithBacking([]float32{4, 12}))})
+	require.NoError(t, err)
+	assert.Equal(t, 13.0, norm) // 9 + 16 + 144 = 169
+
+	norm, err = optim.GlobalNorm([]*tensor.Dense{vec(1, math.NaN())})
+	require.NoError(t, err)
+	assert.True(t, math.IsNaN(norm))
+
+	_, err = optim.GlobalNorm([]*tensor.Dense{nil})
+	assert.ErrorContains(t, err, `gradient "0" is nil`)
+}
+
+// Squares of float32 numbers overflow and vanish in float32; the sum is float64.
+func TestGlobalNormRange(t *testing.T) {
+	x := make([]float32, 200_001) // several blocks and a rest
+	for i := range x {
+		x[i] = 1e30
+	}
+	norm, err := optim.GlobalNorm([]*tensor.Dense{tensor.New(tensor.WithShape(len(x)), tensor.WithBacking(x))})
+	require.NoError(t, err)
+	assert.InEpsilon(t, float64(float32(1e30))*math.Sqrt(200_001), norm, 1e-12)
+}
+
+func TestClipScale(t *testing.T) {
+	assert.Equal(t, 1.0, optim.ClipScale(0.5, 1))
+	assert.InDelta(t, 1/(4+1e-6), optim.ClipScale(4, 1), 1e-16)
+	assert.Equal(t, 1.0, optim.ClipScale(1e9, 0), "0 turns clipping off")
+	assert.Equal(t, 1.0, optim.ClipScale(0, 1))
+	assert.Less(t, optim.ClipScale(1, 1), 1.0, "PyTorch's eps shrinks a gradient that has just the norm")
+}
