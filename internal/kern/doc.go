@@ -1,0 +1,49 @@
+// Package kern holds the numeric kernels under the graph's operators: matrix products, row kernels and the loops that
+// spread them over cores. It knows slices of numbers and sizes; shapes, errors and derivatives' bookkeeping are the
+// business of pkg/ops.
+//
+// # Legend
+//
+// N token slots in one ragged micro-batch, C model width, H query heads, KV key/value heads, D head width, F hidden width
+// of the feed-forward net, V vocabulary. Every matrix is row-major. Each forward kernel stands beside its backward;
+// gradients are named dx, dw, dout after what they belong to, and are overwritten, never added to.
+//
+// The formulas are those of Llama 2 (Touvron et al. 2023, section 2.2): RMSNorm (Zhang and Sennrich 2019), SwiGLU
+// (Shazeer 2020, equation 6), rotary positions (Su et al. 2021, section 3.2) in the layout of Hugging Face's
+// rotate-half, grouped-query attention (Ainslie et al. 2023) computed in blocks (Dao et al. 2022, algorithm 1), AdamW
+// (Loshchilov and Hutter 2019, algorithm 2).
+//
+// # Arithmetic
+//
+// A row of a result depends on that row of the input and the weights only (in attention: on its segment up to it), bit for
+// bit: not on the number of rows, the place in the batch, the number of threads or the width of the vectors. Three rules
+// make it so. Every element of a matrix product is one chain of fused multiply-adds over k (Gemm). Every reduction along a
+// row adds into sixteen virtual lanes and then along one tree (Sum, Dot). Attention cuts keys into blocks of AttnBlock counted
+// from the segment's first token, so the step that decodes one token from cached keys (AttentionCached) repeats the
+// training forward's arithmetic exactly, and the first importance ratio of PPO is exactly 1.
+//
+// Sums over rows, that is the gradients of weights, run in slot order; threads share columns, not rows. The same
+// micro-batch therefore gives the same bits on any number of threads.
+//
+// The kernels are generic over float32 and float64. float32 takes the assembly where it pays; the float64 path exists for
+// gradient checks. The build tag purego turns the assembly off; results then differ in the last bits, because portable Go
+// has no float32 fused multiply-add.
+//
+// # Use
+//
+//	rope := kern.RoPETable[float32](maxLen, d, 10000)
+//	sh := kern.AttnShape{H: 4, KV: 2, D: 32}
+//	kern.RMSNorm(xn, x, w, n, c, 1e-5)
+//	kern.Gemm(false, true, n, (sh.H+2*sh.KV)*sh.D, c, 1, xn, c, wqkv, c, 0, qkv, (sh.H+2*sh.KV)*sh.D)
+//	kern.Attention(out, lse, qkv, rope, layout, sh)
+//
+// # Concurrency
+//
+// All functions may be called at the same time on different destinations. Those that say so use up to GOMAXPROCS goroutines
+// and return when all of them are done. Scratch memory comes from pools and is bounded by the sizes of one call.
+//
+// # Panics
+//
+// A slice that is too short makes a kernel panic (index out of range): callers check shapes first. Results of valid calls are
+// never undefined: NaN and infinities propagate along their row as IEEE 754 has it.
+package kern

@@ -1,0 +1,193 @@
+package kern
+
+import "math"
+
+// LogSumExp returns log(sum of exp(x)), -Inf for an empty slice: the maximum, the exponentials of the differences to it, their
+// Sum. Decoding and training both use it, so they give one token's log-probability the same bits.
+func LogSumExp[T Float](x []T) T {
+	scr := take[T](len(x))
+	defer give(scr)
+	m, sum := softmax(*scr, x)
+	return m + logOf(sum)
+}
+
+// Temper divides logits by the sampling temperature, as TokenLogProbs does: by a multiplication with 1/temp, rounded once.
+func Temper[T Float](logits []T, temp T) {
+	if temp != 1 {
+		scale(logits, 1/temp)
+	}
+}
+
+// softmax sets e = exp(x - max(x)) and returns the maximum and the sum of e. e may be x.
+func softmax[T Float](e, x []T) (m, sum T) {
+	m = Max(x)
+	if math.IsInf(float64(m), -1) { // no element, or all -Inf: their differences would be NaN
+		clear(e)
+		return m, 0
+	}
+	addConst(e, x, -m)
+	Exp(e, e)
+	return m, Sum(e)
+}
+
+func logOf[T Float](x T) T { return T(math.Log(float64(x))) }
+
+// TokenLogProbs gives the log-probability of each counted row's target and the entropy of its distribution:
+//
+//	z = (h wᵀ) / temp,  lse = LogSumExp(z),  logp = z[target] - lse,  ent = lse - sum of p z  (p = softmax(z))
+//
+// h (rows, c) hidden states; w (v, c) output weights; targets (rows) in [0, v) where counted; counted (rows) selects the rows
+// that are not 0; logp, lse, ent (rows), any of them nil. Rows that are not counted are not read and give exactly 0.
+//
+// Logits exist for a block of rows at a time. Parallel over rows and, in the product, columns.
+func TokenLogProbs[T Float](logp, lse, ent, h, w []T, targets []int32, counted []T, temp T, rows, c, v int) {
+	for _, dst := range [][]T{logp, lse, ent} {
+		if dst != nil {
+			clear(dst[:rows])
+		}
+	}
+	b := newLogitBlocks(h, w, counted, temp, rows, c, v)
+	defer b.free()
+	for b.next() {
+		For(len(b.rows), rowGrain(4*v), func(lo, hi int) {
+			scr := take[T](v)
+			defer give(scr)
+			e := *scr
+			for i := lo; i < hi; i++ {
+				r, z := b.rows[i], b.logits[i*v:][:v]
+				target := z[targets[r]]
+				m, sum := softmax(e, z)
+				logSum := logOf(sum)
+				if lse != nil {
+					lse[r] = m + logSum
+				}
+				if logp != nil {
+					logp[r] = target - (m + logSum)
+				}
+				if ent != nil {
+					addConst(z, z, -m)
+					ent[r] = logSum - Dot(e, z)/sum
+				}
+			}
+		})
+	}
+}
+
+// TokenLogProbsBackward is the derivative of TokenLogProbs with respect to h and w, from the gradients of logp and of ent
+// (either may be nil). Per counted row, with p = exp(z - lse):
+//
+//	dz = dlogp * (onehot(target) - p) - dent * p * (z - lse + ent),  dh = dz w / temp,  dw = sum of dzᵀ h / temp
+//
+// dh (rows, c), dw (v, c), either may be nil; lse and ent (rows) as TokenLogProbs wrote them (nil: recomputed; ent matters with
+// dent only). The gradients that arrive at rows not counted are not read; those rows of dh are exactly 0. dw sums over rows in
+// row order, block after block.
+func TokenLogProbsBackward[T Float](dh, dw, h, w []T, targets []int32, counted []T, temp T, lse, ent, dlogp, dent []T, rows, c, v int) {
+	if dh != nil {
+		clear(dh[:rows*c])
+	}
+	if dw != nil {
+		clear(dw[:v*c])
+	}
+	b := newLogitBlocks(h, w, counted, temp, rows, c, v)
+	defer b.free()
+	for b.next() {
+		For(len(b.rows), rowGrain(8*v), func(lo, hi int) {
+			scr := take[T](v)
+			defer give(scr)
+			p := *scr
+			for i := lo; i < hi; i++ {
+				r, z := b.rows[i], b.logits[i*v:][:v] // z becomes dz / temp
+				var l, dl T
+				if lse != nil {
+					l = lse[r]
+				} else {
+					m, sum := softmax(p, z)
+					l = m + logOf(sum)
+				}
+				if dlogp != nil {
+					dl = dlogp[r]
+				}
+				addConst(z, z, -l) // log p
+				Exp(p, z)
+				if dent != nil {
+					hr := T(0)
+					if ent != nil {
+						hr = ent[r]
+					} else {
+						hr = -Dot(p, z)
+					}
+					entropyBackward(z, p, -dl/temp, -dent[r]/temp, hr)
+				} else {
+					copy(z, p)
+					scale(z, -dl/temp)
+				}
+				z[targets[r]] += dl / temp
+			}
+		})
+		n := len(b.rows)
+		if dw != nil {
+			Gemm(true, false, v, c, n, 1, b.logits, v, b.hidden, c, 1, dw, c)
+		}
+		if dh != nil {
+			Gemm(false, false, n, c, v, 1, b.logits, v, w, c, 0, b.hidden, c)
+			for i, r := range b.rows {
+				copy(dh[r*c:][:c], b.hidden[i*c:][:c])
+			}
+		}
+	}
+}
+
+// entropyBackward turns z = log p into p * (a + b*(z + h)).
+func entropyBackward[T Float](z, p []T, a, b, h T) {
+	p = p[:len(z)]
+	for i := range z {
+		z[i] = p[i] * (a + b*(z[i]+h))
+	}
+}
+
+// logitBlocks walks the counted rows in blocks, in row order, and computes each block's logits.
+type logitBlocks[T Float] struct {
+	rows   []int // the block's rows, as indices into the batch
+	hidden []T   // (len(rows), c) their hidden states
+	logits []T   // (len(rows), v) h wᵀ / temp
+
+	h, w, counted []T
+	temp          T
+	c, v          int
+	todo, end     int // the rows not yet looked at
+	index         [logitRows]int
+	buf           *[]T
+}
+
+// logitRows is the greatest number of rows whose logits exist at one time.
+const logitRows = 64
+
+func newLogitBlocks[T Float](h, w, counted []T, temp T, rows, c, v int) *logitBlocks[T] {
+	buf := take[T](logitRows * (c + v))
+	rest := *buf
+	return &logitBlocks[T]{
+		h: h, w: w, counted: counted, temp: temp, c: c, v: v, end: rows, buf: buf,
+		hidden: carve(&rest, logitRows*c),
+		logits: carve(&rest, logitRows*v),
+	}
+}
+
+func (b *logitBlocks[T]) free() { give(b.buf) }
+
+// next computes the next block; false when there is none.
+func (b *logitBlocks[T]) next() bool {
+	b.rows = b.index[:0]
+	for ; b.todo < b.end && len(b.rows) < logitRows; b.todo++ {
+		if b.counted[b.todo] != 0 {
+			copy(b.hidden[len(b.rows)*b.c:][:b.c], b.h[b.todo*b.c:])
+			b.rows = append(b.rows, b.todo)
+		}
+	}
+	n := len(b.rows)
+	if n == 0 {
+		return false
+	}
+	Gemm(false, true, n, b.v, b.c, 1, b.hidden, b.c, b.w, b.c, 0, b.logits, b.v)
+	Temper(b.logits[:n*b.v], b.temp)
+	return true
+}

@@ -1,0 +1,66 @@
+package kern
+
+// SwiGLU is the gated activation of the feed-forward net: out = silu(gate) * up, silu(g) = g / (1 + exp(-g))
+// (Shazeer 2020, equation 6).
+//
+// gu (rows, 2f), a row being gate(f) | up(f); out (rows, f). Parallel over rows.
+func SwiGLU[T Float](out, gu []T, rows, f int) {
+	For(rows, rowGrain(4*f), func(lo, hi int) {
+		scr := take[T](f)
+		defer give(scr)
+		e := *scr
+		for r := lo; r < hi; r++ {
+			g, u := gu[2*r*f:(2*r+1)*f], gu[(2*r+1)*f:(2*r+2)*f]
+			expNeg(e, g)
+			gate(out[r*f:(r+1)*f], g, u, e)
+		}
+	})
+}
+
+// SwiGLUBackward is the derivative of SwiGLU. With s = sigmoid(gate):
+//
+//	dgate = dout * up * s * (1 + gate*(1 - s))
+//	dup   = dout * gate * s
+//
+// dgu, gu (rows, 2f); dout (rows, f). Parallel over rows.
+func SwiGLUBackward[T Float](dgu, gu, dout []T, rows, f int) {
+	For(rows, rowGrain(8*f), func(lo, hi int) {
+		scr := take[T](f)
+		defer give(scr)
+		e := *scr
+		for r := lo; r < hi; r++ {
+			g, u := gu[2*r*f:(2*r+1)*f], gu[(2*r+1)*f:(2*r+2)*f]
+			dg, du := dgu[2*r*f:(2*r+1)*f], dgu[(2*r+1)*f:(2*r+2)*f]
+			expNeg(e, g)
+			gateBackward(dg, du, g, u, e, dout[r*f:(r+1)*f])
+		}
+	})
+}
+
+// expNeg sets dst = exp(-x).
+func expNeg[T Float](dst, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = -x[i]
+	}
+	Exp(dst, dst)
+}
+
+// gate sets out = g / (1 + e) * u, where e = exp(-g).
+func gate[T Float](out, g, u, e []T) {
+	g, u, e = g[:len(out)], u[:len(out)], e[:len(out)]
+	for i := range out {
+		out[i] = g[i] / (1 + e[i]) * u[i]
+	}
+}
+
+// gateBackward is the derivative of gate, where e = exp(-g).
+func gateBackward[T Float](dg, du, g, u, e, dout []T) {
+	du, g, u, e, dout = du[:len(dg)], g[:len(dg)], u[:len(dg)], e[:len(dg)], dout[:len(dg)]
+	for i := range dg {
+		s := 1 / (1 + e[i])
+		ds := dout[i] * s
+		dg[i] = ds * u[i] * (1 + g[i]*(1-s))
+		du[i] = ds * g[i]
+	}
+}

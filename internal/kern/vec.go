@@ -1,0 +1,137 @@
+package kern
+
+import "math"
+
+// lanes is the number of virtual accumulators of a reduction: element i adds to lane i mod lanes, whatever the width of the
+// machine's vectors, and the lanes are then added along one tree.
+const lanes = 16
+
+// vecGrain is the least number of elements worth a goroutine of its own in an element-wise loop.
+const vecGrain = 1 << 14
+
+// Sum returns the sum of x in the fixed order of sixteen lanes; 0 for an empty slice.
+func Sum[T Float](x []T) T {
+	var acc [lanes]T
+	for ; len(x) >= lanes; x = x[lanes:] {
+		s := (*[lanes]T)(x)
+		for i := range s {
+			acc[i] += s[i]
+		}
+	}
+	for i, v := range x {
+		acc[i] += v
+	}
+	return sumLanes(&acc)
+}
+
+// Dot returns the sum of a[i]*b[i] in the fixed order of sixteen lanes.
+func Dot[T Float](a, b []T) T {
+	var acc [lanes]T
+	b = b[:len(a)]
+	for ; len(a) >= lanes; a, b = a[lanes:], b[lanes:] {
+		s, t := (*[lanes]T)(a), (*[lanes]T)(b)
+		for i := range s {
+			acc[i] += s[i] * t[i]
+		}
+	}
+	for i := range a {
+		acc[i] += a[i] * b[i]
+	}
+	return sumLanes(&acc)
+}
+
+// SumSquares returns the sum of the squares of x, each squared and added in float64 in the fixed order of sixteen lanes, so
+// that the norm of a large gradient loses nothing and cannot overflow.
+func SumSquares[T Float](x []T) float64 {
+	var acc [lanes]float64
+	for ; len(x) >= lanes; x = x[lanes:] {
+		s := (*[lanes]T)(x)
+		for i := range s {
+			acc[i] += float64(s[i]) * float64(s[i])
+		}
+	}
+	for i, v := range x {
+		acc[i] += float64(v) * float64(v)
+	}
+	return sumLanes(&acc)
+}
+
+// sumLanes adds the lanes pairwise: 8 apart, 4 apart, 2 apart, neighbours.
+func sumLanes[T Float](acc *[lanes]T) T {
+	for half := lanes / 2; half > 0; half /= 2 {
+		for i := range half {
+			acc[i] += acc[i+half]
+		}
+	}
+	return acc[0]
+}
+
+// Max returns the greatest element of x, NaN if there is a NaN, -Inf for an empty slice.
+func Max[T Float](x []T) T {
+	m := T(math.Inf(-1))
+	for _, v := range x {
+		if v > m || v != v {
+			m = v
+		}
+		if m != m {
+			return m
+		}
+	}
+	return m
+}
+
+// Add sets dst = a + b on up to GOMAXPROCS goroutines. dst may be a or b.
+func Add[T Float](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	For(len(dst), vecGrain, func(lo, hi int) { add(dst[lo:hi], a[lo:hi], b[lo:hi]) })
+}
+
+// AddTo sets dst += a on up to GOMAXPROCS goroutines.
+func AddTo[T Float](dst, a []T) { Add(dst, dst, a) }
+
+// Scale sets dst *= alpha on up to GOMAXPROCS goroutines.
+func Scale[T Float](dst []T, alpha T) {
+	For(len(dst), vecGrain, func(lo, hi int) { scale(dst[lo:hi], alpha) })
+}
+
+// Axpy sets dst += alpha * x on up to GOMAXPROCS goroutines.
+func Axpy[T Float](dst []T, alpha T, x []T) {
+	x = x[:len(dst)]
+	For(len(dst), vecGrain, func(lo, hi int) { axpy(dst[lo:hi], alpha, x[lo:hi]) })
+}
+
+func add[T Float](dst, a, b []T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] = a[i] + b[i]
+	}
+}
+
+func scale[T Float](dst []T, alpha T) {
+	for i := range dst {
+		dst[i] *= alpha
+	}
+}
+
+func axpy[T Float](dst []T, alpha T, x []T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] += alpha * x[i]
+	}
+}
+
+// addConst sets dst = x + c. dst may be x.
+func addConst[T Float](dst, x []T, c T) {
+	x = x[:len(dst)]
+	for i := range dst {
+		dst[i] = x[i] + c
+	}
+}
+
+// mulAxpy sets dst += a * b * alpha, element by element.
+func mulAxpy[T Float](dst, a, b []T, alpha T) {
+	a, b = a[:len(dst)], b[:len(dst)]
+	for i := range dst {
+		dst[i] += a[i] * b[i] * alpha
+	}
+}
