@@ -6,6 +6,8 @@ import (
 	"math"
 
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/internal/kern"
 )
 
 // Param is a tensor that an optimiser changes.
@@ -20,10 +22,10 @@ type Param struct {
 
 // AdamW is Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2), in PyTorch's form:
 //
-//	p -= lr * WeightDecay * p                  (where Param.Decay)
-//	m += (1-Beta1) * (g - m)
-//	v  = Beta2 * v + (1-Beta2) * g * g
-//	p -= lr / (1-Beta1^t) * m / (sqrt(v) / sqrt(1-Beta2^t) + Eps)
+//	m  = Beta1*m + (1-Beta1)*g
+//	v  = Beta2*v + (1-Beta2)*g*g
+//	p -= lr*WeightDecay*p                     where Param.Decay, and
+//	p -= lr * (m/(1-Beta1^t)) / (sqrt(v/(1-Beta2^t)) + Eps)
 //
 // The fields are used as they are: a zero is zero, not a default. The moments are made by Init or by the first Step.
 // Do not copy an AdamW after that: the copies would share them.
@@ -117,24 +119,27 @@ func (o *AdamW) Step(params []Param, grads []*tensor.Dense, lr, gradScale float6
 	}
 
 	o.steps++
-	c := update{
-		lr: lr, beta1: o.Beta1, beta2: o.Beta2, eps: o.Eps, gradScale: gradScale,
-		bias1: 1 - math.Pow(o.Beta1, float64(o.steps)),
-		bias2: 1 - math.Pow(o.Beta2, float64(o.steps)),
-	}
 	for i, p := range params {
-		c.decay = 0
-		if p.Decay {
-			c.decay = o.WeightDecay
-		}
+		m, v := o.moments[i].M, o.moments[i].V
 		switch w := p.Value.Data().(type) {
 		case []float32:
-			apply(c, w, grads[i].Data().([]float32), o.moments[i].M.Data().([]float32), o.moments[i].V.Data().([]float32))
+			apply(o, w, grads[i].Float32s(), m.Float32s(), v.Float32s(), lr, gradScale, p.Decay)
 		case []float64:
-			apply(c, w, grads[i].Data().([]float64), o.moments[i].M.Data().([]float64), o.moments[i].V.Data().([]float64))
+			apply(o, w, grads[i].Float64s(), m.Float64s(), v.Float64s(), lr, gradScale, p.Decay)
 		}
 	}
 	return nil
+}
+
+// apply is the step of one parameter; o.steps counts it already.
+func apply[T kern.Float](o *AdamW, p, g, m, v []T, lr, gradScale float64, decays bool) {
+	decay := 0.0
+	if decays {
+		decay = o.WeightDecay
+	}
+	bias1 := 1 - math.Pow(o.Beta1, float64(o.steps))
+	bias2 := 1 - math.Pow(o.Beta2, float64(o.steps))
+	kern.AdamW(p, g, m, v, T(lr), T(o.Beta1), T(o.Beta2), T(o.Eps), T(decay), T(bias1), T(bias2), T(gradScale))
 }
 
 // matches says whether params are the ones the moments were made for.

@@ -5,12 +5,14 @@ import (
 	"math"
 
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/internal/kern"
 )
 
 // clipEps keeps PyTorch's clipping factor finite at a norm of 0.
 const clipEps = 1e-6
 
-// sumBlock is the number of elements whose squares are added in one row. The blocks are counted from the start of a
+// sumBlock is the number of elements whose squares one thread adds up. The blocks are counted from the start of a
 // tensor, so the order of additions does not depend on the threads.
 const sumBlock = 1 << 16
 
@@ -32,14 +34,16 @@ func GlobalNorm(grads []*tensor.Dense) (float64, error) {
 	return math.Sqrt(sum), nil
 }
 
-// sumSquares adds up x's squares block by block.
-func sumSquares[T float32 | float64](x []T) float64 {
-	var sum float64
-	for lo := 0; lo < len(x); lo += sumBlock {
-		var part float64
-		for _, e := range x[lo:min(lo+sumBlock, len(x))] {
-			part += float64(e) * float64(e)
+// sumSquares adds up the squares of x block by block.
+func sumSquares[T kern.Float](x []T) float64 {
+	parts := make([]float64, (len(x)+sumBlock-1)/sumBlock)
+	kern.For(len(parts), 1, func(lo, hi int) {
+		for b := lo; b < hi; b++ {
+			parts[b] = kern.SumSquares(x[b*sumBlock : min((b+1)*sumBlock, len(x))])
 		}
+	})
+	var sum float64
+	for _, part := range parts {
 		sum += part
 	}
 	return sum
