@@ -1,0 +1,169 @@
+package data
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+)
+
+// Tokenizer is what a chat template needs of a tokenizer. *tokenizer.Tokenizer has it.
+type Tokenizer interface {
+	Encode(text string) []int32 // without BOS and EOS
+	BOS() int32                 // -1 if there is none
+	EOS() int32                 // -1 if there is none
+}
+
+// Turns says which answers of a dialogue count for the loss.
+type Turns int
+
+const (
+	AllTurns Turns = iota // every answer: supervised fine-tuning
+	LastTurn              // the last answer only: Ghost Attention (section 3.3)
+)
+
+// String is "all turns" or "last turn".
+func (t Turns) String() string { return nameOf("Turns", int(t), []string{"all turns", "last turn"}) }
+
+// Turn is a user's message and the answer to it, as token ids. The ids of a dialogue are those of its turns, one after
+// the other.
+type Turn struct {
+	Prompt []int32 // BOS and "[INST] user [/INST]"
+	Answer []int32 // " answer " and EOS; nil for a last turn that has no answer yet
+}
+
+// Template encodes dialogues in Llama 2's chat format:
+//
+//	<s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{user} [/INST] {assistant} </s><s>[INST] {user} [/INST] {assistant} </s>
+//
+// Every pair of user and assistant is encoded as one text, with BOS before and EOS after it. White space around a
+// user's message (the first together with its system prompt) and around an answer is dropped.
+//
+// # Boundary
+//
+// The answer starts behind the prompt's own ids: Encode("[INST] user [/INST]") is a prefix of the pair's ids, because
+// a piece never goes on past a space, which SentencePiece keeps at the front of a piece. So the prompt's ids and sampled
+// answer ids with their EOS, put together by Join, have the very form of a training example: nothing is decoded and
+// encoded again between sampling and training. Should a foreign tokenizer merge across the boundary after all, the
+// answer starts at the first id in which the pair differs from its prompt; what is before it is a prefix of both.
+type Template struct {
+	tok Tokenizer
+}
+
+// Llama2Template encodes with any tokenizer; with that of Llama 2 it gives the ids of the reference code
+// (facebookresearch/llama, chat_completion). Tags there are ordinary text: "[INST]" costs three tokens.
+func Llama2Template(tok Tokenizer) (*Template, error) {
+	if tok == nil {
+		return nil, errors.New("data: chat template: no tokenizer")
+	}
+	if tok.BOS() < 0 || tok.EOS() < 0 {
+		return nil, fmt.Errorf("data: chat template: the tokenizer needs BOS and EOS, has %d and %d", tok.BOS(), tok.EOS())
+	}
+	return &Template{tok: tok}, nil
+}
+
+// PieceTemplate is Llama2Template for tokenizers that have the Tags as user-defined pieces: the text is the same, each
+// tag is one id. It fails for a tokenizer that would cut a tag into pieces.
+func PieceTemplate(tok Tokenizer) (*Template, error) {
+	t, err := Llama2Template(tok)
+	if err != nil {
+		return nil, err
+	}
+	for _, tag := range Tags() {
+		// SentencePiece may put one piece for its leading space before the tag.
+		if ids := tok.Encode(tag); len(ids) == 0 || len(ids) > 2 {
+			return nil, fmt.Errorf("data: chat template: the tokenizer cuts %q into %d pieces: train it with data.Tags "+
+				"as user-defined pieces, or use Llama2Template", tag, len(ids))
+		}
+	}
+	return t, nil
+}
+
+// EncodePrompt returns the ids that a model goes on from to answer the dialogue, whose last message is the user's.
+func (t *Template) EncodePrompt(messages []Message) ([]int32, error) {
+	if err := checkPrompt(messages); err != nil {
+		return nil, err
+	}
+	ids, _, err := t.EncodeDialog(messages, AllTurns)
+	return ids, err
+}
+
+// EncodeDialog returns the ids of the whole dialogue, and which of them count for the loss: the ids of the chosen
+// answers, EOS included. counted is aligned with ids, as Ragged.Append wants it. A user's message at the end stands
+// there without an answer and does not count.
+func (t *Template) EncodeDialog(messages []Message, count Turns) (ids []int32, counted []bool, err error) {
+	turns, err := t.EncodeTurns(messages)
+	if err != nil {
+		return nil, nil, err
+	}
+	last := len(turns) - 1
+	if turns[last].Answer == nil {
+		last--
+	}
+	for i, turn := range turns {
+		answer := len(ids) + len(turn.Prompt)
+		ids = append(append(ids, turn.Prompt...), turn.Answer...)
+		counted = append(counted, make([]bool, len(ids)-len(counted))...)
+		if count == AllTurns || i == last {
+			for j := answer; j < len(ids); j++ {
+				counted[j] = true
+			}
+		}
+	}
+	return ids, counted, nil
+}
+
+// EncodeTurns returns the ids of a dialogue turn by turn.
+func (t *Template) EncodeTurns(messages []Message) ([]Turn, error) {
+	if err := CheckMessages(messages); err != nil {
+		return nil, err
+	}
+	system := ""
+	if messages[0].Role == System {
+		system = "<<SYS>>\n" + messages[0].Content + "\n<</SYS>>\n\n"
+		messages = messages[1:]
+	}
+	var turns []Turn
+	for i := 0; i < len(messages); i += 2 {
+		prompt := "[INST] " + trim(system+messages[i].Content) + " [/INST]"
+		system = ""
+		promptIDs := t.tok.Encode(prompt)
+		if i+1 == len(messages) {
+			turns = append(turns, Turn{Prompt: t.begin(promptIDs)})
+			break
+		}
+		pair := t.tok.Encode(prompt + " " + trim(messages[i+1].Content) + " ")
+		start := commonPrefix(promptIDs, pair)
+		answer := append(append(make([]int32, 0, len(pair)-start+1), pair[start:]...), t.tok.EOS())
+		turns = append(turns, Turn{Prompt: t.begin(pair[:start]), Answer: answer})
+	}
+	return turns, nil
+}
+
+func (t *Template) begin(ids []int32) []int32 {
+	return append(append(make([]int32, 0, len(ids)+1), t.tok.BOS()), ids...)
+}
+
+// Join puts the ids of a prompt and of an answer together, counting the answer: what EncodePrompt gave and what was
+// sampled after it, with its EOS if it was finished. Neither is changed.
+func Join(prompt, answer []int32) (ids []int32, counted []bool) {
+	ids = append(append(make([]int32, 0, len(prompt)+len(answer)), prompt...), answer...)
+	counted = make([]bool, len(ids))
+	for i := len(prompt); i < len(ids); i++ {
+		counted[i] = true
+	}
+	return ids, counted
+}
+
+func commonPrefix(a, b []int32) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
+}
+
+// trim drops white space as the reference code does: Python's strip, which also takes the separators 0x1c to 0x1f.
+func trim(text string) string {
+	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
+}

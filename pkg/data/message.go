@@ -1,0 +1,147 @@
+package data
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Role says who speaks. The zero value is nobody, so that a missing role is noticed.
+type Role int
+
+// The roles of a dialogue. System may only open it.
+const (
+	System Role = iota + 1
+	User
+	Assistant
+)
+
+var roleNames = []string{System: "system", User: "user", Assistant: "assistant"}
+
+// String is the role's name in JSON and Arrow: system, user or assistant.
+func (r Role) String() string { return nameOf("Role", int(r), roleNames) }
+
+// MarshalText is String for known roles.
+func (r Role) MarshalText() ([]byte, error) { return marshalName("role", int(r), roleNames) }
+
+// UnmarshalText reads what MarshalText writes.
+func (r *Role) UnmarshalText(text []byte) error {
+	i, err := unmarshalName("role", text, roleNames)
+	*r = Role(i)
+	return err
+}
+
+// Message is one turn of a dialogue.
+type Message struct {
+	Role    Role   `json:"role" arrow:"role"`
+	Content string `json:"content" arrow:"content"`
+}
+
+// Tags are the marks of Llama 2's chat format. Give them to a tokenizer of your own as user-defined pieces, so that
+// each costs one token (see PieceTemplate).
+func Tags() []string { return []string{"[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"} }
+
+// ErrTag says that a message holds one of the Tags: text from outside could fake a turn or a system prompt with it.
+var ErrTag = errors.New("data: message contains a tag of the chat format")
+
+// CheckMessages reports what is wrong with a dialogue: it may open with one system message, then user and assistant
+// alternate, a user's message is not blank, and no message contains one of the Tags (ErrTag). It may end with either.
+func CheckMessages(messages []Message) error {
+	if err := checkTurns(messages); err != nil {
+		return err
+	}
+	for i, m := range messages {
+		for _, tag := range Tags() {
+			if strings.Contains(m.Content, tag) {
+				return fmt.Errorf("%w: message %d (%v) has %q", ErrTag, i, m.Role, tag)
+			}
+		}
+	}
+	return nil
+}
+
+// checkTurns is CheckMessages without the tags.
+func checkTurns(messages []Message) error {
+	turns := messages
+	if len(turns) > 0 && turns[0].Role == System {
+		turns = turns[1:]
+	}
+	if len(turns) == 0 {
+		return errors.New("data: dialogue has no user message")
+	}
+	for i, m := range turns {
+		want := User
+		if i%2 == 1 {
+			want = Assistant
+		}
+		at := len(messages) - len(turns) + i
+		if m.Role != want {
+			return fmt.Errorf("data: message %d is from %v, want %v: after an optional system message, "+
+				"user and assistant alternate", at, m.Role, want)
+		}
+		if m.Role == User && trim(m.Content) == "" {
+			return fmt.Errorf("data: message %d (user) is blank", at)
+		}
+	}
+	return nil
+}
+
+// checkPrompt is checkTurns for a dialogue that waits for an answer.
+func checkPrompt(messages []Message) error {
+	if err := checkTurns(messages); err != nil {
+		return err
+	}
+	if last := len(messages) - 1; messages[last].Role != User {
+		return fmt.Errorf("data: message %d, the last of the prompt, is from %v, want user", last, messages[last].Role)
+	}
+	return nil
+}
+
+// DialogID names a dialogue by its content: 16 hexadecimal digits that are the same wherever and in whatever order the
+// dialogue is read.
+func DialogID(messages []Message) string {
+	h := sha256.New()
+	for _, m := range messages {
+		fmt.Fprintf(h, "%d:%d:%s", int(m.Role), len(m.Content), m.Content)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
+}
+
+// StreamKey turns a prompt's ID into the number that keys its random stream when answers are sampled, so that an
+// answer does not depend on which other prompts are sampled beside it.
+func StreamKey(id string) uint64 {
+	sum := sha256.Sum256([]byte(id))
+	return binary.LittleEndian.Uint64(sum[:])
+}
+
+// nameOf, marshalName and unmarshalName serve the typed constants of this package. An empty name is no value.
+func nameOf(kind string, i int, names []string) string {
+	if i < 0 || i >= len(names) || names[i] == "" {
+		return fmt.Sprintf("%s(%d)", kind, i)
+	}
+	return names[i]
+}
+
+func marshalName(kind string, i int, names []string) ([]byte, error) {
+	if i < 0 || i >= len(names) || names[i] == "" {
+		return nil, fmt.Errorf("data: %d is no %s", i, kind)
+	}
+	return []byte(names[i]), nil
+}
+
+func unmarshalName(kind string, text []byte, names []string) (int, error) {
+	known := make([]string, 0, len(names))
+	for i, name := range names {
+		if name == "" {
+			continue
+		}
+		if name == string(text) {
+			return i, nil
+		}
+		known = append(known, fmt.Sprintf("%q", name))
+	}
+	return 0, fmt.Errorf("data: unknown %s %q, want %s", kind, text, strings.Join(known, ", "))
+}
