@@ -1,0 +1,279 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode/utf8"
+)
+
+// space is U+2581, which stands for a space inside pieces.
+const space = "\u2581"
+
+// defaultUnkSurface is what SentencePiece decodes the unknown piece to: U+2047 between spaces.
+const defaultUnkSurface = " \u2047 "
+
+// maxPieceBytes is SentencePiece's own limit on the length of a piece.
+const maxPieceBytes = 8000
+
+// PieceType says what a piece is for. The numbers are those of SentencePiece's model format.
+type PieceType uint8
+
+// The types of a piece.
+const (
+	Normal      PieceType = 1 // text, reached by merging
+	Unknown     PieceType = 2 // stands for what the vocabulary lacks
+	Control     PieceType = 3 // <s>, </s>, <pad>: never comes from text, decodes to nothing
+	UserDefined PieceType = 4 // cut out of the text as a whole, never merged
+	Unused      PieceType = 5 // merged like a normal piece, then taken apart again
+	Byte        PieceType = 6 // one byte of UTF-8, written <0x0A>
+)
+
+// String returns the type's name.
+func (t PieceType) String() string {
+	switch t {
+	case Normal:
+		return "normal"
+	case Unknown:
+		return "unknown"
+	case Control:
+		return "control"
+	case UserDefined:
+		return "user-defined"
+	case Unused:
+		return "unused"
+	case Byte:
+		return "byte"
+	}
+	return fmt.Sprintf("PieceType(%d)", uint8(t))
+}
+
+// piece is one entry of the vocabulary. Of two possible merges the one that gives the higher score comes first.
+type piece struct {
+	text  string
+	score float32
+	kind  PieceType
+}
+
+// Tokenizer is a BPE vocabulary with its merge order. It is immutable and safe for concurrent use.
+type Tokenizer struct {
+	pieces []piece
+	spec   spec
+
+	ids    map[string]int32 // every piece
+	merges map[string]int32 // the pieces that text can become: normal, user-defined, unused
+	bytes  [256]int32       // piece of each byte; valid if spec.byteFallback
+	user   prefixMatcher    // user-defined pieces
+	norm   normalizer
+
+	bos, eos, unk, pad int32
+
+	hasUnused bool // some pieces must be taken apart again
+	wordwise  bool // no piece goes across the start of a word, so words can be encoded one by one
+}
+
+// Load reads a tokenizer from a file: a SentencePiece .model, or a llama2.c tokenizer if the name ends in .bin.
+func Load(path string) (*Tokenizer, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	parse := parseModel
+	if strings.EqualFold(filepath.Ext(path), ".bin") {
+		parse = parseLlama2C
+	}
+	t, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// newTokenizer checks the pieces and builds the tables.
+func newTokenizer(pieces []piece, sp spec) (*Tokenizer, error) {
+	norm, err := newNormalizer(sp)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tokenizer{
+		pieces:   pieces,
+		spec:     sp,
+		ids:      make(map[string]int32, len(pieces)),
+		merges:   make(map[string]int32, len(pieces)),
+		norm:     norm,
+		unk:      -1,
+		wordwise: true,
+	}
+	for i := range t.bytes {
+		t.bytes[i] = -1
+	}
+	for i, p := range pieces {
+		if err := t.addPiece(int32(i), p); err != nil {
+			return nil, fmt.Errorf("piece %d: %w", i, err)
+		}
+	}
+	if t.unk < 0 {
+		return nil, errors.New("no piece has the type unknown; every SentencePiece model has one (<unk>)")
+	}
+	if sp.byteFallback {
+		for b, id := range t.bytes {
+			if id < 0 {
+				return nil, fmt.Errorf("byte fallback is on but the piece %s is missing", byteName(byte(b)))
+			}
+		}
+	}
+	t.norm.user = &t.user
+	t.bos, t.eos, t.pad = t.control(sp.bosPiece), t.control(sp.eosPiece), t.control(sp.padPiece)
+	return t, nil
+}
+
+func (t *Tokenizer) addPiece(id int32, p piece) error {
+	switch {
+	case p.text == "":
+		return errors.New("the text is empty")
+	case len(p.text) >= maxPieceBytes:
+		return fmt.Errorf("the text is %d bytes long, the limit is %d", len(p.text), maxPieceBytes-1)
+	case !utf8.ValidString(p.text):
+		return fmt.Errorf("the text %q is not valid UTF-8", p.text)
+	case strings.IndexByte(p.text, 0) >= 0:
+		return fmt.Errorf("the text %q contains a null character", p.text)
+	case math.IsNaN(float64(p.score)) || math.IsInf(float64(p.score), 0):
+		return fmt.Errorf("the score of %q is %v", p.text, p.score)
+	}
+	inText := false
+	switch p.kind {
+	case Normal, UserDefined, Unused:
+		inText = true
+	case Control:
+	case Unknown:
+		if t.unk >= 0 {
+			return fmt.Errorf("%q has the type unknown, and so has piece %d; only one may", p.text, t.unk)
+		}
+		t.unk = id
+	case Byte:
+		b, ok := parseByteName(p.text)
+		if !ok {
+			return fmt.Errorf("%q has the type byte but is not of the form <0x0A>", p.text)
+		}
+		if !t.spec.byteFallback {
+			return fmt.Errorf("%q has the type byte but the model has no byte fallback", p.text)
+		}
+		t.bytes[b] = id
+	default:
+		return fmt.Errorf("%q has the unknown type %d", p.text, p.kind)
+	}
+
+	if !inText {
+		// The rest of SentencePiece's rules allow one reserved and one normal piece of the same text; a look-up by
+		// text then finds the reserved one.
+		if old, ok := t.ids[p.text]; ok && !t.inText(old) {
+			return fmt.Errorf("%q is piece %d already", p.text, old)
+		}
+		t.ids[p.text] = id
+		return nil
+	}
+	if old, ok := t.merges[p.text]; ok {
+		return fmt.Errorf("%q is piece %d already", p.text, old)
+	}
+	t.merges[p.text] = id
+	if _, ok := t.ids[p.text]; !ok {
+		t.ids[p.text] = id
+	}
+	if p.kind == UserDefined {
+		t.user.add(p.text)
+	}
+	t.hasUnused = t.hasUnused || p.kind == Unused
+	t.wordwise = t.wordwise && wordEnd(p.text) == len(p.text)
+	return nil
+}
+
+func (t *Tokenizer) inText(id int32) bool {
+	k := t.pieces[id].kind
+	return k == Normal || k == UserDefined || k == Unused
+}
+
+// control returns the id of the control piece of that text, or -1.
+func (t *Tokenizer) control(text string) int32 {
+	if id, ok := t.ids[text]; ok && t.pieces[id].kind == Control {
+		return id
+	}
+	return -1
+}
+
+// VocabSize returns the number of pieces; ids are 0 to VocabSize-1.
+func (t *Tokenizer) VocabSize() int { return len(t.pieces) }
+
+// BOS returns the id of the begin-of-sequence piece <s>, or -1 if there is none.
+func (t *Tokenizer) BOS() int32 { return t.bos }
+
+// EOS returns the id of the end-of-sequence piece </s>, or -1 if there is none.
+func (t *Tokenizer) EOS() int32 { return t.eos }
+
+// UNK returns the id of the unknown piece <unk>.
+func (t *Tokenizer) UNK() int32 { return t.unk }
+
+// PAD returns the id of the padding piece <pad>, or -1 if there is none, as in Llama 2.
+func (t *Tokenizer) PAD() int32 { return t.pad }
+
+// Piece returns the text of a piece as it stands in the vocabulary ("▁the", "<0x0A>"), or "" if the id is out of range.
+func (t *Tokenizer) Piece(id int32) string {
+	if id < 0 || int(id) >= len(t.pieces) {
+		return ""
+	}
+	return t.pieces[id].text
+}
+
+// Score returns the score of a piece, 0 if the id is out of range. Pieces of higher score are merged first.
+func (t *Tokenizer) Score(id int32) float32 {
+	if id < 0 || int(id) >= len(t.pieces) {
+		return 0
+	}
+	return t.pieces[id].score
+}
+
+// Type returns the type of a piece, 0 if the id is out of range.
+func (t *Tokenizer) Type(id int32) PieceType {
+	if id < 0 || int(id) >= len(t.pieces) {
+		return 0
+	}
+	return t.pieces[id].kind
+}
+
+// ID returns the id of the piece with exactly this text; spaces in pieces are written "▁".
+func (t *Tokenizer) ID(text string) (int32, bool) {
+	id, ok := t.ids[text]
+	return id, ok
+}
+
+const hexDigits = "0123456789ABCDEF"
+
+// byteName returns the text of a byte's piece, as in <0x0A>.
+func byteName(b byte) string {
+	return "<0x" + string([]byte{hexDigits[b>>4], hexDigits[b&15]}) + ">"
+}
+
+func parseByteName(s string) (byte, bool) {
+	if len(s) != 6 || s[:3] != "<0x" || s[5] != '>' {
+		return 0, false
+	}
+	hi, lo := strings.IndexByte(hexDigits, s[3]), strings.IndexByte(hexDigits, s[4])
+	if hi < 0 || lo < 0 {
+		return 0, false
+	}
+	return byte(hi<<4 | lo), true
+}
+
+// wordEnd returns where the first word of s ends: before the first "▁" that follows something else.
+func wordEnd(s string) int {
+	i := 0
+	for strings.HasPrefix(s[i:], space) {
+		i += len(space)
+	}
+	if n := strings.Index(s[i:], space); n >= 0 {
+		return i + n
+	}
+	return len(s)
+}

@@ -1,0 +1,75 @@
+package tokenizer
+
+import (
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/google/renameio/v2"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Save writes the tokenizer as a SentencePiece .model file. The file appears at once and whole, or not at all.
+func (t *Tokenizer) Save(path string) error {
+	if err := renameio.WriteFile(path, t.encodeModel(), 0o644); err != nil {
+		return fmt.Errorf("tokenizer: save: %w", err)
+	}
+	return nil
+}
+
+// WriteModel writes the tokenizer in the format of SentencePiece's .model files. What came from such a file is written
+// back as it was, with the fields this package does not use.
+func (t *Tokenizer) WriteModel(w io.Writer) error {
+	if _, err := w.Write(t.encodeModel()); err != nil {
+		return fmt.Errorf("tokenizer: write model: %w", err)
+	}
+	return nil
+}
+
+func (t *Tokenizer) encodeModel() []byte {
+	var b, msg []byte
+	for _, p := range t.pieces {
+		msg = msg[:0]
+		msg = appendString(msg, pieceText, p.text)
+		msg = appendFloat(msg, pieceScore, p.score)
+		if p.kind != Normal {
+			msg = appendVarint(msg, pieceKind, uint64(p.kind))
+		}
+		b = appendBytes(b, modelPieces, msg)
+	}
+	b = appendBytes(b, modelTrainer, t.spec.trainer)
+	b = appendBytes(b, modelNormalizer, t.spec.normalizer)
+	return append(b, t.spec.rest...)
+}
+
+// newSpec is the specification of a model that did not come from a .model file: BPE with Llama's normaliser, which
+// changes nothing but spaces. trainer holds further fields of the trainer_spec message.
+func newSpec(vocabSize int, byteFallback bool, trainer []byte) spec {
+	sp := defaultSpec()
+	sp.modelType, sp.byteFallback, sp.removeExtra = modelBPE, byteFallback, false
+	sp.trainer = appendVarint(sp.trainer, trainerModelType, modelBPE)
+	sp.trainer = appendVarint(sp.trainer, trainerVocabSize, uint64(vocabSize))
+	sp.trainer = appendVarint(sp.trainer, trainerByteFallback, protowire.EncodeBool(byteFallback))
+	sp.trainer = append(sp.trainer, trainer...)
+	sp.normalizer = appendString(sp.normalizer, normName, "identity")
+	sp.normalizer = appendVarint(sp.normalizer, normDummyPrefix, 1)
+	sp.normalizer = appendVarint(sp.normalizer, normRemoveExtra, 0)
+	sp.normalizer = appendVarint(sp.normalizer, normEscape, 1)
+	return sp
+}
+
+func appendVarint(b []byte, num protowire.Number, v uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), v)
+}
+
+func appendFloat(b []byte, num protowire.Number, v float32) []byte {
+	return protowire.AppendFixed32(protowire.AppendTag(b, num, protowire.Fixed32Type), math.Float32bits(v))
+}
+
+func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
+}
+
+func appendString(b []byte, num protowire.Number, v string) []byte {
+	return protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), v)
+}
