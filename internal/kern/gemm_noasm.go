@@ -1,0 +1,9 @@
+//go:build !amd64 || purego
+
+package kern
+
+func stripAsm(rows, cols, kc int, alpha float32, a []float32, rs, cs int, b []float32, bs, ss int, acc bool, c []float32, ldc int) {
+	panic("kern: no assembly in this build")
+}
+
+func transpose8(k int, dst, src []float32, ld int) { transpose8Go(k, dst, src, ld) }

@@ -1,0 +1,111 @@
+package kern
+
+import (
+	"runtime"
+	"unsafe"
+)
+
+// Packed is a matrix B of k by n stored the way the tiles of Gemm read it, for products of many
+// small A with the same B. It does not change after Pack and may be used by many goroutines.
+type Packed[T Float] struct {
+	k, n int
+	data []T // slivers of 32 columns, each k rows; the last is filled up with zeros
+}
+
+// Pack stores op(B), k by n; see Gemm for b and ldb.
+func Pack[T Float](transB bool, k, n int, b []T, ldb int) *Packed[T] {
+	if k < 0 || n < 0 {
+		panic(badSize)
+	}
+	op(transB, k, n, b, ldb, shortB)
+	size := k * roundUp(n, sliver)
+	p := &Packed[T]{k, n, align(make([]T, size+line[T]()), size)}
+	if k > 0 && n > 0 {
+		pack(runtime.GOMAXPROCS(0), transB, k, n, b, ldb, p.data)
+	}
+	return p
+}
+
+// GemmPacked computes C = A B + beta C with the bits of Gemm; A is m by k.
+func GemmPacked[T Float](m int, a []T, lda int, b *Packed[T], beta T, c []T, ldc int) {
+	if !prepare(m, b.n, b.k, 1, beta, c, ldc) {
+		return
+	}
+	p := product[T]{m: m, n: b.n, k: b.k, alpha: 1, a: op(false, m, b.k, a, lda, shortA),
+		b: panel[T]{b.data, sliver, b.k * sliver}, acc: beta != 0, c: c, ldc: ldc}
+	p.run(runtime.GOMAXPROCS(0))
+}
+
+// pack stores op(B), k by n, in slivers.
+func pack[T Float](procs int, transB bool, k, n int, b []T, ldb int, dst []T) {
+	slivers := (n + sliver - 1) / sliver
+	if procs > 1 && k*n >= 2*packWork {
+		For(slivers, (packWork+k*sliver-1)/(k*sliver), func(lo, hi int) {
+			packSlivers(lo, hi, transB, k, n, b, ldb, dst)
+		})
+		return
+	}
+	packSlivers(0, slivers, transB, k, n, b, ldb, dst)
+}
+
+// packWork is how many elements are worth a goroutine.
+const packWork = 1 << 15
+
+func packSlivers[T Float](lo, hi int, transB bool, k, n int, b []T, ldb int, dst []T) {
+	for s := lo; s < hi; s++ {
+		d := dst[s*k*sliver : (s+1)*k*sliver]
+		j := s * sliver
+		cols := min(sliver, n-j)
+		if transB {
+			packTransposed(k, cols, b[j*ldb:], ldb, d)
+			continue
+		}
+		for p := range k {
+			row := d[p*sliver : (p+1)*sliver]
+			copy(row, b[p*ldb+j:p*ldb+j+cols])
+			clear(row[cols:])
+		}
+	}
+}
+
+// packTransposed fills a sliver whose columns are rows of b.
+func packTransposed[T Float](k, cols int, b []T, ldb int, dst []T) {
+	j := 0
+	for ; j+8 <= cols; j += 8 {
+		src := b[j*ldb:]
+		if src32, ok := any(src).([]float32); ok {
+			transpose8(k, any(dst).([]float32)[j:], src32, ldb)
+		} else {
+			transpose8Go(k, dst[j:], src, ldb)
+		}
+	}
+	for ; j < sliver; j++ {
+		for p := range k {
+			var v T
+			if j < cols {
+				v = b[j*ldb+p]
+			}
+			dst[p*sliver+j] = v
+		}
+	}
+}
+
+func transpose8Go[T Float](k int, dst, src []T, ld int) {
+	for j := range 8 {
+		for p, v := range src[j*ld : j*ld+k] {
+			dst[sliver*p+j] = v
+		}
+	}
+}
+
+// line is how many elements more than it needs a buffer must have for align.
+func line[T Float]() int { return cacheLine / int(unsafe.Sizeof(T(0))) }
+
+const cacheLine = 64 // bytes
+
+// align cuts buf to n elements that start a cache line: a vector across two lines takes two loads.
+func align[T Float](buf []T, n int) []T {
+	past := int(uintptr(unsafe.Pointer(unsafe.SliceData(buf))) % cacheLine)
+	skip := (cacheLine - past) % cacheLine / int(unsafe.Sizeof(T(0)))
+	return buf[skip : skip+n : skip+n]
+}
