@@ -1,0 +1,193 @@
+package tokenizer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// TrainConfig says how [Train] makes a vocabulary. [DefaultTrainConfig] fills it; zero values are taken as they are.
+type TrainConfig struct {
+	// VocabSize is the number of pieces: special, user-defined and byte pieces, merges and characters together.
+	// The result has exactly as many. Default 32000 (section 2.2).
+	VocabSize int
+
+	// CharacterCoverage is the share of the text's characters that get a piece of their own, the most frequent first;
+	// the others become bytes, or the unknown piece. Between 0.98 and 1, default 1 (Llama's tokenizer: 0.99995).
+	CharacterCoverage float64
+
+	// MaxPieceLength is the length of the longest merge in characters, the leading "▁" included. Default 16.
+	MaxPieceLength int
+
+	// ByteFallback adds the 256 byte pieces, so that every text can be encoded and decoded. Default true.
+	ByteFallback bool
+
+	// SplitDigits keeps every digit its own piece. Default true (section 2.2).
+	SplitDigits bool
+
+	// SplitByScript keeps characters of different Unicode scripts (Latin, Greek, punctuation) in different pieces;
+	// Han, Hiragana and Katakana count as one. Default true.
+	SplitByScript bool
+
+	// UserDefined are texts that are always one piece, in this order after the special pieces. A space is written "▁".
+	// Default [ChatMarkers].
+	UserDefined []string
+
+	// Control are further control pieces besides <s> and </s>: they never come from text and decode to nothing.
+	// Default none.
+	Control []string
+
+	// Pad adds the control piece <pad> as id 3. Default false: Llama has none.
+	Pad bool
+}
+
+// ChatMarkers returns the markers of Llama 2's chat format, which cost six and more pieces where they are not pieces of
+// their own.
+func ChatMarkers() []string { return []string{"[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"} }
+
+// DefaultTrainConfig returns the settings of Llama's own tokenizer with full character coverage and the chat markers as
+// pieces.
+func DefaultTrainConfig() TrainConfig {
+	return TrainConfig{
+		VocabSize: 32000, CharacterCoverage: 1, MaxPieceLength: 16,
+		ByteFallback: true, SplitDigits: true, SplitByScript: true,
+		UserDefined: ChatMarkers(),
+	}
+}
+
+// Validate reports everything that is wrong with the config.
+func (c TrainConfig) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("tokenizer: "+format, args...)) }
+
+	if c.VocabSize > math.MaxInt32 {
+		bad("VocabSize is %d, more than an int32 holds", c.VocabSize)
+	}
+	if !(c.CharacterCoverage >= 0.98 && c.CharacterCoverage <= 1) {
+		bad("CharacterCoverage is %v, it must lie between 0.98 and 1", c.CharacterCoverage)
+	}
+	if c.MaxPieceLength < 1 || c.MaxPieceLength > 512 {
+		bad("MaxPieceLength is %d, it must lie between 1 and 512", c.MaxPieceLength)
+	}
+	seen := make(map[string]bool)
+	for _, p := range c.metaPieces() {
+		switch own := p.kind == UserDefined || p.kind == Control; {
+		case p.text == "":
+			bad("UserDefined or Control has an empty text")
+		case seen[p.text]:
+			bad("%q is defined twice; UserDefined and Control must differ from each other and from <unk>, <s>, </s>, "+
+				"<pad> and the byte pieces", p.text)
+		case own && len(p.text) >= maxPieceBytes:
+			bad("%.20q... is %d bytes long, the limit is %d", p.text, len(p.text), maxPieceBytes-1)
+		case own && (!utf8.ValidString(p.text) || strings.IndexByte(p.text, 0) >= 0):
+			bad("%q is not valid UTF-8 or contains a null character", p.text)
+		case own && strings.ContainsAny(p.text, " \n"):
+			bad("%q contains a space or a line break, so no text would match it; write a space as %q", p.text, space)
+		}
+		seen[p.text] = true
+	}
+	if n := len(c.metaPieces()); c.VocabSize < n {
+		bad("VocabSize is %d, but the special, user-defined and byte pieces are %d already", c.VocabSize, n)
+	}
+	return errors.Join(errs...)
+}
+
+// metaPieces returns the pieces that do not depend on the text, in SentencePiece's order.
+func (c TrainConfig) metaPieces() []piece {
+	pieces := []piece{{text: "<unk>", kind: Unknown}, {text: "<s>", kind: Control}, {text: "</s>", kind: Control}}
+	if c.Pad {
+		pieces = append(pieces, piece{text: "<pad>", kind: Control})
+	}
+	for _, text := range c.Control {
+		pieces = append(pieces, piece{text: text, kind: Control})
+	}
+	for _, text := range c.UserDefined {
+		pieces = append(pieces, piece{text: text, kind: UserDefined})
+	}
+	if c.ByteFallback {
+		for b := range 256 {
+			pieces = append(pieces, piece{text: byteName(byte(b)), kind: Byte})
+		}
+	}
+	return pieces
+}
+
+// trainerSpec encodes the settings for the model file; they are for the reader, encoding does not need them.
+func (c TrainConfig) trainerSpec() []byte {
+	var b []byte
+	b = appendFloat(b, trainerCoverage, float32(c.CharacterCoverage))
+	b = appendVarint(b, trainerMaxPieceLength, uint64(c.MaxPieceLength))
+	b = appendVarint(b, trainerSplitByScript, protowire.EncodeBool(c.SplitByScript))
+	b = appendVarint(b, trainerSplitDigits, protowire.EncodeBool(c.SplitDigits))
+	b = appendVarint(b, trainerSpacePieces, 1)
+	for _, text := range c.Control {
+		b = appendString(b, trainerControl, text)
+	}
+	for _, text := range c.UserDefined {
+		b = appendString(b, trainerUserDefined, text)
+	}
+	pad := int64(-1)
+	if c.Pad {
+		pad = 3
+	}
+	b = appendVarint(b, trainerUnkID, 0)
+	b = appendVarint(b, trainerBOSID, 1)
+	b = appendVarint(b, trainerEOSID, 2)
+	return appendVarint(b, trainerPadID, uint64(pad))
+}
+
+// Train makes a BPE vocabulary from the text (Sennrich et al., 2016; merges as SentencePiece's trainer finds them).
+// Lines are trained on one by one, so where the sequence cuts the text matters only inside lines. The same text and
+// config give the same tokenizer. A VocabSize that is too small for the characters, or too large for the merges of the
+// text, is an error. Train stops with the error of ctx when that is cancelled.
+func Train(ctx context.Context, text iter.Seq[string], cfg TrainConfig) (*Tokenizer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	meta := cfg.metaPieces()
+	sp := newSpec(cfg.VocabSize, cfg.ByteFallback, cfg.trainerSpec())
+
+	// 1. Count the words of the text.
+	words, err := countWords(ctx, text, meta, sp)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: train: %w", err)
+	}
+
+	// 2. Find the characters that get a piece.
+	chars := alphabet(words, cfg.CharacterCoverage)
+	numMerges := cfg.VocabSize - len(meta) - len(chars)
+	if numMerges < 0 {
+		return nil, fmt.Errorf("tokenizer: train: VocabSize is %d, but %d special, user-defined and byte pieces and %d "+
+			"characters are needed; raise VocabSize or lower CharacterCoverage", cfg.VocabSize, len(meta), len(chars))
+	}
+
+	// 3. Merge the most frequent pair of neighbours, again and again.
+	merged, err := findMerges(ctx, words, chars, numMerges, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: train: %w", err)
+	}
+	if len(merged) < numMerges {
+		return nil, fmt.Errorf("tokenizer: train: VocabSize is %d, but the text gives %d pieces at most; lower VocabSize "+
+			"or train on more text", cfg.VocabSize, cfg.VocabSize-numMerges+len(merged))
+	}
+
+	// 4. Number the pieces: special ones, merges, characters. The score is the negative rank.
+	pieces := meta
+	for i, text := range merged {
+		pieces = append(pieces, piece{text: text, score: -float32(i), kind: Normal})
+	}
+	for i, c := range chars {
+		pieces = append(pieces, piece{text: string(c), score: -float32(numMerges + i), kind: Normal})
+	}
+	t, err := newTokenizer(pieces, sp)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: train: %w", err)
+	}
+	return t, nil
+}
