@@ -2,11 +2,11 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 )
 
 const (
@@ -150,11 +150,13 @@ func (h *hfConfig) unsupported() []error {
 	refuse(h.SlidingWindow != nil, "sliding_window", or(h.SlidingWindow, 0), "null")
 	refuse(or(h.Dropout, 0) != 0, "attention_dropout", or(h.Dropout, 0), "0")
 	refuse(len(h.Quantization) > 0 && !bytes.Equal(h.Quantization, []byte("null")), "quantization_config", "set", "null")
-	for name, r := range map[string]*ropeParameters{"rope_scaling": h.RopeScaling, "rope_parameters": h.RopeParameters} {
-		if r != nil {
-			kind := r.RopeType + r.Type
-			plain := slices.Contains([]string{"default", "defaultdefault"}, kind) || kind == "" && name == "rope_parameters"
-			refuse(!plain, name, fmt.Sprintf("of type %q", kind), "null or type default")
+	for _, r := range []struct {
+		field string
+		*ropeParameters
+	}{{"rope_scaling", h.RopeScaling}, {"rope_parameters", h.RopeParameters}} {
+		if r.ropeParameters != nil {
+			kind := cmp.Or(r.RopeType, r.Type, "default")
+			refuse(kind != "default", r.field, kind, "null")
 		}
 	}
 	return errs

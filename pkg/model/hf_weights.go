@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -180,7 +181,8 @@ func checkTensors(dir string, cfg Config, wanted []hfTensor, found map[string]*s
 			}
 		}
 	}
-	for name, f := range found {
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		f := found[name]
 		ignored := strings.HasSuffix(name, ".rotary_emb.inv_freq") || // old checkpoints store the frequencies
 			name == "lm_head.weight" && cfg.TieEmbeddings // a copy of the embedding
 		if !known[name] && !ignored {
@@ -215,7 +217,8 @@ func openShards(dir string) (_ []*safetensorsFile, err error) {
 		return nil, fmt.Errorf("model: %s: %w", path, err)
 	}
 	var names []string
-	for name, file := range index.WeightMap {
+	for _, name := range slices.Sorted(maps.Keys(index.WeightMap)) {
+		file := index.WeightMap[name]
 		if file != filepath.Base(file) || !filepath.IsLocal(file) {
 			return nil, fmt.Errorf("model: %s: tensor %q lies in %q, want a file beside the index", path, name, file)
 		}
@@ -238,7 +241,8 @@ func openShards(dir string) (_ []*safetensorsFile, err error) {
 		}
 		shards = append(shards, f)
 	}
-	for name, file := range index.WeightMap {
+	for _, name := range slices.Sorted(maps.Keys(index.WeightMap)) {
+		file := index.WeightMap[name]
 		i, _ := slices.BinarySearch(names, file)
 		if _, ok := shards[i].byName[name]; !ok {
 			return nil, fmt.Errorf("model: %s: tensor %q is not in %s", path, name, file)

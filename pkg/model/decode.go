@@ -1,0 +1,233 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/internal/kern"
+)
+
+// Decoder runs a model token by token with cached keys and values, for sampling. It holds several sequences at once, one in each slot.
+//
+// Its logits have the bits of the training graph's forward pass (float32): a row's result does not depend on what else is computed with
+// it, and kernels and their order are the same. So log-probabilities taken while sampling are exactly those that a training step starts
+// from.
+type Decoder struct {
+	cfg           Config
+	slots, maxLen int
+	heads         kern.AttnShape
+
+	embed  []float32 // (V, C)
+	layers []decoderLayer
+	norm   []float32             // (C)
+	output *kern.Packed[float32] // (C, V)
+	rope   []float32             // (maxLen, D)
+	length []int                 // (slots) tokens in the cache
+
+	// Activations of a piece of at most pieceRows tokens.
+	tokens  []int32   // (R)
+	spans   []span    // which rows belong to which slot
+	x, h    []float32 // (R, C)
+	qkv     []float32 // (R, (H+2KV) D)
+	attn    []float32 // (R, H D)
+	q       []float32 // (R, H D) rotated
+	gateUp  []float32 // (R, 2F)
+	act     []float32 // (R, F)
+	last    []float32 // (slots, C) final-normed states of the last tokens
+	logits  []float32 // (slots, V)
+	results [][]float32
+
+	layer     int // being computed
+	attendAll func(lo, hi int)
+}
+
+type decoderLayer struct {
+	attnNorm, ffnNorm          []float32             // (C)
+	qkv, attnOut, gateUp, down *kern.Packed[float32] // (in, out)
+	keys, values               []float32             // (slots, maxLen, KV D); keys are rotated
+}
+
+// span is a run of a slot's tokens among the rows of a piece.
+type span struct {
+	slot, row, count int
+	chunk            int // index of the chunk whose last token is the span's last row, -1 if the chunk goes on
+}
+
+// Chunk is the next tokens of the sequence in a slot.
+type Chunk struct {
+	Slot   int
+	Tokens []int32
+}
+
+// pieceRows is the number of tokens that go through the layers together: enough to use the matrix product well, few enough that a long
+// prompt needs little memory. Results do not depend on it.
+const pieceRows = 64
+
+// DecoderBytes is the memory that NewDecoder allocates for a model of that shape, the weights themselves not counted: packed copies of
+// the matrices, caches, activations and logits.
+func DecoderBytes(c Config, slots, maxLen int) int64 {
+	weights := int64(c.NumLayers)*(int64(c.qkvDim())*int64(c.Dim)+int64(c.Dim)*int64(c.NumHeads*c.HeadDim)+3*int64(c.HiddenDim)*int64(c.Dim)) +
+		2*int64(c.VocabSize)*int64(c.Dim) // embedding and output
+	caches := 2 * int64(c.NumLayers) * int64(slots) * int64(maxLen) * int64(c.NumKVHeads*c.HeadDim)
+	rows := int64(max(pieceRows, slots))
+	activations := rows * int64(1+2*c.Dim+c.qkvDim()+2*c.NumHeads*c.HeadDim+3*c.HiddenDim)
+	return 4 * (weights + caches + activations + int64(maxLen)*int64(c.HeadDim) + int64(slots)*int64(c.Dim+c.VocabSize))
+}
+
+// NewDecoder packs the float32 weights and makes room for that many sequences of at most maxLen tokens; see DecoderBytes. Later changes
+// of the weights are not seen: call SetParams.
+func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
+	c := p.cfg
+	if slots < 1 {
+		return nil, fmt.Errorf("model: decoder: %d slots, want at least 1", slots)
+	}
+	if maxLen < 1 || maxLen > c.MaxSeqLen {
+		return nil, fmt.Errorf("model: decoder: sequences of %d tokens, want 1 to the model's MaxSeqLen %d", maxLen, c.MaxSeqLen)
+	}
+	d := &Decoder{cfg: c, slots: slots, maxLen: maxLen, heads: kern.AttnShape{H: c.NumHeads, KV: c.NumKVHeads, D: c.HeadDim}}
+	if err := d.SetParams(p); err != nil {
+		return nil, err
+	}
+	for i := range d.layers {
+		d.layers[i].keys = make([]float32, slots*maxLen*c.NumKVHeads*c.HeadDim)
+		d.layers[i].values = make([]float32, slots*maxLen*c.NumKVHeads*c.HeadDim)
+	}
+	rows := max(pieceRows, slots)
+	d.rope = kern.RoPETable[float32](maxLen, c.HeadDim, c.RopeTheta)
+	d.length = make([]int, slots)
+	d.tokens = make([]int32, 0, rows)
+	d.spans = make([]span, 0, rows)
+	d.x = make([]float32, rows*c.Dim)
+	d.h = make([]float32, rows*c.Dim)
+	d.qkv = make([]float32, rows*c.qkvDim())
+	d.attn = make([]float32, rows*c.NumHeads*c.HeadDim)
+	d.q = make([]float32, rows*c.NumHeads*c.HeadDim)
+	d.gateUp = make([]float32, rows*2*c.HiddenDim)
+	d.act = make([]float32, rows*c.HiddenDim)
+	d.last = make([]float32, slots*c.Dim)
+	d.logits = make([]float32, slots*c.VocabSize)
+	d.results = make([][]float32, 0, slots)
+	d.attendAll = d.attendSpans
+	return d, nil
+}
+
+// SetParams takes over new weights of the same shape and empties all slots, whose caches belong to the old weights.
+func (d *Decoder) SetParams(p *Params) error {
+	if err := p.validate(); err != nil {
+		return err
+	}
+	switch {
+	case p.dtype != tensor.Float32:
+		return fmt.Errorf("model: decoder: weights are %v, want float32: convert them with Params.As", p.dtype)
+	case p.cfg != d.cfg:
+		return errors.New("model: decoder: weights of another Config")
+	case p.Output() == nil:
+		return errors.New("model: decoder: the weights have no output projection")
+	}
+	c := p.cfg
+	vector := func(name string) []float32 { return append([]float32(nil), floats[float32](p.Get(name).Value)...) }
+	matrix := func(q *Param) *kern.Packed[float32] {
+		out, in := q.Value.Shape()[0], q.Value.Shape()[1]
+		return kern.Pack(true, in, out, floats[float32](q.Value), in)
+	}
+	if d.layers == nil {
+		d.layers = make([]decoderLayer, c.NumLayers)
+	}
+	for i := range d.layers {
+		l := &d.layers[i]
+		l.attnNorm, l.ffnNorm = vector(layerName(i, "attn_norm")), vector(layerName(i, "ffn_norm"))
+		l.qkv, l.attnOut = matrix(p.Get(layerName(i, "qkv"))), matrix(p.Get(layerName(i, "attn_out")))
+		l.gateUp, l.down = matrix(p.Get(layerName(i, "gate_up"))), matrix(p.Get(layerName(i, "down")))
+	}
+	d.embed, d.norm, d.output = vector("embed"), vector("norm"), matrix(p.Output())
+	clear(d.length)
+	return nil
+}
+
+// Slots is the number of sequences there is room for.
+func (d *Decoder) Slots() int { return d.slots }
+
+// MaxLen is the number of tokens a slot has room for.
+func (d *Decoder) MaxLen() int { return d.maxLen }
+
+// Len is the number of tokens in a slot.
+func (d *Decoder) Len(slot int) int { return d.length[slot] }
+
+// Reset empties a slot.
+func (d *Decoder) Reset(slot int) { d.length[slot] = 0 }
+
+// CopySlot makes dst a copy of the sequence in src: samples that share a prompt compute it once.
+func (d *Decoder) CopySlot(dst, src int) {
+	if dst == src {
+		return
+	}
+	size := d.maxLen * d.heads.KV * d.heads.D
+	used := d.length[src] * d.heads.KV * d.heads.D
+	for i := range d.layers {
+		l := &d.layers[i]
+		copy(l.keys[dst*size:][:used], l.keys[src*size:])
+		copy(l.values[dst*size:][:used], l.values[src*size:])
+	}
+	d.length[dst] = d.length[src]
+}
+
+// Forward appends each chunk's tokens to the sequence in its slot and gives, chunk by chunk, the logits (V) after its last token. They are
+// valid until the next Forward. Chunks may be of different length, whole prompts beside single tokens, but each of another slot. On an
+// error nothing has changed.
+func (d *Decoder) Forward(chunks []Chunk) ([][]float32, error) {
+	if err := d.check(chunks); err != nil {
+		return nil, err
+	}
+	d.tokens, d.spans = d.tokens[:0], d.spans[:0]
+	for i, c := range chunks {
+		for rest := c.Tokens; len(rest) > 0; {
+			n := min(len(rest), cap(d.tokens)-len(d.tokens))
+			s := span{slot: c.Slot, row: len(d.tokens), count: n, chunk: -1}
+			d.tokens = append(d.tokens, rest[:n]...)
+			if rest = rest[n:]; len(rest) == 0 {
+				s.chunk = i
+			}
+			d.spans = append(d.spans, s)
+			if len(d.tokens) == cap(d.tokens) {
+				d.piece()
+			}
+		}
+	}
+	d.piece()
+	v := d.cfg.VocabSize
+	kern.GemmPacked(len(chunks), d.last, d.cfg.Dim, d.output, 0, d.logits, v)
+	d.results = d.results[:0]
+	for i := range chunks {
+		d.results = append(d.results, d.logits[i*v:][:v:v])
+	}
+	return d.results, nil
+}
+
+func (d *Decoder) check(chunks []Chunk) error {
+	if len(chunks) > d.slots {
+		return fmt.Errorf("model: decoder: %d chunks for %d slots", len(chunks), d.slots)
+	}
+	for i, c := range chunks {
+		switch {
+		case c.Slot < 0 || c.Slot >= d.slots:
+			return fmt.Errorf("model: decoder: chunk %d is for slot %d of %d", i, c.Slot, d.slots)
+		case len(c.Tokens) == 0:
+			return fmt.Errorf("model: decoder: chunk %d for slot %d has no tokens", i, c.Slot)
+		case d.length[c.Slot]+len(c.Tokens) > d.maxLen:
+			return fmt.Errorf("model: decoder: slot %d has %d tokens and gets %d more, there is room for %d", c.Slot, d.length[c.Slot], len(c.Tokens), d.maxLen)
+		}
+		for _, id := range c.Tokens {
+			if id < 0 || int(id) >= d.cfg.VocabSize {
+				return fmt.Errorf("model: decoder: token %d in slot %d is outside of the vocabulary of %d", id, c.Slot, d.cfg.VocabSize)
+			}
+		}
+		for _, other := range chunks[:i] {
+			if other.Slot == c.Slot {
+				return fmt.Errorf("model: decoder: two chunks for slot %d", c.Slot)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package model
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+)
+
+// Save writes the weights as a folder that any Llama tool reads: config.json and model.safetensors under Hugging Face names. float64
+// weights are rounded to float32. extras, if not nil, writes further files such as a tokenizer into the folder whose path it gets.
+//
+// The folder is complete or not there: everything is written into a folder beside it and synced to the disk, then takes the place of dir
+// by renaming, so that nothing of a model that was there before is left. On any error, a full disk too, the old folder stays. A folder with
+// files but without config.json is not replaced. At most one Save of a folder may run at a time.
+func Save(dir string, p *Params, extras func(tmpdir string) error) error {
+	return saver{create: func(path string) (syncWriter, error) { return os.Create(path) }}.save(dir, p, extras)
+}
+
+// saver writes checkpoints; its files can be replaced in tests.
+type saver struct {
+	create func(path string) (syncWriter, error)
+}
+
+// syncWriter is what is needed of an *os.File.
+type syncWriter interface {
+	io.WriteCloser
+	Sync() error
+}
+
+func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (err error) {
+	if err := p.validate(); err != nil {
+		return err
+	}
+	if dir, err = replaceable(dir); err != nil {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return fmt.Errorf("model: save: %w", err)
+	}
+	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".tmp-*")
+	if err != nil {
+		return fmt.Errorf("model: save: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("model: save %s: %w", dir, err), os.RemoveAll(tmp))
+		}
+	}()
+	if err := os.Chmod(tmp, 0o755); err != nil { // MkdirTemp makes it private
+		return err
+	}
+	if err := s.writeModel(tmp, p); err != nil {
+		return err
+	}
+	if extras != nil {
+		if err := extras(tmp); err != nil {
+			return err
+		}
+	}
+	if err := syncTree(tmp); err != nil {
+		return err
+	}
+	return replaceDir(dir, tmp)
+}
+
+// replaceable gives the real path of a folder that Save may replace: a model's, an empty one, or one that is not there yet.
+func replaceable(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("model: save: %w", err)
+	}
+	if err := recoverDir(dir); err != nil {
+		return "", err
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real
+	}
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return dir, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("model: save: %w", err)
+	}
+	isModel := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == configFile })
+	if len(entries) > 0 && !isModel {
+		return "", fmt.Errorf("model: save: %s holds other files and no %s: it is not replaced", dir, configFile)
+	}
+	return dir, nil
+}
+
+// writeModel writes the model's own files into a folder.
+func (s saver) writeModel(dir string, p *Params) error {
+	config, err := encodeHFConfig(p.cfg, p.HasHead())
+	if err != nil {
+		return err
+	}
+	err = s.writeFile(filepath.Join(dir, configFile), func(w io.Writer) error {
+		_, err := w.Write(config)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.writeFile(filepath.Join(dir, weightsFile), func(w io.Writer) error {
+		return writeSafetensors(w, p.hfSources(), map[string]string{"format": "pt"}) // other readers ask for it
+	})
+}
+
+func (s saver) writeFile(path string, write func(io.Writer) error) (err error) {
+	f, err := s.create(path)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if closeErr := f.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			err = fmt.Errorf("%s: %w", filepath.Base(path), err)
+		}
+	}()
+	w := bufio.NewWriterSize(f, ioChunk)
+	if err := write(w); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// syncTree syncs all files and folders below root.
+func syncTree(root string) error {
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if !d.IsDir() && !d.Type().IsRegular() {
+			return nil
+		}
+		return syncPath(path)
+	})
+}
+
+func syncPath(path string) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return f.Sync()
+}
+
+// replaceDir puts the folder tmp in the place of dir. A crash in between leaves the old folder aside, where recoverDir finds it.
+func replaceDir(dir, tmp string) error {
+	aside := asideDir(dir)
+	if err := os.RemoveAll(aside); err != nil { // left by a crash after the new folder was in place
+		return err
+	}
+	err := os.Rename(dir, aside)
+	old := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		if old {
+			err = errors.Join(err, os.Rename(aside, dir))
+		}
+		return err
+	}
+	if err := syncPath(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	if old {
+		return os.RemoveAll(aside)
+	}
+	return nil
+}
