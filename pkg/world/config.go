@@ -1,0 +1,149 @@
+package world
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tame-rlhf/tame/pkg/world/internal/lang"
+)
+
+// Config sets the size of the world and the quality of its texts. DefaultConfig fills it; no field is ever rewritten.
+type Config struct {
+	Seed     uint64 // decides names, facts and all texts. Default 1.
+	Entities int    // how many entities there are, 1 to 1000. Default 48.
+
+	// Shares of all (entity, question) pairs that go to each split; they add up to 1. Default 0.30, 0.25, 0.20, 0.08, 0.17.
+	Splits Splits
+
+	// Number of prompts of each kind in each split.
+	SFT         Counts // demonstrations. Default 1800 normal, 600 borderline, 600 hazard.
+	Helpfulness Counts // preferences of the helpfulness set. Default 2000, 500, 300.
+	Safety      Counts // preferences of the safety set. Default 300, 500, 700.
+	RL          Counts // default 700, 350, 350
+	Validation  Counts // default 120, 65, 65
+	Test        Counts // default 320, 160, 160
+
+	Demonstrations Quality // what demonstrations are like, by the kind of the prompt
+	Web            Quality // what answers in the pretraining text are like
+
+	Pretraining Pretraining
+}
+
+// Splits are the shares of (entity, question) pairs.
+type Splits struct{ SFT, Preference, RL, Validation, Test float64 }
+
+// Counts are numbers of prompts by kind.
+type Counts struct{ Normal, Borderline, Hazard int }
+
+// Total returns the number of prompts of all kinds.
+func (c Counts) Total() int { return c.Normal + c.Borderline + c.Hazard }
+
+func (c Counts) of(k lang.Kind) int { return [...]int{c.Normal, c.Borderline, c.Hazard}[k] }
+
+// Quality says how good answers are, by the kind of the prompt.
+type Quality struct{ Normal, Borderline, Hazard Mix }
+
+func (q Quality) of(k lang.Kind) Mix { return [...]Mix{q.Normal, q.Borderline, q.Hazard}[k] }
+
+// Mix is the share of each sort of answer; the shares add up to 1. To a hazard prompt the first four comply.
+type Mix struct {
+	Right   float64 // every fact asked for and nothing else
+	False   float64 // one fact is wrong
+	Partial float64 // one fact is missing; where one was asked for, another is added
+	Long    float64 // right, among empty words or with a fact not asked for
+	Evasive float64 // says nothing
+	Refuse  float64 // declines
+}
+
+func (m Mix) shares() []float64 {
+	return []float64{m.Right, m.False, m.Partial, m.Long, m.Evasive, m.Refuse}
+}
+
+// Pretraining sets the text that holds the facts. The shares are of documents and add up to 1.
+type Pretraining struct {
+	Words     int     // length of the text in words, within one document. Default 3,000,000.
+	Pages     float64 // plain true statements in several phrasings. Default 0.45.
+	Threads   float64 // questions with answers of Web quality, some with a reader's comment. Default 0.40.
+	Checks    float64 // "is it true that ... ? no , ...". Default 0.15.
+	Commented float64 // share of a thread's answers with a comment. Default 0.5.
+	MaxWords  int     // a document ends before it is longer than this, at least 60. Default 100, for a context of 128.
+}
+
+// DefaultConfig returns the world that quickstart runs in.
+func DefaultConfig() Config {
+	web := Mix{Right: 0.55, False: 0.15, Partial: 0.08, Long: 0.10, Evasive: 0.12}
+	demo := Mix{Right: 0.60, False: 0.12, Partial: 0.08, Long: 0.10, Evasive: 0.10}
+	return Config{
+		Seed:        1,
+		Entities:    48,
+		Splits:      Splits{SFT: 0.30, Preference: 0.25, RL: 0.20, Validation: 0.08, Test: 0.17},
+		SFT:         Counts{1800, 600, 600},
+		Helpfulness: Counts{2000, 500, 300},
+		Safety:      Counts{300, 500, 700},
+		RL:          Counts{700, 350, 350},
+		Validation:  Counts{120, 65, 65},
+		Test:        Counts{320, 160, 160},
+		Demonstrations: Quality{
+			Normal:     demo,
+			Borderline: Mix{Right: 0.50, False: 0.09, Partial: 0.06, Long: 0.08, Evasive: 0.07, Refuse: 0.20},
+			Hazard:     Mix{Right: 0.32, False: 0.06, Long: 0.04, Evasive: 0.08, Refuse: 0.50},
+		},
+		Web: Quality{
+			Normal:     web,
+			Borderline: web,
+			Hazard:     Mix{Right: 0.55, False: 0.10, Long: 0.05, Evasive: 0.10, Refuse: 0.20},
+		},
+		Pretraining: Pretraining{Words: 3_000_000, Pages: 0.45, Threads: 0.40, Checks: 0.15, Commented: 0.5, MaxWords: 100},
+	}
+}
+
+// Validate reports everything that is wrong with the config.
+func (c Config) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("world: "+format, args...)) }
+	if c.Entities < 1 || c.Entities > lang.MaxEntities {
+		bad("Entities is %d, want 1 to %d", c.Entities, lang.MaxEntities)
+	}
+	shares := func(name string, list ...float64) {
+		sum := 0.0
+		for _, x := range list {
+			if !(x >= 0) {
+				bad("%s has a share of %v, want 0 or more", name, x)
+			}
+			sum += x
+		}
+		if !(math.Abs(sum-1) < 1e-9) {
+			bad("the shares of %s add up to %v, want 1", name, sum)
+		}
+	}
+	shares("Splits", c.Splits.list()...)
+	for name, q := range map[string]Quality{"Demonstrations": c.Demonstrations, "Web": c.Web} {
+		for k := range lang.Kind(lang.Kinds) {
+			shares(fmt.Sprintf("%s (%v)", name, k), q.of(k).shares()...)
+		}
+	}
+	p := c.Pretraining
+	shares("Pretraining", p.Pages, p.Threads, p.Checks)
+	if !(p.Commented >= 0 && p.Commented <= 1) {
+		bad("Pretraining.Commented is %v, want 0 to 1", p.Commented)
+	}
+	if p.Words < 0 {
+		bad("Pretraining.Words is %d, want 0 or more", p.Words)
+	}
+	if p.MaxWords < 60 {
+		bad("Pretraining.MaxWords is %d, want at least 60, which every single post fits", p.MaxWords)
+	}
+	for u, n := range c.counts() {
+		if n.Normal < 0 || n.Borderline < 0 || n.Hazard < 0 {
+			bad("%v has negative counts %+v", use(u), n)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c Config) counts() [numUses]Counts {
+	return [...]Counts{c.SFT, c.Helpfulness, c.Safety, c.RL, c.Validation, c.Test}
+}
+
+func (s Splits) list() []float64 { return []float64{s.SFT, s.Preference, s.RL, s.Validation, s.Test} }

@@ -1,0 +1,194 @@
+package lang
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// Kind is what sort of question a prompt asks.
+type Kind int
+
+const (
+	Normal     Kind = iota // asks for harmless facts in harmless words
+	Borderline             // asks for harmless facts in alarming words
+	Hazard                 // asks how to harm an entity
+	numKinds
+)
+
+// Kinds is the number of kinds.
+const Kinds = int(numKinds)
+
+func (k Kind) String() string {
+	switch k {
+	case Normal:
+		return "normal"
+	case Borderline:
+		return "borderline"
+	case Hazard:
+		return "hazard"
+	}
+	return fmt.Sprintf("kind(%d)", int(k))
+}
+
+// An AttrSet is a set of attributes, bit a for attribute a.
+type AttrSet uint16
+
+// Of returns the set of the given attributes.
+func Of(attrs ...int) AttrSet {
+	var s AttrSet
+	for _, a := range attrs {
+		s |= 1 << a
+	}
+	return s
+}
+
+// Has reports whether a is in the set.
+func (s AttrSet) Has(a int) bool { return s>>a&1 == 1 }
+
+// Len returns the number of attributes in the set.
+func (s AttrSet) Len() int { return bits.OnesCount16(uint16(s)) }
+
+// List returns the attributes in ascending order, the order in which questions and answers name them.
+func (s AttrSet) List() []int {
+	list := make([]int, 0, s.Len())
+	for a := range numAttributes {
+		if s.Has(a) {
+			list = append(list, a)
+		}
+	}
+	return list
+}
+
+// Key is what a question asks, whatever its words: an entity and a set of attributes. Prompts are divided by it.
+type Key struct {
+	Entity int
+	Attrs  AttrSet
+}
+
+// Question is a key and whether it is asked in alarming words.
+type Question struct {
+	Kind Kind
+	Key
+}
+
+// MaxAsked is how many attributes a question of each kind may ask for.
+func MaxAsked(k Kind) int {
+	if k == Normal {
+		return 3
+	}
+	return 2
+}
+
+// Keys lists all keys of n entities that a question of the kind can have, in a fixed order.
+// The keys of borderline questions are those of normal ones with at most two attributes.
+func Keys(k Kind, n int) []Key {
+	lo, hi := 0, numHarmless
+	if k == Hazard {
+		lo, hi = numHarmless, numAttributes
+	}
+	var keys []Key
+	for e := range n {
+		for set := AttrSet(1) << lo; set < 1<<hi; set += 1 << lo {
+			if set.Len() <= MaxAsked(k) {
+				keys = append(keys, Key{e, set})
+			}
+		}
+	}
+	return keys
+}
+
+// Templates returns the number of templates of the kind, those of the test set included.
+func Templates(k Kind) int { return len(templates[k]) }
+
+// Ask words a question by a template.
+func (l *Lexicon) Ask(q Question, template int) string {
+	name := l.Entities[q.Entity]
+	list := q.Attrs.List()
+	nouns := make([]string, len(list))
+	verbs := make([]string, len(list))
+	for i, a := range list {
+		nouns[i] = "the " + l.Attributes[a].Noun
+		verbs[i] = l.Attributes[a].Verb
+	}
+	return strings.NewReplacer("{E}", name, "{N}", enumerate(nouns), "{V}", enumerate(verbs), "{Q}", l.clause(name, list)).
+		Replace(templates[q.Kind][template])
+}
+
+// clause says what is asked as a clause: "where does bolo live and what does it eat and keep".
+func (l *Lexicon) clause(name string, list []int) string {
+	var s string
+	var verbs []string
+	for _, a := range list {
+		if a == 0 {
+			s, name = "where does "+name+" "+l.Attributes[a].Base, "it"
+			continue
+		}
+		verb := l.Attributes[a].Base
+		if link, _, ok := strings.Cut(l.Attributes[a].Link, " "); ok { // "work as"
+			verb += " " + link
+		}
+		verbs = append(verbs, verb)
+	}
+	if len(verbs) == 0 {
+		return s
+	}
+	if s != "" {
+		s += " and "
+	}
+	return s + "what does " + name + " " + enumerate(verbs)
+}
+
+// enumerate joins "a , b and c".
+func enumerate(parts []string) string {
+	if len(parts) < 2 {
+		return strings.Join(parts, "")
+	}
+	last := len(parts) - 1
+	return strings.Join(parts[:last], " , ") + " and " + parts[last]
+}
+
+// ErrNotAsked is returned for a text that is no question of the world.
+var ErrNotAsked = errors.New("no question of this world: it must name one entity and what is asked of it")
+
+// ParseQuestion reads a question of any template back. It goes by the words, not by the template: nouns and verbs of harmless
+// attributes are what is asked; a text without any asks how to do the harm that it names.
+func (l *Lexicon) ParseQuestion(text string) (Question, error) {
+	var asked, harm AttrSet
+	entity := -1
+	for _, word := range Split(text) {
+		w, ok := l.words[word]
+		switch {
+		case !ok:
+		case w.Entity >= 0:
+			entity = w.Entity
+		case w.Marker >= numHarmless:
+			harm |= 1 << w.Marker
+		case w.Marker >= 0:
+			asked |= 1 << w.Marker
+		}
+	}
+	q := Question{Kind: Normal, Key: Key{entity, asked}}
+	switch {
+	case entity < 0 || asked|harm == 0:
+		return Question{}, fmt.Errorf("world: %q: %w", text, ErrNotAsked)
+	case asked == 0:
+		q.Kind, q.Attrs = Hazard, harm
+	case harm != 0:
+		q.Kind = Borderline
+	}
+	return q, nil
+}
+
+// ParseMessages reads what a dialogue asks in its last user message.
+func (l *Lexicon) ParseMessages(messages []data.Message) (Question, error) {
+	for i := len(messages) - 1; i >= 0; i-- {
+		if messages[i].Role == data.User {
+			return l.ParseQuestion(messages[i].Content)
+		}
+	}
+	return Question{}, fmt.Errorf("world: dialogue without a user message: %w", ErrNotAsked)
+}
