@@ -1,0 +1,139 @@
+package losstest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// poisons are what CheckMask puts where nothing counts. 1e30 catches what tests for NaN and Inf and goes on.
+var poisons = []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e30, -1e30}
+
+// CheckMask puts NaN, Inf and 1e30 into every column of the case wherever nothing counts: behind the masks (the columns
+// Mask, SegMask and PairMask where they are 0) and in unused slots, segments and groups. It wants the same loss, metrics
+// and gradients bit for bit, and gradients that are exactly 0 there. It looks in float64 and in float32.
+//
+// A loss must select by its mask (Expr's Where, MaskedSum, MaskedMean), not multiply by it: NaN times 0 is NaN.
+func CheckMask[In any](t TB, loss func(In) (train.Terms, error), c Case) {
+	t.Helper()
+	c.Float32 = false
+	if checkMask(t, loss, c) {
+		c.Float32 = true
+		checkMask(t, loss, c)
+	}
+}
+
+func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
+	t.Helper()
+	e, err := build(loss, c)
+	if err != nil {
+		t.Errorf("%v", err)
+		return false
+	}
+	poisoned := func(x float64, only string) (Case, bool) {
+		p, some := c.clone(), false
+		for _, col := range p.columns() {
+			if !isMask(col) && (only == "" || only == col.name) {
+				some = p.pour(col, x) || some
+			}
+		}
+		return p, some
+	}
+	clean, some := poisoned(0, "")
+	if !some {
+		t.Errorf("losstest: CheckMask: the case has no entry that a mask leaves out and no unused one")
+		return false
+	}
+	want, err := e.run(clean)
+	if err != nil {
+		t.Errorf("%v", err)
+		return false
+	}
+	if math.IsNaN(want.Loss) || math.IsInf(want.Loss, 0) {
+		t.Errorf("losstest: CheckMask: the loss is %v with zeros where nothing counts", want.Loss)
+		return false
+	}
+	diff, err := e.differs(c, clean, want)
+	if err != nil {
+		t.Errorf("%v", err)
+		return false
+	}
+	if diff != "" {
+		t.Errorf("losstest: CheckMask: with zeros where nothing counts: %s", diff)
+		return false
+	}
+	for _, x := range poisons {
+		dirty, _ := poisoned(x, "")
+		diff, err := e.differs(c, dirty, want)
+		if err != nil {
+			t.Errorf("%v", err)
+			return false
+		}
+		if diff == "" {
+			continue
+		}
+		// Say which column it comes through, if one alone is enough.
+		through := "several columns together"
+		for _, col := range c.columns() {
+			dirty, _ := poisoned(x, col.name)
+			if alone, err := e.differs(c, dirty, want); err == nil && alone != "" {
+				through, diff = col.name, alone
+				break
+			}
+		}
+		t.Errorf("losstest: CheckMask: %g where nothing counts leaks through %s: %s", x, through, diff)
+		return false
+	}
+	return true
+}
+
+func isMask(col column) bool {
+	return col.name == TokenMask && col.axis == perToken ||
+		col.name == SegmentMask && col.axis == perSegment || col.name == GroupMask && col.axis == perGroup
+}
+
+// pour puts x into the entries of a column that do not count. It reports whether there are any.
+func (c Case) pour(col column, x float64) bool {
+	w, some := c.width(col), false
+	for i, h := range c.hidden(col.axis) {
+		for j := i * w; h && j < (i+1)*w; j++ {
+			col.data[j] = x
+			some = true
+		}
+	}
+	return some
+}
+
+// differs runs the poisoned case and says what is not as wanted.
+func (e *evaluator) differs(c, dirty Case, want Result) (string, error) {
+	got, err := e.run(dirty)
+	if err != nil {
+		return "", err
+	}
+	same := func(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }
+	if !same(got.Loss, want.Loss) {
+		return fmt.Sprintf("the loss is %.9g instead of %.9g", got.Loss, want.Loss), nil
+	}
+	for _, m := range e.terms.Metrics {
+		if !same(got.Metrics[m.Name], want.Metrics[m.Name]) {
+			return fmt.Sprintf("the metric %q is %.9g instead of %.9g", m.Name, got.Metrics[m.Name], want.Metrics[m.Name]), nil
+		}
+	}
+	for _, col := range c.columns() {
+		if !slices.Contains(c.Wrt, col.name) {
+			continue
+		}
+		hidden, w := c.hidden(col.axis), c.width(col)
+		for i, g := range got.Grads[col.name] {
+			if hidden[i/w] && g != 0 {
+				return fmt.Sprintf("the gradient of %s[%d], which does not count, is %.9g", col.name, i, g), nil
+			}
+			if !hidden[i/w] && !same(g, want.Grads[col.name][i]) {
+				return fmt.Sprintf("the gradient of %s[%d] is %.9g instead of %.9g", col.name, i, g, want.Grads[col.name][i]), nil
+			}
+		}
+	}
+	return "", nil
+}

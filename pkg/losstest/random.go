@@ -1,0 +1,115 @@
+package losstest
+
+import (
+	"math/rand/v2"
+	"slices"
+)
+
+// unusedSlots is the number of slots that random cases leave unused, so that CheckMask has something to fill.
+const unusedSlots = 3
+
+// RandomPPO draws a case for a loss over ppo.LossInputs: that many segments of 2 to tokens tokens, a prompt and an
+// answer each, some unused slots and an unused segment. It is differentiated by LogProbs, Values and Entropy. Everything
+// is exactly 0 where Mask is 0. Hidden is not there, for a loss with a head of its own add it to Rows.
+//
+// The same seed gives the same case. Log-ratios are about 0.3 wide, so some tokens leave a clipping range of 0.2.
+func RandomPPO(rng *rand.Rand, segments, tokens int) Case {
+	c := randomTokens(rng, segments, tokens)
+	normal := func(scale float64) func() float64 {
+		return func() float64 { return scale * rng.NormFloat64() }
+	}
+	c.draw("OldLogProbs", func() float64 { return -0.1 - rng.ExpFloat64() })
+	c.drawNear(rng, "LogProbs", "OldLogProbs", 0.3)
+	c.drawNear(rng, "RefLogProbs", "OldLogProbs", 0.3)
+	c.draw("Entropy", func() float64 { return 0.1 + 2*rng.Float64() })
+	c.draw("Advantages", normal(1))
+	c.draw("OldValues", normal(1))
+	c.drawNear(rng, "Values", "OldValues", 0.3)
+	c.draw("Returns", normal(1))
+	c.drawSegments("Scores", normal(1))
+	c.Wrt = []string{"LogProbs", "Values", "Entropy"}
+	return c
+}
+
+// RandomSFT draws a case for a loss over log-probabilities of counted tokens, as sft.LossInputs has them: that many
+// segments of 2 to tokens tokens, some unused slots and an unused segment. It is differentiated by LogProbs.
+func RandomSFT(rng *rand.Rand, segments, tokens int) Case {
+	c := randomTokens(rng, segments, tokens)
+	c.draw("LogProbs", func() float64 { return -0.1 - rng.ExpFloat64() })
+	c.Wrt = []string{"LogProbs"}
+	return c
+}
+
+// RandomScores draws a case for a loss over the scores of pairs: segment 2i is the chosen answer of pair i, segment 2i+1
+// the rejected one, and one pair at the end is unused. The column is Scores (S), and it is differentiated by it. Columns of
+// one's own (margins, labels) are added to Segment or Group.
+func RandomScores(rng *rand.Rand, pairs int) Case {
+	c := Case{
+		Groups:  make([]int32, 0, 2*pairs+2),
+		Segment: map[string][]float64{SegmentMask: make([]float64, 2*pairs+2)},
+		Wrt:     []string{"Scores"},
+	}
+	for i := range pairs {
+		c.Groups = append(c.Groups, int32(i), int32(i))
+	}
+	c.Groups = append(c.Groups, -1, -1)
+	for i := range 2 * pairs {
+		c.Segment[SegmentMask][i] = 1
+	}
+	c.drawSegments("Scores", rng.NormFloat64)
+	return c
+}
+
+// randomTokens draws the segments and the masks. The first slots of a segment are its prompt, its last slot has no
+// target: both are not counted.
+func randomTokens(rng *rand.Rand, segments, tokens int) Case {
+	c := Case{Token: map[string][]float64{}, Segment: map[string][]float64{}}
+	for seg := range segments {
+		length := 2 + rng.IntN(max(tokens-1, 1))
+		answer := rng.IntN(length - 1)
+		for i := range length {
+			counted := 0.0
+			if i >= answer && i < length-1 {
+				counted = 1
+			}
+			c.Segments = append(c.Segments, int32(seg))
+			c.Token[TokenMask] = append(c.Token[TokenMask], counted)
+		}
+	}
+	c.Segments = append(c.Segments, slices.Repeat([]int32{-1}, unusedSlots)...)
+	c.Token[TokenMask] = append(c.Token[TokenMask], make([]float64, unusedSlots)...)
+	c.Segment[SegmentMask] = append(slices.Repeat([]float64{1}, segments), 0)
+	return c
+}
+
+// draw adds a token column, 0 where Mask is 0.
+func (c Case) draw(name string, next func() float64) {
+	col := make([]float64, len(c.Segments))
+	for i, m := range c.Token[TokenMask] {
+		if m != 0 {
+			col[i] = next()
+		}
+	}
+	c.Token[name] = col
+}
+
+// drawNear adds a token column that differs from another one by normal numbers of that scale.
+func (c Case) drawNear(rng *rand.Rand, name, other string, scale float64) {
+	i := -1
+	c.draw(name, func() float64 {
+		for i++; c.Token[TokenMask][i] == 0; i++ {
+		}
+		return c.Token[other][i] + scale*rng.NormFloat64()
+	})
+}
+
+// drawSegments adds a segment column, 0 where SegMask is 0.
+func (c Case) drawSegments(name string, next func() float64) {
+	col := make([]float64, len(c.Segment[SegmentMask]))
+	for i, m := range c.Segment[SegmentMask] {
+		if m != 0 {
+			col[i] = next()
+		}
+	}
+	c.Segment[name] = col
+}
