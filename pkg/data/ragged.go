@@ -149,12 +149,12 @@ func (r *Ragged) Counted() int {
 
 // TokenColumn returns the column of that name, (N) and aligned as Mask: what belongs to the action "token i+1" goes
 // into slot i. It is created with zeros on first use. Leave unused slots 0.
-func (r *Ragged) TokenColumn(name string) []float32 { return column(r.TokenColumns, name, r.N) }
+func (r *Ragged) TokenColumn(name string) []float32 { return zeros(r.TokenColumns, name, r.N) }
 
 // SegmentColumn returns the column of that name, (S), created with zeros on first use.
-func (r *Ragged) SegmentColumn(name string) []float32 { return column(r.SegmentColumns, name, r.S) }
+func (r *Ragged) SegmentColumn(name string) []float32 { return zeros(r.SegmentColumns, name, r.S) }
 
-func column(columns map[string][]float32, name string, length int) []float32 {
+func zeros(columns map[string][]float32, name string, length int) []float32 {
 	c, ok := columns[name]
 	if !ok {
 		c = make([]float32, length)

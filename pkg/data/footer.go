@@ -1,0 +1,130 @@
+package data
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+)
+
+// The Arrow library takes memory for as many fields and metadata entries as a footer claims to have, and running out of
+// memory cannot be recovered from. So the footer is gone through here first: every vector must lie inside of it.
+//
+// The layout is FlatBuffers': a table begins with the distance back to its vtable, which holds its own size, the
+// table's size and the place of each field in the table; a field that refers to something holds the distance to it.
+// The numbers of the fields are those of Arrow's File.fbs and Schema.fbs.
+type flatbuffer struct {
+	buf  []byte
+	left int // how much may still be gone through, against parts that are referred to again and again
+}
+
+var errFooter = errors.New("the footer is damaged")
+
+// checkFooter goes through the footer of an Arrow IPC file of that size. It panics on bad places, for guard to catch.
+func checkFooter(file io.ReaderAt, size int64) error {
+	end := size - int64(len(ipc.Magic)) - 4
+	length := make([]byte, 4)
+	if _, err := file.ReadAt(length, end); err != nil {
+		return err
+	}
+	n := int64(binary.LittleEndian.Uint32(length))
+	if n < 8 || n > end {
+		return fmt.Errorf("%w: it claims %d of the file's %d bytes", errFooter, n, size)
+	}
+	f := flatbuffer{buf: make([]byte, n), left: 16 * int(n)}
+	if _, err := file.ReadAt(f.buf, end-n); err != nil {
+		return err
+	}
+	const blockSize = 24
+	footer := f.u32(0)
+	if schema := f.ref(footer, 1); schema != 0 {
+		f.each(schema, 1, f.field)
+		f.each(schema, 2, f.keyValue)
+	}
+	f.vector(footer, 2, blockSize) // dictionaries
+	f.vector(footer, 3, blockSize) // record batches
+	return nil
+}
+
+func (f *flatbuffer) field(table int) {
+	f.vector(table, 0, 1) // name
+	f.each(table, 5, f.field)
+	f.each(table, 6, f.keyValue)
+}
+
+func (f *flatbuffer) keyValue(table int) {
+	f.vector(table, 0, 1)
+	f.vector(table, 1, 1)
+}
+
+func (f *flatbuffer) u32(at int) int { return int(binary.LittleEndian.Uint32(f.buf[at:])) }
+func (f *flatbuffer) u16(at int) int { return int(binary.LittleEndian.Uint16(f.buf[at:])) }
+
+// ref is the place that a field of a table refers to, 0 if the field is absent.
+func (f *flatbuffer) ref(table, field int) int {
+	vtable := table - int(int32(f.u32(table)))
+	entry := 4 + 2*field
+	if entry >= f.u16(vtable) {
+		return 0
+	}
+	at := f.u16(vtable + entry)
+	if at == 0 {
+		return 0
+	}
+	return table + at + f.u32(table+at)
+}
+
+// vector is the length and place of the elements of a vector, each of that many bytes.
+func (f *flatbuffer) vector(table, field, size int) (n, at int) {
+	start := f.ref(table, field)
+	if start == 0 {
+		return 0, 0
+	}
+	n, at = f.u32(start), start+4
+	if n > (len(f.buf)-at)/size {
+		panic(errFooter)
+	}
+	if f.left -= n*size + 8; f.left < 0 {
+		panic(errFooter)
+	}
+	return n, at
+}
+
+// each visits a vector of tables.
+func (f *flatbuffer) each(table, field int, visit func(table int)) {
+	n, at := f.vector(table, field, 4)
+	for i := range n {
+		visit(at + 4*i + f.u32(at+4*i))
+	}
+}
+
+// checkTypes refuses columns of view types: the library takes memory for as many buffers as a batch claims they have.
+func checkTypes(schema *arrow.Schema) error {
+	for _, field := range schema.Fields() {
+		if hasViews(field.Type) {
+			return fmt.Errorf("column %q is %v: write it without views", field.Name, field.Type)
+		}
+	}
+	return nil
+}
+
+func hasViews(dt arrow.DataType) bool {
+	switch dt := dt.(type) {
+	case arrow.BinaryViewDataType:
+		return true
+	case *arrow.DictionaryType:
+		return hasViews(dt.ValueType)
+	case arrow.ExtensionType:
+		return hasViews(dt.StorageType())
+	case arrow.NestedType:
+		for _, field := range dt.Fields() {
+			if hasViews(field.Type) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,78 @@
+package data
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+)
+
+// guard turns a panic of the Arrow library, which trusts what is in a file, into an error.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file is damaged: %v", p)
+		}
+	}()
+	return f()
+}
+
+// checkFile refuses what is plainly no Arrow file, and returns the largest piece of memory that reading the file may
+// ask for.
+func checkFile(file *os.File) (limit int, err error) {
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, errors.New("is not a regular file")
+	}
+	head := make([]byte, len(ipc.Magic))
+	switch _, err := file.ReadAt(head, 0); {
+	case errors.Is(err, io.EOF):
+		return 0, fmt.Errorf("is not an Arrow IPC file: it has %d bytes", info.Size())
+	case err != nil:
+		return 0, err
+	case bytes.HasPrefix(head, []byte{0xff, 0xff, 0xff, 0xff}):
+		return 0, errors.New("is an Arrow IPC stream, want the file format (Feather version 2)")
+	case !bytes.Equal(head, ipc.Magic):
+		return 0, errors.New(`is not an Arrow IPC file: it does not begin with "ARROW1"`)
+	}
+	tail := make([]byte, len(ipc.Magic))
+	if _, err := file.ReadAt(tail, info.Size()-int64(len(tail))); err != nil || !bytes.Equal(tail, ipc.Magic) {
+		return 0, errors.New(`is cut off: it does not end with "ARROW1"`)
+	}
+	if err := checkFooter(file, info.Size()); err != nil {
+		return 0, err
+	}
+	// Other programs may compress; text hardly ever shrinks to a hundredth.
+	return int(min(100*info.Size()+1<<20, 8<<30)), nil
+}
+
+// limited is an allocator that panics, for guard to catch, where a damaged length asks for more than the file can hold.
+type limited struct {
+	memory.Allocator
+	limit int
+}
+
+func (l *limited) check(size int) {
+	if size < 0 || size > l.limit {
+		panic(fmt.Errorf("a piece of it claims %d bytes", size))
+	}
+}
+
+// Allocate is memory.Allocator's.
+func (l *limited) Allocate(size int) []byte {
+	l.check(size)
+	return l.Allocator.Allocate(size)
+}
+
+// Reallocate is memory.Allocator's.
+func (l *limited) Reallocate(size int, b []byte) []byte {
+	l.check(size)
+	return l.Allocator.Reallocate(size, b)
+}
