@@ -34,11 +34,16 @@ type adamWConsts[T Float] struct {
 
 func adamW[T Float](p, g, m, v []T, k *adamWConsts[T]) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
-	for i := range p {
+	n := vectorPart[T](len(p))
+	if n > 0 {
+		adamWAsm(n, ptr(p), ptr(g), ptr(m), ptr(v), float32(k.scale), float32(k.b1), float32(k.c1), float32(k.b2),
+			float32(k.c2), float32(k.keep), float32(k.step), float32(k.root), float32(k.eps))
+	}
+	for i := n; i < len(p); i++ {
 		gi := g[i] * k.scale
-		mi := k.b1*m[i] + k.c1*gi
-		vi := k.b2*v[i] + k.c2*gi*gi
+		mi := T(k.b1*m[i]) + T(k.c1*gi)
+		vi := T(k.b2*v[i]) + T(k.c2*gi*gi)
 		m[i], v[i] = mi, vi
-		p[i] = p[i]*k.keep - k.step*mi/(T(math.Sqrt(float64(vi)))*k.root+k.eps)
+		p[i] = T(p[i]*k.keep) - k.step*mi/(T(T(math.Sqrt(float64(vi)))*k.root)+k.eps)
 	}
 }

@@ -159,11 +159,7 @@ func (w *attnScratch[T]) addValues(v []T, ldv, rows, first, step, keys int, beta
 
 // finish writes row r's result.
 func (w *attnScratch[T]) finish(out []T, r int) {
-	inv := 1 / w.sum[r]
-	o := w.o[r*w.d:][:len(out)]
-	for i := range out {
-		out[i] = o[i] * inv
-	}
+	mulConst(out, w.o[r*w.d:][:len(out)], 1/w.sum[r])
 }
 
 // attnScale is 1 / sqrt(D).

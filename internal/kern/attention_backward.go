@@ -84,7 +84,11 @@ func segmentBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, lo, hi, g int
 // scoreBackward turns ds, the gradient of the softmax weights p, into that of the scores: ds = p * (ds - delta) * alpha.
 func scoreBackward[T Float](ds, p []T, delta, alpha T) {
 	p = p[:len(ds)]
-	for i := range ds {
+	n := vectorPart[T](len(ds))
+	if n > 0 {
+		scoreBackwardAsm(n, ptr(ds), ptr(p), float32(delta), float32(alpha))
+	}
+	for i := n; i < len(ds); i++ {
 		ds[i] = p[i] * (ds[i] - delta) * alpha
 	}
 }

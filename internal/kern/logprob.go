@@ -110,7 +110,7 @@ func TokenLogProbsBackward[T Float](dh, dw, h, w []T, targets []int32, counted [
 				addConst(z, z, -l) // log p
 				Exp(p, z)
 				if dent != nil {
-					hr := T(0)
+					var hr T
 					if ent != nil {
 						hr = ent[r]
 					} else {
@@ -118,8 +118,7 @@ func TokenLogProbsBackward[T Float](dh, dw, h, w []T, targets []int32, counted [
 					}
 					entropyBackward(z, p, -dl/temp, -dent[r]/temp, hr)
 				} else {
-					copy(z, p)
-					scale(z, -dl/temp)
+					mulConst(z, p, -dl/temp)
 				}
 				z[targets[r]] += dl / temp
 			}
@@ -140,8 +139,12 @@ func TokenLogProbsBackward[T Float](dh, dw, h, w []T, targets []int32, counted [
 // entropyBackward turns z = log p into p * (a + b*(z + h)).
 func entropyBackward[T Float](z, p []T, a, b, h T) {
 	p = p[:len(z)]
-	for i := range z {
-		z[i] = p[i] * (a + b*(z[i]+h))
+	n := vectorPart[T](len(z))
+	if n > 0 {
+		entropyBackwardAsm(n, ptr(z), ptr(p), float32(a), float32(b), float32(h))
+	}
+	for i := n; i < len(z); i++ {
+		z[i] = p[i] * (a + T(b*(z[i]+h)))
 	}
 }
 

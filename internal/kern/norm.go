@@ -63,7 +63,11 @@ func rstd[T Float](x []T, eps T) T {
 // scaleMul sets dst = x * alpha * w. dst may be x.
 func scaleMul[T Float](dst, x, w []T, alpha T) {
 	x, w = x[:len(dst)], w[:len(dst)]
-	for i := range dst {
+	n := vectorPart[T](len(dst))
+	if n > 0 {
+		scaleMulAsm(n, ptr(dst), ptr(x), ptr(w), float32(alpha))
+	}
+	for i := n; i < len(dst); i++ {
 		dst[i] = x[i] * alpha * w[i]
 	}
 }

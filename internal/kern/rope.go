@@ -44,10 +44,14 @@ func rotate[T Float](dst, x, row []T) {
 	x0, x1 := x[:half], x[half:][:half]
 	cos, sin := row[:half], row[half:][:half]
 	dst0, dst1 := dst[:half], dst[half:][:half]
-	for i := range x0 {
+	n := vectorPart[T](half)
+	if n > 0 {
+		rotateAsm(n, ptr(dst0), ptr(dst1), ptr(x0), ptr(x1), ptr(cos), ptr(sin))
+	}
+	for i := n; i < half; i++ {
 		a, b := x0[i], x1[i]
-		dst0[i] = a*cos[i] - b*sin[i]
-		dst1[i] = b*cos[i] + a*sin[i]
+		dst0[i] = T(a*cos[i]) - T(b*sin[i])
+		dst1[i] = T(b*cos[i]) + T(a*sin[i])
 	}
 }
 
@@ -57,9 +61,13 @@ func rotateBack[T Float](dst, x, row []T) {
 	x0, x1 := x[:half], x[half:][:half]
 	cos, sin := row[:half], row[half:][:half]
 	dst0, dst1 := dst[:half], dst[half:][:half]
-	for i := range x0 {
+	n := vectorPart[T](half)
+	if n > 0 {
+		rotateBackAsm(n, ptr(dst0), ptr(dst1), ptr(x0), ptr(x1), ptr(cos), ptr(sin))
+	}
+	for i := n; i < half; i++ {
 		a, b := x0[i], x1[i]
-		dst0[i] = a*cos[i] + b*sin[i]
-		dst1[i] = b*cos[i] - a*sin[i]
+		dst0[i] = T(a*cos[i]) + T(b*sin[i])
+		dst1[i] = T(b*cos[i]) - T(a*sin[i])
 	}
 }

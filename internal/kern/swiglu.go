@@ -39,17 +39,18 @@ func SwiGLUBackward[T Float](dgu, gu, dout []T, rows, f int) {
 
 // expNeg sets dst = exp(-x).
 func expNeg[T Float](dst, x []T) {
-	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] = -x[i]
-	}
+	mulConst(dst, x, -1)
 	Exp(dst, dst)
 }
 
 // gate sets out = g / (1 + e) * u, where e = exp(-g).
 func gate[T Float](out, g, u, e []T) {
 	g, u, e = g[:len(out)], u[:len(out)], e[:len(out)]
-	for i := range out {
+	n := vectorPart[T](len(out))
+	if n > 0 {
+		gateAsm(n, ptr(out), ptr(g), ptr(u), ptr(e))
+	}
+	for i := n; i < len(out); i++ {
 		out[i] = g[i] / (1 + e[i]) * u[i]
 	}
 }
@@ -57,10 +58,14 @@ func gate[T Float](out, g, u, e []T) {
 // gateBackward is the derivative of gate, where e = exp(-g).
 func gateBackward[T Float](dg, du, g, u, e, dout []T) {
 	du, g, u, e, dout = du[:len(dg)], g[:len(dg)], u[:len(dg)], e[:len(dg)], dout[:len(dg)]
-	for i := range dg {
+	n := vectorPart[T](len(dg))
+	if n > 0 {
+		gateBackwardAsm(n, ptr(dg), ptr(du), ptr(g), ptr(u), ptr(e), ptr(dout))
+	}
+	for i := n; i < len(dg); i++ {
 		s := 1 / (1 + e[i])
 		ds := dout[i] * s
-		dg[i] = ds * u[i] * (1 + g[i]*(1-s))
+		dg[i] = ds * u[i] * (1 + T(g[i]*(1-s)))
 		du[i] = ds * g[i]
 	}
 }

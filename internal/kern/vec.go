@@ -11,6 +11,9 @@ const vecGrain = 1 << 14
 
 // Sum returns the sum of x in the fixed order of sixteen lanes; 0 for an empty slice.
 func Sum[T Float](x []T) T {
+	if inAsm[T]() {
+		return T(sumAsm(len(x), ptr(x)))
+	}
 	var acc [lanes]T
 	for ; len(x) >= lanes; x = x[lanes:] {
 		s := (*[lanes]T)(x)
@@ -26,16 +29,19 @@ func Sum[T Float](x []T) T {
 
 // Dot returns the sum of a[i]*b[i] in the fixed order of sixteen lanes.
 func Dot[T Float](a, b []T) T {
-	var acc [lanes]T
 	b = b[:len(a)]
+	if inAsm[T]() {
+		return T(dotAsm(len(a), ptr(a), ptr(b)))
+	}
+	var acc [lanes]T
 	for ; len(a) >= lanes; a, b = a[lanes:], b[lanes:] {
 		s, t := (*[lanes]T)(a), (*[lanes]T)(b)
 		for i := range s {
-			acc[i] += s[i] * t[i]
+			acc[i] += T(s[i] * t[i])
 		}
 	}
 	for i := range a {
-		acc[i] += a[i] * b[i]
+		acc[i] += T(a[i] * b[i])
 	}
 	return sumLanes(&acc)
 }
@@ -43,15 +49,18 @@ func Dot[T Float](a, b []T) T {
 // SumSquares returns the sum of the squares of x, each squared and added in float64 in the fixed order of sixteen lanes, so
 // that the norm of a large gradient loses nothing and cannot overflow.
 func SumSquares[T Float](x []T) float64 {
+	if inAsm[T]() {
+		return sumSquaresAsm(len(x), ptr(x))
+	}
 	var acc [lanes]float64
 	for ; len(x) >= lanes; x = x[lanes:] {
 		s := (*[lanes]T)(x)
 		for i := range s {
-			acc[i] += float64(s[i]) * float64(s[i])
+			acc[i] += float64(float64(s[i]) * float64(s[i]))
 		}
 	}
 	for i, v := range x {
-		acc[i] += float64(v) * float64(v)
+		acc[i] += float64(float64(v) * float64(v))
 	}
 	return sumLanes(&acc)
 }
@@ -68,6 +77,9 @@ func sumLanes[T Float](acc *[lanes]T) T {
 
 // Max returns the greatest element of x, NaN if there is a NaN, -Inf for an empty slice.
 func Max[T Float](x []T) T {
+	if inAsm[T]() {
+		return T(maxAsm(len(x), ptr(x)))
+	}
 	m := T(math.Inf(-1))
 	for _, v := range x {
 		if v > m || v != v {
@@ -102,28 +114,48 @@ func Axpy[T Float](dst []T, alpha T, x []T) {
 
 func add[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
+	n := vectorPart[T](len(dst))
+	if n > 0 {
+		addAsm(n, ptr(dst), ptr(a), ptr(b))
+	}
+	for i := n; i < len(dst); i++ {
 		dst[i] = a[i] + b[i]
 	}
 }
 
-func scale[T Float](dst []T, alpha T) {
-	for i := range dst {
-		dst[i] *= alpha
+func scale[T Float](dst []T, alpha T) { mulConst(dst, dst, alpha) }
+
+// mulConst sets dst = x * c. dst may be x.
+func mulConst[T Float](dst, x []T, c T) {
+	x = x[:len(dst)]
+	n := vectorPart[T](len(dst))
+	if n > 0 {
+		mulConstAsm(n, ptr(dst), ptr(x), float32(c))
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] = x[i] * c
 	}
 }
 
 func axpy[T Float](dst []T, alpha T, x []T) {
 	x = x[:len(dst)]
-	for i := range dst {
-		dst[i] += alpha * x[i]
+	n := vectorPart[T](len(dst))
+	if n > 0 {
+		axpyAsm(n, ptr(dst), ptr(x), float32(alpha))
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] += T(alpha * x[i])
 	}
 }
 
 // addConst sets dst = x + c. dst may be x.
 func addConst[T Float](dst, x []T, c T) {
 	x = x[:len(dst)]
-	for i := range dst {
+	n := vectorPart[T](len(dst))
+	if n > 0 {
+		addConstAsm(n, ptr(dst), ptr(x), float32(c))
+	}
+	for i := n; i < len(dst); i++ {
 		dst[i] = x[i] + c
 	}
 }
@@ -131,7 +163,11 @@ func addConst[T Float](dst, x []T, c T) {
 // mulAxpy sets dst += a * b * alpha, element by element.
 func mulAxpy[T Float](dst, a, b []T, alpha T) {
 	a, b = a[:len(dst)], b[:len(dst)]
-	for i := range dst {
-		dst[i] += a[i] * b[i] * alpha
+	n := vectorPart[T](len(dst))
+	if n > 0 {
+		mulAxpyAsm(n, ptr(dst), ptr(a), ptr(b), float32(alpha))
+	}
+	for i := n; i < len(dst); i++ {
+		dst[i] += T(a[i] * b[i] * alpha)
 	}
 }
