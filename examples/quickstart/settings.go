@@ -1,0 +1,90 @@
+package main
+
+import (
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/pretrain"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/world"
+)
+
+// settings are the sizes of every stage. They are those of a model of a million weights: learning rates are higher and
+// batches smaller than the paper's.
+type settings struct {
+	world       world.Config
+	annotator   world.AnnotatorConfig
+	vocab       int
+	model       model.Config
+	pretrain    pretrain.Config
+	sft         sft.Config
+	helpfulness rewardmodel.Config
+	safety      rewardmodel.Config
+	rejection   rejection.Config
+	winners     sft.Config // fine-tuning on the best answers
+
+	pairTemperatures [2]float64 // of the two answers that annotators compare
+	testPairs        int        // pairs of answers per test prompt
+	maxAnswer        int        // tokens
+}
+
+const (
+	microTokens   = 2048
+	microSegments = 128
+)
+
+func defaultSettings(seed uint64) settings {
+	s := settings{
+		world:            world.DefaultConfig(),
+		annotator:        world.DefaultAnnotatorConfig(),
+		vocab:            768,
+		pairTemperatures: [2]float64{0.9, 1.2},
+		testPairs:        3,
+		maxAnswer:        40,
+	}
+	s.world.Seed = seed
+	s.annotator.Seed = seed
+	s.model = model.Config{
+		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
+		VocabSize: s.vocab, MaxSeqLen: 128, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
+	}
+
+	s.pretrain = pretrain.DefaultConfig()
+	s.pretrain.Optim = optim.DefaultConfig(3e-3)
+	s.pretrain.WarmupSteps = 50
+	s.pretrain.BatchTokens = 4096
+	s.pretrain.Steps = s.world.Pretraining.Words / s.pretrain.BatchTokens
+	s.pretrain.MicroTokens, s.pretrain.MicroSegments = microTokens, microSegments
+	s.pretrain.Seed = seed
+
+	s.sft = sft.DefaultConfig()
+	s.sft.Optim = optim.DefaultConfig(1e-3)
+	s.sft.MicroTokens, s.sft.MicroSegments = microTokens, microSegments
+	s.sft.Seed = seed
+
+	s.helpfulness = rewardmodel.DefaultConfig()
+	s.safety = rewardmodel.SafetyConfig()
+	for _, rm := range []*rewardmodel.Config{&s.helpfulness, &s.safety} {
+		rm.Optim = optim.DefaultConfig(5e-4)
+		rm.BatchSize = 64
+		rm.MicroTokens, rm.MicroSegments = microTokens, microSegments
+		rm.Seed = seed
+	}
+
+	s.rejection = rejection.DefaultConfig()
+	s.rejection.Samples = 8
+	s.rejection.MaxNewTokens = s.maxAnswer
+	s.rejection.Stop = []int32{s.model.EOS}
+	s.rejection.Slots = 64
+	s.rejection.Seed = seed
+	s.rejection.Version = 1
+
+	s.winners = s.sft
+	s.winners.Optim = optim.DefaultConfig(5e-4)
+	return s
+}
+
+// pieces are the chat markers, one id each.
+var pieces = data.Tags()

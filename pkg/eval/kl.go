@@ -1,0 +1,118 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// Answer is a prompt and an answer to it as token ids.
+type Answer struct {
+	Prompt, Tokens []int32
+}
+
+// KL is the divergence D_KL(p || q) of two policies along each answer, in nats: at every token of the answer the exact
+// sum over the whole vocabulary, Σ_v p(v) (log p(v) - log q(v)), added up over the answer. Averaged over answers that
+// were sampled from p it is the divergence of the answers' distributions, without the noise of the estimators k1 to k3.
+// temperature divides the logits of both; n and s are the budget of a micro-batch.
+func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature float64, n, s int) ([]float64, error) {
+	if p.Config().VocabSize != q.Config().VocabSize {
+		return nil, fmt.Errorf("eval: the models have vocabularies of %d and %d", p.Config().VocabSize, q.Config().VocabSize)
+	}
+	lengths := make([]int, len(answers))
+	for i, a := range answers {
+		lengths[i] = len(a.Prompt) + len(a.Tokens)
+	}
+	plan, err := data.Pack(lengths, n, s)
+	if err != nil {
+		return nil, fmt.Errorf("eval: %w", err)
+	}
+	forward, err := hiddenStates(p, q, n, s)
+	if err != nil {
+		return nil, fmt.Errorf("eval: %w", err)
+	}
+	batch := train.NewBatch(n, s)
+	kl := make([]float64, len(answers))
+	for _, items := range plan {
+		micro, err := batch.Fill([][]int{items}, func(r *data.Ragged, i int) error {
+			_, err := r.Append(data.Join(answers[i].Prompt, answers[i].Tokens))
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("eval: %w", err)
+		}
+		hidden, err := forward.Run(ctx, micro[0])
+		if err != nil {
+			return nil, fmt.Errorf("eval: %w", err)
+		}
+		perSlot := divergence(hidden, [2]*model.Params{p, q}, micro[0], temperature)
+		for k, i := range items {
+			lo, hi := micro[0].Span(k)
+			for _, d := range perSlot[lo:hi] {
+				kl[i] += d
+			}
+		}
+	}
+	return kl, nil
+}
+
+// hiddenStates computes (N, C) of both models in one program.
+func hiddenStates(p, q *model.Params, n, s int) (*train.Forward, error) {
+	in := model.NewInputs(tensor.Float32, n, s)
+	tp, err := model.NewTrunk(in, p, "p")
+	if err != nil {
+		return nil, err
+	}
+	tq, err := model.NewTrunk(in, q, "q")
+	if err != nil {
+		return nil, err
+	}
+	return train.NewForward(in, []*gorgonia.Node{tp.Hidden, tq.Hidden}, []*model.Trunk{tp, tq})
+}
+
+// divergence is the exact KL at every counted slot, (N), computed in float64 from float32 logits.
+func divergence(hidden [][]float32, models [2]*model.Params, micro *data.Ragged, temperature float64) []float64 {
+	v := models[0].Config().VocabSize
+	kl := make([]float64, micro.N)
+	kern.For(micro.N, 16, func(lo, hi int) {
+		logits := [2][]float32{make([]float32, v), make([]float32, v)}
+		for i := lo; i < hi; i++ {
+			if micro.Mask[i] == 0 {
+				continue
+			}
+			var lse [2]float64
+			for m, p := range models {
+				c := p.Config().Dim
+				w := p.Output().Value.Float32s()
+				kern.GemmSerial(false, true, 1, v, c, 1, hidden[m][i*c:(i+1)*c], c, w, c, 0, logits[m], v)
+				lse[m] = logSumExp(logits[m], temperature)
+			}
+			for k := range v {
+				logP := float64(logits[0][k])/temperature - lse[0]
+				logQ := float64(logits[1][k])/temperature - lse[1]
+				kl[i] += math.Exp(logP) * (logP - logQ)
+			}
+		}
+	})
+	return kl
+}
+
+func logSumExp(logits []float32, temperature float64) float64 {
+	top := math.Inf(-1)
+	for _, z := range logits {
+		top = max(top, float64(z)/temperature)
+	}
+	sum := 0.0
+	for _, z := range logits {
+		sum += math.Exp(float64(z)/temperature - top)
+	}
+	return top + math.Log(sum)
+}

@@ -1,0 +1,40 @@
+package optim
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Config is what a training stage lets its user choose about AdamW. Zero is zero, not a default.
+type Config struct {
+	// LearningRate is the peak of the schedule.
+	LearningRate float64
+	// Beta1 and Beta2 are the decays of the moments. Paper 2.2: 0.9 and 0.95.
+	Beta1, Beta2 float64
+	// Eps is added to the root of the second moment. Paper 2.2: 1e-5.
+	Eps float64
+	// WeightDecay shrinks matrices only. Paper 2.2: 0.1.
+	WeightDecay float64
+	// MaxGradNorm is the global norm that gradients are clipped at; 0 clips nothing. Paper 2.2: 1.0.
+	MaxGradNorm float64
+}
+
+// DefaultConfig is the paper's AdamW (section 2.2) with the learning rate of a stage.
+func DefaultConfig(learningRate float64) Config {
+	return Config{LearningRate: learningRate, Beta1: 0.9, Beta2: 0.95, Eps: 1e-5, WeightDecay: 0.1, MaxGradNorm: 1}
+}
+
+// AdamW makes the optimiser.
+func (c Config) AdamW() *AdamW {
+	return &AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, WeightDecay: c.WeightDecay}
+}
+
+// Validate reports every setting that makes no sense.
+func (c Config) Validate() error {
+	errs := []error{checkRate("Config.LearningRate", c.LearningRate), c.AdamW().Validate()}
+	if !(c.MaxGradNorm >= 0) || math.IsInf(c.MaxGradNorm, 0) {
+		errs = append(errs, fmt.Errorf("optim: Config.MaxGradNorm is %g, want a number of at least 0", c.MaxGradNorm))
+	}
+	return errors.Join(errs...)
+}

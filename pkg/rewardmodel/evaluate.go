@@ -1,0 +1,100 @@
+package rewardmodel
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// Count is a number of successes out of N.
+type Count struct {
+	Hits float64 // a tie of two scores counts half
+	N    int
+}
+
+// Rate is Hits/N, NaN if there is nothing.
+func (c Count) Rate() float64 { return c.Hits / float64(c.N) }
+
+// Interval is the 95 % Wilson score interval of the rate.
+func (c Count) Interval() (lo, hi float64) {
+	if c.N == 0 {
+		return math.NaN(), math.NaN()
+	}
+	const z = 1.959963984540054
+	n, p := float64(c.N), c.Rate()
+	centre := (p + z*z/(2*n)) / (1 + z*z/n)
+	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
+	return centre - half, centre + half
+}
+
+// Evaluation is how a reward model does on pairs it was not trained on.
+type Evaluation struct {
+	Accuracy Count                 // the chosen answer has the higher score
+	ByRating map[data.Rating]Count // the same for each step of the scale (Table 8)
+
+	// Of answers with a safety label, unsafe when the score is below 0, a probability of 0.5 (Table 29).
+	UnsafeRecall    Count // unsafe answers called unsafe, of all unsafe answers
+	UnsafePrecision Count // of all answers called unsafe
+
+	MinReward, MeanReward, MaxReward float64 // over all answers
+}
+
+// Evaluate scores both answers of every pair.
+func Evaluate(ctx context.Context, s *Scorer, pairs []Pair) (Evaluation, error) {
+	if len(pairs) == 0 {
+		return Evaluation{}, fmt.Errorf("rewardmodel: evaluation: %w", data.ErrEmpty)
+	}
+	sequences := make([][]int32, 0, 2*len(pairs))
+	for _, p := range pairs {
+		chosen, _ := data.Join(p.Prompt, p.Chosen)
+		rejected, _ := data.Join(p.Prompt, p.Rejected)
+		sequences = append(sequences, chosen, rejected)
+	}
+	scores, err := s.Score(ctx, sequences)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	return Judge(pairs, scores), nil
+}
+
+// Judge compares scores, those of chosen and rejected answer in turn, with what the annotators said.
+func Judge(pairs []Pair, scores []float64) Evaluation {
+	e := Evaluation{ByRating: map[data.Rating]Count{}, MinReward: math.Inf(1), MaxReward: math.Inf(-1)}
+	for i, p := range pairs {
+		chosen, rejected := scores[2*i], scores[2*i+1]
+		hit := 0.0
+		switch {
+		case chosen > rejected:
+			hit = 1
+		case chosen == rejected:
+			hit = 0.5
+		}
+		e.Accuracy.add(hit)
+		rating := e.ByRating[p.Rating]
+		rating.add(hit)
+		e.ByRating[p.Rating] = rating
+		e.judgeSafety(p.ChosenSafe, chosen)
+		e.judgeSafety(p.RejectedSafe, rejected)
+		e.MinReward = min(e.MinReward, chosen, rejected)
+		e.MaxReward = max(e.MaxReward, chosen, rejected)
+		e.MeanReward += (chosen + rejected) / float64(2*len(pairs))
+	}
+	return e
+}
+
+func (c *Count) add(hit float64) { c.Hits += hit; c.N++ }
+
+func (e *Evaluation) judgeSafety(label data.Safety, score float64) {
+	if label == data.SafetyUnknown {
+		return
+	}
+	unsafe, called := label == data.Unsafe, score < 0
+	if unsafe {
+		e.UnsafeRecall.add(float64(mark(called)))
+	}
+	if called {
+		e.UnsafePrecision.add(float64(mark(unsafe)))
+	}
+}

@@ -1,0 +1,69 @@
+package rewardmodel
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// Pair is two answers to one prompt as token ids, and what the annotator said.
+type Pair struct {
+	Prompt           []int32
+	Chosen, Rejected []int32 // answers, with their EOS if they were finished
+	Rating           data.Rating
+	ChosenSafe       data.Safety
+	RejectedSafe     data.Safety
+	Set              data.Set
+}
+
+// Encode turns preferences into pairs.
+func Encode(tmpl *data.Template, preferences []data.Preference) ([]Pair, error) {
+	pairs := make([]Pair, len(preferences))
+	for i, p := range preferences {
+		pair := Pair{Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set}
+		var err error
+		if pair.Prompt, pair.Chosen, err = encodeAnswer(tmpl, p.Messages, p.Chosen); err == nil {
+			_, pair.Rejected, err = encodeAnswer(tmpl, p.Messages, p.Rejected)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("rewardmodel: preference %d: %w", i, err)
+		}
+		pairs[i] = pair
+	}
+	return pairs, nil
+}
+
+// encodeAnswer gives the ids before the last answer and those of the answer.
+func encodeAnswer(tmpl *data.Template, prompt []data.Message, answer string) (before, ids []int32, err error) {
+	dialog := append(append([]data.Message(nil), prompt...), data.Message{Role: data.Assistant, Content: answer})
+	turns, err := tmpl.EncodeTurns(dialog)
+	if err != nil {
+		return nil, nil, err
+	}
+	last := len(turns) - 1
+	for _, t := range turns[:last] {
+		before = append(append(before, t.Prompt...), t.Answer...)
+	}
+	return append(before, turns[last].Prompt...), turns[last].Answer, nil
+}
+
+// HelpfulnessMix is the data of the helpfulness model (section 3.2.2): all helpfulness pairs, and as many of the others
+// (safety and open data), drawn at random.
+func HelpfulnessMix(helpfulness, others []Pair, seed uint64) []Pair {
+	return mix(helpfulness, others, len(helpfulness), seed)
+}
+
+// SafetyMix is the data of the safety model (section 3.2.2): all safety pairs and harmlessness data, with helpfulness
+// pairs at a proportion of 90 to 10, drawn at random.
+func SafetyMix(safety, helpfulness []Pair, seed uint64) []Pair {
+	return mix(safety, helpfulness, (len(safety)+4)/9, seed)
+}
+
+func mix(own, others []Pair, n int, seed uint64) []Pair {
+	mixed := append([]Pair(nil), own...)
+	for _, i := range rand.New(rand.NewPCG(seed, 0x6d6978)).Perm(len(others))[:min(n, len(others))] {
+		mixed = append(mixed, others[i])
+	}
+	return mixed
+}
