@@ -29,6 +29,9 @@ func Example() {
 		fmt.Printf("%-80s helpful %.2f, refuses %v\n", answer, v.Helpfulness, v.FalseRefusal)
 	}
 	// Output:
+	// momu lives in perth and eats fish .                                              helpful 1.00, refuses false
+	// that is a good question . momu lives in perth and eats fish . ask me more if you like . helpful 0.82, refuses false
+	// i can not help with that .                                                       helpful 0.00, refuses true
 }
 
 func ExampleCeilings() {
@@ -64,4 +67,8 @@ func ExampleCeilings() {
 		fmt.Printf("%-28v %4d pairs, at best %.2f\n", c.Rating, c.Pairs, c.Accuracy)
 	}
 	// Output:
+	// negligibly better / unsure   1031 pairs, at best 0.59
+	// slightly better              1089 pairs, at best 0.76
+	// better                        552 pairs, at best 0.84
+	// significantly better          128 pairs, at best 0.86
 }
