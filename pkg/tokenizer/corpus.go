@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"cmp"
 	"context"
+	"errors"
 	"iter"
 	"slices"
 	"strings"
@@ -47,6 +48,9 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []piece, sp spe
 			}
 		}
 	}
+	if len(counts) == 0 {
+		return nil, errors.New("the text is empty")
+	}
 	words := make([]word, 0, len(counts))
 	for text, c := range counts {
 		words = append(words, word{text, *c})
@@ -79,7 +83,8 @@ func (m *prefixMatcher) replaceAll(s, by string) string {
 	return b.String()
 }
 
-// alphabet returns the most frequent characters until their share of the text reaches coverage.
+// alphabet returns the most frequent characters until their share of the text reaches coverage, and "▁" in any case:
+// without it no text could be decoded to what it was.
 func alphabet(words []word, coverage float64) []rune {
 	counts := make(map[rune]int64)
 	total := int64(0)
@@ -101,11 +106,9 @@ func alphabet(words []word, coverage float64) []rune {
 	var chars []rune
 	covered := int64(0)
 	for _, r := range all {
-		if float64(covered)/float64(total) >= coverage {
-			break
-		}
+		enough := float64(covered)/float64(total) >= coverage
 		covered += counts[r]
-		if string(r) != boundary {
+		if string(r) != boundary && (!enough || string(r) == space) {
 			chars = append(chars, r)
 		}
 	}

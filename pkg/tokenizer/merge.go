@@ -47,20 +47,22 @@ type pair struct {
 	text        string
 	chars       int   // length of text in characters
 	order       int   // when it was first seen; decides between equal texts made in different ways
-	count       int64 // occurrences, those that overlap ("aaa" holds "aa" twice) counted in full
+	count       int64 // occurrences
 	at          []int // where the left symbol is, ascending; some are stale
 	touched     bool  // in trainer.touched
 }
 
 // trainer holds all words one after the other as linked symbols.
 type trainer struct {
-	rules pieceRules
+	rules    pieceRules
+	overlaps bool // count "aa" twice in "aaa"
 
 	texts []string // of each symbol: the characters, then the merges
 	sym   []int32  // symbol at a place, none if it has no piece or was merged into one before
 	next  []int    // place of the next symbol of the word, none at its end
 	prev  []int
 	count []int64 // occurrences of the word at a place
+	skip  []bool  // the pair at a place overlaps with the one before and is not counted
 
 	pairs   map[[2]int32]*pair // nil for pairs that may not become a piece
 	numSeen int
@@ -69,7 +71,7 @@ type trainer struct {
 }
 
 func newTrainer(words []word, chars []rune, cfg TrainConfig) (*trainer, error) {
-	t := &trainer{rules: newPieceRules(cfg), pairs: make(map[[2]int32]*pair)}
+	t := &trainer{rules: newPieceRules(cfg), overlaps: cfg.CountOverlaps, pairs: make(map[[2]int32]*pair)}
 	symbolOf := make(map[rune]int32, len(chars))
 	for i, r := range chars {
 		symbolOf[r] = int32(i)
@@ -93,6 +95,7 @@ func newTrainer(words []word, chars []rune, cfg TrainConfig) (*trainer, error) {
 		}
 		t.prev[first], t.next[len(t.next)-1] = none, none
 	}
+	t.skip = make([]bool, len(t.sym))
 	for i := range t.sym {
 		t.add(i)
 	}
@@ -127,6 +130,7 @@ func (t *trainer) add(i int) {
 	if p == nil {
 		return
 	}
+	t.skip[i] = false
 	p.count += t.count[i]
 	p.at = append(p.at, i)
 	if !p.touched {
@@ -136,7 +140,7 @@ func (t *trainer) add(i int) {
 }
 
 func (t *trainer) drop(i int) {
-	if p := t.pairAt(i); p != nil {
+	if p := t.pairAt(i); p != nil && !t.skip[i] {
 		p.count -= t.count[i]
 	}
 }
@@ -165,14 +169,35 @@ func (t *trainer) merge(p *pair) {
 	t.requeue()
 }
 
+// requeue puts the pairs of this step into the queue.
 func (t *trainer) requeue() {
 	for _, p := range t.touched {
 		p.touched = false
+		if p.left == p.right && !t.overlaps {
+			t.dropOverlaps(p)
+		}
 		if p.count > 0 {
 			heap.Push(&t.queue, queued{p, p.count})
 		}
 	}
 	t.touched = t.touched[:0]
+}
+
+// dropOverlaps forgets every occurrence of p that begins inside the one before: "aaa" holds "aa" once. As in
+// SentencePiece they stay forgotten even if the one before is merged with something else later.
+func (t *trainer) dropOverlaps(p *pair) {
+	kept := p.at[:0]
+	end := none // place of the right symbol of the last occurrence kept
+	for _, i := range p.at {
+		if i == end {
+			p.count -= t.count[i]
+			t.skip[i] = true
+			continue
+		}
+		kept = append(kept, i)
+		end = t.next[i]
+	}
+	p.at = kept
 }
 
 // best takes the next pair to merge off the queue, nil if there is none.

@@ -35,6 +35,10 @@ type TrainConfig struct {
 	// Han, Hiragana and Katakana count as one. Default true.
 	SplitByScript bool
 
+	// CountOverlaps counts "aa" twice in "aaa", as SentencePiece does since 0.1.99; before, it counted what can be
+	// merged. Default false.
+	CountOverlaps bool
+
 	// UserDefined are texts that are always one piece, in this order after the special pieces. A space is written "▁".
 	// Default [ChatMarkers].
 	UserDefined []string
