@@ -1,0 +1,65 @@
+package train
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/exec"
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// Forward computes nodes without gradients: log-probabilities, values, scores, an evaluation loss. Use NewForward.
+type Forward struct {
+	outputs []*gorgonia.Node
+	program *exec.Program
+	feed    *model.Feed
+	scalars map[string]float64
+}
+
+// NewForward compiles what the outputs need. trunks are the models that they are computed by.
+func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk) (*Forward, error) {
+	if in == nil {
+		return nil, fmt.Errorf("train: inputs are nil")
+	}
+	program, feed, err := compile(in, outputs, trunks, exec.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return &Forward{outputs: slices.Clone(outputs), program: program, feed: feed, scalars: map[string]float64{}}, nil
+}
+
+// SetScalar gives a scalar input, such as "temperature", its value from the next Run on.
+func (f *Forward) SetScalar(name string, x float64) { f.scalars[name] = x }
+
+// Run computes the outputs of one micro-batch, as new slices in the order of the outputs: (N) per token, (S) per segment,
+// one number for a scalar, rows one after another for a matrix. What lies in unused slots is 0. ScalarTokens and ScalarSeqs are
+// the counts of this micro-batch and ScalarStep is 0, unless SetScalar gave them.
+func (f *Forward) Run(ctx context.Context, batch *data.Ragged) ([][]float32, error) {
+	_, segments := batch.Used()
+	scalars := map[string]float64{ScalarTokens: float64(batch.Counted()), ScalarSeqs: float64(segments), ScalarStep: 0}
+	for name, x := range f.scalars {
+		scalars[name] = x
+	}
+	if err := f.feed.Load(batch, scalars); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	if err := f.program.Run(ctx); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	values := make([][]float32, len(f.outputs))
+	for i, n := range f.outputs {
+		buf, err := f.program.Buffer(n)
+		if err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+		values[i] = slices.Clone(buf.F32)
+		for _, x := range buf.F64 {
+			values[i] = append(values[i], float32(x))
+		}
+	}
+	return values, nil
+}

@@ -1,0 +1,111 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/optim"
+)
+
+// Network is a model that a Step trains, with how it is trained. Several networks (a policy and its critic) are trained
+// by one loss in one graph, each with its own optimiser.
+type Network struct {
+	// Name is the network's key in Result and in checkpoints, such as "policy". A file name.
+	Name string
+	// Trunk is the model in the graph.
+	Trunk *model.Trunk
+	// Params are the weights of Trunk, changed in place. Nil means Trunk.Params().
+	Params *model.Params
+	// Optim changes the weights. It belongs to this network alone.
+	Optim *optim.AdamW
+	// Schedule gives the learning rate of every step.
+	Schedule optim.Schedule
+	// MaxGradNorm is the global norm that gradients are clipped to. 0 means no clipping. Paper 2.2: 1.0.
+	MaxGradNorm float64
+}
+
+// network is a Network as a Step works with it: only the weights that the loss depends on, in the order of Params.All.
+type network struct {
+	Network
+	nodes  []*gorgonia.Node // weights, all of them
+	params []optim.Param    // those with a gradient
+	grads  []*gorgonia.Node // their gradients
+	sums   []*tensor.Dense  // what the gradients add up in, made when there is more than one micro-batch
+	total  []*tensor.Dense  // gradients of the running step: in sums, or in the program's memory
+}
+
+// newNetwork checks a network. NewStep fills in params and grads.
+func newNetwork(n Network) (*network, error) {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("train: network %q: "+format, append([]any{n.Name}, args...)...))
+	}
+	if n.Name == "" {
+		fail("it has no name")
+	}
+	if n.Trunk == nil {
+		fail("Trunk is nil")
+	} else if n.Params == nil {
+		n.Params = n.Trunk.Params()
+	} else if n.Params != n.Trunk.Params() {
+		fail("Params are not those that Trunk was made with")
+	}
+	if n.Optim == nil {
+		fail("Optim is nil, want an optimiser such as optim.DefaultAdamW()")
+	} else if err := n.Optim.Validate(); err != nil {
+		fail("%w", err)
+	}
+	if n.Schedule == nil {
+		fail("Schedule is nil, want one such as optim.Constant{Peak: 1e-5}")
+	} else if v, ok := n.Schedule.(interface{ Validate() error }); ok {
+		if err := v.Validate(); err != nil {
+			fail("%w", err)
+		}
+	}
+	if !(n.MaxGradNorm >= 0) {
+		fail("MaxGradNorm is %g, want at least 0", n.MaxGradNorm)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return &network{Network: n, nodes: n.Trunk.ParamNodes()}, nil
+}
+
+// use keeps the weights that the loss depends on, and prepares the optimiser for them.
+func (n *network) use(grads []*gorgonia.Node) error {
+	all := n.Params.All()
+	if len(all) != len(n.nodes) {
+		return fmt.Errorf("train: network %q: the weights were changed after the trunk was made: %d instead of %d", n.Name, len(all), len(n.nodes))
+	}
+	for i, p := range all {
+		if grads[i] == nil {
+			continue
+		}
+		if !grads[i].Shape().Eq(p.Value.Shape()) {
+			return fmt.Errorf("train: network %q: the gradient of %s is %v, want %v", n.Name, p.Name, grads[i].Shape(), p.Value.Shape())
+		}
+		n.params = append(n.params, optim.Param(*p))
+		n.grads = append(n.grads, grads[i])
+	}
+	if len(n.params) == 0 {
+		return fmt.Errorf("train: the loss does not depend on network %q", n.Name)
+	}
+	if err := n.Optim.Init(n.params); err != nil {
+		return fmt.Errorf("train: network %q: %w", n.Name, err)
+	}
+	return nil
+}
+
+// rate is the learning rate of a step.
+func (n *network) rate(step int) (float64, error) {
+	lr := n.Schedule.LR(step)
+	if !(lr >= 0) || math.IsInf(lr, 0) {
+		return 0, fmt.Errorf("train: network %q: the learning rate of step %d is %g, want a number of at least 0", n.Name, step, lr)
+	}
+	return lr, nil
+}

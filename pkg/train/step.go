@@ -1,0 +1,328 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/exec"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/optim"
+)
+
+// Options of NewStep. The zero value is what training uses.
+type Options struct {
+	// Frozen are trunks of the graph that the loss reads and that are not trained, such as a reference model.
+	Frozen []*model.Trunk
+	// Scalars are values of further scalar inputs, such as "temperature". See Step.SetScalar.
+	Scalars map[string]float64
+	// Timing adds up the time of every operator, see Step.Timings.
+	Timing bool
+}
+
+// Step is one optimisation step, compiled: it runs micro-batches one after another, adds up their gradients in that
+// order, clips and steps the optimisers. Use NewStep.
+type Step struct {
+	in      *model.Inputs
+	terms   Terms
+	nets    []*network
+	opt     Options
+	program *exec.Program
+	feed    *model.Feed
+	scalars map[string]float64
+	tokens  bool // the loss counts tokens
+	step    int
+}
+
+// NewStep differentiates the loss by the weights of the networks and compiles everything into one program. The terms
+// are built on in, and a graph can be differentiated once only. Weights that the loss does not depend on stay as they are.
+func NewStep(in *model.Inputs, terms Terms, nets []Network, opt Options) (*Step, error) {
+	if in == nil {
+		return nil, errors.New("train: inputs are nil")
+	}
+	if err := terms.validate(in); err != nil {
+		return nil, err
+	}
+	if len(nets) == 0 {
+		return nil, errors.New("train: there is no network to train")
+	}
+	s := &Step{in: in, terms: terms, opt: opt, scalars: maps.Clone(opt.Scalars)}
+	if s.scalars == nil {
+		s.scalars = map[string]float64{}
+	}
+	var wrt []*gorgonia.Node
+	for i, n := range nets {
+		for _, other := range nets[:i] {
+			if n.Name == other.Name || n.Trunk == other.Trunk || n.Optim == other.Optim {
+				return nil, fmt.Errorf("train: networks %q and %q share a name, a trunk or an optimiser", other.Name, n.Name)
+			}
+		}
+		net, err := newNetwork(n)
+		if err != nil {
+			return nil, err
+		}
+		s.nets = append(s.nets, net)
+		wrt = append(wrt, net.nodes...)
+	}
+	grads, err := Grad(terms.Loss, wrt)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range s.nets {
+		if err := n.use(grads[:len(n.nodes)]); err != nil {
+			return nil, err
+		}
+		grads = grads[len(n.nodes):]
+	}
+	if s.program, s.feed, err = s.compile(exec.Options{Timing: opt.Timing}); err != nil {
+		return nil, err
+	}
+	s.tokens = s.program.Needs(in.Mask) ||
+		slices.Contains(in.Scalars(), ScalarTokens) && s.program.Needs(in.Scalar(ScalarTokens))
+	return s, nil
+}
+
+// validate says what is wrong with the terms.
+func (t Terms) validate(in *model.Inputs) error {
+	if t.Loss == nil {
+		return errors.New("train: the loss is nil")
+	}
+	for i, m := range append([]Metric{{"loss", t.Loss}}, t.Metrics...) {
+		switch {
+		case m.Value == nil:
+			return fmt.Errorf("train: metric %q is nil", m.Name)
+		case m.Value.Graph() != in.G:
+			return fmt.Errorf("train: %q is a node of another graph than the inputs", m.Name)
+		case !m.Value.IsScalar():
+			return fmt.Errorf("train: %q is %v, want a scalar: sum it up", m.Name, m.Value.Shape())
+		case i > 0 && slices.ContainsFunc(t.Metrics[:i-1], func(o Metric) bool { return o.Name == m.Name }):
+			return fmt.Errorf("train: two metrics are named %q", m.Name)
+		}
+	}
+	return nil
+}
+
+// compile makes a program of the loss, the metrics and the gradients, with weights and inputs bound.
+func (s *Step) compile(opt exec.Options) (*exec.Program, *model.Feed, error) {
+	outputs := []*gorgonia.Node{s.terms.Loss}
+	for _, m := range s.terms.Metrics {
+		outputs = append(outputs, m.Value)
+	}
+	trunks := slices.Clone(s.opt.Frozen)
+	for _, n := range s.nets {
+		outputs = append(outputs, n.grads...)
+		trunks = append(trunks, n.Trunk)
+	}
+	return compile(s.in, outputs, trunks, opt)
+}
+
+// compile makes a program whose weights and inputs are bound.
+func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, opt exec.Options) (*exec.Program, *model.Feed, error) {
+	program, err := exec.Compile(outputs, opt)
+	if err != nil {
+		return nil, nil, fmt.Errorf("train: %w", err)
+	}
+	for _, t := range trunks {
+		if err := t.Bind(program); err != nil {
+			return nil, nil, fmt.Errorf("train: %w", err)
+		}
+	}
+	feed, err := in.NewFeed(program)
+	if err != nil {
+		return nil, nil, fmt.Errorf("train: %w", err)
+	}
+	return program, feed, nil
+}
+
+// Done is the number of steps done, and the number of the next one.
+func (s *Step) Done() int { return s.step }
+
+// SetScalar gives a scalar input, such as "temperature", its value from the next Run on. ScalarTokens, ScalarSeqs and
+// ScalarStep are set by Run itself.
+func (s *Step) SetScalar(name string, x float64) { s.scalars[name] = x }
+
+// Timings is the time spent in each operator over all steps, by its name. Empty without Options.Timing.
+func (s *Step) Timings() map[string]time.Duration { return s.program.Timings() }
+
+// Run does one optimisation step over a batch cut into micro-batches. Counts that the loss divides by are those of the
+// whole batch, so it does not matter, up to rounding, how the batch is cut. On an error (a cancelled context, a
+// *NonFiniteError) nothing has changed.
+func (s *Step) Run(ctx context.Context, micro []*data.Ragged) (Result, error) {
+	// 1. Count the whole batch.
+	r := Result{Step: s.step, Metrics: map[string]float64{}, GradNorm: map[string]float64{}, LR: map[string]float64{}}
+	for _, b := range micro {
+		_, segments := b.Used()
+		r.Tokens += b.Counted()
+		r.Seqs += segments
+	}
+	if r.Seqs == 0 {
+		return Result{}, fmt.Errorf("train: step %d: the batch is empty", s.step)
+	}
+	if r.Tokens == 0 && s.tokens {
+		return Result{}, fmt.Errorf("train: step %d: %w", s.step, ErrNoTokens)
+	}
+	s.scalars[ScalarTokens], s.scalars[ScalarSeqs], s.scalars[ScalarStep] = float64(r.Tokens), float64(r.Seqs), float64(s.step)
+
+	// 2. Run the micro-batches and add up.
+	for i, b := range micro {
+		if err := s.runMicro(ctx, b); err != nil {
+			return Result{}, fmt.Errorf("train: step %d: micro-batch %d: %w", s.step, i, err)
+		}
+		loss, err := scalar(s.program, s.terms.Loss)
+		if err != nil {
+			return Result{}, err
+		}
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return Result{}, s.nonFinite(ctx, "loss", loss, micro, i)
+		}
+		r.Loss += loss
+		for _, m := range s.terms.Metrics {
+			x, err := scalar(s.program, m.Value)
+			if err != nil {
+				return Result{}, err
+			}
+			r.Metrics[m.Name] += x
+		}
+		for _, n := range s.nets {
+			if err := n.collect(s.program, i, len(micro)); err != nil {
+				return Result{}, err
+			}
+		}
+	}
+
+	// 3. Norms and learning rates. After this nothing fails any more.
+	for _, n := range s.nets {
+		norm, err := optim.GlobalNorm(n.total)
+		if err != nil {
+			return Result{}, fmt.Errorf("train: network %q: %w", n.Name, err)
+		}
+		if math.IsNaN(norm) || math.IsInf(norm, 0) {
+			name, value := n.firstNonFinite(norm)
+			return Result{}, s.nonFinite(ctx, "gradient of "+n.Name+"/"+name, value, micro, -1)
+		}
+		lr, err := n.rate(s.step)
+		if err != nil {
+			return Result{}, err
+		}
+		r.GradNorm[n.Name], r.LR[n.Name] = norm, lr
+	}
+	if err := ctx.Err(); err != nil {
+		return Result{}, fmt.Errorf("train: step %d: %w", s.step, err)
+	}
+
+	// 4. Clip and step.
+	for _, n := range s.nets {
+		if err := n.Optim.Step(n.params, n.total, r.LR[n.Name], optim.ClipScale(r.GradNorm[n.Name], n.MaxGradNorm)); err != nil {
+			return Result{}, fmt.Errorf("train: network %q: %w", n.Name, err)
+		}
+	}
+	s.step++
+	return r, nil
+}
+
+// runMicro runs the program on one micro-batch.
+func (s *Step) runMicro(ctx context.Context, b *data.Ragged) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.feed.Load(b, s.scalars); err != nil {
+		return err
+	}
+	return s.program.Run(ctx)
+}
+
+// collect adds the gradients of micro-batch i of count to the network's sums. With one micro-batch the gradients stay where
+// the program left them.
+func (n *network) collect(p *exec.Program, i, count int) error {
+	if i == 0 {
+		n.total = make([]*tensor.Dense, len(n.grads))
+	}
+	for k, node := range n.grads {
+		v, err := p.Value(node)
+		if err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		g, ok := v.(*tensor.Dense)
+		if !ok {
+			return fmt.Errorf("train: the gradient of %s/%s is a %T", n.Name, n.params[k].Name, v)
+		}
+		if count == 1 {
+			n.total[k] = g
+			continue
+		}
+		if len(n.sums) <= k {
+			n.sums = append(n.sums, tensor.New(tensor.Of(g.Dtype()), tensor.WithShape(g.Shape().Clone()...)))
+		}
+		n.total[k] = n.sums[k]
+		switch {
+		case g.Dtype() == tensor.Float32 && i == 0:
+			copy(n.sums[k].Float32s(), g.Float32s())
+		case g.Dtype() == tensor.Float32:
+			kern.AddTo(n.sums[k].Float32s(), g.Float32s())
+		case i == 0:
+			copy(n.sums[k].Float64s(), g.Float64s())
+		default:
+			kern.AddTo(n.sums[k].Float64s(), g.Float64s())
+		}
+	}
+	return nil
+}
+
+// firstNonFinite names the first weight whose gradient is not finite. If there is none the norm itself overflowed.
+func (n *network) firstNonFinite(norm float64) (string, float64) {
+	for i, g := range n.total {
+		part, err := optim.GlobalNorm([]*tensor.Dense{g})
+		if err == nil && (math.IsNaN(part) || math.IsInf(part, 0)) {
+			return n.params[i].Name, part
+		}
+	}
+	return "*", norm
+}
+
+// nonFinite looks for the operator that made a NaN or Inf, by running the micro-batches again in a program that looks
+// at every result: the one given, or all of them for -1.
+func (s *Step) nonFinite(ctx context.Context, what string, value float64, micro []*data.Ragged, at int) error {
+	found := &NonFiniteError{Step: s.step, MicroBatch: at, What: what, Value: value}
+	program, feed, err := s.compile(exec.Options{CheckFinite: true})
+	if err != nil {
+		return errors.Join(found, err)
+	}
+	for i, b := range micro {
+		if at >= 0 && i != at {
+			continue
+		}
+		if err := feed.Load(b, s.scalars); err != nil {
+			return errors.Join(found, err)
+		}
+		var op *exec.NonFiniteError
+		switch err := program.Run(ctx); {
+		case errors.As(err, &op):
+			found.MicroBatch, found.Op, found.Node = i, op.Op, op.Node
+			return found
+		case err != nil:
+			return errors.Join(found, err)
+		}
+	}
+	return found
+}
+
+// scalar is the value of a scalar output.
+func scalar(p *exec.Program, n *gorgonia.Node) (float64, error) {
+	buf, err := p.Buffer(n)
+	if err != nil {
+		return 0, fmt.Errorf("train: %w", err)
+	}
+	if buf.F64 != nil {
+		return buf.F64[0], nil
+	}
+	return float64(buf.F32[0]), nil
+}
