@@ -63,23 +63,30 @@ func llama2(dim, layers, heads, kvHeads int, ffnMult float64, ffnMultipleOf int)
 	}
 }
 
-// maxSize bounds every size of a Config, so that products of three of them fit an int64.
-const maxSize = 1 << 20
+// Bounds of the sizes of a Config: the bytes of its weights fit an int64, and listing their names takes no memory to speak of, so that a
+// damaged file is found out before anything large is allocated.
+const (
+	maxSize   = 1 << 20
+	maxLayers = 1 << 12
+)
 
 // Validate reports everything that is wrong with the config at once.
 func (c Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("model: config: "+format, args...)) }
 	for _, f := range []struct {
-		name  string
-		value int
+		name       string
+		value, max int
 	}{
-		{"Dim", c.Dim}, {"NumLayers", c.NumLayers}, {"NumHeads", c.NumHeads}, {"NumKVHeads", c.NumKVHeads}, {"HeadDim", c.HeadDim},
-		{"HiddenDim", c.HiddenDim}, {"VocabSize", c.VocabSize}, {"MaxSeqLen", c.MaxSeqLen},
+		{"Dim", c.Dim, maxSize}, {"NumLayers", c.NumLayers, maxLayers}, {"NumHeads", c.NumHeads, maxSize}, {"NumKVHeads", c.NumKVHeads, maxSize},
+		{"HeadDim", c.HeadDim, maxSize}, {"HiddenDim", c.HiddenDim, maxSize}, {"VocabSize", c.VocabSize, maxSize}, {"MaxSeqLen", c.MaxSeqLen, maxSize},
 	} {
-		if f.value < 1 || f.value > maxSize {
-			bad("%s is %d, want 1 to %d", f.name, f.value, maxSize)
+		if f.value < 1 || f.value > f.max {
+			bad("%s is %d, want 1 to %d", f.name, f.value, f.max)
 		}
+	}
+	if c.NumHeads > 0 && c.HeadDim > maxSize/c.NumHeads {
+		bad("NumHeads %d times HeadDim %d is more than %d", c.NumHeads, c.HeadDim, maxSize)
 	}
 	if c.NumKVHeads > 0 && c.NumHeads%c.NumKVHeads != 0 {
 		bad("NumHeads %d is no multiple of NumKVHeads %d", c.NumHeads, c.NumKVHeads)

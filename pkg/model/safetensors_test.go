@@ -1,0 +1,175 @@
+package model
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// writeRaw writes a safetensors file with that header and that many zero bytes of data.
+func writeRaw(t testing.TB, header string, dataBytes []byte) string {
+	t.Helper()
+	raw := append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	require.NoError(t, os.WriteFile(path, append(raw, dataBytes...), 0o600))
+	return path
+}
+
+func TestSafetensorsRoundTrip(t *testing.T) {
+	tensors := []Tensor{
+		{Name: "b", Shape: []int{2, 3}, Data: []float32{1, -2, float32(math.Inf(1)), math.SmallestNonzeroFloat32, math.MaxFloat32, float32(math.Copysign(0, -1))}},
+		{Name: "empty", Shape: []int{0, 4}, Data: []float32{}},
+		{Name: "a", Shape: []int{}, Data: []float32{7}},
+		{Name: "large", Shape: []int{ioChunk/4 + 5}, Data: make([]float32, ioChunk/4+5)},
+	}
+	for i := range tensors[3].Data {
+		tensors[3].Data[i] = float32(i)
+	}
+	var buf bytes.Buffer
+	require.NoError(t, WriteSafetensors(&buf, tensors, map[string]string{"format": "pt"}))
+	assert.Zero(t, binary.LittleEndian.Uint64(buf.Bytes())%8, "the numbers are aligned")
+	path := filepath.Join(t.TempDir(), "x.safetensors")
+	require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o600))
+	got, err := ReadSafetensors(path)
+	require.NoError(t, err)
+	require.Len(t, got, len(tensors))
+	for i, w := range tensors {
+		assert.Equal(t, w.Name, got[i].Name)
+		assert.ElementsMatch(t, w.Shape, got[i].Shape)
+		assert.Equal(t, bitsOf(w.Data), bitsOf(got[i].Data))
+	}
+}
+
+func bitsOf(x []float32) []uint32 {
+	out := make([]uint32, len(x))
+	for i, v := range x {
+		out[i] = math.Float32bits(v)
+	}
+	return out
+}
+
+func TestSafetensorsHalfPrecision(t *testing.T) {
+	// IEEE 754 binary16 and bfloat16 encodings of known numbers.
+	half := map[uint16]float64{
+		0x0000: 0, 0x3c00: 1, 0xc000: -2, 0x7bff: 65504, 0x0400: math.Ldexp(1, -14), 0x0001: math.Ldexp(1, -24), 0x83ff: -1023 * math.Ldexp(1, -24),
+		0x3555: 0.333251953125, 0x7c00: math.Inf(1), 0xfc00: math.Inf(-1),
+	}
+	for h, want := range half {
+		assert.Equal(t, want, float64(halfToFloat(h)), "%#x", h)
+	}
+	assert.True(t, math.IsNaN(float64(halfToFloat(0x7e01))))
+	assert.True(t, math.Signbit(float64(halfToFloat(0x8000))))
+
+	header := `{"h": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}, "b": {"dtype": "BF16", "shape": [1, 2], "data_offsets": [4, 8]}}`
+	path := writeRaw(t, header, []byte{0x00, 0x3c, 0x55, 0x35, 0x80, 0x3f, 0x49, 0xc0})
+	got, err := ReadSafetensors(path)
+	require.NoError(t, err)
+	assert.Equal(t, []Tensor{{"h", []int{2}, []float32{1, 0.333251953125}}, {"b", []int{1, 2}, []float32{1, -3.140625}}}, got)
+}
+
+func TestSafetensorsDamaged(t *testing.T) {
+	entry := func(dtype, shape, offsets string) string {
+		return fmt.Sprintf(`{"w": {"dtype": %q, "shape": %s, "data_offsets": %s}}`, dtype, shape, offsets)
+	}
+	for _, c := range []struct{ want, header string }{
+		{"not a JSON object", `[]`},
+		{"not a JSON object", ``},
+		{"unexpected EOF", `{"w": {"dtype": "F32"`},
+		{"goes on after", `{} {}`},
+		{"is there twice", `{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "w": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}`},
+		{"cut short or damaged", entry("F32", "[4]", "[0, 16]")},
+		{"cut short or damaged", entry("F32", "[1]", "[0, 4]")}, // 4 bytes are nobody's
+		{"lies at bytes 8 to 4", entry("F32", "[1]", "[8, 4]")},
+		{"in 8 bytes", entry("F32", "[3]", "[0, 8]")},
+		{"in 8 bytes", entry("F32", "[]", "[0, 8]")},
+		{"too large", entry("F32", "[4294967296, 4294967296, 4294967296]", "[0, 8]")},
+		{"too large", entry("F32", "[2147483647, 2147483647, 2147483647]", "[0, 8]")},
+		{"in 8 bytes", entry("F16", "[2147483647, 2147483647]", "[0, 8]")},
+		{"cannot unmarshal", entry("F32", "[-2]", "[0, 8]")},
+		{"cannot unmarshal", entry("F32", "[2]", "[0, 8.5]")},
+		{"1 data_offsets", entry("F32", "[2]", "[8]")},
+		{"begins at byte 4", entry("F32", "[1]", "[4, 8]")},
+		{"overlap", `{"v": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "w": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}`},
+		{`tensor "w" is I64, want F32, F16 or BF16`, entry("I64", "[1]", "[0, 8]")},
+	} {
+		path := writeRaw(t, c.header, make([]byte, 8))
+		_, err := ReadSafetensors(path)
+		if assert.ErrorContains(t, err, c.want, c.header) {
+			assert.ErrorContains(t, err, path, "the file is named")
+		}
+	}
+
+	_, err := ReadSafetensors(filepath.Join(t.TempDir(), "none"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	short := filepath.Join(t.TempDir(), "short")
+	require.NoError(t, os.WriteFile(short, []byte("abc"), 0o600))
+	_, err = ReadSafetensors(short)
+	assert.ErrorContains(t, err, "no safetensors header")
+	require.NoError(t, os.WriteFile(short, binary.LittleEndian.AppendUint64(nil, 1<<62), 0o600))
+	_, err = ReadSafetensors(short)
+	assert.ErrorContains(t, err, "not a safetensors file", "a giant header is not allocated")
+}
+
+func TestWriteSafetensorsRefuses(t *testing.T) {
+	var buf bytes.Buffer
+	assert.ErrorContains(t, WriteSafetensors(&buf, []Tensor{{"w", []int{2}, []float32{1}}}, nil), "has 1 numbers")
+	assert.ErrorContains(t, WriteSafetensors(&buf, []Tensor{{"w", []int{1}, []float32{1}}, {"w", []int{1}, []float32{1}}}, nil), "twice")
+	full := errors.New("no space left on device")
+	err := WriteSafetensors(&failingFile{room: 100, err: full}, []Tensor{{"w", []int{99}, make([]float32, 99)}}, nil)
+	assert.ErrorIs(t, err, full)
+}
+
+// failingFile takes some bytes and then fails, like a full disk.
+type failingFile struct {
+	room int
+	err  error
+}
+
+func (f *failingFile) Write(p []byte) (int, error) {
+	if len(p) > f.room {
+		return 0, f.err
+	}
+	f.room -= len(p)
+	return len(p), nil
+}
+func (f *failingFile) Sync() error  { return nil }
+func (f *failingFile) Close() error { return nil }
+
+// No header makes the parser panic, or accept tensors that are not inside of the data or whose number of elements is not that of their bytes.
+func FuzzSafetensorsHeader(f *testing.F) {
+	for _, s := range []string{
+		`{}`, `{"__metadata__": {"format": "pt"}}`,
+		`{"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}`,
+		`{"w": {"dtype": "F16", "shape": [], "data_offsets": [0, 2]}, "v": {"dtype": "I8", "shape": [6], "data_offsets": [2, 8]}}`,
+		`{"w": {"dtype": "BF16", "shape": [2147483647, 0, 9], "data_offsets": [0, 0]}}`,
+	} {
+		f.Add([]byte(s), int64(8))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, dataLen int64) {
+		if dataLen < 0 {
+			return
+		}
+		infos, err := parseHeader(raw, dataLen)
+		if err != nil {
+			return
+		}
+		at := int64(0)
+		for _, info := range infos {
+			require.Equal(t, at, info.begin)
+			require.LessOrEqual(t, info.begin, info.end)
+			at = info.end
+			if size, known := dtypeSize(info.dtype); known {
+				require.Equal(t, info.end-info.begin, int64(info.elems())*size)
+			}
+		}
+		require.Equal(t, dataLen, at)
+	})
+}
