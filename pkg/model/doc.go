@@ -1,2 +1,62 @@
-// Package model is Llama 2 (Touvron et al. 2023, section 2.2).
+// Package model is Llama 2: its shape, its weights, its graph for training, its decoder for sampling, and its files.
+//
+// It implements section 2.2 of Touvron et al. 2023 (arXiv 2307.09288): a pre-norm decoder with RMSNorm, rotary positions, SwiGLU and
+// multi-head, grouped-query or multi-query attention, without biases and dropout; and the scalar head of section 3.2.2, by which a reward
+// model or a value function is made of it.
+//
+//	x = embed[token];  per layer  x += attn_out(attention(qkv(norm(x)))),  x += down(silu(gate(norm(x))) * up(norm(x)));  h = norm(x)
+//
+// # Legend
+//
+// N token slots and S segments of a ragged micro-batch (package data), C width (Dim), H query heads, KV key/value heads, D head width, F
+// hidden width of the feed-forward net, V vocabulary. Matrices are stored (out, in).
+//
+// # Use
+//
+//	p, err := model.Load("llama")                          // weights
+//	in := model.NewInputs(p.DType(), 4096, 64)             // graph inputs: 4096 token slots, 64 segments
+//	trunk, err := model.NewTrunk(in, p, "policy")
+//	logp, err := trunk.LogProbs()                          // (N) log p(next token)
+//	x := ops.Expr(in.G)
+//	loss := x.Neg(x.MaskedMean(logp, in.Mask, in.Scalar("tokens")))
+//	grads, err := gorgonia.Grad(loss, trunk.ParamNodes()...)
+//	prog, err := exec.Compile(append(grads, loss), exec.Options{})
+//	err = trunk.Bind(prog)                                 // weights in place
+//	feed, err := in.NewFeed(prog)
+//	err = feed.Load(batch, map[string]float64{"tokens": float64(batch.Counted())})
+//	err = prog.Run(ctx)
+//
+// Package train does the last five lines, and the optimisation step, for you.
+//
+// # One arithmetic
+//
+// A Decoder's logits have the bits of the float32 graph's forward pass: the kernels and their order are the same, and a row's result
+// depends on that row's own sequence only. Log-probabilities of a sample are therefore exactly those that training starts from.
+//
+// # Files
+//
+// Load reads folders in Hugging Face layout (config.json, model.safetensors or shards with an index; F32, F16, BF16) and llama2.c files
+// (.bin, version 0); Save writes the former, WriteLlama2C the latter. Inside, rotary positions turn the halves of a head (columns i and
+// i+D/2), as Hugging Face has it; llama2.c's neighbouring pairs are put into that order when they are read. A scalar head is
+// stored as score.weight, the name that LlamaForSequenceClassification has for it, and its bias, which that class does not
+// have, as score.bias. Settings that describe something other than Llama 2 are refused by name.
+//
+// # Concurrency
+//
+// Nothing here locks. Params may be read by any number of programs and decoders at once while nobody writes them. Inputs, and the trunks
+// on them, are built by one goroutine, and gorgonia allows no two graphs to be built at the same time. A Feed, a program and a Decoder belong
+// to one goroutine each; a Decoder has its own copy of the weights.
+//
+// # Allocation
+//
+// Feed.Load allocates nothing. A Decoder allocates everything when it is made, DecoderBytes says how much; what remains are the
+// goroutines of its kernels.
+//
+// # Differences from the paper
+//
+//   - The paper does not say how weights are initialised, nor how the scalar head looks. Params.Init does as GPT-2 did, with
+//     deviation 0.02 and residual outputs scaled down; Params.AddHead draws weights with variance 1/(C+1), as Stiennon et al. 2020, or
+//     zeros for a value function. The head has a bias.
+//   - Queries, keys and values are one matrix here, gate and up another, so that a backward pass runs once; files hold them apart.
+//   - Output weights may be shared with the embedding (TieEmbeddings), which Llama 2 does not do and small models do.
 package model
