@@ -70,3 +70,100 @@ func TestClippedObjective(t *testing.T) {
 		assert.InDelta(t, (up-down)/(2*h), got[i], 1e-8, "d/dlogp[%d]", i)
 	}
 }
+
+// TestReshapeKeepsItsSource: gorgonia's own machine overwrites a value that is still needed when a Reshape is followed
+// by an element-wise operator.
+func TestReshapeKeepsItsSource(t *testing.T) {
+	g := gorgonia.NewGraph()
+	a := gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(4), gorgonia.WithName("a"))
+	double := gorgonia.Must(gorgonia.Add(a, a))
+	square := gorgonia.Must(gorgonia.Square(gorgonia.Must(gorgonia.Reshape(double, tensor.Shape{2, 2}))))
+	total := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(square)), gorgonia.Must(gorgonia.Sum(double))))
+	p, err := exec.Compile([]*gorgonia.Node{total, square}, exec.Options{})
+	require.NoError(t, err)
+	in := []float64{1, 2, 3, 4}
+	bindVector(t, p, a, in)
+	for range 2 {
+		require.NoError(t, p.Run(context.Background()))
+		assert.Equal(t, 4.0*30+20, scalar(t, p, total))
+		assert.Equal(t, []float64{1, 2, 3, 4}, in)
+	}
+}
+
+// TestLossAllocatesNothing: losses built with ops.Expr run without allocation, gradients included.
+func TestLossAllocatesNothing(t *testing.T) {
+	g := gorgonia.NewGraph()
+	logp := gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(64), gorgonia.WithName("logp"))
+	mask := gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(64), gorgonia.WithName("mask"))
+	x := ops.Expr(g)
+	loss := x.Div(x.MaskedSum(x.Mul(x.Exp(logp), x.Clamp(logp, -1, 1)), mask), x.Const(64))
+	require.NoError(t, x.Err())
+	grads, err := gorgonia.Grad(loss, logp)
+	require.NoError(t, err)
+	p, err := exec.Compile([]*gorgonia.Node{loss, grads[0]}, exec.Options{})
+	require.NoError(t, err)
+	bindVector(t, p, logp, make([]float64, 64))
+	bindVector(t, p, mask, make([]float64, 64))
+	ctx := context.Background()
+	assert.Zero(t, testing.AllocsPerRun(20, func() {
+		if err := p.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}))
+}
+
+// TestArenaIsReused: a chain of n operators needs room for two values, not n.
+func TestArenaIsReused(t *testing.T) {
+	g := gorgonia.NewGraph()
+	a := gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(1000), gorgonia.WithName("a"))
+	x := ops.Expr(g)
+	y := a
+	for range 50 {
+		y = x.Tanh(y)
+	}
+	total := x.Sum(y)
+	require.NoError(t, x.Err())
+	p, err := exec.Compile([]*gorgonia.Node{total}, exec.Options{})
+	require.NoError(t, err)
+	assert.LessOrEqual(t, p.ArenaBytes(), 2*8*1000+128)
+}
+
+func TestErrors(t *testing.T) {
+	g := gorgonia.NewGraph()
+	a := gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(2), gorgonia.WithName("a"))
+	x := ops.Expr(g)
+	total := x.Sum(x.Log(a))
+	require.NoError(t, x.Err())
+	p, err := exec.Compile([]*gorgonia.Node{total}, exec.Options{CheckFinite: true})
+	require.NoError(t, err)
+
+	assert.EqualError(t, p.Run(context.Background()), "exec: input a is not bound")
+	assert.EqualError(t, p.Bind(a, tensor.New(tensor.WithBacking([]float64{1, 2, 3}))), "exec: input a is (3) float64, want (2) float64")
+	assert.EqualError(t, p.Bind(a, tensor.New(tensor.WithBacking([]float32{1, 2}))), "exec: input a is (2) float32, want (2) float64")
+
+	bindVector(t, p, a, []float64{1, 0})
+	var bad *exec.NonFiniteError
+	require.ErrorAs(t, p.Run(context.Background()), &bad)
+	assert.Contains(t, bad.Op, "log")
+	assert.Equal(t, 1, bad.Index)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	assert.ErrorIs(t, p.Run(ctx), context.Canceled)
+	_, err = exec.Compile(nil, exec.Options{})
+	assert.EqualError(t, err, "exec: no outputs")
+}
+
+// TestTimings: with the option on, every operator that ran is listed.
+func TestTimings(t *testing.T) {
+	g := gorgonia.NewGraph()
+	a := gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(2), gorgonia.WithName("a"))
+	x := ops.Expr(g)
+	total := x.Sum(x.Exp(a))
+	require.NoError(t, x.Err())
+	p, err := exec.Compile([]*gorgonia.Node{total}, exec.Options{Timing: true})
+	require.NoError(t, err)
+	bindVector(t, p, a, []float64{1, 0})
+	require.NoError(t, p.Run(context.Background()))
+	assert.Len(t, p.Timings(), 2)
+}
