@@ -1,0 +1,41 @@
+// Package generate samples answers from a Llama: many at a time, with a key/value cache, each with its own random stream.
+//
+// Sampling is continuous batching: a sample takes one of Config.Slots places, and as soon as it ends the next one takes
+// it over, so short answers never wait for long ones. A prompt is computed once for all of its samples.
+//
+// The distribution sampled from is softmax(logits / Temperature), the one that policy gradients need (Touvron et al.
+// 2023, arXiv 2307.09288, section 3.2.3); top-k and top-p cut it off and renormalise it. Log-probabilities are those of
+// the distribution sampled from. Without top-k and top-p they have the bits of model.Trunk.LogProbs at the same
+// temperature, so the first PPO ratio is exactly 1.
+//
+// Legend: V vocabulary, K samples of a request.
+//
+//	cfg := generate.DefaultConfig()
+//	cfg.MaxNewTokens = 128
+//	cfg.Temperature = 0.8
+//	cfg.Stop = []int32{tok.EOS()}
+//	reqs := []generate.Request{{Prompt: prompt, ID: 7, Samples: 4}}
+//	answers, err := generate.Generate(ctx, params, reqs, cfg, nil)
+//	if err != nil {
+//		return err
+//	}
+//	for _, a := range answers[0] {
+//		fmt.Println(tok.Decode(a.Tokens), a.Finished)
+//	}
+//
+// # Randomness
+//
+// A sample's random numbers are ChaCha8 keyed by (Config.Seed, Request.ID, sample index) and nothing else. A row of a
+// forward pass depends on its own sequence only. So an answer is the same in any slot, in any order of the requests and
+// next to any other requests.
+//
+// # Concurrency
+//
+// Generate reads the weights and may run many times at once on the same ones, as long as nobody trains them meanwhile.
+// One call uses several threads by itself.
+//
+// # Differences from the paper
+//
+// The paper does not give top-p, top-k or the length of answers. The defaults sample from the whole distribution at
+// temperature 1, which is what PPO must do; rejection sampling picks its own temperature.
+package generate

@@ -1,0 +1,41 @@
+package generate_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/generate"
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+func ExampleGenerate() {
+	p := model.NewParams(model.Config{
+		Dim: 16, NumLayers: 1, NumHeads: 2, NumKVHeads: 2, HeadDim: 8, HiddenDim: 32, VocabSize: 100, MaxSeqLen: 32,
+		NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
+	}, tensor.Float32)
+	p.Init(rand.New(rand.NewPCG(1, 1)))
+
+	cfg := generate.DefaultConfig()
+	cfg.MaxNewTokens = 8
+	reqs := []generate.Request{
+		{Prompt: []int32{1, 17, 23}, ID: 0, Samples: 2},
+		{Prompt: []int32{1, 40}, ID: 1, Samples: 1},
+	}
+	answers, err := generate.Generate(context.Background(), p, reqs, cfg, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for i, samples := range answers {
+		for _, s := range samples {
+			fmt.Printf("request %d: %d tokens, finished %v\n", i, len(s.Tokens), s.Finished)
+		}
+	}
+	// Output:
+	// request 0: 8 tokens, finished false
+	// request 0: 3 tokens, finished true
+	// request 1: 8 tokens, finished false
+}

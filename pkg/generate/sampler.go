@@ -1,0 +1,153 @@
+package generate
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tame-rlhf/tame/internal/kern"
+)
+
+// errNotFinite says that a model has diverged.
+var errNotFinite = errors.New("the logits are not finite: the weights have diverged or are damaged")
+
+// stream is the random source of one sample. ChaCha8 takes the whole key as its seed, so two samples share a stream only
+// if they share all three numbers.
+func stream(seed, id uint64, sample int) *rand.Rand {
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[0:], seed)
+	binary.LittleEndian.PutUint64(key[8:], id)
+	binary.LittleEndian.PutUint64(key[16:], uint64(sample))
+	return rand.New(rand.NewChaCha8(key))
+}
+
+// sampler draws tokens. Its scratch is reused from token to token.
+type sampler struct {
+	temperature float64
+	topP        float64
+	topK        int
+
+	z, p []float32 // (V) logits / T, probabilities
+	ids  []int32   // candidates, the most probable first
+	kept []float32 // their z
+}
+
+func newSampler(cfg Config) *sampler {
+	return &sampler{temperature: cfg.Temperature, topP: cfg.TopP, topK: cfg.TopK}
+}
+
+// next draws a token from logits (V), which stay as they are, and gives the log-probability it was drawn with.
+func (s *sampler) next(logits []float32, rng *rand.Rand) (id int32, logProb float32, err error) {
+	if m := float64(kern.Max(logits)); math.IsNaN(m) || math.IsInf(m, 0) {
+		return 0, 0, errNotFinite
+	}
+	if s.temperature == 0 {
+		best := argmax(logits)
+		return int32(best), logits[best] - kern.LogSumExp(logits), nil
+	}
+	s.z = append(s.z[:0], logits...)
+	kern.Temper(s.z, float32(s.temperature))
+	if s.topP == 1 && (s.topK == 0 || s.topK >= len(logits)) {
+		i, lp, err := s.draw(s.z, rng)
+		return int32(i), lp, err
+	}
+	s.cut()
+	i, lp, err := s.draw(s.kept, rng)
+	if err != nil {
+		return 0, 0, err
+	}
+	return s.ids[i], lp, nil
+}
+
+// draw inverts the cumulative distribution of softmax(z) at one uniform number.
+func (s *sampler) draw(z []float32, rng *rand.Rand) (i int, logProb float32, err error) {
+	lse := kern.LogSumExp(z)
+	total := s.softmax(z, lse)
+	if math.IsNaN(total) {
+		return 0, 0, errNotFinite
+	}
+	u := rng.Float64() * total
+	last := 0
+	for i, p := range s.p {
+		if p == 0 {
+			continue
+		}
+		last = i
+		if u -= float64(p); u < 0 {
+			break
+		}
+	}
+	return last, z[last] - lse, nil
+}
+
+// softmax sets s.p = exp(z - lse) and returns their sum, 1 up to rounding.
+func (s *sampler) softmax(z []float32, lse float32) (total float64) {
+	s.p = slices.Grow(s.p[:0], len(z))[:len(z)]
+	for i, x := range z {
+		s.p[i] = x - lse
+	}
+	kern.Exp(s.p, s.p)
+	for _, p := range s.p {
+		total += float64(p)
+	}
+	return total
+}
+
+// cut leaves the most probable tokens in s.ids and their logits in s.kept: first TopK, then the shortest list whose
+// probabilities, renormalised after TopK, add up to TopP. Ties go to the lowest id.
+func (s *sampler) cut() {
+	k := s.topK
+	if k == 0 || k > len(s.z) {
+		k = len(s.z)
+	}
+	s.candidates(k)
+	slices.SortFunc(s.ids, func(a, b int32) int { return cmp.Or(cmp.Compare(s.z[b], s.z[a]), cmp.Compare(a, b)) })
+	s.ids = s.ids[:min(k, len(s.ids))]
+	s.kept = s.kept[:0]
+	for _, id := range s.ids {
+		s.kept = append(s.kept, s.z[id])
+	}
+	if s.topP == 1 {
+		return
+	}
+	norm := s.z // without TopK the list may lack improbable tokens, which count in the sum all the same
+	if k < len(s.z) {
+		norm = s.kept
+	}
+	lse := kern.LogSumExp(norm)
+	sum, n := 0.0, 0
+	for n < len(s.kept) && (n == 0 || sum < s.topP) {
+		sum += math.Exp(float64(s.kept[n] - lse))
+		n++
+	}
+	s.ids, s.kept = s.ids[:n], s.kept[:n]
+}
+
+// candidates puts those tokens into s.ids that can be among the most probable ones asked for, so that a sort of the whole
+// vocabulary is seldom needed: what lies below (1-TopP)/V adds up to less than 1-TopP, so TopP is reached without it.
+func (s *sampler) candidates(k int) {
+	floor := float32(math.Inf(-1))
+	if k == len(s.z) {
+		floor = kern.LogSumExp(s.z) + float32(math.Log((1-s.topP)/float64(len(s.z)))) - 1e-3 // rounding must not lose one
+	}
+	s.ids = s.ids[:0]
+	for id, z := range s.z {
+		if z >= floor {
+			s.ids = append(s.ids, int32(id))
+		}
+	}
+}
+
+// argmax is the index of the greatest element, the first on a tie.
+func argmax(x []float32) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}
