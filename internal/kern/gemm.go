@@ -77,7 +77,7 @@ func gemm[T Float](procs int, transA, transB bool, m, n, k int, alpha T, a []T, 
 	y := op(transB, k, n, b, ldb, shortB)
 
 	p := product[T]{m: m, n: n, k: k, alpha: alpha, a: x, acc: beta != 0, c: c, ldc: ldc}
-	if !transB && m <= directRows {
+	if !transB && inPlace(m, ldb) {
 		p.b = panel[T]{b, ldb, sliver}
 		p.run(procs)
 		return

@@ -68,24 +68,31 @@ func packSlivers[T Float](lo, hi int, transB bool, k, n int, b []T, ldb int, dst
 	}
 }
 
-// packTransposed fills a sliver whose columns are rows of b.
+// packTransposed fills a sliver whose columns are rows of b, a block of k at a time so that the
+// sliver's cache lines stay near until all their columns are there.
 func packTransposed[T Float](k, cols int, b []T, ldb int, dst []T) {
-	j := 0
-	for ; j+8 <= cols; j += 8 {
-		src := b[j*ldb:]
-		if src32, ok := any(src).([]float32); ok {
-			transpose8(k, any(dst).([]float32)[j:], src32, ldb)
-		} else {
-			transpose8Go(k, dst[j:], src, ldb)
-		}
-	}
-	for ; j < sliver; j++ {
-		for p := range k {
-			var v T
-			if j < cols {
-				v = b[j*ldb+p]
+	const block = 128
+	for p := 0; p < k; p += block {
+		kb := min(block, k-p)
+		d := dst[p*sliver : (p+kb)*sliver]
+		j := 0
+		for ; j+8 <= cols; j += 8 {
+			src := b[j*ldb+p:]
+			if src32, ok := any(src).([]float32); ok {
+				transpose8(kb, any(d).([]float32)[j:], src32, ldb)
+			} else {
+				transpose8Go(kb, d[j:], src, ldb)
 			}
-			dst[p*sliver+j] = v
+		}
+		for ; j < cols; j++ {
+			for q, v := range b[j*ldb+p : j*ldb+p+kb] {
+				d[q*sliver+j] = v
+			}
+		}
+		if cols < sliver {
+			for q := range kb {
+				clear(d[q*sliver+cols : (q+1)*sliver])
+			}
 		}
 	}
 }

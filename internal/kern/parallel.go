@@ -24,25 +24,34 @@ func For(n, grain int, f func(lo, hi int)) {
 		f(0, n)
 		return
 	}
-	pieces := min(n/grain, workers*piecesPerWorker)
-	var next atomic.Int64
-	work := func() {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= pieces {
-				return
-			}
-			f(i*n/pieces, (i+1)*n/pieces)
-		}
-	}
-	var wg sync.WaitGroup
-	wg.Add(workers - 1)
+	l := &loop{f: f, n: n, pieces: min(n/grain, workers*piecesPerWorker)}
+	l.others.Add(workers - 1)
 	for range workers - 1 {
-		go func() {
-			defer wg.Done()
-			work()
-		}()
+		go l.help()
 	}
-	work()
-	wg.Wait()
+	l.work()
+	l.others.Wait()
+}
+
+// loop is a call of For that several goroutines work on.
+type loop struct {
+	f         func(lo, hi int)
+	n, pieces int
+	taken     atomic.Int64 // pieces
+	others    sync.WaitGroup
+}
+
+func (l *loop) help() {
+	defer l.others.Done()
+	l.work()
+}
+
+func (l *loop) work() {
+	for {
+		i := int(l.taken.Add(1)) - 1
+		if i >= l.pieces {
+			return
+		}
+		l.f(i*l.n/l.pieces, (i+1)*l.n/l.pieces)
+	}
 }
