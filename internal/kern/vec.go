@@ -95,6 +95,10 @@ func Max[T Float](x []T) T {
 // Add sets dst = a + b on up to GOMAXPROCS goroutines. dst may be a or b.
 func Add[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
+	if len(dst) < 2*vecGrain { // without a closure, which would be allocated
+		add(dst, a, b)
+		return
+	}
 	For(len(dst), vecGrain, func(lo, hi int) { add(dst[lo:hi], a[lo:hi], b[lo:hi]) })
 }
 
@@ -103,12 +107,20 @@ func AddTo[T Float](dst, a []T) { Add(dst, dst, a) }
 
 // Scale sets dst *= alpha on up to GOMAXPROCS goroutines.
 func Scale[T Float](dst []T, alpha T) {
+	if len(dst) < 2*vecGrain { // without a closure, which would be allocated
+		scale(dst, alpha)
+		return
+	}
 	For(len(dst), vecGrain, func(lo, hi int) { scale(dst[lo:hi], alpha) })
 }
 
 // Axpy sets dst += alpha * x on up to GOMAXPROCS goroutines.
 func Axpy[T Float](dst []T, alpha T, x []T) {
 	x = x[:len(dst)]
+	if len(dst) < 2*vecGrain { // without a closure, which would be allocated
+		axpy(dst, alpha, x)
+		return
+	}
 	For(len(dst), vecGrain, func(lo, hi int) { axpy(dst[lo:hi], alpha, x[lo:hi]) })
 }
 

@@ -40,6 +40,7 @@ type Program struct {
 	arena []uint64
 	outs  []*slot
 
+	at      int     // step that runs
 	unbound []*slot // inputs checked before a run
 	spent   []time.Duration
 }
@@ -196,17 +197,16 @@ func (p *Program) Run(ctx context.Context) (err error) {
 			return fmt.Errorf("exec: input %s is not bound", s.node.Name())
 		}
 	}
-	at := 0
 	defer func() { // kernels panic on programmer errors, gorgonia's operators on more
 		if r := recover(); r != nil {
-			err = fmt.Errorf("exec: operator %q: %v", p.steps[at].name, r)
+			err = fmt.Errorf("exec: operator %q: %v", p.steps[p.at].name, r)
 		}
 	}()
-	for at = range p.steps {
+	for p.at = range p.steps {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := p.runStep(at); err != nil {
+		if err := p.runStep(p.at); err != nil {
 			return err
 		}
 	}
