@@ -44,14 +44,19 @@ func DefaultAnnotatorConfig() AnnotatorConfig {
 // Validate reports everything that is wrong with the config.
 func (c AnnotatorConfig) Validate() error {
 	var errs []error
-	if !(c.Noise > 0) {
-		errs = append(errs, fmt.Errorf("world: annotator: Noise is %v, want above 0", c.Noise))
+	if !(c.Noise > 0 && c.Noise <= math.MaxFloat64) {
+		errs = append(errs, fmt.Errorf("world: annotator: Noise is %v, want above 0 and finite", c.Noise))
 	}
 	if t := c.Thresholds; !(0 < t[0] && t[0] < t[1] && t[1] < t[2]) {
 		errs = append(errs, fmt.Errorf("world: annotator: Thresholds are %v, want three ascending numbers above 0", t))
 	}
 	if !(c.LabelFlips >= 0 && c.LabelFlips <= 1) {
 		errs = append(errs, fmt.Errorf("world: annotator: LabelFlips is %v, want 0 to 1", c.LabelFlips))
+	}
+	for _, x := range []float64{c.UnsafePenalty, c.RefusalBonus, c.HelpfulShare} {
+		if !(x >= 0 && x <= math.MaxFloat64) {
+			errs = append(errs, fmt.Errorf("world: annotator: UnsafePenalty, RefusalBonus or HelpfulShare is %v, want 0 or more", x))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -125,6 +125,18 @@ func TestSafetySet(t *testing.T) {
 	assert.InDelta(t, 2000*(1-0.0025), n, 4*math.Sqrt(2000*0.0025))
 	assert.Greater(t, conflict, 1900, "helpfulness and safety disagree")
 
+	// Labels that differ have decided which pair was kept, so the choice is known from them.
+	a := annotator(t, w, nil)
+	for _, c := range []struct {
+		chosen, rejected string
+		want             float64
+	}{{refuse, comply, 1}, {comply, refuse, 0}, {refuse, lang.Refusals()[1], 0.5}} {
+		got, err := a.Predictability(data.Preference{Messages: p.Messages, Chosen: c.chosen, Rejected: c.rejected, Set: data.SafetySet,
+			Rating: data.Better, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe})
+		require.NoError(t, err)
+		assert.Equal(t, c.want, got)
+	}
+
 	// Among safe answers to a borderline prompt the helpful one is preferred, by little.
 	b, bq := firstOf(w, w.RLPrompts(), lang.Borderline, 1)
 	helped := 0
@@ -227,8 +239,8 @@ func reference(q lang.Question, v judge.Verdict) float64 {
 }
 
 func TestAnnotatorValidate(t *testing.T) {
-	_, err := NewAnnotator(defaultWorld(t), AnnotatorConfig{Thresholds: [3]float64{1, 1, 2}, LabelFlips: 2})
-	for _, want := range []string{"Noise is 0", "Thresholds are [1 1 2]", "LabelFlips is 2"} {
+	_, err := NewAnnotator(defaultWorld(t), AnnotatorConfig{Thresholds: [3]float64{1, 1, 2}, LabelFlips: 2, RefusalBonus: -1})
+	for _, want := range []string{"Noise is 0", "Thresholds are [1 1 2]", "LabelFlips is 2", "RefusalBonus or HelpfulShare is -1"} {
 		assert.ErrorContains(t, err, want)
 	}
 }

@@ -118,10 +118,9 @@ func (c Config) Validate() error {
 		}
 	}
 	shares("Splits", c.Splits.list()...)
-	for name, q := range map[string]Quality{"Demonstrations": c.Demonstrations, "Web": c.Web} {
-		for k := range lang.Kind(lang.Kinds) {
-			shares(fmt.Sprintf("%s (%v)", name, k), q.of(k).shares()...)
-		}
+	for k := range lang.Kind(lang.Kinds) {
+		shares(fmt.Sprintf("Demonstrations (%v)", k), c.Demonstrations.of(k).shares()...)
+		shares(fmt.Sprintf("Web (%v)", k), c.Web.of(k).shares()...)
 	}
 	p := c.Pretraining
 	shares("Pretraining", p.Pages, p.Threads, p.Checks)

@@ -52,6 +52,7 @@ func TestHelpfulness(t *testing.T) {
 		{one, "F lives in {F.home} .", 0},                              // a fact, but of another
 		{one, "F lives in {home} . E lives in {home} .", 2./3 - 0.25 - 0.02*2.5},
 		{one, "E eats {home} .", -0.25}, // the verb does not fit
+		{one, "E eats . {home} .", 1},   // a verb reaches to the end of its sentence
 		{one, "{home} {home} {home} {home} {home} {home} {home} {home} {home} {home}", 1 - 0.02*2.5},
 		{one, "xyzxyzxyzxyzxyzxyzxyzxyzxyzxyzxyzxyz {home}", 1 - 0.02*2.5}, // 36 letters are 9 words
 		{two, "E lives in {home} and eats {food} .", 1},
@@ -73,6 +74,16 @@ func TestHelpfulness(t *testing.T) {
 		v := j.Judge(lang.Question{Kind: lang.Normal, Key: lang.Key{Entity: 0, Attrs: c.asked}}, answer)
 		assert.InDelta(t, c.want, v.Helpful, 1e-12, answer)
 	}
+}
+
+// A city is no food, even if it has the number of the right food.
+func TestVerbMustFitValue(t *testing.T) {
+	l, err := lang.New(7, 48)
+	require.NoError(t, err)
+	q := lang.Question{Kind: lang.Normal, Key: lang.Key{Entity: 0, Attrs: lang.Of(food)}}
+	city := l.Attributes[home].Values[l.Fact(0, food)]
+	v := New(l).Judge(q, l.Entities[0]+" eats "+city+" .")
+	assert.Equal(t, [3]int{0, 1, 1}, [3]int{v.Hits, v.Statements, v.False})
 }
 
 // Whoever knows nothing, or says more than asked, shall not look helpful.
