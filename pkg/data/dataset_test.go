@@ -347,21 +347,23 @@ func TestDamagedFiles(t *testing.T) {
 		}
 		return err
 	}
-	for size := 0; size < len(whole); size += 7 {
+	for size := 0; size < len(whole); size += 31 {
 		assert.Error(t, try(whole[:size]), "cut off at %d", size)
 		_ = try(append(append([]byte{}, whole[:size]...), whole[size+1:]...)) // a byte is missing
 	}
 	refused := 0
-	for i := range whole {
+	tried := 0
+	for i := 0; i < len(whole); i += 7 {
 		for _, flip := range []byte{0x80, 0xff} {
 			damaged := append([]byte{}, whole...)
 			damaged[i] ^= flip
+			tried++
 			if try(damaged) != nil {
 				refused++
 			}
 		}
 	}
-	assert.Greater(t, refused, len(whole)/4)
+	assert.Greater(t, refused, tried/8)
 }
 
 func FuzzRead(f *testing.F) {
