@@ -33,9 +33,13 @@ type Case struct {
 	Segment map[string][]float64
 	// Group holds the (P) columns, one number for each group, P being their length.
 	Group map[string][]float64
-	// Scalar holds the () inputs. Those of the fields Tokens, Seqs and Step that are missing are filled in: counted
-	// tokens, used segments, 0.
+	// Scalar holds the () inputs. Those of the fields Tokens, Seqs, Pairs and Step that are missing are filled in: counted
+	// tokens, used segments, used groups, 0.
 	Scalar map[string]float64
+
+	// MaskOf names the masks of columns that have one of their own, such as "ChosenSafe": "ChosenKnown". The others have
+	// that of their kind: Mask, SegMask or PairMask.
+	MaskOf map[string]string
 
 	// Wrt names the columns that the loss is differentiated by.
 	Wrt []string
@@ -152,18 +156,43 @@ func (c Case) unused(a axis) []bool {
 	return unused
 }
 
-// hidden says which entries of an axis nothing may depend on: the unused ones and those that the mask leaves out.
-func (c Case) hidden(a axis) []bool {
-	hidden := c.unused(a)
-	var mask []float64
-	switch a {
+// mask gives the name of the mask of a column and the numbers, nil without one.
+func (c Case) mask(col column) (string, []float64) {
+	name, own := c.MaskOf[col.name]
+	switch col.axis {
 	case perToken, perRow:
-		mask = c.Token[TokenMask]
+		if !own {
+			name = TokenMask
+		}
+		return name, c.Token[name]
 	case perSegment:
-		mask = c.Segment[SegmentMask]
-	case perGroup:
-		mask = c.Group[GroupMask]
+		if !own {
+			name = SegmentMask
+		}
+		return name, c.Segment[name]
+	default:
+		if !own {
+			name = GroupMask
+		}
+		return name, c.Group[name]
 	}
+}
+
+// isMask says whether a column is the mask of others.
+func (c Case) isMask(col column) bool {
+	for _, name := range c.MaskOf {
+		if name == col.name {
+			return true
+		}
+	}
+	name, _ := c.mask(column{axis: col.axis})
+	return col.axis != perRow && name == col.name
+}
+
+// hidden says which entries of a column nothing may depend on: the unused ones and those that the mask leaves out.
+func (c Case) hidden(col column) []bool {
+	hidden := c.unused(col.axis)
+	_, mask := c.mask(col)
 	for i, m := range mask {
 		hidden[i] = hidden[i] || m == 0
 	}
@@ -172,7 +201,7 @@ func (c Case) hidden(a axis) []bool {
 
 // scalars gives the scalar inputs with the counts filled in.
 func (c Case) scalars() map[string]float64 {
-	all := map[string]float64{"Tokens": 0, "Seqs": 0, "Step": 0}
+	all := map[string]float64{"Tokens": 0, "Seqs": 0, "Pairs": 0, "Step": 0}
 	for _, m := range c.Token[TokenMask] {
 		if m != 0 {
 			all["Tokens"]++
@@ -181,6 +210,7 @@ func (c Case) scalars() map[string]float64 {
 	for _, g := range c.groups() {
 		if g >= 0 {
 			all["Seqs"]++
+			all["Pairs"] = float64(g + 1)
 		}
 	}
 	maps.Copy(all, c.Scalar)
@@ -249,13 +279,14 @@ func (c Case) validate() error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	for _, mask := range []column{
-		{TokenMask, perToken, c.Token[TokenMask]}, {SegmentMask, perSegment, c.Segment[SegmentMask]}, {GroupMask, perGroup, c.Group[GroupMask]},
-	} {
-		unused := c.unused(mask.axis)
-		for i, m := range mask.data {
-			if m != 0 && unused[i] {
-				fail("%s[%d] is %g in an unused entry, want 0", mask.name, i, m)
+	for _, col := range c.columns() {
+		if name, mask := c.mask(col); mask == nil && c.MaskOf[col.name] != "" {
+			fail("MaskOf names %s as the mask of %s, which is no column of its kind", name, col.name)
+		}
+		unused := c.unused(col.axis)
+		for i, m := range col.data {
+			if c.isMask(col) && m != 0 && unused[i] {
+				fail("%s[%d] is %g in an unused entry, want 0", col.name, i, m)
 			}
 		}
 	}

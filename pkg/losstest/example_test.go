@@ -23,6 +23,7 @@ var t printer
 // sftInputs is what the losses of the examples read.
 type sftInputs struct {
 	LogProbs *gorgonia.Node // (N) log-probability of the target
+	Entropy  *gorgonia.Node // (N) of the distribution
 	Mask     *gorgonia.Node // (N) 1 where it counts
 	Tokens   *gorgonia.Node // () counted tokens of the whole batch
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -173,6 +172,13 @@ func TestCheckSplitCatches(t *testing.T) {
 	})
 }
 
+// pairScores is a case with the scores of pairs alone.
+func pairScores(pairs int) losstest.Case {
+	c := losstest.RandomPairs(rand.New(rand.NewPCG(1, 2)), pairs)
+	c.Group, c.MaskOf, c.Wrt = nil, nil, []string{"Scores"}
+	return c
+}
+
 // Pairs stay together, so a loss over differences of neighbours may be cut between them.
 func TestCheckSplitKeepsGroups(t *testing.T) {
 	ranking := func(in inputs) (train.Terms, error) {
@@ -180,7 +186,7 @@ func TestCheckSplitKeepsGroups(t *testing.T) {
 		margin := x.Sub(x.Stride(in.Scores, 0, 2), x.Stride(in.Scores, 1, 2))
 		return terms(x, x.Neg(x.MaskedMean(x.LogSigmoid(margin), x.Stride(in.SegMask, 0, 2), in.Seqs)))
 	}
-	c := losstest.RandomScores(rand.New(rand.NewPCG(1, 2)), 5)
+	c := pairScores(5)
 	losstest.CheckGrad(t, ranking, c)
 	losstest.CheckMask(t, ranking, c)
 	losstest.CheckSplit(t, ranking, c)
@@ -256,11 +262,13 @@ func TestEvalErrors(t *testing.T) {
 		err  error
 		want string
 	}{
-		"length":     {eval(good, func(c *losstest.Case) { c.Token["Values"] = []float64{1} }), "Values has 1 entries, want 2"},
-		"segments":   {eval(good, func(c *losstest.Case) { c.Segments = []int32{1, 1} }), "Segments[0] is 1"},
-		"gap":        {eval(good, func(c *losstest.Case) { c.Segments = []int32{0, 2} }), "Segments[1] is 2"},
-		"mask":       {eval(good, func(c *losstest.Case) { c.Segments[1] = -1; c.Token["Mask"] = []float64{1, 1} }), "Mask[1] is 1 in an unused entry"},
-		"wrt":        {eval(good, func(c *losstest.Case) { c.Wrt = []string{"X"} }), "Wrt names X"},
+		"length":   {eval(good, func(c *losstest.Case) { c.Token["Values"] = []float64{1} }), "Values has 1 entries, want 2"},
+		"segments": {eval(good, func(c *losstest.Case) { c.Segments = []int32{1, 1} }), "Segments[0] is 1"},
+		"gap":      {eval(good, func(c *losstest.Case) { c.Segments = []int32{0, 2} }), "Segments[1] is 2"},
+		"mask":     {eval(good, func(c *losstest.Case) { c.Segments[1] = -1; c.Token["Mask"] = []float64{1, 1} }), "Mask[1] is 1 in an unused entry"},
+		"wrt":      {eval(good, func(c *losstest.Case) { c.Wrt = []string{"X"} }), "Wrt names X"},
+		"mask of": {eval(good, func(c *losstest.Case) { c.MaskOf = map[string]string{"LogProbs": "Known"} }),
+			"MaskOf names Known as the mask of LogProbs"},
 		"twice":      {eval(good, func(c *losstest.Case) { c.Rows = map[string][]float64{"LogProbs": {1, 2}} }), "two columns are named LogProbs"},
 		"empty":      {eval(good, func(c *losstest.Case) { *c = losstest.Case{} }), "no columns"},
 		"no field":   {notField, "Typo, which is no field of losstest_test.fewer (LogProbs)"},
@@ -288,5 +296,5 @@ func TestRandomIsSeeded(t *testing.T) {
 	assert.Equal(t, random(7), random(7))
 	assert.NotEqual(t, random(7), random(8))
 	assert.Equal(t, losstest.RandomSFT(rand.New(rand.NewPCG(1, 2)), 3, 4), losstest.RandomSFT(rand.New(rand.NewPCG(1, 2)), 3, 4))
-	assert.True(t, strings.HasPrefix(fmt.Sprint(losstest.RandomScores(rand.New(rand.NewPCG(1, 2)), 2).Groups), "[0 0 1 1 -1"))
+	assert.Equal(t, []int32{0, 0, 1, 1, -1, -1}, losstest.RandomPairs(rand.New(rand.NewPCG(1, 2)), 2).Groups)
 }

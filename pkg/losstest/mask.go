@@ -12,7 +12,7 @@ import (
 var poisons = []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e30, -1e30}
 
 // CheckMask puts NaN, Inf and 1e30 into every column of the case wherever nothing counts: behind the masks (the columns
-// Mask, SegMask and PairMask where they are 0) and in unused slots, segments and groups. It wants the same loss, metrics
+// Mask, SegMask, PairMask and those of Case.MaskOf where they are 0) and in unused slots, segments and groups. It wants the same loss, metrics
 // and gradients bit for bit, and gradients that are exactly 0 there. It looks in float64 and in float32.
 //
 // A loss must select by its mask (Expr's Where, MaskedSum, MaskedMean), not multiply by it: NaN times 0 is NaN.
@@ -35,7 +35,7 @@ func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
 	poisoned := func(x float64, only string) (Case, bool) {
 		p, some := c.clone(), false
 		for _, col := range p.columns() {
-			if !isMask(col) && (only == "" || only == col.name) {
+			if !c.isMask(col) && (only == "" || only == col.name) {
 				some = p.pour(col, x) || some
 			}
 		}
@@ -89,15 +89,10 @@ func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
 	return true
 }
 
-func isMask(col column) bool {
-	return col.name == TokenMask && col.axis == perToken ||
-		col.name == SegmentMask && col.axis == perSegment || col.name == GroupMask && col.axis == perGroup
-}
-
 // pour puts x into the entries of a column that do not count. It reports whether there are any.
 func (c Case) pour(col column, x float64) bool {
 	w, some := c.width(col), false
-	for i, h := range c.hidden(col.axis) {
+	for i, h := range c.hidden(col) {
 		for j := i * w; h && j < (i+1)*w; j++ {
 			col.data[j] = x
 			some = true
@@ -125,7 +120,7 @@ func (e *evaluator) differs(c, dirty Case, want Result) (string, error) {
 		if !slices.Contains(c.Wrt, col.name) {
 			continue
 		}
-		hidden, w := c.hidden(col.axis), c.width(col)
+		hidden, w := c.hidden(col), c.width(col)
 		for i, g := range got.Grads[col.name] {
 			if hidden[i/w] && g != 0 {
 				return fmt.Sprintf("the gradient of %s[%d], which does not count, is %.9g", col.name, i, g), nil

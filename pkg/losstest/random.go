@@ -32,31 +32,53 @@ func RandomPPO(rng *rand.Rand, segments, tokens int) Case {
 }
 
 // RandomSFT draws a case for a loss over log-probabilities of counted tokens, as sft.LossInputs has them: that many
-// segments of 2 to tokens tokens, some unused slots and an unused segment. It is differentiated by LogProbs.
+// segments of 2 to tokens tokens, some unused slots and an unused segment. It is differentiated by LogProbs and Entropy.
 func RandomSFT(rng *rand.Rand, segments, tokens int) Case {
 	c := randomTokens(rng, segments, tokens)
 	c.draw("LogProbs", func() float64 { return -0.1 - rng.ExpFloat64() })
-	c.Wrt = []string{"LogProbs"}
+	c.draw("Entropy", func() float64 { return 0.1 + 2*rng.Float64() })
+	c.Wrt = []string{"LogProbs", "Entropy"}
 	return c
 }
 
-// RandomScores draws a case for a loss over the scores of pairs: segment 2i is the chosen answer of pair i, segment 2i+1
-// the rejected one, and one pair at the end is unused. The column is Scores (S), and it is differentiated by it. Columns of
-// one's own (margins, labels) are added to Segment or Group.
-func RandomScores(rng *rand.Rand, pairs int) Case {
+// RandomPairs draws a case for a loss over rewardmodel.LossInputs: that many pairs of a chosen and a rejected answer,
+// which are the segments 2i and 2i+1, and one unused pair. It is differentiated by Chosen, Rejected and Scores, which
+// are inputs of their own here. Some answers have a safety label.
+func RandomPairs(rng *rand.Rand, pairs int) Case {
 	c := Case{
-		Groups:  make([]int32, 0, 2*pairs+2),
-		Segment: map[string][]float64{SegmentMask: make([]float64, 2*pairs+2)},
-		Wrt:     []string{"Scores"},
+		Segment: map[string][]float64{SegmentMask: append(slices.Repeat([]float64{1}, 2*pairs), 0, 0)},
+		Group:   map[string][]float64{GroupMask: append(slices.Repeat([]float64{1}, pairs), 0)},
+		MaskOf:  map[string]string{"ChosenSafe": "ChosenKnown", "RejectedSafe": "RejectedKnown"},
+		Wrt:     []string{"Chosen", "Rejected", "Scores"},
 	}
-	for i := range pairs {
-		c.Groups = append(c.Groups, int32(i), int32(i))
+	for i := range int32(pairs) {
+		c.Groups = append(c.Groups, i, i)
 	}
 	c.Groups = append(c.Groups, -1, -1)
-	for i := range 2 * pairs {
-		c.Segment[SegmentMask][i] = 1
+	draw := func(name string, next func() float64) []float64 {
+		col := make([]float64, pairs+1)
+		for i := range pairs {
+			col[i] = next()
+		}
+		c.Group[name] = col
+		return col
 	}
-	c.drawSegments("Scores", rng.NormFloat64)
+	flag := func() float64 { return float64(rng.IntN(2)) }
+
+	chosen := draw("Chosen", rng.NormFloat64)
+	rejected := draw("Rejected", rng.NormFloat64)
+	draw("Margin", func() float64 { return float64(rng.IntN(4)) / 3 })
+	for _, answer := range []string{"Chosen", "Rejected"} {
+		known, safe := draw(answer+"Known", flag), draw(answer+"Safe", flag)
+		for i := range safe {
+			safe[i] *= known[i]
+		}
+	}
+	scores := make([]float64, 2*pairs+2)
+	for i := range pairs {
+		scores[2*i], scores[2*i+1] = chosen[i], rejected[i]
+	}
+	c.Segment["Scores"] = scores
 	return c
 }
 

@@ -1,0 +1,27 @@
+package optim_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/tame-rlhf/tame/pkg/optim"
+)
+
+func TestConfig(t *testing.T) {
+	c := optim.DefaultConfig(3e-4)
+	assert.NoError(t, c.Validate())
+	assert.Equal(t, 3e-4, c.LearningRate)
+	assert.Equal(t, 1.0, c.MaxGradNorm)
+	assert.Equal(t, optim.DefaultAdamW(), c.AdamW())
+
+	c.WeightDecay, c.MaxGradNorm = 0, 0
+	assert.NoError(t, c.Validate(), "no decay and no clipping are settings, not gaps")
+	assert.Zero(t, c.AdamW().WeightDecay)
+
+	err := optim.Config{LearningRate: math.Inf(1), Beta1: 1, Beta2: -1, MaxGradNorm: math.NaN()}.Validate()
+	for _, want := range []string{"Config.LearningRate is +Inf", "Beta1 is 1", "Beta2 is -1", "Eps is 0", "MaxGradNorm is NaN"} {
+		assert.ErrorContains(t, err, want)
+	}
+}
