@@ -23,7 +23,7 @@ const queryBlock = 32
 //	out[t, h] = sum over u <= t of softmax_u(q[t,h]·k[u,g] / sqrt(D)) v[u,g],   g = h / (H/KV)
 //
 // qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest segment, D) of RoPETable; layout (S+2): the number s of used
-// segments, then the first slot of each and the number n of used slots. out (N, H*D); lse (N, H) the log-sum-exp of each
+// segments, then the first slot of each and the number n of used slots. out (N, H*D); lse (N, H), or nil, the log-sum-exp of each
 // query's scaled scores, kept for the backward. Slots from n on are not touched.
 //
 // Computed block by block with a running maximum and sum (Dao et al. 2022, algorithm 1); parallel over segments and
@@ -56,7 +56,9 @@ func (w *attnScratch[T]) segment(out, lse, qkv, rope []T, lo, hi, g int, sh Attn
 			w.attend(w.q, d, rows, t0, 1, k, d, v, width)
 			for r := range rows {
 				w.finish(out[((slot+r)*sh.H+h)*d:][:d], r)
-				lse[(slot+r)*sh.H+h] = w.max[r] + T(math.Log(float64(w.sum[r])))
+				if lse != nil {
+					lse[(slot+r)*sh.H+h] = w.max[r] + T(math.Log(float64(w.sum[r])))
+				}
 			}
 		}
 	}
@@ -75,24 +77,35 @@ type attnScratch[T Float] struct {
 	d     int
 	q     []T // (queryBlock, D) rotated queries
 	o     []T // (queryBlock, D) weighted sum of values so far
-	p     []T // (queryBlock, AttnBlock) scores, then their exponentials
+	p     []T // (queryBlock, AttnBlock at most) scores, then their exponentials
+	never []T // (AttnBlock) -Inf: the scores of keys that a row does not see
 	max   []T // (queryBlock) greatest score so far
 	sum   []T // (queryBlock) sum of exp(score - max) so far
 	decay []T // (queryBlock) exp(old max - new max)
 }
 
 func newAttnScratch[T Float](d int) *attnScratch[T] {
-	buf := take[T](queryBlock * (2*d + AttnBlock + 3))
+	buf := take[T](queryBlock*(2*d+AttnBlock+3) + AttnBlock)
 	rest := *buf
-	return &attnScratch[T]{
+	w := &attnScratch[T]{
 		buf:   buf,
 		d:     d,
 		q:     carve(&rest, queryBlock*d),
 		o:     carve(&rest, queryBlock*d),
 		p:     carve(&rest, queryBlock*AttnBlock),
+		never: carve(&rest, AttnBlock),
 		max:   carve(&rest, queryBlock),
 		sum:   carve(&rest, queryBlock),
 		decay: carve(&rest, queryBlock),
+	}
+	fillInf(w.never)
+	return w
+}
+
+// fillInf sets x to -Inf.
+func fillInf[T Float](x []T) {
+	for i := range x {
+		x[i] = T(math.Inf(-1))
 	}
 }
 
@@ -108,11 +121,13 @@ func (w *attnScratch[T]) attend(q []T, ldq, rows, first, step int, k []T, ldk in
 	last := first + (rows-1)*step // the position of the last row
 	for j0 := 0; j0 <= last; j0 += AttnBlock {
 		keys := min(AttnBlock, last+1-j0)
-		GemmSerial(false, true, rows, keys, d, invSqrt, q, ldq, k[j0*ldk:], ldk, 0, w.p, AttnBlock)
+		ldp := padded(keys)
+		GemmSerial(false, true, rows, keys, d, invSqrt, q, ldq, k[j0*ldk:], ldk, 0, w.p, ldp)
 		// The greatest score so far, and by how much it shrinks what was summed before.
 		for r := range rows {
-			seen := min(keys, first+r*step+1-j0)
-			m := Max(w.p[r*AttnBlock:][:seen])
+			p := w.p[r*ldp:][:ldp]
+			copy(p[min(keys, first+r*step+1-j0):], w.never)
+			m := Max(p)
 			if j0 == 0 {
 				w.max[r], w.sum[r] = m, 0
 				continue
@@ -129,11 +144,12 @@ func (w *attnScratch[T]) attend(q []T, ldq, rows, first, step int, k []T, ldk in
 			}
 		}
 		for r := range rows {
-			p := w.p[r*AttnBlock:][:keys]
-			seen := min(keys, first+r*step+1-j0)
-			expSub(p[:seen], w.max[r])
-			w.sum[r] += Sum(p[:seen])
-			clear(p[seen:])
+			p := w.p[r*ldp:][:ldp]
+			addConst(p, p, -w.max[r])
+		}
+		Exp(w.p[:rows*ldp], w.p[:rows*ldp]) // 0 where a key is not seen, which adds nothing to a sum
+		for r := range rows {
+			w.sum[r] += Sum(w.p[r*ldp:][:ldp])
 		}
 		var beta T
 		if j0 > 0 {
@@ -146,14 +162,14 @@ func (w *attnScratch[T]) attend(q []T, ldq, rows, first, step int, k []T, ldk in
 // addValues sets w.o = beta*w.o + p v over a block of keys. A weight of 0 on a key that a row does not see adds exactly nothing,
 // unless that key's value is NaN or infinite: then rows go one by one over the keys they see, in the same arithmetic.
 func (w *attnScratch[T]) addValues(v []T, ldv, rows, first, step, keys int, beta T) {
-	d := w.d
+	d, ldp := w.d, padded(keys)
 	if allSeen := min(keys, first+1); allSeen == keys || finiteRows(v[allSeen*ldv:], ldv, keys-allSeen, d) {
-		GemmSerial(false, false, rows, d, keys, 1, w.p, AttnBlock, v, ldv, beta, w.o, d)
+		GemmSerial(false, false, rows, d, keys, 1, w.p, ldp, v, ldv, beta, w.o, d)
 		return
 	}
 	for r := range rows {
 		seen := min(keys, first+r*step+1)
-		GemmSerial(false, false, 1, d, seen, 1, w.p[r*AttnBlock:], AttnBlock, v, ldv, beta, w.o[r*d:], d)
+		GemmSerial(false, false, 1, d, seen, 1, w.p[r*ldp:], ldp, v, ldv, beta, w.o[r*d:], d)
 	}
 }
 
@@ -161,6 +177,9 @@ func (w *attnScratch[T]) addValues(v []T, ldv, rows, first, step, keys int, beta
 func (w *attnScratch[T]) finish(out []T, r int) {
 	mulConst(out, w.o[r*w.d:][:len(out)], 1/w.sum[r])
 }
+
+// padded is the row length of a block of scores: whole rounds of a sum's lanes.
+func padded(keys int) int { return (keys + lanes - 1) &^ (lanes - 1) }
 
 // attnScale is 1 / sqrt(D).
 func attnScale[T Float](d int) T { return T(1 / math.Sqrt(float64(d))) }
@@ -173,10 +192,4 @@ func finiteRows[T Float](x []T, ldx, rows, d int) bool {
 		}
 	}
 	return true
-}
-
-// expSub sets x = exp(x - m).
-func expSub[T Float](x []T, m T) {
-	addConst(x, x, -m)
-	Exp(x, x)
 }

@@ -189,6 +189,15 @@ func check(t *testing.T, c opCase) {
 		}
 	}
 
+	alone := c // without gradients, siblings that only they need are not there
+	alone.inputs = append([]input(nil), c.inputs...)
+	for i := range alone.inputs {
+		alone.inputs[i].grad = false
+	}
+	forward := build(t, alone, tensor.Float64)
+	forward.run(t)
+	assert.Equal(t, y, forward.get(t, forward.y), "without gradients")
+
 	single := build(t, c, tensor.Float32)
 	single.run(t)
 	assertClose(t, y, single.get(t, single.y), 1e-5, "result in float32")
