@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+type generateInput struct {
+	Prompt   *string        `json:"prompt"`
+	Tokens   []int32        `json:"tokens"`
+	Messages []data.Message `json:"messages"`
+}
+
+type generateOutput struct {
+	Completions []completion `json:"completions"`
+}
+
+type completion struct {
+	Text     string    `json:"text"`
+	Tokens   []int32   `json:"tokens"`
+	LogProbs []float32 `json:"logprobs"`
+	Finish   string    `json:"finish"` // stop or length
+}
+
+func generateCommand() *cobra.Command {
+	var path, tokenizerPath string
+	var n int
+	cfg := generate.DefaultConfig()
+	cfg.Temperature = 0
+	cmd := &cobra.Command{
+		Use:   "generate --model PATH",
+		Short: "Sample completions",
+		Long: `Reads {"prompt": "..."}, {"tokens": [...]} or {"messages": [...]} and writes` + "\n" +
+			`{"completions": [{"text": "...", "tokens": [...], "logprobs": [...], "finish": "stop" or "length"}]}.` + "\n" +
+			"A sample's random stream depends on the seed, the line's number and the sample's index alone.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, tok, err := loadBoth(path, tokenizerPath)
+			if err != nil {
+				return err
+			}
+			cfg.Stop = []int32{p.Config().EOS}
+			line := uint64(0)
+			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in generateInput) (generateOutput, error) {
+				line++
+				prompt, err := promptIDs(p, tok, in)
+				if err != nil {
+					return generateOutput{}, err
+				}
+				return complete(cmd.Context(), p, tok, generate.Request{Prompt: prompt, ID: line, Samples: n}, cfg, in.Prompt != nil)
+			})
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&path, "model", "", "Hugging Face folder, or llama2.c .bin file")
+	flags.StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model, or llama2.c tokenizer.bin (default: tokenizer.model of the model's folder)")
+	flags.Float64Var(&cfg.Temperature, "temperature", cfg.Temperature, "divides the logits; 0 takes the most probable token")
+	flags.Float64Var(&cfg.TopP, "top-p", cfg.TopP, "keep the most probable tokens that add up to this probability")
+	flags.IntVar(&cfg.TopK, "top-k", cfg.TopK, "keep this many of the most probable tokens; 0 keeps all")
+	flags.IntVar(&cfg.MaxNewTokens, "max-new-tokens", cfg.MaxNewTokens, "longest completion")
+	flags.IntVar(&n, "n", 1, "completions per line")
+	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random streams")
+	_ = cmd.MarkFlagRequired("model")
+	return cmd
+}
+
+// promptIDs gives the ids to go on from. A prompt gets the begin-of-sequence id in front; tokens are taken as they are.
+func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput) ([]int32, error) {
+	given := 0
+	for _, has := range []bool{in.Prompt != nil, in.Tokens != nil, in.Messages != nil} {
+		if has {
+			given++
+		}
+	}
+	switch {
+	case given != 1:
+		return nil, errors.New(`give one of "prompt", "tokens" and "messages"`)
+	case in.Tokens != nil:
+		return in.Tokens, nil
+	case tok == nil:
+		return nil, errNoTokenizer
+	case in.Prompt != nil:
+		return append([]int32{p.Config().BOS}, tok.Encode(*in.Prompt)...), nil
+	}
+	tmpl, err := chatTemplate(tok)
+	if err != nil {
+		return nil, err
+	}
+	return tmpl.EncodePrompt(in.Messages)
+}
+
+// complete samples. The text of a continued prompt is what the prompt's text goes on with, its leading space included;
+// an answer to messages stands alone.
+func complete(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, req generate.Request, cfg generate.Config, goesOn bool) (generateOutput, error) {
+	sampled, err := generate.Generate(ctx, p, []generate.Request{req}, cfg, nil)
+	if err != nil {
+		return generateOutput{}, err
+	}
+	var out generateOutput
+	for _, s := range sampled[0] {
+		c := completion{Tokens: s.Tokens, LogProbs: s.LogProbs, Finish: "length"}
+		if s.Finished {
+			c.Finish = "stop"
+		}
+		if tok != nil {
+			if c.Text, err = completionText(tok, req.Prompt, s.Tokens, goesOn); err != nil {
+				return generateOutput{}, err
+			}
+		}
+		out.Completions = append(out.Completions, c)
+	}
+	return out, nil
+}
+
+func completionText(tok *tokenizer.Tokenizer, prompt, tokens []int32, goesOn bool) (string, error) {
+	if !goesOn {
+		return tok.Decode(tokens)
+	}
+	before, err := tok.Decode(prompt)
+	if err != nil {
+		return "", err
+	}
+	all, err := tok.Decode(append(append([]int32(nil), prompt...), tokens...))
+	return strings.TrimPrefix(all, before), err
+}

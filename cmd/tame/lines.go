@@ -1,0 +1,68 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// errLines says that at least one line was answered with an error.
+var errLines = errors.New("some lines were answered with errors")
+
+// answerLines answers each JSON line of in with one of out. Unknown fields are refused, blank lines skipped.
+func answerLines[In, Out any](ctx context.Context, in io.Reader, out io.Writer, answer func(In) (Out, error)) error {
+	reader := bufio.NewReader(in)
+	writer := bufio.NewWriter(out)
+	encoder := json.NewEncoder(writer)
+	encoder.SetEscapeHTML(false)
+	failed := false
+	for line := 1; ; line++ {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(err, writer.Flush())
+		}
+		text, readErr := reader.ReadBytes('\n')
+		if len(bytes.TrimSpace(text)) > 0 {
+			if err := answerLine(text, encoder, answer); err != nil {
+				if ctx.Err() != nil {
+					return errors.Join(ctx.Err(), writer.Flush())
+				}
+				failed = true
+				if err := encoder.Encode(map[string]string{"error": fmt.Sprintf("line %d: %v", line, err)}); err != nil {
+					return err
+				}
+			}
+			if err := writer.Flush(); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(readErr, io.EOF) && failed:
+			return errLines
+		case errors.Is(readErr, io.EOF):
+			return nil
+		case readErr != nil:
+			return readErr
+		}
+	}
+}
+
+func answerLine[In, Out any](text []byte, encoder *json.Encoder, answer func(In) (Out, error)) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	var in In
+	if err := decoder.Decode(&in); err != nil {
+		return err
+	}
+	if decoder.More() {
+		return errors.New("more than one JSON value")
+	}
+	result, err := answer(in)
+	if err != nil {
+		return err
+	}
+	return encoder.Encode(result)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+// loadTokenizer reads the named tokenizer, or the one in the model's folder. It gives nil where there is neither.
+func loadTokenizer(path, modelPath string) (*tokenizer.Tokenizer, error) {
+	if path == "" && modelPath != "" {
+		beside := filepath.Join(modelPath, "tokenizer.model")
+		if _, err := os.Stat(beside); err != nil {
+			return nil, nil
+		}
+		path = beside
+	}
+	if path == "" {
+		return nil, nil
+	}
+	return tokenizer.Load(path)
+}
+
+// loadBoth reads a model and its tokenizer, which may be missing, and refuses two that do not fit.
+func loadBoth(modelPath, tokenizerPath string) (*model.Params, *tokenizer.Tokenizer, error) {
+	p, err := model.Load(modelPath)
+	if err != nil {
+		return nil, nil, err
+	}
+	tok, err := loadTokenizer(tokenizerPath, modelPath)
+	if err != nil {
+		return nil, nil, err
+	}
+	if tok != nil && tok.VocabSize() > p.Config().VocabSize {
+		return nil, nil, fmt.Errorf("the tokenizer has %d pieces, the model's vocabulary %d: they do not fit together",
+			tok.VocabSize(), p.Config().VocabSize)
+	}
+	return p, tok, nil
+}
+
+var errNoTokenizer = errors.New("text needs a tokenizer: name one with --tokenizer")
+
+// chatTemplate is Llama 2's chat format for the tokenizer.
+func chatTemplate(tok *tokenizer.Tokenizer) (*data.Template, error) {
+	if tok == nil {
+		return nil, errNoTokenizer
+	}
+	return data.Llama2Template(tok)
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+type logProbsInput struct {
+	Tokens []int32 `json:"tokens"`
+}
+
+type logProbsOutput struct {
+	LogProbs []float32 `json:"logprobs"`
+}
+
+func logProbsCommand() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "logprobs --model PATH",
+		Short: "Score token sequences: the log-probability of each token after the first",
+		Long:  `Reads {"tokens": [t0, t1, ...]} and writes {"logprobs": [log p(t1 given t0), ...]}, natural logarithms, one fewer than tokens.`,
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := model.Load(path)
+			if err != nil {
+				return err
+			}
+			forward, err := logProbForward(p)
+			if err != nil {
+				return err
+			}
+			batch := data.NewRagged(p.Config().MaxSeqLen, 1)
+			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in logProbsInput) (logProbsOutput, error) {
+				logProbs, err := scoreTokens(cmd.Context(), forward, batch, in.Tokens, p.Config().VocabSize)
+				return logProbsOutput{logProbs}, err
+			})
+		},
+	}
+	cmd.Flags().StringVar(&path, "model", "", "Hugging Face folder, or llama2.c .bin file")
+	_ = cmd.MarkFlagRequired("model")
+	return cmd
+}
+
+// logProbForward is a program of one sequence of up to the context's length.
+func logProbForward(p *model.Params) (*train.Forward, error) {
+	in := model.NewInputs(tensor.Float32, p.Config().MaxSeqLen, 1)
+	trunk, err := model.NewTrunk(in, p, "model")
+	if err != nil {
+		return nil, err
+	}
+	logProbs, err := trunk.LogProbs()
+	if err != nil {
+		return nil, err
+	}
+	return train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
+}
+
+func scoreTokens(ctx context.Context, forward *train.Forward, batch *data.Ragged, tokens []int32, vocab int) ([]float32, error) {
+	if len(tokens) < 2 {
+		return nil, fmt.Errorf(`"tokens" has %d ids, want at least 2`, len(tokens))
+	}
+	for i, id := range tokens {
+		if id < 0 || int(id) >= vocab {
+			return nil, fmt.Errorf("token %d is %d, the model's vocabulary has %d", i, id, vocab)
+		}
+	}
+	batch.Reset()
+	counted := make([]bool, len(tokens))
+	for i := range counted {
+		counted[i] = true
+	}
+	if _, err := batch.Append(tokens, counted); err != nil {
+		return nil, err
+	}
+	out, err := forward.Run(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	return out[0][:len(tokens)-1], nil
+}

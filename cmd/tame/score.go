@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+)
+
+type scoreInput struct {
+	Messages []data.Message `json:"messages"`
+	Prompt   *string        `json:"prompt"`
+	Chosen   *string        `json:"chosen"`
+	Rejected *string        `json:"rejected"`
+}
+
+type scoreOutput struct {
+	Score    *float64 `json:"score,omitempty"`
+	Chosen   *float64 `json:"chosen,omitempty"`
+	Rejected *float64 `json:"rejected,omitempty"`
+}
+
+func scoreCommand() *cobra.Command {
+	var path, tokenizerPath string
+	cmd := &cobra.Command{
+		Use:   "score --model PATH",
+		Short: "Score answers with a reward model",
+		Long: `Reads {"messages": [...]} with an answer at the end, or {"prompt": "...", "chosen": "...", "rejected": "..."},` + "\n" +
+			`and writes {"score": x} or {"chosen": x, "rejected": y}: raw scalars, before any sigmoid.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, tok, err := loadBoth(path, tokenizerPath)
+			if err != nil {
+				return err
+			}
+			tmpl, err := chatTemplate(tok)
+			if err != nil {
+				return err
+			}
+			scorer, err := rewardmodel.NewScorer(p, 2*p.Config().MaxSeqLen, 2)
+			if err != nil {
+				return err
+			}
+			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in scoreInput) (scoreOutput, error) {
+				return scoreLine(cmd.Context(), scorer, tmpl, in)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&path, "model", "", "Hugging Face folder of a reward model")
+	cmd.Flags().StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model (default: tokenizer.model of the model's folder)")
+	_ = cmd.MarkFlagRequired("model")
+	return cmd
+}
+
+func scoreLine(ctx context.Context, scorer *rewardmodel.Scorer, tmpl *data.Template, in scoreInput) (scoreOutput, error) {
+	pair := in.Prompt != nil && in.Chosen != nil && in.Rejected != nil
+	var dialogs [][]data.Message
+	switch {
+	case in.Messages != nil && in.Prompt == nil && in.Chosen == nil && in.Rejected == nil:
+		dialogs = [][]data.Message{in.Messages}
+	case in.Messages == nil && pair:
+		for _, answer := range []string{*in.Chosen, *in.Rejected} {
+			dialogs = append(dialogs, []data.Message{{Role: data.User, Content: *in.Prompt}, {Role: data.Assistant, Content: answer}})
+		}
+	default:
+		return scoreOutput{}, errors.New(`give "messages", or all of "prompt", "chosen" and "rejected"`)
+	}
+	sequences := make([][]int32, len(dialogs))
+	for i, messages := range dialogs {
+		if len(messages) == 0 || messages[len(messages)-1].Role != data.Assistant {
+			return scoreOutput{}, errors.New("the last message has to be the assistant's: its answer is scored")
+		}
+		var err error
+		if sequences[i], _, err = tmpl.EncodeDialog(messages, data.AllTurns); err != nil {
+			return scoreOutput{}, err
+		}
+	}
+	scores, err := scorer.Score(ctx, slices.Clip(sequences))
+	if err != nil {
+		return scoreOutput{}, err
+	}
+	if pair {
+		return scoreOutput{Chosen: &scores[0], Rejected: &scores[1]}, nil
+	}
+	return scoreOutput{Score: &scores[0]}, nil
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+type tokenizeInput struct {
+	Text     *string        `json:"text"`
+	Messages []data.Message `json:"messages"`
+}
+
+type tokenizeOutput struct {
+	IDs []int32 `json:"ids"`
+}
+
+type decodeInput struct {
+	IDs []int32 `json:"ids"`
+}
+
+type decodeOutput struct {
+	Text string `json:"text"`
+}
+
+func tokenizeCommand() *cobra.Command {
+	var path string
+	var bos, eos, decode bool
+	cmd := &cobra.Command{
+		Use:   "tokenize --tokenizer FILE",
+		Short: "Turn text or dialogues into token ids, or back with --decode",
+		Long: `Reads {"text": "..."} or {"messages": [{"role": "user", "content": "..."}]} and writes {"ids": [...]};` + "\n" +
+			`with --decode reads {"ids": [...]} and writes {"text": "..."}. Messages use Llama 2's chat format.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			tok, err := tokenizer.Load(path)
+			if err != nil {
+				return err
+			}
+			if decode {
+				return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in decodeInput) (decodeOutput, error) {
+					text, err := tok.Decode(in.IDs)
+					return decodeOutput{text}, err
+				})
+			}
+			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in tokenizeInput) (tokenizeOutput, error) {
+				ids, err := encode(tok, in)
+				if err != nil {
+					return tokenizeOutput{}, err
+				}
+				return addEnds(tok, ids, bos, eos)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&path, "tokenizer", "", "SentencePiece .model, or llama2.c tokenizer.bin")
+	cmd.Flags().BoolVar(&bos, "bos", false, "put the begin-of-sequence id in front of a text")
+	cmd.Flags().BoolVar(&eos, "eos", false, "put the end-of-sequence id behind a text")
+	cmd.Flags().BoolVar(&decode, "decode", false, "turn ids into text")
+	_ = cmd.MarkFlagRequired("tokenizer") // the flag was defined above
+	return cmd
+}
+
+func encode(tok *tokenizer.Tokenizer, in tokenizeInput) ([]int32, error) {
+	switch {
+	case in.Text != nil && in.Messages != nil:
+		return nil, errors.New(`give "text" or "messages", not both`)
+	case in.Text != nil:
+		return append([]int32{}, tok.Encode(*in.Text)...), nil
+	case in.Messages != nil:
+		tmpl, err := chatTemplate(tok)
+		if err != nil {
+			return nil, err
+		}
+		ids, _, err := tmpl.EncodeDialog(in.Messages, data.AllTurns)
+		return ids, err
+	}
+	return nil, errors.New(`"text" or "messages" is missing`)
+}
+
+// addEnds adds the ids asked for, unless they stand there already as the chat format puts them.
+func addEnds(tok *tokenizer.Tokenizer, ids []int32, bos, eos bool) (tokenizeOutput, error) {
+	if bos && (len(ids) == 0 || ids[0] != tok.BOS()) {
+		if tok.BOS() < 0 {
+			return tokenizeOutput{}, fmt.Errorf("the tokenizer has no begin-of-sequence id")
+		}
+		ids = append([]int32{tok.BOS()}, ids...)
+	}
+	if eos && (len(ids) == 0 || ids[len(ids)-1] != tok.EOS()) {
+		if tok.EOS() < 0 {
+			return tokenizeOutput{}, fmt.Errorf("the tokenizer has no end-of-sequence id")
+		}
+		ids = append(ids, tok.EOS())
+	}
+	return tokenizeOutput{ids}, nil
+}
