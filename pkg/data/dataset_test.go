@@ -89,7 +89,7 @@ type every struct {
 	Nested  [][]int32    `arrow:"nested"`
 	Maybe   []*string    `arrow:"maybe"`
 	Bytes   []byte       `arrow:"bytes"`
-	hidden  int
+	_       int
 	Left    func() `arrow:"-"`
 }
 
