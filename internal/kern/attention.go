@@ -84,10 +84,10 @@ type attnScratch[T Float] struct {
 	decay []T // (queryBlock) exp(old max - new max)
 }
 
-func newAttnScratch[T Float](d int) *attnScratch[T] {
+func newAttnScratch[T Float](d int) attnScratch[T] {
 	buf := take[T](queryBlock*(2*d+AttnBlock+3) + AttnBlock)
 	rest := *buf
-	w := &attnScratch[T]{
+	w := attnScratch[T]{
 		buf:   buf,
 		d:     d,
 		q:     carve(&rest, queryBlock*d),

@@ -24,7 +24,7 @@ func AttentionBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, layout []in
 func segmentBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, lo, hi, g int, sh AttnShape) {
 	d, width, group, length := sh.D, sh.width(), sh.H/sh.KV, hi-lo
 	invSqrt := attnScale[T](d)
-	scr := take[T](3*length*d + queryBlock*(2*d+2*AttnBlock))
+	scr := take[T](3*length*d + queryBlock*(2*d+2*AttnBlock) + AttnBlock)
 	defer give(scr)
 	rest := *scr
 	k := carve(&rest, length*d)              // (length, D) rotated keys
@@ -34,10 +34,12 @@ func segmentBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, lo, hi, g int
 	dq := carve(&rest, queryBlock*d)         // (queryBlock, D) gradient of q
 	p := carve(&rest, queryBlock*AttnBlock)  // (queryBlock, AttnBlock) softmax weights
 	ds := carve(&rest, queryBlock*AttnBlock) // (queryBlock, AttnBlock) gradient of the scores
+	never := carve(&rest, AttnBlock)         // (AttnBlock) -Inf: the scores of keys that a row does not see
 
 	kcol, vcol := (sh.H+g)*d, (sh.H+sh.KV+g)*d
 	rotateRows(k, d, qkv[lo*width+kcol:], width, rope, 0, length, d)
 	v := qkv[lo*width+vcol:]
+	fillInf(never)
 	clear(dk)
 	clear(dv)
 	var delta [queryBlock]T
@@ -51,23 +53,25 @@ func segmentBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, lo, hi, g int
 			}
 			for j0 := 0; j0 < t0+rows; j0 += AttnBlock {
 				keys := min(AttnBlock, t0+rows-j0)
-				GemmSerial(false, true, rows, keys, d, invSqrt, q, d, k[j0*d:], d, 0, p, AttnBlock)
-				GemmSerial(false, true, rows, keys, d, 1, do, sh.H*d, v[j0*width:], width, 0, ds, AttnBlock)
+				ldp := padded(keys)
+				GemmSerial(false, true, rows, keys, d, invSqrt, q, d, k[j0*d:], d, 0, p, ldp)
+				GemmSerial(false, true, rows, keys, d, 1, do, sh.H*d, v[j0*width:], width, 0, ds, ldp)
 				for r := range rows {
-					seen := min(keys, t0+r+1-j0)
-					pr, sr := p[r*AttnBlock:][:keys], ds[r*AttnBlock:][:keys]
-					expSub(pr[:seen], lse[(slot+r)*sh.H+h])
-					scoreBackward(sr[:seen], pr[:seen], delta[r], invSqrt)
-					clear(pr[seen:])
-					clear(sr[seen:])
+					pr := p[r*ldp:][:ldp]
+					copy(pr[min(keys, t0+r+1-j0):], never)
+					addConst(pr, pr, -lse[(slot+r)*sh.H+h])
+				}
+				Exp(p[:rows*ldp], p[:rows*ldp]) // 0 where a key is not seen
+				for r := range rows {
+					scoreBackward(ds[r*ldp:][:ldp], p[r*ldp:][:ldp], delta[r], invSqrt)
 				}
 				var beta T
 				if j0 > 0 {
 					beta = 1
 				}
-				GemmSerial(true, false, keys, d, rows, 1, p, AttnBlock, do, sh.H*d, 1, dv[j0*d:], d)
-				GemmSerial(true, false, keys, d, rows, 1, ds, AttnBlock, q, d, 1, dk[j0*d:], d)
-				GemmSerial(false, false, rows, d, keys, 1, ds, AttnBlock, k[j0*d:], d, beta, dq, d)
+				GemmSerial(true, false, keys, d, rows, 1, p, ldp, do, sh.H*d, 1, dv[j0*d:], d)
+				GemmSerial(true, false, keys, d, rows, 1, ds, ldp, q, d, 1, dk[j0*d:], d)
+				GemmSerial(false, false, rows, d, keys, 1, ds, ldp, k[j0*d:], d, beta, dq, d)
 			}
 			for r := range rows {
 				rotateBack(dqkv[(slot+r)*width+h*d:][:d], dq[r*d:][:d], rope[(t0+r)*d:][:d])

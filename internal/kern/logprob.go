@@ -158,20 +158,23 @@ type logitBlocks[T Float] struct {
 	temp          T
 	c, v          int
 	todo, end     int // the rows not yet looked at
-	index         [logitRows]int
+	index         []int
 	buf           *[]T
 }
 
-// logitRows is the greatest number of rows whose logits exist at one time.
-const logitRows = 64
+// logitRows is the greatest number of rows whose logits exist at one time: 256, or fewer, at least 64, where they would be more
+// than 16 MB in float32. Each block reads all of w, and backwards all of dw. It depends on v only, as the sums of dw do on it.
+func logitRows(v int) int { return min(max((1<<22)/max(v, 1)&^63, 64), 256) }
 
 func newLogitBlocks[T Float](h, w, counted []T, temp T, rows, c, v int) *logitBlocks[T] {
-	buf := take[T](logitRows * (c + v))
+	block := min(logitRows(v), rows)
+	buf := take[T](block * (c + v))
 	rest := *buf
 	return &logitBlocks[T]{
 		h: h, w: w, counted: counted, temp: temp, c: c, v: v, end: rows, buf: buf,
-		hidden: carve(&rest, logitRows*c),
-		logits: carve(&rest, logitRows*v),
+		hidden: carve(&rest, block*c),
+		logits: carve(&rest, block*v),
+		index:  make([]int, 0, block),
 	}
 }
 
@@ -180,7 +183,7 @@ func (b *logitBlocks[T]) free() { give(b.buf) }
 // next computes the next block; false when there is none.
 func (b *logitBlocks[T]) next() bool {
 	b.rows = b.index[:0]
-	for ; b.todo < b.end && len(b.rows) < logitRows; b.todo++ {
+	for ; b.todo < b.end && len(b.rows) < cap(b.rows); b.todo++ {
 		if b.counted[b.todo] != 0 {
 			copy(b.hidden[len(b.rows)*b.c:][:b.c], b.h[b.todo*b.c:])
 			b.rows = append(b.rows, b.todo)

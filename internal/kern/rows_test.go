@@ -12,9 +12,11 @@ var rowKernels = map[string]func(n int) []float32{
 	"Dot":        func(n int) []float32 { return []float32{kern.Dot(columns(n, 1), columns(n, 2))} },
 	"SumSquares": func(n int) []float32 { return []float32{float32(kern.SumSquares(columns(n, 1)))} },
 	"Max":        func(n int) []float32 { return []float32{kern.Max(columns(n, 1))} },
-	"Add":        func(n int) []float32 { return inPlace(n, func(x []float32) { kern.Add(x, columns(n, 1), columns(n, 2)) }) },
-	"Scale":      func(n int) []float32 { return inPlace(n, func(x []float32) { kern.Scale(x, 1.7) }) },
-	"Axpy":       func(n int) []float32 { return inPlace(n, func(x []float32) { kern.Axpy(x, 1.7, columns(n, 1)) }) },
+	"Add": func(n int) []float32 {
+		return inPlace(n, func(x []float32) { kern.Add(x, columns(n, 1), columns(n, 2)) })
+	},
+	"Scale": func(n int) []float32 { return inPlace(n, func(x []float32) { kern.Scale(x, 1.7) }) },
+	"Axpy":  func(n int) []float32 { return inPlace(n, func(x []float32) { kern.Axpy(x, 1.7, columns(n, 1)) }) },
 	"RMSNorm": func(n int) []float32 {
 		return inPlace(n, func(x []float32) { kern.RMSNorm(x, columns(n, 1), columns(n, 2), 1, n, normEps) })
 	},

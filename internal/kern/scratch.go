@@ -1,29 +1,33 @@
 package kern
 
-import "sync"
+import (
+	"math/bits"
+	"sync"
+	"unsafe"
+)
 
-// Scratch buffers, one pool per element type. They hold no state between calls: a buffer's content is undefined when taken.
-var scratch32, scratch64 sync.Pool
+// Scratch buffers: a pool per element type and size class, class i holding buffers of 1<<i elements. They keep no state
+// between calls: a buffer's content is undefined when taken.
+var scratch32, scratch64 [bits.UintSize]sync.Pool
 
 // take returns a buffer of n elements with undefined content. Give it back with give.
 func take[T Float](n int) *[]T {
-	p, _ := poolOf[T]().Get().(*[]T)
-	if p == nil {
-		p = new([]T)
+	class := sizeClass(n)
+	if p, ok := scratch[T]()[class].Get().(*[]T); ok {
+		*p = (*p)[:n]
+		return p
 	}
-	if cap(*p) < n {
-		*p = make([]T, n)
-	}
-	*p = (*p)[:n]
-	return p
+	s := make([]T, n, 1<<class)
+	return &s
 }
 
 // give returns a buffer to its pool.
-func give[T Float](p *[]T) { poolOf[T]().Put(p) }
+func give[T Float](p *[]T) { scratch[T]()[sizeClass(cap(*p))].Put(p) }
 
-func poolOf[T Float]() *sync.Pool {
-	var z T
-	if _, ok := any(z).(float32); ok {
+func sizeClass(n int) int { return bits.Len(uint(max(n, 1) - 1)) }
+
+func scratch[T Float]() *[bits.UintSize]sync.Pool {
+	if unsafe.Sizeof(T(0)) == 4 {
 		return &scratch32
 	}
 	return &scratch64
