@@ -10,22 +10,31 @@ func (t *Tokenizer) Encode(text string) []int32 {
 		return nil
 	}
 	m := merger{t: t, ids: make([]int32, 0, len(norm)/3+1)}
+	if !t.wordwise || !t.spec.byteFallback { // without byte fallback a run of unknown characters may go across words
+		m.encode(norm)
+		return m.ids
+	}
+	type span struct{ lo, hi int }
+	known := make(map[string]span) // ids of the words so far: most words of a text come again
 	for norm != "" {
-		n := len(norm)
-		if t.wordwise {
-			n = wordEnd(norm)
+		n := wordEnd(norm)
+		lo := len(m.ids)
+		if s, ok := known[norm[:n]]; ok {
+			m.ids = append(m.ids, m.ids[s.lo:s.hi]...)
+		} else {
+			m.encode(norm[:n])
+			known[norm[:n]] = span{lo, len(m.ids)}
 		}
-		m.encode(norm[:n])
 		norm = norm[n:]
 	}
 	return m.ids
 }
 
-// merger encodes one text, word by word if the vocabulary allows it. Its slices are reused from word to word.
+// merger encodes one text or its words one after the other, whose slices it reuses.
 type merger struct {
 	t       *Tokenizer
 	ids     []int32 // the result
-	prevUnk bool    // the last id is the unknown piece, which stands for a run of characters
+	prevUnk bool    // the last id is the unknown piece, which stands for a whole run of characters
 
 	text    string
 	symbols []symbol

@@ -45,6 +45,14 @@ func (n *normalizer) apply(text string) string {
 		sp = space
 	}
 
+	if len(n.charsMap.units) == 0 && !n.removeExtra && utf8.ValidString(text) { // Llama's normaliser, the short way
+		text = strings.ReplaceAll(text, " ", sp)
+		if n.dummyPrefix {
+			text = sp + text
+		}
+		return text
+	}
+
 	var b strings.Builder
 	b.Grow(len(text) + len(text)/2 + len(sp)) // English has a space in six bytes
 	if n.dummyPrefix {

@@ -215,14 +215,31 @@ func TestUnknownAndUnused(t *testing.T) {
 	assert.Equal(t, []int32{1, 7}, tok.Encode("q"))             // nothing to take apart
 }
 
+// withBytes adds the byte pieces to a vocabulary.
+func withBytes(t *testing.T, pieces ...piece) *Tokenizer {
+	t.Helper()
+	for b := range 256 {
+		pieces = append(pieces, piece{byteName(byte(b)), 0, Byte})
+	}
+	tok, err := newTokenizer(pieces, newSpec(0, true, nil))
+	require.NoError(t, err)
+	return tok
+}
+
 // A piece that goes across words turns the shortcut word by word off.
 func TestPieceAcrossWords(t *testing.T) {
-	tok, err := newTokenizer([]piece{
-		{"<unk>", 0, Unknown}, {"▁", -5, Normal}, {"a", -6, Normal}, {"a▁", -1, Normal}, {"a▁▁", -2, Normal},
-	}, newSpec(0, false, nil))
-	require.NoError(t, err)
-	assert.False(t, tok.wordwise)
+	tok := withBytes(t, piece{"<unk>", 0, Unknown}, piece{"▁", -5, Normal}, piece{"a", -6, Normal},
+		piece{"a▁", -1, Normal}, piece{"a▁▁", -2, Normal})
 	assert.Equal(t, []int32{1, 3, 4}, tok.Encode("a a  "))
+}
+
+// User-defined pieces stay as they are though there are pieces that contain them.
+func TestUserDefinedNeverMerges(t *testing.T) {
+	tok := withBytes(t, piece{"<unk>", 0, Unknown}, piece{"▁", -5, Normal}, piece{"a", -6, Normal}, piece{"b", -6, Normal},
+		piece{"X", 0, UserDefined}, piece{"XX", 0, UserDefined}, piece{"Xa", -1, Normal}, piece{"bX", -2, Normal},
+		piece{"▁X", -3, Normal})
+	assert.Equal(t, []int32{1, 4, 2, 3, 4}, tok.Encode("XabX"))
+	assert.Equal(t, []int32{1, 5, 4, 2}, tok.Encode("XXXa"))
 }
 
 func TestRemoveExtraWhitespace(t *testing.T) {
@@ -334,6 +351,7 @@ func TestLoadErrors(t *testing.T) {
 		{"nothing.bin", "has no pieces", llama2C(3)},
 		{"header.bin", "piece 1: the file ends inside", append(llama2C(5, "<unk>"), 1, 2, 3)},
 		{"length.bin", "piece 1: length 3 is outside 0 to 2", llama2C(2, "ab", "abc")},
+		{"negative.bin", "piece 0: length -1 is outside 0 to 5", append(llama2C(5), 0, 0, 0, 0, 255, 255, 255, 255)},
 		{"end.bin", "piece 0: length 5, but only 3 bytes are left", llama2C(5, "<unk>")[:15]},
 		{"nounk.bin", "no piece has the type unknown", llama2C(5, "a")},
 		{"bytes.bin", "the piece <0x00> is missing", llama2C(6, "<unk>", "<0x01>")},
