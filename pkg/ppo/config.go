@@ -1,0 +1,219 @@
+package ppo
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// Unfinished says what becomes of an answer that no stop token ended. Its numbers are in units of the score that PPO
+// uses: standard deviations with WhitenScores, raw scores without.
+type Unfinished int
+
+const (
+	// UnfinishedPenalty takes Config.UnfinishedValue off the answer's score.
+	UnfinishedPenalty Unfinished = iota
+	// UnfinishedFixed gives the answer the score Config.UnfinishedValue and leaves its own out of the whitening.
+	UnfinishedFixed
+	// UnfinishedKeep scores the answer as any other one.
+	UnfinishedKeep
+)
+
+// String names the choice.
+func (u Unfinished) String() string {
+	return name(int(u), "UnfinishedPenalty", "UnfinishedFixed", "UnfinishedKeep")
+}
+
+// KLControl says how the KL coefficient moves.
+type KLControl int
+
+const (
+	// KLFixed keeps KLCoef.
+	KLFixed KLControl = iota
+	// KLAdaptive steers the KL of an answer towards KLTarget, see AdaptKLCoef.
+	KLAdaptive
+)
+
+// String names the choice.
+func (k KLControl) String() string { return name(int(k), "KLFixed", "KLAdaptive") }
+
+func name(i int, names ...string) string {
+	if i >= 0 && i < len(names) {
+		return names[i]
+	}
+	return fmt.Sprintf("%d, which is none of %v", i, names)
+}
+
+// Config of PPO. Take DefaultConfig and change what differs: a zero is never replaced by a default. Where the paper is
+// silent the comment says "Open".
+type Config struct {
+	// Iterations is the number of rounds of sampling and training. Paper 3.2.3: 200 to 400, stopped by held-out prompts. Default 200.
+	Iterations int
+	// BatchSize is the number of answers sampled in an iteration. Paper 3.2.3: 512.
+	BatchSize int
+	// MiniBatch is the number of answers of an optimisation step; it divides BatchSize. Paper 3.2.3: 64.
+	MiniBatch int
+	// Epochs is the number of passes over an iteration's answers. Paper 3.2.3, one gradient step per mini-batch: 1.
+	Epochs int
+	// SamplesPerPrompt is the number of answers to each prompt drawn; it divides BatchSize. Open: 1.
+	SamplesPerPrompt int
+
+	// Optim is the policy's AdamW with a constant rate. Paper 3.2.3: 1e-6, betas 0.9 and 0.95, eps 1e-5, weight decay 0.1, clip 1.0.
+	Optim optim.Config
+	// CriticOptim is the critic's. Open: as the policy's at 1e-5. Not used with SharedTrunk.
+	CriticOptim optim.Config
+	// SharedTrunk puts the value function on the policy's trunk, as a scalar head, instead of a model of its own. Open: false.
+	SharedTrunk bool
+	// CriticWarmup is the number of iterations at the start in which only the critic moves. Open: 0.
+	CriticWarmup int
+
+	// Loss is what is minimised; nil means ClippedLoss of this config.
+	Loss Loss
+	// ClipRange is epsilon of the clipped objective (Schulman et al. 2017, equation 7). Paper 3.2.3: 0.2.
+	ClipRange float64
+	// ValueClip is how far a value may move from the old one before its loss is clipped; 0 clips nothing. Open: 0.2.
+	ValueClip float64
+	// ValueCoef is the weight of the value loss. Open: 0.1.
+	ValueCoef float64
+	// EntropyCoef is the weight of an entropy bonus. Open: 0.
+	EntropyCoef float64
+	// MaxKL ends an iteration's training when the mean of approxkl_k3 over a mini-batch's tokens, nats, is above it. 0: never. Open: 0.
+	MaxKL float64
+
+	// KLCoef is beta, the price of a nat of KL to the reference. Paper 3.2.3: 0.01 for 7B and 13B, 0.005 for 34B and 70B.
+	KLCoef float64
+	// KLControl moves beta or keeps it. The paper keeps it: KLFixed.
+	KLControl KLControl
+	// KLTarget is the KL of an answer, summed over its tokens, in nats, that KLAdaptive steers to. Open: 6.
+	KLTarget float64
+	// KLHorizon is the number of answers in which KLAdaptive makes a difference. Open: 10000.
+	KLHorizon float64
+
+	// Gate takes the safety score where section 3.2.3 says so; false takes the helpfulness score always. Default true.
+	Gate bool
+	// SafetyThreshold is the safety reward, a probability, below which an answer is judged by its safety. Paper 3.2.3: 0.15.
+	SafetyThreshold float64
+	// WhitenScores removes mean and scale of an iteration's scores. Paper 3.2.3: true.
+	WhitenScores bool
+	// WhitenAdvantages removes mean and scale of an iteration's advantages, over all answer tokens. Open: true.
+	WhitenAdvantages bool
+	// Unfinished and UnfinishedValue say what becomes of an answer cut off by a length limit. Open: a penalty of 1.
+	Unfinished      Unfinished
+	UnfinishedValue float64
+
+	// Gamma is the discount of rewards per token. Open: 1.
+	Gamma float64
+	// GAELambda is lambda of generalised advantage estimation. Open: 0.95.
+	GAELambda float64
+
+	// Temperature divides the logits, in sampling and in all log-probabilities alike. Open: 1.
+	Temperature float64
+	// MaxNewTokens is the greatest length of an answer, the stop token included. Open: 256.
+	MaxNewTokens int
+	// Stop are the ids that end an answer. Default 2, Llama's end of sequence.
+	Stop []int32
+	// Slots is the number of answers sampled at a time; it decides memory and speed, not results. Default 64.
+	Slots int
+
+	// EvalEvery is the number of iterations between evaluations on the held-out prompts; 0: never. Open: 10.
+	EvalEvery int
+	// Patience is the number of evaluations without a better score after which training stops; 0: never. Open: 5.
+	Patience int
+
+	// MicroTokens and MicroSegments are the budget of one micro-batch, which decides memory and not results.
+	MicroTokens, MicroSegments int
+	// Seed keys the answers' random streams and the order of prompts and mini-batches.
+	Seed uint64
+	// ExtraSegment and ExtraToken name columns that the Rewarder returns in Score.Extra and Score.TokenExtra and that a
+	// loss of one's own reads from LossInputs.Extra. A name is in one of them only.
+	ExtraSegment, ExtraToken []string
+	// OnAnswers is given the answers of each iteration and their scores, to keep; nil means nobody.
+	OnAnswers func(iteration int, answers []Answer, scores []Score)
+	// OnStep is called after each iteration; nil means nobody is told.
+	OnStep func(train.StepInfo)
+}
+
+// DefaultConfig holds the paper's values (section 3.2.3) and this package's choices where it gives none.
+func DefaultConfig() Config {
+	return Config{
+		Iterations: 200, BatchSize: 512, MiniBatch: 64, Epochs: 1, SamplesPerPrompt: 1,
+		Optim: optim.DefaultConfig(1e-6), CriticOptim: optim.DefaultConfig(1e-5),
+		ClipRange: 0.2, ValueClip: 0.2, ValueCoef: 0.1,
+		KLCoef: 0.01, KLControl: KLFixed, KLTarget: 6, KLHorizon: 10000,
+		Gate: true, SafetyThreshold: 0.15, WhitenScores: true, WhitenAdvantages: true,
+		Unfinished: UnfinishedPenalty, UnfinishedValue: 1,
+		Gamma: 1, GAELambda: 0.95,
+		Temperature: 1, MaxNewTokens: 256, Stop: []int32{2}, Slots: 64,
+		EvalEvery: 10, Patience: 5,
+		MicroTokens: 4096, MicroSegments: 64,
+	}
+}
+
+// Validate reports every setting that makes no sense.
+func (c Config) Validate() error {
+	var errs []error
+	check := func(ok bool, field string, value any, want string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("ppo: Config.%s is %v, want %s", field, value, want))
+		}
+	}
+	atLeast := func(field string, value, least int) {
+		check(value >= least, field, value, fmt.Sprintf("at least %d", least))
+	}
+	positive := func(field string, x float64) {
+		check(x > 0 && !math.IsInf(x, 1), field, x, "a positive number")
+	}
+	notNegative := func(field string, x float64) {
+		check(x >= 0 && !math.IsInf(x, 1), field, x, "a number of at least 0")
+	}
+	share := func(field string, x float64) { check(x >= 0 && x <= 1, field, x, "a number in [0, 1]") }
+
+	atLeast("Iterations", c.Iterations, 1)
+	atLeast("BatchSize", c.BatchSize, 1)
+	check(c.MiniBatch >= 1 && c.BatchSize%max(c.MiniBatch, 1) == 0, "MiniBatch", c.MiniBatch, "a divisor of BatchSize")
+	check(c.SamplesPerPrompt >= 1 && c.BatchSize%max(c.SamplesPerPrompt, 1) == 0, "SamplesPerPrompt", c.SamplesPerPrompt, "a divisor of BatchSize")
+	atLeast("Epochs", c.Epochs, 1)
+	if err := c.Optim.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("ppo: Config.Optim: %w", err))
+	}
+	if err := c.CriticOptim.Validate(); err != nil && !c.SharedTrunk {
+		errs = append(errs, fmt.Errorf("ppo: Config.CriticOptim: %w", err))
+	}
+	atLeast("CriticWarmup", c.CriticWarmup, 0)
+	check(c.CriticWarmup <= 0 || !c.SharedTrunk, "CriticWarmup", c.CriticWarmup, "0 with SharedTrunk: the critic cannot move alone")
+
+	check(c.ClipRange > 0 && c.ClipRange < 1, "ClipRange", c.ClipRange, "a number in (0, 1)")
+	notNegative("ValueClip", c.ValueClip)
+	notNegative("ValueCoef", c.ValueCoef)
+	notNegative("EntropyCoef", c.EntropyCoef)
+	notNegative("MaxKL", c.MaxKL)
+	notNegative("KLCoef", c.KLCoef)
+	check(c.KLControl == KLFixed || c.KLControl == KLAdaptive, "KLControl", c.KLControl, "KLFixed or KLAdaptive")
+	if c.KLControl == KLAdaptive {
+		positive("KLTarget", c.KLTarget)
+		check(c.KLHorizon >= float64(c.BatchSize) && !math.IsInf(c.KLHorizon, 1), "KLHorizon", c.KLHorizon, "at least BatchSize")
+	}
+	check(!c.Gate || c.SafetyThreshold > 0 && c.SafetyThreshold < 1, "SafetyThreshold", c.SafetyThreshold, "a probability in (0, 1)")
+	check(c.Unfinished >= UnfinishedPenalty && c.Unfinished <= UnfinishedKeep, "Unfinished", c.Unfinished, "one of the Unfinished constants")
+	check(!math.IsNaN(c.UnfinishedValue) && !math.IsInf(c.UnfinishedValue, 0), "UnfinishedValue", c.UnfinishedValue, "a number")
+	check(c.Unfinished != UnfinishedPenalty || c.UnfinishedValue >= 0, "UnfinishedValue", c.UnfinishedValue, "at least 0: a penalty is taken off")
+	share("Gamma", c.Gamma)
+	share("GAELambda", c.GAELambda)
+
+	positive("Temperature", c.Temperature) // greedy answers would all be the same
+	atLeast("MaxNewTokens", c.MaxNewTokens, 1)
+	atLeast("Slots", c.Slots, 1)
+	atLeast("EvalEvery", c.EvalEvery, 0)
+	atLeast("Patience", c.Patience, 0)
+	check(c.MicroTokens >= 2, "MicroTokens", c.MicroTokens, "at least 2")
+	check(c.MicroSegments >= 1 && c.MicroSegments <= c.MicroTokens, "MicroSegments", c.MicroSegments, "1 to MicroTokens")
+	seen := map[string]bool{}
+	for _, name := range append(append([]string(nil), c.ExtraSegment...), c.ExtraToken...) {
+		check(!seen[name], "ExtraSegment and ExtraToken", fmt.Sprintf("naming %q twice", name), "every name once")
+		seen[name] = true
+	}
+	return errors.Join(errs...)
+}

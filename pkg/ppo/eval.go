@@ -1,0 +1,177 @@
+package ppo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// Report is what a run did.
+type Report struct {
+	// Iterations is the number of iterations done, Steps that of optimisation steps.
+	Iterations, Steps int
+	// BestIteration is the iteration after which the held-out score was best, 0 for the start; BestScore is that score: the
+	// mean of R_c before whitening. Without held-out prompts they are the last iteration and NaN.
+	BestIteration int
+	BestScore     float64
+	// Stopped says that the held-out score ended training before its last iteration.
+	Stopped bool
+}
+
+// best is the best policy so far on the held-out prompts.
+type best struct {
+	weights   *model.Params // nil before the first evaluation
+	iteration int
+	score     float64
+	worse     int // evaluations since
+	stopped   bool
+}
+
+func (t *Trainer) evaluates() bool { return len(t.heldOut) > 0 && t.cfg.EvalEvery > 0 }
+
+// evaluate answers the held-out prompts, reports to m, and keeps the policy if it is the best so far. The
+// score is R_c before whitening, because whitening would hide any progress.
+func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
+	answers, err := t.sample(ctx, t.heldOut, heldOutStreams, 1)
+	if err != nil {
+		return err
+	}
+	_, raw, _, err := judge(ctx, t.rewarder, answers, t.cfg)
+	if err != nil {
+		return err
+	}
+	score, _ := moments(raw)
+	b := &t.best
+	switch {
+	case b.weights == nil:
+		b.weights, b.score, b.iteration = t.policy.Clone(), score, t.iteration
+	case score > b.score:
+		copyWeights(b.weights, t.policy)
+		b.score, b.iteration, b.worse = score, t.iteration, 0
+	default:
+		b.worse++
+		b.stopped = t.cfg.Patience > 0 && b.worse >= t.cfg.Patience
+	}
+	finished, length := 0.0, 0.0
+	for _, a := range answers {
+		length += float64(len(a.Tokens))
+		if a.Finished {
+			finished++
+		}
+	}
+	n := float64(len(answers))
+	m["eval/scores"], m["eval/best"] = score, b.score
+	m["eval/finished"], m["eval/response_length"] = finished/n, length/n
+	return nil
+}
+
+// Finish gives the policy the weights of the best evaluation, if there was one, and reports.
+func (t *Trainer) Finish() Report {
+	if t.best.weights != nil {
+		copyWeights(t.policy, t.best.weights)
+	}
+	return t.report()
+}
+
+func (t *Trainer) report() Report {
+	r := Report{Iterations: t.iteration, Steps: t.step.Done(), BestIteration: t.iteration, BestScore: math.NaN()}
+	if t.best.weights != nil {
+		r.BestIteration, r.BestScore = t.best.iteration, t.best.score
+		r.Stopped = t.best.stopped && t.iteration < t.cfg.Iterations
+	}
+	return r
+}
+
+// copyWeights copies float32 weights between two models of one shape.
+func copyWeights(dst, src *model.Params) {
+	to := dst.All()
+	for i, p := range src.All() {
+		copy(to[i].Value.Float32s(), p.Value.Float32s())
+	}
+}
+
+// check refuses what New could not use, all at once.
+func check(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) error {
+	errs := []error{cfg.Validate()}
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("ppo: "+format, args...)) }
+	if r == nil {
+		fail("the rewarder is nil")
+	}
+	if len(prompts) == 0 {
+		fail("there are no prompts")
+	}
+	if policy == nil {
+		fail("the policy is nil")
+		return errors.Join(errs...)
+	}
+	context, vocab := policy.Config().MaxSeqLen, policy.Config().VocabSize
+	criticContext := context
+	valueModel, what := critic, "critic"
+	switch {
+	case cfg.SharedTrunk && critic != nil:
+		fail("there is a critic, and Config.SharedTrunk wants the policy to be it: pass nil")
+	case cfg.SharedTrunk:
+		valueModel, what = policy, "policy"
+	case critic == nil:
+		fail("the critic is nil: pass a model with a scalar head, or set Config.SharedTrunk")
+	case critic == policy:
+		fail("policy and critic are the same weights: pass a copy, or nil and Config.SharedTrunk")
+	case critic.Config().VocabSize != vocab:
+		fail("the critic has a vocabulary of %d, the policy of %d: they need one tokenizer", critic.Config().VocabSize, vocab)
+	default:
+		criticContext = critic.Config().MaxSeqLen
+	}
+	for _, p := range []*model.Params{policy, valueModel} {
+		if p != nil && p.DType() != tensor.Float32 {
+			fail("the weights are %v, want float32: convert them with Params.As", p.DType())
+		}
+	}
+	if valueModel != nil && !valueModel.HasHead() {
+		fail("the %s has no scalar head for the values: call AddHead(nil)", what)
+	}
+	for i, id := range cfg.Stop {
+		if int(id) < 0 || int(id) >= vocab {
+			fail("Config.Stop[%d] is %d, the vocabulary has %d tokens", i, id, vocab)
+		}
+	}
+	for _, list := range []struct {
+		name    string
+		prompts []Prompt
+	}{{"prompt", prompts}, {"held-out prompt", heldOut}} {
+		const most = 10 // errors of one kind are enough
+		found := 0
+		for i, p := range list.prompts {
+			if err := checkPrompt(p, cfg, context, criticContext, vocab); err != nil {
+				fail("%s %d: %w", list.name, i, err)
+				if found++; found == most {
+					break
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkPrompt wants a prompt whose answers fit into the contexts and into a micro-batch.
+func checkPrompt(p Prompt, cfg Config, context, criticContext, vocab int) error {
+	longest := min(len(p.Tokens)+cfg.MaxNewTokens, context)
+	switch {
+	case len(p.Tokens) == 0:
+		return errors.New("it is empty, want at least the begin of sequence")
+	case len(p.Tokens) >= context:
+		return fmt.Errorf("it has %d tokens, the context of %d leaves no room for an answer: leave it out", len(p.Tokens), context)
+	case longest > criticContext:
+		return fmt.Errorf("with an answer it may have %d tokens, the critic's context is %d: lower Config.MaxNewTokens", longest, criticContext)
+	case longest > cfg.MicroTokens:
+		return fmt.Errorf("with an answer it may have %d tokens, Config.MicroTokens is %d: raise it", longest, cfg.MicroTokens)
+	case slices.ContainsFunc(p.Tokens, func(id int32) bool { return id < 0 || int(id) >= vocab }):
+		return fmt.Errorf("it has a token outside of the vocabulary of %d", vocab)
+	}
+	return nil
+}

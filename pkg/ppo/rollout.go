@@ -1,0 +1,137 @@
+package ppo
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
+)
+
+// episode is one answer with what training needs. (T) is one number for each token of the answer.
+type episode struct {
+	Answer
+	extra    Score   // for the columns of a loss of one's own
+	raw      float64 // R_c before whitening, a logit
+	bySafety bool    // R_c is the safety score
+	score    float64 // as PPO uses it
+
+	logProbs, refLogProbs, entropy []float64 // (T) of the policy before this iteration's steps, and of the reference
+	values                         []float64 // (T) of the critic before this iteration's steps
+	rewards, advantages, returns   []float64 // (T)
+}
+
+// heldOutStreams keeps the held-out prompts' random streams apart from those of training, whose IDs count up from 0. Each
+// evaluation draws the same numbers, so that it measures the policy and not the dice.
+const heldOutStreams = 1 << 63
+
+// sample asks the policy. Tokens stay tokens: nothing is decoded to text and encoded again.
+func (t *Trainer) sample(ctx context.Context, prompts []Prompt, firstID uint64, samples int) ([]Answer, error) {
+	reqs := make([]generate.Request, len(prompts))
+	for i, p := range prompts {
+		reqs[i] = generate.Request{Prompt: p.Tokens, ID: firstID + uint64(i), Samples: samples}
+	}
+	// The distribution sampled from is the one scored: no top-p, no top-k, one temperature everywhere.
+	results, err := generate.Generate(ctx, t.policy, reqs, generate.Config{
+		MaxNewTokens: t.cfg.MaxNewTokens, Temperature: t.cfg.Temperature, TopP: 1, TopK: 0,
+		Stop: t.cfg.Stop, Seed: t.cfg.Seed, Slots: t.cfg.Slots,
+	}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ppo: sampling: %w", err)
+	}
+	var answers []Answer
+	for i, list := range results {
+		for _, s := range list {
+			answers = append(answers, Answer{Prompt: prompts[i], Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished})
+		}
+	}
+	return answers, nil
+}
+
+// evaluateModels fills in log-probs, entropies and values, and gives the largest difference between the sampler's
+// log-probs and those of the training graph.
+func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) (maxDiff float64, err error) {
+	lengths := make([]int, len(episodes))
+	for i, e := range episodes {
+		lengths[i] = len(e.Prompt.Tokens) + len(e.Tokens)
+	}
+	plan, err := data.Pack(lengths, t.cfg.MicroTokens, t.cfg.MicroSegments)
+	if err != nil {
+		return 0, fmt.Errorf("ppo: %w", err)
+	}
+	for _, items := range plan {
+		micro, err := t.batch.Fill([][]int{items}, func(r *data.Ragged, i int) error {
+			_, err := r.Append(episodes[i].tokens())
+			return err
+		})
+		if err != nil {
+			return 0, fmt.Errorf("ppo: %w", err)
+		}
+		out, err := t.forward.Run(ctx, micro[0])
+		if err != nil {
+			return 0, fmt.Errorf("ppo: log-probabilities and values: %w", err)
+		}
+		for seg, i := range items {
+			e := episodes[i]
+			first := e.firstSlot(micro[0], seg)
+			take := func(column []float32) []float64 {
+				x := make([]float64, len(e.Tokens))
+				for t := range x {
+					x[t] = float64(column[first+t])
+				}
+				return x
+			}
+			e.logProbs, e.entropy, e.values, e.refLogProbs = take(out[0]), take(out[1]), take(out[2]), take(out[3])
+			for t, lp := range e.logProbs {
+				maxDiff = max(maxDiff, math.Abs(lp-float64(e.LogProbs[t])))
+			}
+		}
+	}
+	return maxDiff, nil
+}
+
+// tokens is prompt and answer, and the marks of the answer's tokens.
+func (e *episode) tokens() (tokens []int32, counted []bool) {
+	tokens = e.Sequence()
+	counted = make([]bool, len(tokens))
+	for i := len(e.Prompt.Tokens); i < len(tokens); i++ {
+		counted[i] = true
+	}
+	return tokens, counted
+}
+
+// firstSlot is the slot whose action is the first token of the answer: the one of the prompt's last token.
+func (e *episode) firstSlot(r *data.Ragged, seg int) int {
+	lo, _ := r.Span(seg)
+	return lo + len(e.Prompt.Tokens) - 1
+}
+
+// add appends the episode to a micro-batch, with the columns of the loss. What belongs to an action lies in the slot it
+// is taken from, and nothing lies anywhere else.
+func (e *episode) add(r *data.Ragged, cfg Config) error {
+	seg, err := r.Append(e.tokens())
+	if err != nil {
+		return err
+	}
+	first := e.firstSlot(r, seg)
+	put := func(name string, x []float64) {
+		column := r.TokenColumn(name)
+		for t, v := range x {
+			column[first+t] = float32(v)
+		}
+	}
+	put(colOldLogProbs, e.logProbs)
+	put(colRefLogProbs, e.refLogProbs)
+	put(colAdvantages, e.advantages)
+	put(colReturns, e.returns)
+	put(colOldValues, e.values)
+	r.SegmentColumn(colScores)[seg] = float32(e.score)
+	for _, name := range cfg.ExtraToken {
+		put(extraPrefix+name, e.extra.TokenExtra[name])
+	}
+	for _, name := range cfg.ExtraSegment {
+		r.SegmentColumn(extraPrefix + name)[seg] = float32(e.extra.Extra[name])
+	}
+	return nil
+}
