@@ -127,3 +127,9 @@ func node(t testing.TB) func(*gorgonia.Node, error) *gorgonia.Node {
 		return n
 	}
 }
+
+func fill32(x []float32, v float32) {
+	for i := range x {
+		x[i] = v
+	}
+}

@@ -145,6 +145,10 @@ func TestFeedSelectsOnTheHost(t *testing.T) {
 		copy(b.SegmentColumn("reward"), []float32{0.5, nan, nan})
 		f, err := in.NewFeed(prog)
 		require.NoError(t, err)
+		full := pack(t, 6, 3, []int32{9, 9, 9}, []int32{9, 9}, []int32{9}) // whose numbers must be gone afterwards
+		fill32(full.TokenColumn("adv"), 9)
+		fill32(full.SegmentColumn("reward"), 9)
+		require.NoError(t, f.Load(full, map[string]float64{"step": 9}))
 		check := func(scalars map[string]float64, temp float64) {
 			t.Helper()
 			require.NoError(t, f.Load(b, scalars))
