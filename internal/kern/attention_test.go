@@ -209,6 +209,15 @@ func TestAttentionIsCausal(t *testing.T) {
 	}
 }
 
+// noRotation is a table of angle 0 for heads of two numbers.
+func noRotation(n int) []float32 {
+	table := make([]float32, 2*n)
+	for t := range n {
+		table[2*t] = 1
+	}
+	return table
+}
+
 func TestAttentionOfHugeScores(t *testing.T) {
 	// The running maximum keeps exp from overflowing: one key wins by far.
 	sh := kern.AttnShape{H: 1, KV: 1, D: 2}
@@ -218,13 +227,38 @@ func TestAttentionOfHugeScores(t *testing.T) {
 	for t := range n {
 		copy(qkv[t*6:], []float32{1e4, 0, 1e4 * float32(t%3), 0, float32(t), 1})
 	}
-	table := filled[float32](2*n, 0)
-	for t := range n {
-		table[2*t] = 1 // no rotation
-	}
 	out, lse := make([]float32, n*2), make([]float32, n)
-	kern.Attention(out, lse, qkv, table, layout, sh)
+	kern.Attention(out, lse, qkv, noRotation(n), layout, sh)
 	// Keys 2, 5, 8, ..., 68 tie: the mean of their values.
 	require.InDelta(t, 35, out[(n-1)*2], 1e-4)
 	require.InDelta(t, 1, out[(n-1)*2+1], 1e-6)
+}
+
+// TestAttentionRemembersTheGreatest puts the winning key into the first block: what later blocks add is nothing beside it.
+func TestAttentionRemembersTheGreatest(t *testing.T) {
+	sh := kern.AttnShape{H: 1, KV: 1, D: 2}
+	const n = 2*kern.AttnBlock + 5
+	layout, _ := layoutOf(n)
+	qkv := make([]float32, n*6)
+	for t := range n {
+		copy(qkv[t*6:], []float32{1e3, 0, -1e3, 0, 5, 6})
+	}
+	copy(qkv[2:], []float32{1e3, 0, 7, 8}) // token 0
+	out, lse := make([]float32, n*2), make([]float32, n)
+	kern.Attention(out, lse, qkv, noRotation(n), layout, sh)
+	for i := range n {
+		require.Equal(t, []float32{7, 8}, out[2*i:2*i+2], "row %d", i)
+	}
+}
+
+func TestAttentionWithoutLSE(t *testing.T) {
+	rng := newRand(65)
+	sh := attnShapes[1]
+	const n = 70
+	layout, _ := layoutOf(n)
+	qkv, table := normals[float32](rng, n*attnWidth(sh)), kern.RoPETable[float32](n, sh.D, ropeTheta)
+	want, got, lse := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H)
+	kern.Attention(want, lse, qkv, table, layout, sh)
+	kern.Attention(got, nil, qkv, table, layout, sh)
+	requireBits(t, want, got, "out")
 }

@@ -3,6 +3,8 @@ package kern_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/tame-rlhf/tame/internal/kern"
 )
 
@@ -64,4 +66,58 @@ func TestAssemblyBits(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestVectorWidths wants the big kernels to have the same bits in AVX2 and in AVX-512.
+func TestVectorWidths(t *testing.T) {
+	levels := kern.Levels()
+	if len(levels) < 3 {
+		t.Skip("no AVX-512 here")
+	}
+	rng := newRand(80)
+	sh := attnShapes[1]
+	layout, n := layoutOf(70, 3, 150)
+	qkv, dout := normals[float32](rng, n*attnWidth(sh)), normals[float32](rng, n*sh.H*sh.D)
+	logits := newLogProbCase[float32](81, 90, 37, 150, 0.9)
+	gu := columns(2*90*45, 82)
+	run := func(level string) (all [][]float32) {
+		t.Run(level, func(t *testing.T) {
+			kern.SetLevel(t, level)
+			a, l := runAttention(t, qkv, dout, layout, n, sh), logits.run()
+			out, dgu := make([]float32, 90*45), make([]float32, len(gu))
+			kern.SwiGLU(out, gu, 90, 45)
+			kern.SwiGLUBackward(dgu, gu, out, 90, 45)
+			all = [][]float32{a.out, a.lse, a.dqkv, l.logp, l.lse, l.ent, l.dh, l.dw, out, dgu}
+		})
+		return all
+	}
+	narrow, wide := run(levels[1]), run(levels[2])
+	for i := range narrow {
+		requireBits(t, narrow[i], wide[i], caseName(i))
+	}
+}
+
+// TestAllLevels compares the kernels that use exponentials and products with their definitions in every build.
+func TestAllLevels(t *testing.T) {
+	for _, level := range kern.Levels() {
+		t.Run(level, func(t *testing.T) {
+			kern.SetLevel(t, level)
+			t.Run("SwiGLU", TestSwiGLU)
+			t.Run("SwiGLUBackward", TestSwiGLUBackward)
+			t.Run("SwiGLUOfExtremes", TestSwiGLUOfExtremes)
+			t.Run("LogSumExp", TestLogSumExp)
+			t.Run("TokenLogProbs", TestTokenLogProbs)
+			t.Run("TokenLogProbsBits", TestTokenLogProbsBits)
+			t.Run("AttentionCached", TestAttentionCached)
+			t.Run("AttentionIsCausal", TestAttentionIsCausal)
+		})
+	}
+}
+
+func TestRowKernelsAllocateNothing(t *testing.T) {
+	sh := kern.AttnShape{H: 4, KV: 2, D: 16}
+	q, k, v, out := columns(64, 1), columns(100*32, 2), columns(100*32, 3), make([]float32, 64)
+	require.Zero(t, testing.AllocsPerRun(100, func() { kern.AttentionCached(out, q, k, v, 100, sh) }), "AttentionCached")
+	require.Zero(t, testing.AllocsPerRun(100, func() { kern.LogSumExp(k) }), "LogSumExp")
+	require.Zero(t, testing.AllocsPerRun(100, func() { kern.Sum(k) }), "Sum")
 }
