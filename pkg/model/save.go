@@ -43,8 +43,11 @@ func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (er
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return fmt.Errorf("model: save: %w", err)
 	}
-	tmp, err := os.MkdirTemp(parent, "."+filepath.Base(dir)+".tmp-*")
-	if err != nil {
+	tmp := filepath.Join(parent, "."+filepath.Base(dir)+".tmp")
+	if err := os.RemoveAll(tmp); err != nil { // left by a process that was killed
+		return fmt.Errorf("model: save: %w", err)
+	}
+	if err := os.Mkdir(tmp, 0o777); err != nil {
 		return fmt.Errorf("model: save: %w", err)
 	}
 	defer func() {
@@ -52,9 +55,6 @@ func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (er
 			err = errors.Join(fmt.Errorf("model: save %s: %w", dir, err), os.RemoveAll(tmp))
 		}
 	}()
-	if err := os.Chmod(tmp, 0o755); err != nil { // MkdirTemp makes it private
-		return err
-	}
 	if err := s.writeModel(tmp, p); err != nil {
 		return err
 	}

@@ -134,6 +134,7 @@ func TestSaveInterrupted(t *testing.T) {
 	assertSame(t, old, got)
 
 	require.NoError(t, os.Mkdir(asideDir(dir), 0o700)) // after them, before the old one is gone
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(dir), ".m.tmp"), []byte("left by a killed process"), 0o600))
 	require.NoError(t, Save(dir, p, nil))
 	got, err = Load(dir)
 	require.NoError(t, err)
