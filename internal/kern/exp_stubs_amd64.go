@@ -4,12 +4,12 @@
 
 package kern
 
-// expAVX512 sets dst[i] = e^src[i] for i in [0, n): within 1 ulp, 0 below the least normal number.
+// expAVX512 sets dst[i] = e^src[i] for i in [0, n); see Exp.
 //
 //go:noescape
 func expAVX512(n int, dst *float32, src *float32)
 
-// expAVX2 sets dst[i] = e^src[i] for i in [0, n): within 1 ulp, 0 below the least normal number.
+// expAVX2 sets dst[i] = e^src[i] for i in [0, n); see Exp.
 //
 //go:noescape
 func expAVX2(n int, dst *float32, src *float32)

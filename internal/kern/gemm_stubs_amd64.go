@@ -4,17 +4,24 @@
 
 package kern
 
-// stripAVX512 computes C[rows, cols] = alpha A B, or += if acc is 1. Strides are in bytes: rs and cs between the rows and columns of A, bs between the rows of B, ss between slivers of 32 columns of B, ldc between rows of C. rows is 1 to 14; cols and k are at least 1.
+// stripAVX512 computes rows by cols elements of C = alpha A B, or of C += alpha A B if acc is 1 and not 0.
+// Strides are in bytes: rs and cs between the rows and columns of A, bs between the rows of B, ss between
+// slivers of 32 columns of B, ldc between the rows of C.
+// rows is 1 to 14; cols and k are at least 1.
 //
 //go:noescape
 func stripAVX512(rows int, cols int, k int, alpha float32, a *float32, rs int, cs int, b *float32, bs int, ss int, acc int, c *float32, ldc int)
 
-// stripAVX2 computes C[rows, cols] = alpha A B, or += if acc is 1. Strides are in bytes: rs and cs between the rows and columns of A, bs between the rows of B, ss between slivers of 32 columns of B, ldc between rows of C. rows is 1 to 6; cols and k are at least 1.
+// stripAVX2 computes rows by cols elements of C = alpha A B, or of C += alpha A B if acc is 1 and not 0.
+// Strides are in bytes: rs and cs between the rows and columns of A, bs between the rows of B, ss between
+// slivers of 32 columns of B, ldc between the rows of C.
+// rows is 1 to 6; cols and k are at least 1.
 //
 //go:noescape
 func stripAVX2(rows int, cols int, k int, alpha float32, a *float32, rs int, cs int, b *float32, bs int, ss int, acc int, c *float32, ldc int)
 
-// transpose8AVX2 sets dst[32*p+j] = src[j][p] for p in [0, k), j in [0, 8). k is a positive multiple of 8; ld is the bytes between rows of src.
+// transpose8AVX2 sets dst[32*p+j] = src[j][p] for p in [0, k), j in [0, 8).
+// k is a positive multiple of 8; ld is the bytes between the rows of src.
 //
 //go:noescape
 func transpose8AVX2(k int, dst *float32, src *float32, ld int)

@@ -56,12 +56,10 @@ func expTable() Mem {
 
 var table Mem
 
-const expDoc = " sets dst[i] = e^src[i] for i in [0, n): within 1 ulp, 0 below the least normal number."
-
 func exp512() {
 	table = expTable()
 	TEXT("expAVX512", NOSPLIT, "func(n int, dst, src *float32)")
-	Doc("expAVX512" + expDoc)
+	Doc("expAVX512 sets dst[i] = e^src[i] for i in [0, n); see Exp.")
 	Pragma("noescape")
 	n, dst, src, tmp := RCX, RDI, RSI, RAX
 	Load(Param("n"), n)
@@ -121,7 +119,7 @@ func exp512() {
 
 func exp2() {
 	TEXT("expAVX2", NOSPLIT, "func(n int, dst, src *float32)")
-	Doc("expAVX2" + expDoc)
+	Doc("expAVX2 sets dst[i] = e^src[i] for i in [0, n); see Exp.")
 	Pragma("noescape")
 	n, dst, src, tmp := RCX, RDI, RSI, RAX
 	Load(Param("n"), n)

@@ -1,9 +1,9 @@
 // Command gemm generates the tiles of the float32 matrix product.
 //
-// A tile is rows x cols elements of C held in registers while k runs: each step loads a row of B
-// (two vectors), broadcasts one element of A per row, and does one FMA per row and vector. So an
+// A tile is a few rows by one, two or four vectors of C, held in registers while k runs: each step
+// loads a row of B, broadcasts one element of A per row, and does one FMA per row and vector. So an
 // element of C is one lane and is summed in the order of k in every tile, whatever its shape and
-// the instruction set. One call computes a strip: up to MR rows of C by any number of columns.
+// the instruction set. One call computes a strip: a tile's rows of C by any number of columns.
 package main
 
 import (
@@ -34,8 +34,14 @@ var (
 	tmp          = R15
 )
 
-const doc = " computes C[rows, cols] = alpha A B, or += if acc is 1. Strides are in bytes: rs and cs between the" +
-	" rows and columns of A, bs between the rows of B, ss between slivers of 32 columns of B, ldc between rows of C."
+// describe documents a strip of up to the given number of rows.
+func describe(name string, most int) {
+	Doc(name+" computes rows by cols elements of C = alpha A B, or of C += alpha A B if acc is 1 and not 0.",
+		"Strides are in bytes: rs and cs between the rows and columns of A, bs between the rows of B, ss between",
+		"slivers of 32 columns of B, ldc between the rows of C.",
+		fmt.Sprintf("rows is 1 to %d; cols and k are at least 1.", most))
+	Pragma("noescape")
+}
 
 const signature = "func(rows, cols, k int, alpha float32, a *float32, rs, cs int, b *float32, bs, ss int, acc int, c *float32, ldc int)"
 
@@ -108,8 +114,7 @@ func sumK(label string, rows int, step func()) {
 
 func strip512() {
 	TEXT("stripAVX512", NOSPLIT, signature)
-	Doc("stripAVX512" + doc + " rows is 1 to 14; cols and k are at least 1.")
-	Pragma("noescape")
+	describe("stripAVX512", rows512)
 	dispatch(rows512)
 	for rows := rows512; rows >= 1; rows-- {
 		Label(fmt.Sprintf("rows%d", rows))
@@ -206,20 +211,25 @@ func strip2() {
 	}
 
 	TEXT("stripAVX2", NOSPLIT, signature)
-	Doc("stripAVX2" + doc + " rows is 1 to 6; cols and k are at least 1.")
-	Pragma("noescape")
+	describe("stripAVX2", rows2)
 	dispatch(rows2)
 	for rows := rows2; rows >= 1; rows-- {
 		name := func(s string) string { return fmt.Sprintf("%s%d", s, rows) }
 		Label(name("rows"))
 		loadStrip()
 		Label(name("sliver"))
-		// n counts the columns of this sliver that are left; those of later slivers are on the
-		// argument's own stack slot.
+		// n counts the columns left in this sliver, the argument's stack slot those left in all.
 		Load(Param("cols"), n)
 		MOVQ(I32(sliver), tmp)
 		CMPQ(n, tmp)
 		CMOVQGT(tmp, n)
+		if rows <= 2 { // too few accumulators to keep the FMA units busy with two vectors
+			JLT(LabelRef(name("full")))
+			tile2(rows, 4, Mem{})
+			ADDQ(I32(4*sliver), bTile)
+			ADDQ(I32(4*sliver), c)
+			JMP(LabelRef(name("next")))
+		}
 		Label(name("full"))
 		CMPQ(n, I8(16))
 		JLT(LabelRef(name("part")))
@@ -248,11 +258,11 @@ func strip2() {
 	RET()
 }
 
-// tile2 emits a tile of the given rows by two full vectors, or by one of which n lanes are inside
-// the matrix.
+// tile2 emits a tile of the given rows by two or four full vectors, or by one of which n lanes are
+// inside the matrix.
 func tile2(rows, vecs int, masks Mem) {
 	acc := func(row, v int) VecPhysical { return ymm[vecs*row+v] }
-	vecB := func(v int) VecPhysical { return ymm[12+v] }
+	vecB := func(v int) VecPhysical { return ymm[14-vecs+v] }
 	elem := ymm[14]
 	mask := ymm[15]
 	if vecs == 1 {
@@ -272,8 +282,9 @@ func tile2(rows, vecs int, masks Mem) {
 		if vecs == 1 {
 			VMASKMOVPS(Mem{Base: b}, mask, vecB(0))
 		} else {
-			VMOVUPS(Mem{Base: b}, vecB(0))
-			VMOVUPS(Mem{Base: b, Disp: 32}, vecB(1))
+			for v := range vecs {
+				VMOVUPS(Mem{Base: b, Disp: 32 * v}, vecB(v))
+			}
 		}
 		for r := range rows {
 			VBROADCASTSS(elemA(r), elem)
@@ -317,8 +328,8 @@ func tile2(rows, vecs int, masks Mem) {
 // transpose emits the packing of eight rows of a matrix into eight columns of a sliver.
 func transpose() {
 	TEXT("transpose8AVX2", NOSPLIT, "func(k int, dst, src *float32, ld int)")
-	Doc("transpose8AVX2 sets dst[32*p+j] = src[j][p] for p in [0, k), j in [0, 8). k is a positive multiple" +
-		" of 8; ld is the bytes between rows of src.")
+	Doc("transpose8AVX2 sets dst[32*p+j] = src[j][p] for p in [0, k), j in [0, 8).",
+		"k is a positive multiple of 8; ld is the bytes between the rows of src.")
 	Pragma("noescape")
 	src, src4, ld, ld3, dst := RAX, RBX, RCX, RDX, RDI
 	Load(Param("k"), kLeft)
