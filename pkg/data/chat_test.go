@@ -88,7 +88,7 @@ func TestTemplateText(t *testing.T) {
 	tok := newWords()
 	template, err := data.Llama2Template(tok)
 	require.NoError(t, err)
-	messages := withSystem(" Be kind. ", dialog("  Hi there\n", "\tHello. ", "Bye", "Bye bye"))
+	messages := withSystem(" Be kind. ", dialog("  Hi there\n", "\tHello. \x1f", "Bye", "Bye bye"))
 
 	ids, counted, err := template.EncodeDialog(messages, data.AllTurns)
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -364,6 +365,12 @@ func TestDamagedFiles(t *testing.T) {
 		}
 	}
 	assert.Greater(t, refused, tried/8)
+	footer := len(whole) - 10 - int(binary.LittleEndian.Uint32(whole[len(whole)-10:]))
+	for i := (footer + 3) &^ 3; i+4 <= len(whole); i += 4 { // wherever a length is, it is gigantic
+		damaged := append([]byte{}, whole...)
+		binary.LittleEndian.PutUint32(damaged[i:], 0x70000000)
+		_ = try(damaged)
+	}
 }
 
 func FuzzRead(f *testing.F) {

@@ -11,14 +11,14 @@ import (
 )
 
 // The Arrow library takes memory for as many fields and metadata entries as a footer claims to have, and running out of
-// memory cannot be recovered from. So the footer is gone through here first: every vector must lie inside of it.
+// memory cannot be recovered from. So the footer is gone through here first: all vectors together must not be much larger than it is.
 //
 // The layout is FlatBuffers': a table begins with the distance back to its vtable, which holds its own size, the
 // table's size and the place of each field in the table; a field that refers to something holds the distance to it.
 // The numbers of the fields are those of Arrow's File.fbs and Schema.fbs.
 type flatbuffer struct {
 	buf  []byte
-	left int // how much may still be gone through, against parts that are referred to again and again
+	left int // bytes that may still be gone through; parts may be referred to more than once
 }
 
 var errFooter = errors.New("the footer is damaged")
@@ -84,9 +84,6 @@ func (f *flatbuffer) vector(table, field, size int) (n, at int) {
 		return 0, 0
 	}
 	n, at = f.u32(start), start+4
-	if n > (len(f.buf)-at)/size {
-		panic(errFooter)
-	}
 	if f.left -= n*size + 8; f.left < 0 {
 		panic(errFooter)
 	}
