@@ -3,7 +3,6 @@ package kern_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"runtime/debug"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -30,9 +29,8 @@ func guarded(t *testing.T, n int, first bool) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(&mem[at])), n)
 }
 
-// TestGemmReads finds reads outside A, B and C: they fault.
+// TestGemmReads finds reads and writes outside A, B and C: they fault, which ends the test binary.
 func TestGemmReads(t *testing.T) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	rng := rand.New(rand.NewPCG(13, 14))
 	for _, name := range kern.Levels() {
 		kern.SetLevel(t, name)
@@ -51,17 +49,14 @@ func TestGemmReads(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", name, i), func(t *testing.T) {
 				first := i%2 == 1
 				a, b, c := guarded(t, ends[0], first), guarded(t, ends[1], first), guarded(t, ends[2], first)
-				require.NotPanics(t, func() {
-					kern.GemmSerial(g.transA, g.transB, g.m, g.n, g.k, float32(g.alpha), a, lda, b, ldb, float32(g.beta), c, g.n+g.pad)
-				}, "%v", g)
+				kern.GemmSerial(g.transA, g.transB, g.m, g.n, g.k, float32(g.alpha), a, lda, b, ldb, float32(g.beta), c, g.n+g.pad)
 			})
 		}
 	}
 }
 
-// TestExpReads finds reads outside the operands.
+// TestExpReads does the same for Exp.
 func TestExpReads(t *testing.T) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	for _, name := range kern.Levels() {
 		kern.SetLevel(t, name)
 		for n := range 40 {
@@ -70,7 +65,7 @@ func TestExpReads(t *testing.T) {
 				if !first {
 					x = guarded(t, n+1, first)[1:]
 				}
-				require.NotPanics(t, func() { kern.Exp(x, x) }, "%s, length %d", name, n)
+				kern.Exp(x, x)
 			}
 		}
 	}
