@@ -1,0 +1,51 @@
+package kern_test
+
+import (
+	"fmt"
+
+	"github.com/tame-rlhf/tame/internal/kern"
+)
+
+// The last row of attention over a segment, and the same from cached keys and values.
+func ExampleAttentionCached() {
+	sh := kern.AttnShape{H: 2, KV: 1, D: 4}
+	const n, width = 3, (2 + 2*1) * 4
+	rope := kern.RoPETable[float32](n, sh.D, 10000)
+	qkv := normals[float32](newRand(1), n*width)
+
+	out, lse := make([]float32, n*8), make([]float32, n*2)
+	kern.Attention(out, lse, qkv, rope, []int32{1, 0, n, n}, sh)
+
+	q, k, v := make([]float32, 8), make([]float32, n*4), make([]float32, n*4)
+	for t := range n { // one segment: slot t is position t
+		row := qkv[t*width : (t+1)*width]
+		copy(q, row[:8])
+		copy(k[t*4:], row[8:12])
+		copy(v[t*4:], row[12:])
+		kern.RoPE(q, sh.H, sh.D, rope[t*4:(t+1)*4])
+		kern.RoPE(k[t*4:], sh.KV, sh.D, rope[t*4:(t+1)*4])
+	}
+	cached := make([]float32, 8)
+	kern.AttentionCached(cached, q, k, v, n, sh)
+	fmt.Println([8]float32(cached) == [8]float32(out[(n-1)*8:]))
+	// Output: true
+}
+
+// Log-probabilities of two tokens; the third row is not counted.
+func ExampleTokenLogProbs() {
+	h := []float64{1, 0, 0, 1, 1, 1} // (3, 2) hidden states
+	w := []float64{2, 0, 0, 2, 1, 1} // (3, 2) output weights
+	targets := []int32{0, 1, -1}     // (3)
+	counted := []float64{1, 1, 0}    // (3)
+	logp, ent := make([]float64, 3), make([]float64, 3)
+	kern.TokenLogProbs(logp, nil, ent, h, w, targets, counted, 1, 3, 2, 3)
+	fmt.Printf("%.4f %.4f\n", logp, ent)
+	// Output: [-0.4076 -0.4076 0.0000] [0.8324 0.8324 0.0000]
+}
+
+func ExampleRMSNorm() {
+	x, w, out := []float32{3, 4, 0, 5}, []float32{1, 2}, make([]float32, 4)
+	kern.RMSNorm(out, x, w, 2, 2, 1e-5)
+	fmt.Printf("%.3f\n", out)
+	// Output: [0.849 2.263 0.000 2.828]
+}
