@@ -131,6 +131,13 @@ func TestCheckMaskCatches(t *testing.T) {
 				Metrics: []train.Metric{{Name: "m", Value: x.Sum(in.Entropy)}},
 			}, x.Err()
 		}, `leaks through Entropy: the metric "m"`},
+		"leaks into a gradient that counts": {func(in inputs) (train.Terms, error) {
+			// The second term is 0, its gradient is the number of large advantages, counted or not.
+			x := ops.Expr(in.Mask.Graph())
+			m := x.MaskedSum(in.LogProbs, in.Mask)
+			large := x.Sum(x.Greater(in.Advantages, x.Const(100)))
+			return terms(x, x.Add(m, x.Mul(x.Sub(m, x.Detach(m)), large)))
+		}, "+Inf where nothing counts leaks through Advantages: the gradient of LogProbs["},
 		"reads an unused segment": {func(in inputs) (train.Terms, error) {
 			x := ops.Expr(in.Mask.Graph())
 			return terms(x, x.Sum(in.Scores))
@@ -167,6 +174,12 @@ func TestCheckSplitCatches(t *testing.T) {
 		}, x.Err()
 	}
 	fails(t, `the metric "n"`, func(tb losstest.TB) { losstest.CheckSplit(tb, metric, random(1)) })
+	gradient := func(in inputs) (train.Terms, error) { // 0, with a gradient that does not add up
+		x := ops.Expr(in.Mask.Graph())
+		m := x.MaskedSum(in.LogProbs, in.Mask)
+		return terms(x, x.Mul(x.Sub(m, x.Detach(m)), x.Detach(m)))
+	}
+	fails(t, "the gradient of LogProbs[", func(tb losstest.TB) { losstest.CheckSplit(tb, gradient, random(1)) })
 	fails(t, "1 groups of segments", func(tb losstest.TB) {
 		losstest.CheckSplit(tb, clipped, losstest.RandomPPO(rand.New(rand.NewPCG(1, 1)), 1, 5))
 	})

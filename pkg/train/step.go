@@ -229,11 +229,8 @@ func (s *Step) Run(ctx context.Context, micro []*data.Ragged) (Result, error) {
 	return r, nil
 }
 
-// runMicro runs the program on one micro-batch.
+// runMicro runs the program on one micro-batch. The program asks the context.
 func (s *Step) runMicro(ctx context.Context, b *data.Ragged) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
 	if err := s.feed.Load(b, s.scalars); err != nil {
 		return err
 	}

@@ -203,6 +203,66 @@ func TestCancelledStepChangesNothing(t *testing.T) {
 	t.Fatal("the step never ran through")
 }
 
+// cancelling cancels a context when it is asked for the learning rate, the last thing before weights change.
+type cancelling struct {
+	optim.Constant
+	cancel context.CancelFunc
+}
+
+func (c cancelling) LR(step int) float64 {
+	c.cancel()
+	return c.Constant.LR(step)
+}
+
+func TestCancelledAtTheLastMoment(t *testing.T) {
+	tokens, counted := sequences(6, 2)
+	p := tinyParams(tensor.Float32, 1)
+	in := model.NewInputs(tensor.Float32, 32, 4)
+	trunk, err := model.NewTrunk(in, p, "policy")
+	require.NoError(t, err)
+	terms, err := nll(in, trunk)
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	net := policy(trunk, 1e-2)
+	net.Schedule = cancelling{optim.Constant{Peak: 1}, cancel}
+	step, err := train.NewStep(in, terms, []train.Network{net}, train.Options{})
+	require.NoError(t, err)
+	before := numbers(p)
+	_, err = step.Run(ctx, batches(t, 32, 4, 2, tokens, counted))
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, before, numbers(p))
+}
+
+// The scalars that Run sets, as a loss sees them.
+func TestScalars(t *testing.T) {
+	tokens, counted := sequences(9, 4)
+	in := model.NewInputs(tensor.Float32, 32, 4)
+	trunk, err := model.NewTrunk(in, tinyParams(tensor.Float32, 1), "policy")
+	require.NoError(t, err)
+	terms, err := nll(in, trunk)
+	require.NoError(t, err)
+	for _, name := range []string{train.ScalarTokens, train.ScalarSeqs, train.ScalarStep, "own"} {
+		terms.Metrics = append(terms.Metrics, train.Metric{Name: name, Value: in.Scalar(name)})
+	}
+	step, err := train.NewStep(in, terms, []train.Network{policy(trunk, 1e-2)}, train.Options{Scalars: map[string]float64{"own": 5}})
+	require.NoError(t, err)
+	micro := batches(t, 32, 4, 2, tokens, counted)
+	want := 0.0
+	for _, b := range micro {
+		want += float64(b.Counted())
+	}
+	for i := range 3 {
+		r, err := step.Run(context.Background(), micro)
+		require.NoError(t, err)
+		// Two micro-batches, and metrics add up.
+		assert.Equal(t, 2*want, r.Metrics[train.ScalarTokens])
+		assert.Equal(t, 2*4.0, r.Metrics[train.ScalarSeqs])
+		assert.Equal(t, 2*float64(i), r.Metrics[train.ScalarStep])
+		assert.Equal(t, 2*float64(5+i), r.Metrics["own"])
+		step.SetScalar("own", float64(6+i))
+	}
+}
+
 // countdown is a context that is cancelled after it was asked a number of times.
 type countdown struct {
 	context.Context
