@@ -9,6 +9,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/losstest"
 	"github.com/tame-rlhf/tame/pkg/ops"
+	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
@@ -26,6 +27,14 @@ func TestStages(t *testing.T) {
 	for seed := range uint64(3) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		check(t, sft.NLL, losstest.RandomSFT(rng, 4, 6))
+		for _, change := range []func(*ppo.Config){
+			func(*ppo.Config) {},
+			func(c *ppo.Config) { c.ValueClip, c.EntropyCoef, c.ValueCoef = 0, 0.01, 0.5 },
+		} {
+			cfg := ppo.DefaultConfig()
+			change(&cfg)
+			check(t, ppo.ClippedLoss(cfg), losstest.RandomPPO(rng, 4, 8))
+		}
 		check(t, rewardmodel.RankingLoss(0), losstest.RandomPairs(rng, 5))
 		check(t, rewardmodel.RankingLoss(0.5), losstest.RandomPairs(rng, 5))
 	}
