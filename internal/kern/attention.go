@@ -43,6 +43,9 @@ func Attention[T Float](out, lse, qkv, rope []T, layout []int32, sh AttnShape) {
 // segment computes the query heads of key/value head g over the slots [lo, hi) of one segment.
 func (w *attnScratch[T]) segment(out, lse, qkv, rope []T, lo, hi, g int, sh AttnShape) {
 	d, width, group, length := sh.D, sh.width(), sh.H/sh.KV, hi-lo
+	if length == 0 {
+		return
+	}
 	kbuf := take[T](length * d)
 	defer give(kbuf)
 	k := *kbuf // (length, D) rotated keys

@@ -23,6 +23,9 @@ func AttentionBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, layout []in
 // segmentBackward is the derivative of the query heads of key/value head g over the slots [lo, hi) of one segment.
 func segmentBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, lo, hi, g int, sh AttnShape) {
 	d, width, group, length := sh.D, sh.width(), sh.H/sh.KV, hi-lo
+	if length == 0 {
+		return
+	}
 	invSqrt := attnScale[T](d)
 	scr := take[T](3*length*d + queryBlock*(2*d+2*AttnBlock) + AttnBlock)
 	defer give(scr)

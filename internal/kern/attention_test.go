@@ -251,6 +251,21 @@ func TestAttentionRemembersTheGreatest(t *testing.T) {
 	}
 }
 
+func TestAttentionOfEmptySegments(t *testing.T) {
+	sh := attnShapes[1]
+	width, hd := attnWidth(sh), sh.H*sh.D
+	qkv, dout := normals[float32](newRand(66), 12*width), normals[float32](newRand(67), 12*hd)
+	layout, n := layoutOf(5, 7)
+	want := runAttention(t, qkv, dout, layout, n, sh)
+	layout, n = layoutOf(0, 5, 0, 7, 0)
+	got := runAttention(t, qkv, dout, layout, n, sh)
+	requireBits(t, want.out, got.out, "out")
+	requireBits(t, want.dqkv, got.dqkv, "dqkv")
+	table := kern.RoPETable[float32](8, sh.D, ropeTheta)
+	kern.Attention(want.out, want.lse, qkv, table, layout, sh) // no slot behind the last segment
+	kern.AttentionBackward(want.dqkv, qkv, table, want.out, want.lse, dout, layout, sh)
+}
+
 func TestAttentionWithoutLSE(t *testing.T) {
 	rng := newRand(65)
 	sh := attnShapes[1]

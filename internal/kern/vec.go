@@ -75,7 +75,8 @@ func sumLanes[T Float](acc *[lanes]T) T {
 	return acc[0]
 }
 
-// Max returns the greatest element of x, NaN if there is a NaN, -Inf for an empty slice.
+// Max returns the greatest element of x, NaN if there is a NaN, -Inf for an empty slice. Of zeros of both signs it may return
+// either.
 func Max[T Float](x []T) T {
 	if inAsm[T]() {
 		return T(maxAsm(len(x), ptr(x)))
