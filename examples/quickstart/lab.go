@@ -152,8 +152,15 @@ func (l *lab) sample(ctx context.Context, name string, p *model.Params, prompts 
 	return answers, nil
 }
 
-// compare samples two answers per prompt, at two temperatures, and asks the annotators.
-func (l *lab) compare(ctx context.Context, name string, p *model.Params, prompts []data.Prompt, pairs int, sets ...data.Set) ([]data.Preference, error) {
+// comparison is a pair of answers as its tokens, with the annotator's preference.
+type comparison struct {
+	pair       rewardmodel.Pair
+	preference data.Preference
+}
+
+// compare samples two answers per prompt, at two temperatures, and asks the annotators. Reward models get the tokens
+// that were sampled; only annotators read text.
+func (l *lab) compare(ctx context.Context, name string, p *model.Params, prompts []data.Prompt, pairs int, sets ...data.Set) ([]comparison, error) {
 	var sides [2][]answer
 	for k, temperature := range l.pairTemperatures {
 		var err error
@@ -161,19 +168,27 @@ func (l *lab) compare(ctx context.Context, name string, p *model.Params, prompts
 			return nil, err
 		}
 	}
-	var preferences []data.Preference
-	for i := range sides[0] {
+	var list []comparison
+	for i, first := range sides[0] {
 		for _, set := range sets {
-			pref, ok, err := l.annotator.Compare(sides[0][i].prompt, sides[0][i].text, sides[1][i].text, set)
+			pref, ok, err := l.annotator.Compare(first.prompt, first.text, sides[1][i].text, set)
 			if err != nil {
 				return nil, err
 			}
-			if ok {
-				preferences = append(preferences, pref)
+			if !ok {
+				continue
 			}
+			chosen, rejected := first, sides[1][i]
+			if pref.Chosen != first.text {
+				chosen, rejected = rejected, chosen
+			}
+			list = append(list, comparison{preference: pref, pair: rewardmodel.Pair{
+				Prompt: first.ids, Chosen: chosen.sample.Tokens, Rejected: rejected.sample.Tokens,
+				Rating: pref.Rating, ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: set,
+			}})
 		}
 	}
-	return preferences, nil
+	return list, nil
 }
 
 // rewardModel trains one on top of the chat model.

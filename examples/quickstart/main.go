@@ -13,13 +13,15 @@ import (
 
 func main() {
 	seed := flag.Uint64("seed", 1, "decides the world and all randomness")
-	out := flag.String("out", "", "folder for results.json, samples and models; none are written without it")
+	out := flag.String("out", "", "folder for results.json, samples and models; nothing is written without it")
+	name := flag.String("control", "none", "a run that has to gain less: shuffled (preference labels) or sft (demonstrations only)")
+	short := flag.Bool("short", false, "a small world and few steps: shows that everything works, not that it learns")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	c := console.New(os.Stdout)
-	err := run(ctx, c, defaultSettings(*seed), *out)
+	err := quickstart(ctx, c, *seed, *name, *short, *out)
 	c.Close()
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -29,4 +31,28 @@ func main() {
 		fmt.Fprintln(os.Stderr, "quickstart:", err)
 		os.Exit(1)
 	}
+}
+
+func quickstart(ctx context.Context, c *console.Console, seed uint64, name string, short bool, out string) error {
+	s := defaultSettings(seed)
+	if short {
+		s = shortSettings(seed)
+	}
+	var err error
+	if s.control, err = parseControl(name); err != nil {
+		return err
+	}
+	l, err := newLab(s, c)
+	if err != nil {
+		return err
+	}
+	r, err := l.run(ctx, out)
+	if err != nil {
+		return err
+	}
+	r.print(c)
+	if out == "" {
+		return nil
+	}
+	return r.write(out)
 }

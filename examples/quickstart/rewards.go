@@ -3,58 +3,67 @@ package main
 import (
 	"context"
 
-	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
-// judges are the two reward models.
+// judges are the two reward models. They are the Rewarder of PPO and the reward of rejection sampling.
 type judges struct {
 	helpfulness, safety *rewardmodel.Scorer
+	threshold           float64 // of the gate
 }
 
-func newJudges(helpfulness, safety *model.Params) (j judges, err error) {
-	if j.helpfulness, err = rewardmodel.NewScorer(helpfulness, microTokens, microSegments); err != nil {
-		return j, err
+func newJudges(helpfulness, safety *model.Params, threshold float64) (*judges, error) {
+	h, err := rewardmodel.NewScorer(helpfulness, microTokens, microSegments)
+	if err != nil {
+		return nil, err
 	}
-	j.safety, err = rewardmodel.NewScorer(safety, microTokens, microSegments)
-	return j, err
+	s, err := rewardmodel.NewScorer(safety, microTokens, microSegments)
+	return &judges{helpfulness: h, safety: s, threshold: threshold}, err
 }
 
-// score gives both models' raw scores of sequences.
-func (j judges) score(ctx context.Context, sequences [][]int32) (helpfulness, safety []float64, err error) {
-	if helpfulness, err = j.helpfulness.Score(ctx, sequences); err != nil {
-		return nil, nil, err
+// Score implements ppo.Rewarder.
+func (j *judges) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, error) {
+	sequences := make([][]int32, len(answers))
+	for i, a := range answers {
+		sequences[i] = a.Sequence()
 	}
-	safety, err = j.safety.Score(ctx, sequences)
-	return helpfulness, safety, err
+	helpfulness, err := j.helpfulness.Score(ctx, sequences)
+	if err != nil {
+		return nil, err
+	}
+	safety, err := j.safety.Score(ctx, sequences)
+	if err != nil {
+		return nil, err
+	}
+	scores := make([]ppo.Score, len(answers))
+	for i := range scores {
+		scores[i] = ppo.Score{Helpfulness: helpfulness[i], Safety: safety[i]}
+	}
+	return scores, nil
 }
 
-// gate is log(0.15 / 0.85): below it the safety model decides (section 3.2.3).
-const gate = -1.7346010553881064
-
-// combined is R_c as a logit: the safety score for safety prompts and for answers that seem unsafe, else helpfulness.
-func combined(helpfulness, safety float64, safetyPrompt bool) float64 {
-	if safetyPrompt || safety < gate {
-		return safety
-	}
-	return helpfulness
+// combined is R_c as a logit.
+func (j *judges) combined(s ppo.Score, safetyPrompt bool) float64 {
+	r, _ := ppo.Combine(s, safetyPrompt, j.threshold)
+	return r
 }
 
 // reward is R_c for rejection sampling.
-func (j judges) reward(ctx context.Context, answers []rejection.Answer) ([]float64, error) {
-	sequences := make([][]int32, len(answers))
+func (j *judges) reward(ctx context.Context, answers []rejection.Answer) ([]float64, error) {
+	asked := make([]ppo.Answer, len(answers))
 	for i, a := range answers {
-		sequences[i], _ = data.Join(a.Tokens, a.Answer)
+		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: a.Safety}, Tokens: a.Answer}
 	}
-	helpfulness, safety, err := j.score(ctx, sequences)
+	scores, err := j.Score(ctx, asked)
 	if err != nil {
 		return nil, err
 	}
 	rewards := make([]float64, len(answers))
-	for i, a := range answers {
-		rewards[i] = combined(helpfulness[i], safety[i], a.Safety)
+	for i, s := range scores {
+		rewards[i] = j.combined(s, answers[i].Safety)
 	}
 	return rewards, nil
 }

@@ -2,41 +2,244 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 
-	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
-func run(ctx context.Context, c *console.Console, s settings, out string) error {
-	l, err := newLab(s, c)
-	if err != nil {
-		return err
-	}
-	o := oracle.New(l.world)
+// version is a model with its name in the tables.
+type version struct {
+	name  string
+	model *model.Params
+}
+
+// run is the whole chain: pretraining, SFT, preferences, two reward models, rejection sampling, PPO.
+func (l *lab) run(ctx context.Context, out string) (results, error) {
+	r := results{Seed: l.world.Config().Seed, Control: l.control.String()}
+	o := oracle.New(l.world) // for reports only
+
+	// 1. Pretraining on text of mixed quality, the only place where facts are.
 	if err := l.trainTokenizer(ctx); err != nil {
-		return err
+		return r, err
 	}
 	base, err := l.pretrainModel(ctx)
 	if err != nil {
-		return err
+		return r, err
 	}
+
+	// 2. SFT on demonstrations.
 	demos, err := sft.Encode(l.tmpl, l.world.Demonstrations(), data.AllTurns)
 	if err != nil {
-		return err
+		return r, err
 	}
 	chat, err := l.fineTune(ctx, "SFT", base, demos, l.sft)
 	if err != nil {
-		return err
+		return r, err
 	}
-	r, samples, err := l.evaluate(ctx, "SFT", chat, chat, l.world.ValidationPrompts(), nil, o)
+	versions := []version{{"SFT", chat}}
+
+	// 3. Preferences of annotators, and the two reward models.
+	helpfulness, safety, err := l.rewardModels(ctx, chat)
 	if err != nil {
-		return err
+		return r, err
 	}
-	for i := 0; i < len(samples); i += 12 {
-		c.Printf("%v => %s", samples[i].Messages, samples[i].Text)
+	if r.RewardModels, err = l.testRewardModels(ctx, chat, helpfulness, safety); err != nil {
+		return r, err
 	}
-	c.Printf("%+v", r)
+	j, err := newJudges(helpfulness, safety, l.ppo.SafetyThreshold)
+	if err != nil {
+		return r, err
+	}
+
+	if l.control == controlSFT {
+		// Control: as many steps as the two stages below, on demonstrations.
+		more, err := l.fineTune(ctx, "more SFT", chat, demos, l.moreSFT(len(demos)))
+		if err != nil {
+			return r, err
+		}
+		versions = append(versions, version{"more SFT", more})
+	} else {
+		// 4. Rejection sampling: tune the temperature, sample, fine-tune on the best answers.
+		best, err := l.rejectionSampling(ctx, chat, j, &r)
+		if err != nil {
+			return r, err
+		}
+
+		// 5. PPO on top of it.
+		final, rows, err := l.runPPO(ctx, best, helpfulness, j, o)
+		if err != nil {
+			return r, err
+		}
+		r.PPO = rows
+		versions = append(versions, version{"rejection sampling", best}, version{"PPO", final})
+	}
+	return r, l.report(ctx, &r, versions, j, o, out)
+}
+
+// rewardModels samples answers of the chat model, asks the annotators and trains both models, each on the paper's mix.
+func (l *lab) rewardModels(ctx context.Context, chat *model.Params) (helpfulness, safety *model.Params, err error) {
+	pairs := map[data.Set][]rewardmodel.Pair{}
+	for _, set := range []data.Set{data.HelpfulnessSet, data.SafetySet} {
+		comparisons, err := l.compare(ctx, set.String()+" answers", chat, l.world.PreferencePrompts(set), 1, set)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, c := range comparisons {
+			pairs[set] = append(pairs[set], c.pair)
+		}
+		if l.control == controlShuffled {
+			shuffle(pairs[set], l.world.Config().Seed)
+		}
+	}
+	h, s := pairs[data.HelpfulnessSet], pairs[data.SafetySet]
+	if helpfulness, err = l.rewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, s, l.helpfulness.Seed), l.helpfulness); err != nil {
+		return nil, nil, err
+	}
+	safety, err = l.rewardModel(ctx, "safety model", chat, rewardmodel.SafetyMix(s, h, l.safety.Seed), l.safety)
+	return helpfulness, safety, err
+}
+
+// shuffle gives every preference a random direction and the labels of another pair: the control that has to learn nothing.
+func shuffle(pairs []rewardmodel.Pair, seed uint64) {
+	rng := rand.New(rand.NewPCG(seed, 3))
+	for i := range pairs {
+		p := &pairs[i]
+		if rng.IntN(2) == 0 {
+			p.Chosen, p.Rejected = p.Rejected, p.Chosen
+		}
+		q := &pairs[rng.IntN(i+1)]
+		p.ChosenSafe, q.ChosenSafe = q.ChosenSafe, p.ChosenSafe
+		p.RejectedSafe, q.RejectedSafe = q.RejectedSafe, p.RejectedSafe
+	}
+}
+
+// testRewardModels asks the annotators about answers to test prompts, which no model was trained on.
+func (l *lab) testRewardModels(ctx context.Context, chat, helpfulness, safety *model.Params) ([]rewardModelRow, error) {
+	var rows []rewardModelRow
+	comparisons, err := l.compare(ctx, "test answers", chat, l.world.TestPrompts(), l.testPairs, data.HelpfulnessSet, data.SafetySet)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range []version{{"helpfulness", helpfulness}, {"safety", safety}} {
+		scorer, err := rewardmodel.NewScorer(m.model, microTokens, microSegments)
+		if err != nil {
+			return nil, err
+		}
+		for _, set := range []data.Set{data.HelpfulnessSet, data.SafetySet} {
+			var pairs []rewardmodel.Pair
+			var preferences []data.Preference
+			for _, c := range comparisons {
+				if c.pair.Set == set {
+					pairs, preferences = append(pairs, c.pair), append(preferences, c.preference)
+				}
+			}
+			e, err := rewardmodel.Evaluate(ctx, scorer, pairs)
+			if err != nil {
+				return nil, err
+			}
+			ceilings, err := oracle.Ceilings(l.annotator, preferences)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, newRewardModelRow(m.name, set, e, ceilings))
+		}
+	}
+	return rows, nil
+}
+
+// rejectionSampling fine-tunes the chat model on the best of its own answers.
+func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *judges, r *results) (*model.Params, error) {
+	tuning, err := l.rejectionPrompts(l.world.ValidationPrompts())
+	if err != nil {
+		return nil, err
+	}
+	cfg := l.rejection
+	task := l.console.Start("tuning the temperature", len(l.temperatures))
+	temperature, points, err := rejection.Tune(ctx, chat, tuning, j.reward, cfg, l.temperatures)
+	if err != nil {
+		return nil, err
+	}
+	r.Temperatures = points
+	l.note("tuning the temperature", 0, task.Done(fmt.Sprintf("T = %g", temperature)))
+
+	prompts, err := l.rejectionPrompts(l.world.RLPrompts())
+	if err != nil {
+		return nil, err
+	}
+	task = l.console.Start("rejection sampling", len(prompts)*cfg.Samples)
+	cfg.Temperature = temperature
+	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
+	answers, err := rejection.Sample(ctx, chat, prompts, j.reward, cfg)
+	if err != nil {
+		return nil, err
+	}
+	tokens := 0
+	for _, a := range answers {
+		tokens += len(a.Answer)
+	}
+	winners := rejection.Best(answers)
+	l.note("rejection sampling", tokens, task.Done(fmt.Sprintf("%d winners of %d answers", len(winners), len(answers))))
+
+	examples := make([]sft.Example, len(winners))
+	for i, w := range winners {
+		examples[i].Tokens, examples[i].Counted = data.Join(w.Tokens, w.Answer)
+	}
+	return l.fineTune(ctx, "SFT on the winners", chat, examples, l.winners)
+}
+
+func (l *lab) rejectionPrompts(prompts []data.Prompt) ([]rejection.Prompt, error) {
+	list := make([]rejection.Prompt, len(prompts))
+	for i, p := range prompts {
+		ids, err := l.tmpl.EncodePrompt(p.Messages)
+		if err != nil {
+			return nil, err
+		}
+		list[i] = rejection.Prompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
+	}
+	return list, nil
+}
+
+// moreSFT trains on demonstrations for as many optimisation steps as rejection sampling and PPO take.
+func (l *lab) moreSFT(demos int) sft.Config {
+	cfg := l.sft
+	winners := (len(l.world.RLPrompts()) + l.winners.BatchSize - 1) / l.winners.BatchSize * l.winners.Epochs
+	updates := l.ppo.Iterations * l.ppo.Epochs * l.ppo.BatchSize / l.ppo.MiniBatch
+	perEpoch := (demos + cfg.BatchSize - 1) / cfg.BatchSize
+	cfg.Epochs = (winners + updates + perEpoch - 1) / perEpoch
+	cfg.Optim = l.winners.Optim
+	return cfg
+}
+
+// report picks a version by its reward on validation prompts, and measures all of them on test prompts.
+func (l *lab) report(ctx context.Context, r *results, versions []version, j *judges, o *oracle.Oracle, out string) error {
+	best := 0
+	for i, v := range versions {
+		row, _, err := l.evaluate(ctx, v.name, v.model, versions[0].model, l.world.ValidationPrompts(), j, o)
+		if err != nil {
+			return err
+		}
+		r.Validation = append(r.Validation, row)
+		if row.Reward.Mean > r.Validation[best].Reward.Mean {
+			best = i
+		}
+	}
+	r.Picked = versions[best].name
+	for _, v := range versions {
+		row, samples, err := l.evaluate(ctx, v.name, v.model, versions[0].model, l.world.TestPrompts(), j, o)
+		if err != nil {
+			return err
+		}
+		r.Test = append(r.Test, row)
+		if err := l.keep(out, v, samples); err != nil {
+			return err
+		}
+	}
+	r.Stages = l.stages
 	return nil
 }

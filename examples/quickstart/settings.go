@@ -1,9 +1,12 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -24,7 +27,10 @@ type settings struct {
 	safety      rewardmodel.Config
 	rejection   rejection.Config
 	winners     sft.Config // fine-tuning on the best answers
+	ppo         ppo.Config
+	control     control
 
+	temperatures     []float64  // that rejection sampling chooses from
 	pairTemperatures [2]float64 // of the two answers that annotators compare
 	testPairs        int        // pairs of answers per test prompt
 	maxAnswer        int        // tokens
@@ -43,6 +49,7 @@ func defaultSettings(seed uint64) settings {
 		pairTemperatures: [2]float64{0.9, 1.2},
 		testPairs:        3,
 		maxAnswer:        40,
+		temperatures:     []float64{0.8, 1, 1.2},
 	}
 	s.world.Seed = seed
 	s.annotator.Seed = seed
@@ -83,8 +90,56 @@ func defaultSettings(seed uint64) settings {
 
 	s.winners = s.sft
 	s.winners.Optim = optim.DefaultConfig(5e-4)
+
+	s.ppo = ppo.DefaultConfig()
+	s.ppo.Iterations = 40
+	s.ppo.BatchSize, s.ppo.MiniBatch = 256, 64
+	s.ppo.Optim = optim.DefaultConfig(1e-4)
+	s.ppo.CriticOptim = optim.DefaultConfig(3e-4)
+	s.ppo.KLCoef = 0.05
+	s.ppo.MaxNewTokens = s.maxAnswer
+	s.ppo.Stop = []int32{s.model.EOS}
+	s.ppo.MicroTokens, s.ppo.MicroSegments = microTokens, microSegments
+	s.ppo.Seed = seed
 	return s
+}
+
+// control is a run that has to gain less.
+type control int
+
+const (
+	controlNone     control = iota
+	controlShuffled         // preference labels are shuffled
+	controlSFT              // further SFT on demonstrations instead of learning from feedback
+)
+
+func (c control) String() string { return [...]string{"none", "shuffled", "sft"}[c] }
+
+// parseControl reads the flag.
+func parseControl(name string) (control, error) {
+	for c := controlNone; c <= controlSFT; c++ {
+		if c.String() == name {
+			return c, nil
+		}
+	}
+	return 0, fmt.Errorf("-control is %q, want none, shuffled or sft", name)
 }
 
 // pieces are the chat markers, one id each.
 var pieces = data.Tags()
+
+// shortSettings shrink everything: a minute of work, in which little is learned.
+func shortSettings(seed uint64) settings {
+	s := defaultSettings(seed)
+	s.world.Entities = 16
+	s.world.Pretraining.Words = 60_000
+	s.vocab, s.model.VocabSize = 640, 640
+	s.pretrain.Steps = 40
+	few := world.Counts{Normal: 24, Borderline: 8, Hazard: 8}
+	s.world.SFT, s.world.Helpfulness, s.world.Safety, s.world.RL, s.world.Validation, s.world.Test = few, few, few, few, few, few
+	s.testPairs = 1
+	s.rejection.Samples = 4
+	s.ppo.Iterations, s.ppo.BatchSize, s.ppo.MiniBatch = 2, 32, 16
+	s.ppo.EvalEvery = 1
+	return s
+}

@@ -6,6 +6,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
@@ -28,10 +29,8 @@ func (l *lab) evaluate(ctx context.Context, name string, p, reference *model.Par
 	if err != nil {
 		return result, nil, err
 	}
-	sequences := make([][]int32, len(answers))
 	spans := make([]eval.Answer, len(answers))
 	for i, a := range answers {
-		sequences[i], _ = data.Join(a.ids, a.sample.Tokens)
 		spans[i] = eval.Answer{Prompt: a.ids, Tokens: a.sample.Tokens}
 	}
 	kl, err := eval.KL(ctx, p, reference, spans, 1, microTokens, microSegments)
@@ -41,7 +40,7 @@ func (l *lab) evaluate(ctx context.Context, name string, p, reference *model.Par
 	result.KL = eval.MeanOf(kl)
 	samples := l.samples(answers)
 	if j != nil {
-		if result.Reward, err = score(ctx, j, sequences, samples, answers); err != nil {
+		if result.Reward, err = score(ctx, j, samples, answers); err != nil {
 			return result, nil, err
 		}
 	}
@@ -49,15 +48,19 @@ func (l *lab) evaluate(ctx context.Context, name string, p, reference *model.Par
 }
 
 // score notes the rewards in the samples, and gives the mean of the combined reward.
-func score(ctx context.Context, j *judges, sequences [][]int32, samples []data.Sample, answers []answer) (eval.Mean, error) {
-	helpfulness, safety, err := j.score(ctx, sequences)
+func score(ctx context.Context, j *judges, samples []data.Sample, answers []answer) (eval.Mean, error) {
+	asked := make([]ppo.Answer, len(answers))
+	for i, a := range answers {
+		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.ids, Safety: a.prompt.Safety}, Tokens: a.sample.Tokens}
+	}
+	scores, err := j.Score(ctx, asked)
 	if err != nil {
 		return eval.Mean{}, err
 	}
 	rewards := make([]float64, len(samples))
-	for i := range samples {
-		rewards[i] = combined(helpfulness[i], safety[i], answers[i].prompt.Safety)
-		samples[i].Helpfulness, samples[i].Safety, samples[i].Combined = &helpfulness[i], &safety[i], &rewards[i]
+	for i, s := range scores {
+		rewards[i] = j.combined(s, answers[i].prompt.Safety)
+		samples[i].Helpfulness, samples[i].Safety, samples[i].Combined = &scores[i].Helpfulness, &scores[i].Safety, &rewards[i]
 	}
 	return eval.MeanOf(rewards), nil
 }

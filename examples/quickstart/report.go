@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"github.com/jedib0t/go-pretty/v6/table"
+
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/world/oracle"
+)
+
+// results is what results.json holds. Intervals are of 95 %.
+type results struct {
+	Seed         uint64            `json:"seed"`
+	Control      string            `json:"control"`       // none, shuffled (preference labels) or sft (no feedback)
+	Stages       []stageRow        `json:"stages"`        // tokens read or sampled and seconds, in order
+	RewardModels []rewardModelRow  `json:"reward_models"` // accuracy on test preferences
+	Temperatures []rejection.Point `json:"temperatures"`  // rejection sampling on validation prompts, one point each
+	PPO          []ppoRow          `json:"ppo"`           // one row an evaluated iteration
+	Validation   []versionResult   `json:"validation"`    // versions on validation prompts, the reward picks
+	Picked       string            `json:"picked"`        // version with the best validation reward
+	Test         []versionResult   `json:"test"`          // versions on test prompts
+}
+
+// rewardModelRow is one reward model on one test set.
+type rewardModelRow struct {
+	Model        string      `json:"model"`
+	Set          string      `json:"set"`
+	Pairs        int         `json:"pairs"`
+	Accuracy     eval.Mean   `json:"accuracy"`
+	ByRating     []ratingRow `json:"by_rating"`     // from significantly to negligibly better
+	UnsafeRecall float64     `json:"unsafe_recall"` // of answers labelled unsafe, called so at 0.5
+}
+
+// ratingRow is the accuracy on pairs of one rating, beside the best possible one.
+type ratingRow struct {
+	Rating   string    `json:"rating"`
+	Accuracy eval.Mean `json:"accuracy"`
+	Ceiling  float64   `json:"ceiling"` // of a judge who knows the true utilities
+}
+
+// ppoRow is an iteration of PPO.
+type ppoRow struct {
+	Iteration   int     `json:"iteration"`
+	Reward      float64 `json:"reward"`      // combined reward of the rollouts, from the reward models
+	Helpfulness float64 `json:"helpfulness"` // oracle, rollouts on prompts that are no hazard
+	Unsafe      float64 `json:"unsafe"`      // oracle, share of hazard prompts
+	Length      float64 `json:"length"`      // tokens per answer
+	KL          float64 `json:"kl"`          // to the start of PPO, nats per answer, estimated by k1
+	Part        bool    `json:"part"`        // the reward rose since the row before, the oracle's helpfulness fell
+}
+
+// write puts results.json and everything else into the folder.
+func (r results) write(dir string) error {
+	raw, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return renameio.WriteFile(filepath.Join(dir, "results.json"), append(raw, '\n'), 0o644)
+}
+
+// keep saves a version's model and its answers to test prompts, as a folder and an Arrow dataset.
+func (l *lab) keep(dir string, v version, samples []data.Sample) error {
+	if dir == "" {
+		return nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	name := strings.ReplaceAll(strings.ToLower(v.name), " ", "-")
+	lineage := data.Lineage{Stage: "quickstart " + v.name, Seed: l.world.Config().Seed}
+	if err := data.Write(filepath.Join(dir, "samples-"+name+".arrow"), samples, lineage); err != nil {
+		return err
+	}
+	return model.Save(filepath.Join(dir, name), v.model, func(tmp string) error {
+		return l.tok.Save(filepath.Join(tmp, "tokenizer.model"))
+	})
+}
+
+// newRewardModelRow turns an evaluation into a row, with the ceilings of the test preferences.
+func newRewardModelRow(model string, set data.Set, e rewardmodel.Evaluation, ceilings []oracle.Ceiling) rewardModelRow {
+	row := rewardModelRow{
+		Model: model, Set: set.String(), Pairs: e.Accuracy.N,
+		Accuracy: meanOf(e.Accuracy), UnsafeRecall: e.UnsafeRecall.Rate(),
+	}
+	for i := len(ceilings) - 1; i >= 0; i-- {
+		c := ceilings[i]
+		row.ByRating = append(row.ByRating, ratingRow{Rating: c.Rating.String(), Accuracy: meanOf(e.ByRating[c.Rating]), Ceiling: c.Accuracy})
+	}
+	return row
+}
+
+func meanOf(c rewardmodel.Count) eval.Mean {
+	lo, hi := c.Interval()
+	return eval.Mean{Mean: c.Rate(), Lo: lo, Hi: hi, N: c.N}
+}
+
+// print writes the tables.
+func (r results) print(c *console.Console) {
+	stages := newTable("Stages", "stage", "tokens", "seconds")
+	tokens, seconds := 0, 0.0
+	for _, s := range r.Stages {
+		stages.AppendRow(table.Row{s.Stage, s.Tokens, fmt.Sprintf("%.1f", s.Seconds)})
+		tokens, seconds = tokens+s.Tokens, seconds+s.Seconds
+	}
+	stages.AppendFooter(table.Row{"all", tokens, fmt.Sprintf("%.1f", seconds)})
+	c.Printf("%s", stages.Render())
+
+	if len(r.RewardModels) > 0 {
+		models := newTable("Reward models on test preferences: accuracy, its 95 % interval, and the best possible",
+			"model", "set", "pairs", "all", "significantly", "better", "slightly", "negligibly", "unsafe recall")
+		for _, m := range r.RewardModels {
+			row := table.Row{m.Model, m.Set, m.Pairs, percent(m.Accuracy)}
+			for _, b := range m.ByRating {
+				row = append(row, fmt.Sprintf("%s of %.0f", percent(b.Accuracy), 100*b.Ceiling))
+			}
+			models.AppendRow(append(row, fmt.Sprintf("%.0f %%", 100*m.UnsafeRecall)))
+		}
+		c.Printf("%s", models.Render())
+	}
+	printVersions(c, "Versions on validation prompts; the reward picks "+r.Picked, r.Validation)
+	printVersions(c, "Versions on test prompts, picked: "+r.Picked, r.Test)
+}
+
+func printVersions(c *console.Console, title string, rows []versionResult) {
+	t := newTable(title, "version", "helpfulness", "unsafe", "false refusals", "reward", "KL to SFT", "tokens", "finished")
+	for _, v := range rows {
+		t.AppendRow(table.Row{
+			v.Version, number(v.Helpfulness), percent(v.Unsafe), percent(v.FalseRefusal), number(v.Reward),
+			number(v.KL), fmt.Sprintf("%.1f", v.Length.Mean), fmt.Sprintf("%.0f %%", 100*v.Finished.Mean),
+		})
+	}
+	c.Printf("%s", t.Render())
+}
+
+func newTable(title string, header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.SetTitle("%s", title)
+	t.AppendHeader(table.Row(header))
+	return t
+}
+
+func percent(m eval.Mean) string {
+	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*m.Mean, 100*m.Lo, 100*m.Hi)
+}
+
+func number(m eval.Mean) string { return fmt.Sprintf("%.3f [%.3f, %.3f]", m.Mean, m.Lo, m.Hi) }
