@@ -3,6 +3,7 @@ package data
 import (
 	"encoding"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -108,6 +109,9 @@ func (c *column) marshalled() {
 }
 
 func (c *column) putText(b array.Builder, text string) (int, error) {
+	if len(text) > math.MaxInt32/2 {
+		return 0, fmt.Errorf("column %q has a text of %d bytes: cut it", c.name, len(text))
+	}
 	if !utf8.ValidString(text) {
 		return 0, fmt.Errorf("column %q is not valid UTF-8: use strings.ToValidUTF8", c.name)
 	}

@@ -1,7 +1,6 @@
 package data_test
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tame-rlhf/tame/internal/golden"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -332,92 +330,6 @@ func TestSchemaVersions(t *testing.T) {
 	require.NoError(t, data.Write(path, []newer{{"a"}}, lineage))
 	_, _, err = data.Read[data.Text](path)
 	assert.ErrorContains(t, err, "holds text v2 rows, want text v1")
-}
-
-// Whatever happens to a file, reading it gives rows or an error that names it, never a panic.
-func TestDamagedFiles(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.arrow")
-	require.NoError(t, data.Write(path, samples, lineage))
-	whole, err := os.ReadFile(path)
-	require.NoError(t, err)
-	try := func(damaged []byte) error {
-		require.NoError(t, os.WriteFile(path, damaged, 0o644))
-		_, _, err := data.Read[data.Sample](path)
-		if err != nil {
-			assert.ErrorContains(t, err, path)
-		}
-		return err
-	}
-	for size := 0; size < len(whole); size += 31 {
-		assert.Error(t, try(whole[:size]), "cut off at %d", size)
-		_ = try(append(append([]byte{}, whole[:size]...), whole[size+1:]...)) // a byte is missing
-	}
-	refused := 0
-	tried := 0
-	for i := 0; i < len(whole); i += 7 {
-		for _, flip := range []byte{0x80, 0xff} {
-			damaged := append([]byte{}, whole...)
-			damaged[i] ^= flip
-			tried++
-			if try(damaged) != nil {
-				refused++
-			}
-		}
-	}
-	assert.Greater(t, refused, tried/8)
-	footer := len(whole) - 10 - int(binary.LittleEndian.Uint32(whole[len(whole)-10:]))
-	for i := (footer + 3) &^ 3; i+4 <= len(whole); i += 4 { // wherever a length is, it is gigantic
-		damaged := append([]byte{}, whole...)
-		binary.LittleEndian.PutUint32(damaged[i:], 0x70000000)
-		_ = try(damaged)
-	}
-}
-
-func FuzzRead(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "x.arrow")
-	require.NoError(f, data.Write(path, samples, lineage))
-	whole, err := os.ReadFile(path)
-	require.NoError(f, err)
-	f.Add(whole)
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		path := filepath.Join(t.TempDir(), "x.arrow")
-		require.NoError(t, os.WriteFile(path, raw, 0o644))
-		_, _, _ = data.Read[data.Sample](path)
-	})
-}
-
-// Files of the Arrow project itself: none holds our rows, and each says so.
-func TestReadArrowSamples(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join(golden.SharedDir(t), "arrow_samples", "generated_*"))
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range files {
-		_, _, err := data.Read[data.Text](file)
-		assert.ErrorContains(t, err, filepath.Base(file))
-	}
-}
-
-func TestFingerprint(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "a")
-	require.NoError(t, os.WriteFile(file, []byte("abc"), 0o644))
-	got, err := data.Fingerprint(file)
-	require.NoError(t, err)
-	// FIPS 180-2, appendix B.1.
-	assert.Equal(t, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", got)
-
-	before, err := data.Fingerprint(dir)
-	require.NoError(t, err)
-	require.NoError(t, os.Rename(file, filepath.Join(dir, "b")))
-	after, err := data.Fingerprint(dir)
-	require.NoError(t, err)
-	assert.NotEqual(t, before, after, "the name counts")
-
-	input, err := data.NewInput(filepath.Join(dir, "b"))
-	require.NoError(t, err)
-	assert.Equal(t, data.Input{Name: "b", Fingerprint: got}, input)
-	_, err = data.Fingerprint(filepath.Join(dir, "none"))
-	assert.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestEnumNames(t *testing.T) {

@@ -11,7 +11,8 @@ import (
 )
 
 // The Arrow library takes memory for as many fields and metadata entries as a footer claims to have, and running out of
-// memory cannot be recovered from. So the footer is gone through here first: all vectors together must not be much larger than it is.
+// memory cannot be recovered from. So the footer is gone through here first: what it claims to hold must be there, and
+// all vectors together must not be much larger than it is.
 //
 // The layout is FlatBuffers': a table begins with the distance back to its vtable, which holds its own size, the
 // table's size and the place of each field in the table; a field that refers to something holds the distance to it.

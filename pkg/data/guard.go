@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/apache/arrow/go/v15/arrow/ipc"
@@ -50,7 +51,7 @@ func checkFile(file *os.File) (limit int, err error) {
 		return 0, err
 	}
 	// Other programs may compress; text hardly ever shrinks to a hundredth.
-	return int(min(100*info.Size()+1<<20, 8<<30)), nil
+	return int(min(100*info.Size()+1<<20, 8<<30, math.MaxInt)), nil
 }
 
 // limited is an allocator that panics, for guard to catch, where a damaged length asks for more than the file can hold.
