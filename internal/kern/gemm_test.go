@@ -71,8 +71,6 @@ type gemmCase struct {
 	alpha, beta    float64
 }
 
-func (g gemmCase) String() string { return fmt.Sprintf("%+v", struct{ gemmCase }{g}.gemmCase) }
-
 func operands[T kern.Float](rng *rand.Rand, g gemmCase) (a, b, c matrix[T]) {
 	a = newMatrix[T](rng, g.m, g.k, g.pad)
 	if g.transA {
@@ -129,7 +127,7 @@ func testGemm[T kern.Float](t *testing.T, eps float64) {
 				want := g.alpha*sum + first
 				bound := (math.Abs(g.alpha)*size + math.Abs(first)) * float64(g.k+4) * eps
 				if got := float64(c.at(false, i, j)); !(math.Abs(got-want) <= bound) {
-					require.InDelta(t, want, got, bound, "%v: element %d, %d", g, i, j)
+					require.InDelta(t, want, got, bound, "%+v: element %d, %d", g, i, j)
 				}
 			}
 		}
@@ -168,7 +166,7 @@ func testGemmBits[T kern.Float](t *testing.T) {
 			for i := i0; i < i0+m; i++ {
 				for j := j0; j < j0+n; j++ {
 					if c.at(false, i, j) != d.at(false, i, j) {
-						require.Equal(t, c.at(false, i, j), d.at(false, i, j), "%v %s: element %d, %d", g, how, i, j)
+						require.Equal(t, c.at(false, i, j), d.at(false, i, j), "%+v %s: element %d, %d", g, how, i, j)
 					}
 				}
 			}
@@ -228,8 +226,8 @@ func TestGemmLevels(t *testing.T) {
 			return bitsOfNaN(d.data)
 		}
 		want := run("avx512", 1)
-		assert.Equal(t, want, run("avx512", 3), "%v: goroutines", g)
-		assert.Equal(t, want, run("avx2", 2), "%v: AVX2", g)
+		assert.Equal(t, want, run("avx512", 3), "%+v: goroutines", g)
+		assert.Equal(t, want, run("avx2", 2), "%+v: AVX2", g)
 	}
 }
 
