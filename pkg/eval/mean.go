@@ -15,7 +15,8 @@ type Mean struct {
 
 const z95 = 1.959963984540054 // 97.5 % quantile of the normal distribution
 
-// MeanOf is the mean of independent values with the normal interval mean ± 1.96 s/√n.
+// MeanOf is the mean of independent values with the normal interval mean ± 1.96 s/√n; it is NaN for a single value, and
+// all is NaN for none.
 func MeanOf(values []float64) Mean {
 	n := float64(len(values))
 	mean, squares := 0.0, 0.0
@@ -32,16 +33,22 @@ func MeanOf(values []float64) Mean {
 // ShareOf is the share of true values with the Wilson score interval, which stays inside [0, 1] and is right for shares
 // near the ends.
 func ShareOf(values []bool) Mean {
-	n, hits := float64(len(values)), 0.0
+	hits := 0.0
 	for _, v := range values {
 		if v {
 			hits++
 		}
 	}
-	p := hits / n
-	centre := (p + z95*z95/(2*n)) / (1 + z95*z95/n)
-	half := z95 / (1 + z95*z95/n) * math.Sqrt(p*(1-p)/n+z95*z95/(4*n*n))
-	return Mean{Mean: p, Lo: centre - half, Hi: centre + half, N: len(values)}
+	lo, hi := Wilson(hits, len(values))
+	return Mean{Mean: hits / float64(len(values)), Lo: lo, Hi: hi, N: len(values)}
+}
+
+// Wilson is the 95 % Wilson score interval of hits out of n; NaN if n is 0. Hits need not be whole: a tie may count half.
+func Wilson(hits float64, n int) (lo, hi float64) {
+	c, p := float64(n), hits/float64(n)
+	centre := (p + z95*z95/(2*c)) / (1 + z95*z95/c)
+	half := z95 / (1 + z95*z95/c) * math.Sqrt(p*(1-p)/c+z95*z95/(4*c*c))
+	return max(0, centre-half), min(1, centre+half) // rounding may leave the ends
 }
 
 // Above reports whether m lies above o with intervals that do not touch.

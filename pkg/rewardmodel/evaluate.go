@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
 )
 
 // Count is a number of successes out of N.
@@ -18,16 +19,7 @@ type Count struct {
 func (c Count) Rate() float64 { return c.Hits / float64(c.N) }
 
 // Interval is the 95 % Wilson score interval of the rate.
-func (c Count) Interval() (lo, hi float64) {
-	if c.N == 0 {
-		return math.NaN(), math.NaN()
-	}
-	const z = 1.959963984540054
-	n, p := float64(c.N), c.Rate()
-	centre := (p + z*z/(2*n)) / (1 + z*z/n)
-	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
-	return centre - half, centre + half
-}
+func (c Count) Interval() (lo, hi float64) { return eval.Wilson(c.Hits, c.N) }
 
 // Evaluation is how a reward model does on pairs it was not trained on.
 type Evaluation struct {
@@ -56,11 +48,14 @@ func Evaluate(ctx context.Context, s *Scorer, pairs []Pair) (Evaluation, error) 
 	if err != nil {
 		return Evaluation{}, err
 	}
-	return Judge(pairs, scores), nil
+	return Judge(pairs, scores)
 }
 
 // Judge compares scores, those of chosen and rejected answer in turn, with what the annotators said.
-func Judge(pairs []Pair, scores []float64) Evaluation {
+func Judge(pairs []Pair, scores []float64) (Evaluation, error) {
+	if len(scores) != 2*len(pairs) {
+		return Evaluation{}, fmt.Errorf("rewardmodel: %d scores for %d pairs, want two for each", len(scores), len(pairs))
+	}
 	e := Evaluation{ByRating: map[data.Rating]Count{}, MinReward: math.Inf(1), MaxReward: math.Inf(-1)}
 	for i, p := range pairs {
 		chosen, rejected := scores[2*i], scores[2*i+1]
@@ -81,7 +76,7 @@ func Judge(pairs []Pair, scores []float64) Evaluation {
 		e.MaxReward = max(e.MaxReward, chosen, rejected)
 		e.MeanReward += (chosen + rejected) / float64(2*len(pairs))
 	}
-	return e
+	return e, nil
 }
 
 func (c *Count) add(hit float64) { c.Hits += hit; c.N++ }

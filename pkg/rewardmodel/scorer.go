@@ -81,8 +81,8 @@ func (s *Scorer) Score(ctx context.Context, sequences [][]int32) ([]float64, err
 // reward needs its absolute level.
 func Center(p *model.Params, scores []float64) error {
 	bias := p.Get("score.bias")
-	if bias == nil || len(scores) == 0 {
-		return errors.New("rewardmodel: centring needs a scalar head and scores")
+	if bias == nil || len(scores) == 0 || p.DType() != tensor.Float32 {
+		return errors.New("rewardmodel: centring needs float32 weights with a scalar head, and scores")
 	}
 	mean := 0.0
 	for _, s := range scores {

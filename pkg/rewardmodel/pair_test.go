@@ -1,0 +1,96 @@
+package rewardmodel
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// bytewise is a tokenizer that makes a token of every byte.
+type bytewise struct{}
+
+func (bytewise) BOS() int32 { return 1 }
+func (bytewise) EOS() int32 { return 2 }
+func (bytewise) Encode(text string) (ids []int32) {
+	for _, b := range []byte(text) {
+		ids = append(ids, int32(b))
+	}
+	return ids
+}
+
+// A pair is the prompt as a policy reads it, and both answers as a policy gives them.
+func TestEncode(t *testing.T) {
+	tmpl, err := data.Llama2Template(bytewise{})
+	require.NoError(t, err)
+	prompt := []data.Message{
+		{Role: data.User, Content: "Hi"}, {Role: data.Assistant, Content: "Hello"}, {Role: data.User, Content: "2+2?"},
+	}
+	pairs, err := Encode(tmpl, []data.Preference{{
+		Messages: prompt, Chosen: "four", Rejected: "five",
+		Rating: data.Better, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe, Set: data.SafetySet,
+	}})
+	require.NoError(t, err)
+	require.Len(t, pairs, 1)
+	ids, err := tmpl.EncodePrompt(prompt)
+	require.NoError(t, err)
+	assert.Equal(t, ids, pairs[0].Prompt)
+	assert.Equal(t, append(bytewise{}.Encode(" four "), 2), pairs[0].Chosen)
+	assert.Equal(t, append(bytewise{}.Encode(" five "), 2), pairs[0].Rejected)
+	assert.Equal(t, data.Better, pairs[0].Rating)
+	assert.Equal(t, data.Safe, pairs[0].ChosenSafe)
+	assert.Equal(t, data.Unsafe, pairs[0].RejectedSafe)
+	assert.Equal(t, data.SafetySet, pairs[0].Set)
+
+	_, err = Encode(tmpl, []data.Preference{{Messages: prompt, Chosen: "[INST]", Rejected: "x"}})
+	assert.ErrorIs(t, err, data.ErrTag)
+	assert.ErrorContains(t, err, "rewardmodel: preference 0")
+}
+
+// named makes pairs that can be told apart by their prompts.
+func named(first, count int32) []Pair {
+	pairs := make([]Pair, count)
+	for i := range pairs {
+		pairs[i].Prompt = []int32{first + int32(i)}
+	}
+	return pairs
+}
+
+func names(pairs []Pair) []int32 {
+	var ids []int32
+	for _, p := range pairs {
+		ids = append(ids, p.Prompt[0])
+	}
+	return ids
+}
+
+func TestMixes(t *testing.T) {
+	for name, c := range map[string]struct {
+		mix           func(own, others []Pair, seed uint64) []Pair
+		own, others   int32
+		drawnOfOthers int
+	}{
+		"as many others":       {HelpfulnessMix, 10, 100, 10},
+		"too few others":       {HelpfulnessMix, 10, 4, 4},
+		"no others":            {HelpfulnessMix, 10, 0, 0},
+		"90 to 10":             {SafetyMix, 90, 100, 10},
+		"90 to 10, rounded":    {SafetyMix, 130, 100, 14},
+		"90 to 10, too little": {SafetyMix, 90, 3, 3},
+	} {
+		own, others := named(0, c.own), named(1000, c.others)
+		mixed := c.mix(own, others, 1)
+		require.Len(t, mixed, int(c.own)+c.drawnOfOthers, name)
+		assert.Equal(t, names(own), names(mixed)[:c.own], name)
+		drawn := map[int32]bool{}
+		for _, id := range names(mixed)[c.own:] {
+			assert.GreaterOrEqual(t, id, int32(1000), name)
+			drawn[id] = true
+		}
+		assert.Len(t, drawn, c.drawnOfOthers, "%s: each at most once", name)
+		assert.Equal(t, mixed, c.mix(own, others, 1), name)
+	}
+	own, others := named(0, 50), named(1000, 1000)
+	assert.NotEqual(t, HelpfulnessMix(own, others, 1), HelpfulnessMix(own, others, 2))
+}

@@ -1,0 +1,204 @@
+package rewardmodel
+
+import (
+	"context"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/ops"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// Section 3.2.2: 3 % of the steps, but at least 5.
+func TestWarmup(t *testing.T) {
+	cfg := DefaultConfig()
+	for total, want := range map[int]int{1: 1, 4: 4, 5: 5, 100: 5, 166: 5, 200: 6, 1000: 30} {
+		assert.Equal(t, want, cfg.warmup(total), "%d steps", total)
+	}
+	cfg.MinWarmupSteps = 0
+	assert.Equal(t, 3, cfg.warmup(100))
+	assert.Equal(t, 0, cfg.warmup(10))
+}
+
+// A reward model learns to tell two kinds of answers apart that it has not seen.
+func TestTrainSeparates(t *testing.T) {
+	p := tinyModel(t)
+	scorer, err := NewScorer(p, 256, 32)
+	require.NoError(t, err)
+	heldOut := tastes(2, 100)
+	before, err := Evaluate(context.Background(), scorer, heldOut)
+	require.NoError(t, err)
+	require.Less(t, before.Accuracy.Rate(), 0.8)
+
+	cfg := tinyConfig()
+	var steps []train.StepInfo
+	cfg.OnStep = func(s train.StepInfo) { steps = append(steps, s) }
+	report, err := Train(context.Background(), p, tastes(1, 320), cfg)
+	require.NoError(t, err)
+	after, err := Evaluate(context.Background(), scorer, heldOut)
+	require.NoError(t, err)
+	assert.Greater(t, after.Accuracy.Rate(), 0.95)
+
+	require.Len(t, steps, 20)
+	assert.Equal(t, 20, report.Steps)
+	assert.Equal(t, report.Loss, steps[19].Metrics["loss"])
+	assert.Equal(t, report.Accuracy, steps[19].Metrics["accuracy"])
+	assert.Equal(t, float64(report.Tokens), steps[19].Metrics["num_tokens"])
+	assert.Less(t, report.Loss, steps[0].Metrics["loss"]/2)
+	assert.Greater(t, report.Accuracy, 0.8)
+	assert.InDelta(t, 1, steps[19].Metrics["epoch"], 1e-12)
+	for i, want := range []float64{0.2, 0.4, 0.6, 0.8, 1, 1} { // warm-up, then the cosine from its peak
+		assert.InDelta(t, want*1e-2, steps[i].Metrics["learning_rate"], 1e-12, "step %d", i)
+	}
+	last := steps[19].Metrics["learning_rate"]
+	assert.Greater(t, last, 1e-3)
+	assert.Less(t, last, 1.2e-3)
+}
+
+// With the auxiliary loss scores get a meaning of their own: below 0 is unsafe.
+func TestTrainSafety(t *testing.T) {
+	label := func(pairs []Pair) []Pair {
+		for i := range pairs {
+			pairs[i].ChosenSafe, pairs[i].RejectedSafe = data.Safe, data.Unsafe
+		}
+		return pairs
+	}
+	cfg := tinyConfig()
+	cfg.SafetyWeight = SafetyConfig().SafetyWeight
+	p := tinyModel(t)
+	_, err := Train(context.Background(), p, label(tastes(1, 320)), cfg)
+	require.NoError(t, err)
+	scorer, err := NewScorer(p, 256, 32)
+	require.NoError(t, err)
+	e, err := Evaluate(context.Background(), scorer, label(tastes(2, 100)))
+	require.NoError(t, err)
+	assert.Equal(t, 100, e.UnsafeRecall.N)
+	assert.Greater(t, e.UnsafeRecall.Rate(), 0.9)
+	assert.Greater(t, e.UnsafePrecision.Rate(), 0.9)
+}
+
+// Micro-batches are a matter of memory: the pairs of a step may be cut as one likes.
+func TestMicroBatchesDoNotMatter(t *testing.T) {
+	var want []float32
+	for i, micro := range [][2]int{{256, 32}, {20, 2}, {60, 12}} {
+		cfg := tinyConfig()
+		cfg.SafetyWeight = 1
+		cfg.MicroTokens, cfg.MicroSegments = micro[0], micro[1]
+		p := tinyModel(t)
+		pairs := tastes(3, 32)
+		for k := range pairs {
+			pairs[k].ChosenSafe = data.Safety(k % 3)
+		}
+		_, err := Train(context.Background(), p, pairs, cfg)
+		require.NoError(t, err)
+		if i == 0 {
+			want = numbers(p)
+		}
+		assert.InDeltaSlice(t, want, numbers(p), 1e-5, "%v", micro)
+	}
+}
+
+func TestTrainRefuses(t *testing.T) {
+	ctx := context.Background()
+	good := Pair{Prompt: []int32{1}, Chosen: []int32{2}, Rejected: []int32{3}}
+	for want, bad := range map[string]Pair{
+		"pair 1 has 17 tokens, the model's context is 16": {Prompt: make([]int32, 10), Chosen: []int32{2}, Rejected: make([]int32, 7)},
+		"pair 1: prompt or answer without tokens":         {Prompt: []int32{1}, Chosen: []int32{2}},
+	} {
+		_, err := Train(ctx, tinyModel(t), []Pair{good, bad}, tinyConfig())
+		assert.ErrorContains(t, err, want)
+	}
+	_, err := Train(ctx, tinyModel(t), nil, tinyConfig())
+	assert.ErrorIs(t, err, data.ErrEmpty)
+
+	p := tinyModel(t)
+	p.DropHead()
+	_, err = Train(ctx, p, []Pair{good}, tinyConfig())
+	assert.ErrorContains(t, err, "AddHead")
+
+	cfg := tinyConfig()
+	cfg.MicroTokens, cfg.MicroSegments = 10, 2
+	long := Pair{Prompt: make([]int32, 5), Chosen: []int32{2}, Rejected: []int32{3}}
+	_, err = Train(ctx, tinyModel(t), []Pair{good, long}, cfg)
+	assert.ErrorIs(t, err, data.ErrTooLong)
+
+	cfg = tinyConfig()
+	cfg.Epochs, cfg.MicroSegments, cfg.SafetyWeight = 0, 31, -1
+	err = cfg.Validate()
+	for _, field := range []string{"Epochs is 0", "MicroSegments is 31", "SafetyWeight is -1"} {
+		assert.ErrorContains(t, err, field)
+	}
+	assert.NoError(t, DefaultConfig().Validate())
+	assert.NoError(t, SafetyConfig().Validate())
+}
+
+// A context that ends leaves the weights of the last finished step.
+func TestCancel(t *testing.T) {
+	p := tinyModel(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var finished []float32
+	cfg := tinyConfig()
+	cfg.OnStep = func(s train.StepInfo) {
+		if s.Step == 2 {
+			finished = numbers(p)
+			cancel()
+		}
+	}
+	report, err := Train(ctx, p, tastes(1, 80), cfg)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, 2, report.Steps)
+	assert.Equal(t, finished, numbers(p))
+}
+
+// The first step's loss is that of the untrained model's scores, with the margins and labels of the pairs.
+func TestFirstLoss(t *testing.T) {
+	p := tinyModel(t)
+	pairs := tastes(4, 9)
+	for i := range pairs {
+		pairs[i].ChosenSafe, pairs[i].RejectedSafe = data.Safety(i%3), data.Safety((i+i/3)%3)
+	}
+	scorer, err := NewScorer(p, 256, 32)
+	require.NoError(t, err)
+	want := 0.0
+	logSigmoid := func(s float64) float64 { return -math.Log1p(math.Exp(-s)) }
+	for _, pair := range pairs {
+		s := score(t, scorer, [][]int32{slices.Concat(pair.Prompt, pair.Chosen), slices.Concat(pair.Prompt, pair.Rejected)})
+		want -= logSigmoid(s[0]-s[1]-SmallMargin.Of(pair.Rating)) / 9
+		for k, label := range []data.Safety{pair.ChosenSafe, pair.RejectedSafe} {
+			switch label {
+			case data.Safe:
+				want -= 0.5 * logSigmoid(s[k]) / 9
+			case data.Unsafe:
+				want -= 0.5 * logSigmoid(-s[k]) / 9
+			}
+		}
+	}
+	cfg := tinyConfig()
+	cfg.Margins, cfg.SafetyWeight = SmallMargin, 0.5
+	report, err := Train(context.Background(), p, pairs, cfg)
+	require.NoError(t, err)
+	assert.Equal(t, 1, report.Steps)
+	assert.InDelta(t, want, report.Loss, 1e-6)
+}
+
+// A loss of one's own takes the place of RankingLoss.
+func TestCustomLoss(t *testing.T) {
+	p := tinyModel(t)
+	cfg := tinyConfig()
+	cfg.Loss = func(in LossInputs) (Terms, error) {
+		x := ops.Expr(in.Chosen.Graph())
+		return Terms{Loss: x.MaskedMean(x.Square(x.Sub(in.Chosen, x.Const(3))), in.PairMask, in.Pairs)}, x.Err()
+	}
+	_, err := Train(context.Background(), p, tastes(1, 480), cfg)
+	require.NoError(t, err)
+	scorer, err := NewScorer(p, 256, 32)
+	require.NoError(t, err)
+	for _, s := range score(t, scorer, sequencesOf(tastes(2, 10))) {
+		assert.InDelta(t, 3, s, 0.5)
+	}
+}
