@@ -61,10 +61,12 @@ type Config struct {
 	// SamplesPerPrompt is the number of answers to each prompt drawn; it divides BatchSize. Open: 1.
 	SamplesPerPrompt int
 
-	// Optim is the policy's AdamW with a constant rate. Paper 3.2.3: 1e-6, betas 0.9 and 0.95, eps 1e-5, weight decay 0.1, clip 1.0.
+	// Optim is the policy's AdamW. Paper 3.2.3: 1e-6, betas 0.9 and 0.95, eps 1e-5, weight decay 0.1, clip 1.0.
 	Optim optim.Config
 	// CriticOptim is the critic's. Open: as the policy's at 1e-5. Not used with SharedTrunk.
 	CriticOptim optim.Config
+	// MinLRRatio is where a cosine over all iterations ends, as a share of both rates. Paper 3.2.3: the rate is constant, 1.
+	MinLRRatio float64
 	// SharedTrunk puts the value function on the policy's trunk, as a scalar head, instead of a model of its own. Open: false.
 	SharedTrunk bool
 	// CriticWarmup is the number of iterations at the start in which only the critic moves. Open: 0.
@@ -140,7 +142,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		Iterations: 200, BatchSize: 512, MiniBatch: 64, Epochs: 1, SamplesPerPrompt: 1,
-		Optim: optim.DefaultConfig(1e-6), CriticOptim: optim.DefaultConfig(1e-5),
+		Optim: optim.DefaultConfig(1e-6), CriticOptim: optim.DefaultConfig(1e-5), MinLRRatio: 1,
 		ClipRange: 0.2, ValueClip: 0.2, ValueCoef: 0.1,
 		KLCoef: 0.01, KLControl: KLFixed, KLTarget: 6, KLHorizon: 10000,
 		Gate: true, SafetyThreshold: 0.15, WhitenScores: true, WhitenAdvantages: true,
@@ -182,6 +184,7 @@ func (c Config) Validate() error {
 	if err := c.CriticOptim.Validate(); err != nil && !c.SharedTrunk {
 		errs = append(errs, fmt.Errorf("ppo: Config.CriticOptim: %w", err))
 	}
+	check(c.MinLRRatio >= 0 && c.MinLRRatio <= 1, "MinLRRatio", c.MinLRRatio, "a share in [0, 1], 1 for a constant rate")
 	atLeast("CriticWarmup", c.CriticWarmup, 0)
 	check(c.CriticWarmup <= 0 || !c.SharedTrunk, "CriticWarmup", c.CriticWarmup, "0 with SharedTrunk: the critic cannot move alone")
 

@@ -105,12 +105,12 @@ func newStep(policy, critic *model.Params, cfg Config) (*train.Step, error) {
 	}
 	networks := []train.Network{{
 		Name: "policy", Trunk: g.policy, Params: policy, Optim: cfg.Optim.AdamW(), MaxGradNorm: cfg.Optim.MaxGradNorm,
-		Schedule: delayed{after: cfg.CriticWarmup * cfg.stepsPerIteration(), then: optim.Constant{Peak: cfg.Optim.LearningRate}},
+		Schedule: delayed{after: cfg.CriticWarmup * cfg.stepsPerIteration(), then: cfg.schedule(cfg.Optim)},
 	}}
 	if g.critic != nil {
 		networks = append(networks, train.Network{
 			Name: "critic", Trunk: g.critic, Params: critic, Optim: cfg.CriticOptim.AdamW(), MaxGradNorm: cfg.CriticOptim.MaxGradNorm,
-			Schedule: optim.Constant{Peak: cfg.CriticOptim.LearningRate},
+			Schedule: cfg.schedule(cfg.CriticOptim),
 		})
 	}
 	return train.NewStep(g.in, terms, networks, train.Options{Scalars: map[string]float64{scalarTemperature: cfg.Temperature}})
@@ -157,6 +157,11 @@ func hasMetric(terms Terms, name string) bool {
 
 // stepsPerIteration is the number of optimisation steps that an iteration plans.
 func (c Config) stepsPerIteration() int { return c.Epochs * (c.BatchSize / c.MiniBatch) }
+
+// schedule is a cosine over all planned steps, which is a constant at MinLRRatio 1.
+func (c Config) schedule(o optim.Config) optim.Schedule {
+	return optim.Cosine{Peak: o.LearningRate, Min: o.LearningRate * c.MinLRRatio, Total: c.Iterations * c.stepsPerIteration()}
+}
 
 // delayed has a rate of 0 for some steps, in which AdamW changes no weight.
 type delayed struct {

@@ -2,7 +2,7 @@ package ppo
 
 import "math"
 
-// AdaptKLCoef is the controller of Ziegler et al. (2019, section 2.2): it raises the KL coefficient when the measured KL is
+// AdaptKLCoef is the controller of Ziegler et al. (2019): it raises the KL coefficient when the measured KL is
 // above the target and lowers it when below,
 //
 //	e     = clip(kl/target - 1, -0.2, 0.2)

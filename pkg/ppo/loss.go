@@ -39,7 +39,7 @@ type Metric = train.Metric
 // mini-batches and logged under their names.
 type Loss func(LossInputs) (Terms, error)
 
-// maxLogRatio bounds log π/π_old before it is exponentiated: e^20 is finite in float32 (ppo-details 16 of doc.go).
+// maxLogRatio bounds log π/π_old before it is exponentiated: e^20 is finite in float32 (detail 16 in docs/ppo.md).
 const maxLogRatio = 20
 
 // ApproxKL is the metric that Config.MaxKL looks at: the k3 estimate of KL(π_old || π), mean over tokens, in nats.
@@ -56,6 +56,9 @@ func ClippedLoss(cfg Config) Loss {
 	return func(in LossInputs) (Terms, error) {
 		x := ops.Expr(in.LogProbs.Graph())
 		mean := func(n *gorgonia.Node) *gorgonia.Node { return x.MaskedMean(n, in.Mask, in.Tokens) }
+		outside := func(n *gorgonia.Node, limit float64) *gorgonia.Node { // 1 where |n| > limit
+			return x.Greater(x.Abs(n), x.Const(limit))
+		}
 
 		// The policy's part. Mask before exp; on a tie, as at a ratio of 1, the gradient is the unclipped one's.
 		logRatio := x.Clamp(x.Where(in.Mask, x.Sub(in.LogProbs, in.OldLogProbs)), -maxLogRatio, maxLogRatio)
@@ -66,11 +69,12 @@ func ClippedLoss(cfg Config) Loss {
 
 		// The critic's part.
 		plain := x.Square(x.Sub(in.Values, in.Returns))
-		worst, clippedValue := plain, plain
+		worst, moved := plain, x.Sub(in.Values, in.OldValues)
+		valueClipped := x.Const(0)
 		if cfg.ValueClip > 0 {
-			near := x.Add(in.OldValues, x.Clamp(x.Sub(in.Values, in.OldValues), -cfg.ValueClip, cfg.ValueClip))
-			clippedValue = x.Square(x.Sub(near, in.Returns))
-			worst = x.Max(plain, clippedValue)
+			near := x.Add(in.OldValues, x.Clamp(moved, -cfg.ValueClip, cfg.ValueClip))
+			worst = x.Max(plain, x.Square(x.Sub(near, in.Returns)))
+			valueClipped = mean(outside(moved, cfg.ValueClip))
 		}
 		value := x.Scale(mean(worst), 0.5)
 
@@ -88,9 +92,9 @@ func ClippedLoss(cfg Config) Loss {
 			{Name: "policy/approxkl_k1", Value: x.Neg(mean(logRatio))},
 			{Name: "policy/approxkl_avg", Value: x.Scale(mean(x.Square(logRatio)), 0.5)},
 			{Name: ApproxKL, Value: mean(x.Sub(excess, logRatio))},
-			{Name: "policy/clipfrac_avg", Value: mean(x.Greater(clipped, unclipped))},
+			{Name: "policy/clipfrac_avg", Value: mean(outside(excess, cfg.ClipRange))},
 			{Name: "policy/entropy_avg", Value: entropy},
-			{Name: "val/clipfrac_avg", Value: mean(x.Greater(clippedValue, plain))},
+			{Name: "val/clipfrac_avg", Value: valueClipped},
 			{Name: "val/ratio", Value: mean(ratio)},
 			{Name: "val/ratio_var", Value: mean(x.Square(excess))}, // about 1, the expectation under π_old
 		}}, x.Err()

@@ -52,11 +52,7 @@ func (t *Trainer) sample(ctx context.Context, prompts []Prompt, firstID uint64, 
 // evaluateModels fills in log-probs, entropies and values, and gives the largest difference between the sampler's
 // log-probs and those of the training graph.
 func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) (maxDiff float64, err error) {
-	lengths := make([]int, len(episodes))
-	for i, e := range episodes {
-		lengths[i] = len(e.Prompt.Tokens) + len(e.Tokens)
-	}
-	plan, err := data.Pack(lengths, t.cfg.MicroTokens, t.cfg.MicroSegments)
+	plan, err := data.Pack(lengths(episodes), t.cfg.MicroTokens, t.cfg.MicroSegments)
 	if err != nil {
 		return 0, fmt.Errorf("ppo: %w", err)
 	}
@@ -89,6 +85,15 @@ func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) (maxD
 		}
 	}
 	return maxDiff, nil
+}
+
+// lengths counts the tokens of each episode, prompt included.
+func lengths(episodes []*episode) []int {
+	n := make([]int, len(episodes))
+	for i, e := range episodes {
+		n[i] = len(e.Prompt.Tokens) + len(e.Tokens)
+	}
+	return n
 }
 
 // tokens is prompt and answer, and the marks of the answer's tokens.

@@ -174,15 +174,12 @@ func (t *Trainer) draw(first, count int) []Prompt {
 // update runs the optimisation steps of an iteration and averages their metrics over the mini-batches.
 func (t *Trainer) update(ctx context.Context, episodes []*episode, m map[string]float64) error {
 	cfg, steps := t.cfg, 0
-	lengths := make([][]int, len(episodes))
-	for i, e := range episodes {
-		lengths[i] = []int{len(e.Prompt.Tokens) + len(e.Tokens)}
-	}
+	items := slices.Collect(slices.Chunk(lengths(episodes), 1))
 	sums := map[string]float64{}
 epochs:
 	for epoch := range cfg.Epochs {
 		order := data.Shuffled(len(episodes), ^cfg.Seed, t.iteration*cfg.Epochs+epoch)
-		batches, err := data.Batches(lengths, order, cfg.MiniBatch, cfg.MicroTokens, cfg.MicroSegments)
+		batches, err := data.Batches(items, order, cfg.MiniBatch, cfg.MicroTokens, cfg.MicroSegments)
 		if err != nil {
 			return fmt.Errorf("ppo: %w", err)
 		}
