@@ -1,0 +1,229 @@
+package sft
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ops"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// oneStep trains one step on all examples.
+func oneStep(t testing.TB, examples []Example, change func(*Config)) (*model.Params, Report) {
+	t.Helper()
+	p := tinyModel(t)
+	cfg := tinyConfig()
+	cfg.Epochs, cfg.BatchSize = 1, len(examples)
+	if change != nil {
+		change(&cfg)
+	}
+	report, err := Train(context.Background(), p, examples, cfg)
+	require.NoError(t, err)
+	return p, report
+}
+
+// The loss of the first step is the mean over the counted tokens, and over nothing else, as the decoder has them.
+func TestLossOnCountedTokensOnly(t *testing.T) {
+	examples := copies(1, 6)
+	examples[2].Counted[1] = true                               // a token of a prompt that counts
+	examples[3].Counted = make([]bool, len(examples[3].Tokens)) // an example of which nothing counts
+	sum, counted, tokens := 0.0, 0, 0
+	for _, e := range examples {
+		s, c := nll(t, tinyModel(t), e)
+		sum, counted, tokens = sum+s, counted+c, tokens+len(e.Tokens)
+	}
+	_, report := oneStep(t, examples, nil)
+	assert.InDelta(t, sum/float64(counted), report.Loss, 1e-5)
+	assert.Equal(t, Report{Steps: 1, Tokens: tokens, Loss: report.Loss}, report)
+}
+
+// What does not count and what nothing that counts can see trains nothing.
+func TestUncountedTokensTrainNothing(t *testing.T) {
+	examples := copies(2, 4)
+	want, _ := oneStep(t, examples, nil)
+	changed := slices.Clone(examples)
+	for i, e := range changed {
+		changed[i] = Example{Tokens: append(slices.Clone(e.Tokens), 7, 8), Counted: append(slices.Clone(e.Counted), false, false)}
+	}
+	got, _ := oneStep(t, changed, nil)
+	assert.Equal(t, numbers(want), numbers(got))
+}
+
+// Order, packing and micro-batches change the weights by rounding only.
+func TestPackingDoesNotMatter(t *testing.T) {
+	examples := copies(3, 12)
+	want, report := oneStep(t, examples, nil)
+	for name, change := range map[string]func(*Config){
+		"another order":         func(c *Config) { c.Seed = 5 },
+		"one example at a time": func(c *Config) { c.MicroTokens, c.MicroSegments = 9, 1 },
+		"three micro-batches":   func(c *Config) { c.MicroTokens, c.MicroSegments = 32, 8 },
+		"a bigger budget":       func(c *Config) { c.MicroTokens, c.MicroSegments = 500, 100 },
+	} {
+		got, r := oneStep(t, examples, change)
+		assert.InDelta(t, report.Loss, r.Loss, 1e-5, name)
+		assert.InDeltaSlice(t, numbers(want), numbers(got), 1e-5, name)
+	}
+	again, _ := oneStep(t, examples, nil)
+	assert.Equal(t, numbers(want), numbers(again), "the same run gives the same bits")
+}
+
+// A tiny model learns to copy words that it has not seen in training.
+func TestTrainLearns(t *testing.T) {
+	p := tinyModel(t)
+	heldOut := copies(99, 20)
+	mean := func() float64 {
+		sum, counted := 0.0, 0
+		for _, e := range heldOut {
+			s, c := nll(t, p, e)
+			sum, counted = sum+s, counted+c
+		}
+		return sum / float64(counted)
+	}
+	before := mean()
+	cfg := tinyConfig()
+	cfg.WarmupSteps = 4
+	var steps []train.StepInfo
+	cfg.OnStep = func(s train.StepInfo) { steps = append(steps, s) }
+	report, err := Train(context.Background(), p, copies(4, 330), cfg)
+	require.NoError(t, err)
+	assert.Less(t, mean(), 0.6*before)
+
+	require.Len(t, steps, 84, "42 batches, the last of them smaller, twice")
+	first, last := steps[0], steps[83]
+	assert.Less(t, last.Metrics["loss"], 0.6*first.Metrics["loss"])
+	assert.Equal(t, report.Loss, last.Metrics["loss"])
+	assert.Equal(t, float64(report.Tokens), last.Metrics["num_tokens"])
+	assert.InDelta(t, 2, last.Metrics["epoch"], 1e-12)
+	assert.InDelta(t, 1e-2/4, first.Metrics["learning_rate"], 1e-12)
+	assert.InDelta(t, 1e-2, steps[4].Metrics["learning_rate"], 1e-12)
+	assert.InDelta(t, 1e-3, last.Metrics["learning_rate"], 1e-4)
+	assert.Equal(t, 84, last.Total)
+	assert.Contains(t, last.Metrics, "entropy")
+	assert.Positive(t, last.Metrics["grad_norm"])
+}
+
+// A loss of one's own takes the place of NLL: this one pushes the answers away.
+func TestCustomLoss(t *testing.T) {
+	_, down := oneStep(t, copies(5, 8), nil)
+	_, up := oneStep(t, copies(5, 8), func(c *Config) {
+		c.Loss = func(in LossInputs) (Terms, error) {
+			x := ops.Expr(in.LogProbs.Graph())
+			return Terms{Loss: x.MaskedMean(in.LogProbs, in.Mask, in.Tokens)}, x.Err()
+		}
+	})
+	assert.InDelta(t, -down.Loss, up.Loss, 1e-6)
+
+	broken := errors.New("broken")
+	cfg := tinyConfig()
+	cfg.Loss = func(LossInputs) (Terms, error) { return Terms{}, broken }
+	_, err := Train(context.Background(), tinyModel(t), copies(5, 8), cfg)
+	assert.ErrorIs(t, err, broken)
+	assert.ErrorContains(t, err, "sft: loss: ")
+}
+
+func TestTrainRefuses(t *testing.T) {
+	good := copies(6, 3)
+	for want, bad := range map[string]Example{
+		"example 3 has 17 tokens, the model's context is 16: leave it out": {Tokens: make([]int32, 17), Counted: make([]bool, 17)},
+		"example 3 has 2 tokens and 1 marks":                               {Tokens: []int32{1, 2}, Counted: []bool{true}},
+		"sequence 3, member 0 has 0 tokens":                                {},
+		"outside of the vocabulary":                                        {Tokens: []int32{1, vocab}, Counted: []bool{false, true}},
+	} {
+		p := tinyModel(t)
+		before := numbers(p)
+		_, err := Train(context.Background(), p, append(good, bad), tinyConfig())
+		assert.ErrorContains(t, err, want)
+		assert.ErrorContains(t, err, "sft: ")
+		assert.Equal(t, before, numbers(p), want)
+	}
+	_, err := Train(context.Background(), tinyModel(t), nil, tinyConfig())
+	assert.ErrorIs(t, err, data.ErrEmpty)
+
+	cfg := tinyConfig()
+	cfg.MicroTokens, cfg.MicroSegments = 4, 1
+	_, err = Train(context.Background(), tinyModel(t), copies(6, 30), cfg)
+	assert.ErrorIs(t, err, data.ErrTooLong)
+	assert.ErrorContains(t, err, "sft: ")
+
+	cfg.MinLRRatio, cfg.WarmupSteps, cfg.BatchSize, cfg.MicroSegments = 2, -1, 0, 5
+	err = cfg.Validate()
+	for _, field := range []string{"MinLRRatio is 2", "WarmupSteps is -1", "BatchSize is 0", "MicroSegments is 5"} {
+		assert.ErrorContains(t, err, field)
+	}
+	assert.NoError(t, DefaultConfig().Validate())
+}
+
+// A context that ends leaves the weights of the last finished step.
+func TestCancel(t *testing.T) {
+	p := tinyModel(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	var finished []float32
+	cfg := tinyConfig()
+	cfg.OnStep = func(s train.StepInfo) {
+		if s.Step == 2 {
+			finished = numbers(p)
+			cancel()
+		}
+	}
+	report, err := Train(ctx, p, copies(7, 40), cfg)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, 2, report.Steps)
+	assert.Equal(t, finished, numbers(p))
+	assert.NotEqual(t, numbers(tinyModel(t)), finished)
+}
+
+// bytewise is a tokenizer that makes a token of every byte.
+type bytewise struct{}
+
+func (bytewise) BOS() int32 { return 1 }
+func (bytewise) EOS() int32 { return 2 }
+func (bytewise) Encode(text string) (ids []int32) {
+	for _, b := range []byte(text) {
+		ids = append(ids, int32(b))
+	}
+	return ids
+}
+
+// Encode counts all answers, or the last one.
+func TestEncode(t *testing.T) {
+	tmpl, err := data.Llama2Template(bytewise{})
+	require.NoError(t, err)
+	dialogs := []data.Conversation{{Messages: []data.Message{
+		{Role: data.User, Content: "a"}, {Role: data.Assistant, Content: "one"},
+		{Role: data.User, Content: "b"}, {Role: data.Assistant, Content: "two"},
+	}}}
+	for turns, want := range map[data.Turns]string{data.AllTurns: " one \x02 two \x02", data.LastTurn: " two \x02"} {
+		examples, err := Encode(tmpl, dialogs, turns)
+		require.NoError(t, err)
+		var counted []byte
+		for i, id := range examples[0].Tokens {
+			if examples[0].Counted[i] {
+				counted = append(counted, byte(id))
+			}
+		}
+		assert.Equal(t, want, string(counted))
+	}
+	_, err = Encode(tmpl, append(dialogs, data.Conversation{}), data.AllTurns)
+	assert.ErrorContains(t, err, "sft: conversation 1")
+}
+
+// Every epoch sees every example once, in an order of its own.
+func TestEpochs(t *testing.T) {
+	cfg := tinyConfig()
+	cfg.Optim.LearningRate, cfg.BatchSize = 0, 1 // nothing moves: an example has the same loss in every epoch
+	var losses []float64
+	cfg.OnStep = func(s train.StepInfo) { losses = append(losses, s.Metrics["loss"]) }
+	_, err := Train(context.Background(), tinyModel(t), copies(8, 10), cfg)
+	require.NoError(t, err)
+	require.Len(t, losses, 20)
+	first, second := losses[:10], losses[10:]
+	assert.NotEqual(t, first, second)
+	assert.ElementsMatch(t, first, second)
+}
