@@ -13,13 +13,19 @@ import (
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// Encode turns texts into documents: BOS, the ids, EOS.
+// Encode turns texts into documents: BOS, the ids, EOS. A tokenizer without BOS or EOS (-1) leaves it out.
 func Encode(tok data.Tokenizer, texts []string) [][]int32 {
 	docs := make([][]int32, len(texts))
 	for i, text := range texts {
-		ids := tok.Encode(text)
-		doc := append(make([]int32, 0, len(ids)+2), tok.BOS())
-		docs[i] = append(append(doc, ids...), tok.EOS())
+		var doc []int32
+		if bos := tok.BOS(); bos >= 0 {
+			doc = append(doc, bos)
+		}
+		doc = append(doc, tok.Encode(text)...)
+		if eos := tok.EOS(); eos >= 0 {
+			doc = append(doc, eos)
+		}
+		docs[i] = doc
 	}
 	return docs
 }
@@ -37,6 +43,9 @@ func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Re
 	var report Report
 	if err := cfg.Validate(); err != nil {
 		return report, err
+	}
+	if p.Config().MaxSeqLen < 2 {
+		return report, fmt.Errorf("pretrain: the model has a context of %d tokens, want at least 2", p.Config().MaxSeqLen)
 	}
 	windows := cut(docs, min(p.Config().MaxSeqLen, cfg.MicroTokens))
 	if len(windows) == 0 {
