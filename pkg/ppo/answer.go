@@ -9,6 +9,8 @@ import (
 
 // Prompt is what an answer is asked for.
 type Prompt struct {
+	// ID is the caller's name for the prompt. PPO does not read it; answers carry it.
+	ID string
 	// Tokens is the prompt as the policy reads it, begin of sequence included.
 	Tokens []int32
 	// Safety tags a safety prompt, whose answers are judged by the safety score (section 3.2.3).

@@ -28,6 +28,8 @@
 //	}
 //	fmt.Println("best after iteration", report.BestIteration, report.BestScore)
 //
+// A run that may be interrupted uses New and Trainer.Iterate itself, saves Trainer.Checkpoint and goes on with Resume.
+//
 // # A loss of one's own
 //
 // Config.Loss is a function from the named nodes of LossInputs to a scalar; gradients follow through the whole model.

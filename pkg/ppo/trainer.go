@@ -32,15 +32,23 @@ type Trainer struct {
 // model; with Config.SharedTrunk it is nil and the policy has the head. heldOut are the prompts of the evaluation, none
 // for no evaluation.
 func New(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) (*Trainer, error) {
+	var reference *model.Params
+	if policy != nil {
+		reference = policy.Clone()
+	}
+	return newTrainer(policy, critic, reference, prompts, heldOut, r, cfg)
+}
+
+func newTrainer(policy, critic, reference *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) (*Trainer, error) {
 	if err := check(policy, critic, prompts, heldOut, r, cfg); err != nil {
 		return nil, err
 	}
 	t := &Trainer{
-		cfg: cfg, policy: policy, critic: critic, reference: policy.Clone(), prompts: prompts, heldOut: heldOut, rewarder: r,
+		cfg: cfg, policy: policy, critic: critic, reference: reference, prompts: prompts, heldOut: heldOut, rewarder: r,
 		batch: train.NewBatch(cfg.MicroTokens, cfg.MicroSegments), klCoef: cfg.KLCoef,
 	}
 	var err error
-	if t.forward, err = newForward(policy, critic, t.reference, cfg); err != nil {
+	if t.forward, err = newForward(policy, critic, reference, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
 	if t.step, err = newStep(policy, critic, cfg); err != nil {
@@ -150,7 +158,7 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	}
 	clock.total(m, episodes)
 	if cfg.OnStep != nil {
-		cfg.OnStep(train.StepInfo{Stage: "ppo", Step: t.iteration, Total: cfg.Iterations, Metrics: m})
+		cfg.OnStep(train.StepInfo{Stage: stage, Step: t.iteration, Total: cfg.Iterations, Metrics: m})
 	}
 	return m, nil
 }

@@ -1,0 +1,81 @@
+package ppo
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+const stage = "ppo"
+
+// Names of the further models in a checkpoint.
+const (
+	criticModel    = "critic"
+	referenceModel = "reference"
+	bestModel      = "best"
+)
+
+// position is where a run stands, beside weights and optimisers. Random streams are keyed by it and need no state.
+type position struct {
+	Iteration     int     `json:"iteration"`
+	KLCoef        float64 `json:"kl_coef"`
+	BestIteration int     `json:"best_iteration"`
+	BestScore     float64 `json:"best_score"`
+	Worse         int     `json:"worse"` // evaluations since the best
+	Stopped       bool    `json:"stopped"`
+}
+
+// Checkpoint collects what Resume needs, to be written by train.SaveCheckpoint between two iterations: the policy, beside it
+// critic, reference and best policy, the optimisers and the position. It shares the Trainer's memory: save it before the
+// next Iterate.
+func (t *Trainer) Checkpoint() (*train.Checkpoint, error) {
+	raw, err := json.Marshal(position{
+		Iteration: t.iteration, KLCoef: t.klCoef,
+		BestIteration: t.best.iteration, BestScore: t.best.score, Worse: t.best.worse, Stopped: t.best.stopped,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ppo: checkpoint: %w", err)
+	}
+	c := &train.Checkpoint{
+		Params: t.policy,
+		Models: map[string]*model.Params{referenceModel: t.reference},
+		State:  train.State{Stage: stage, Position: raw},
+	}
+	if t.critic != nil {
+		c.Models[criticModel] = t.critic
+	}
+	if t.best.weights != nil {
+		c.Models[bestModel] = t.best.weights
+	}
+	t.step.Checkpoint(c)
+	return c, nil
+}
+
+// Resume goes on from a checkpoint, as train.LoadCheckpoint reads it. With the prompts, the rewarder and the config of the
+// run that wrote it, it goes on with the same bits. The policy and critic it trains are c.Params and c.Models["critic"].
+func Resume(c *train.Checkpoint, prompts, heldOut []Prompt, r Rewarder, cfg Config) (*Trainer, error) {
+	if c == nil || c.State.Stage != stage {
+		return nil, errors.New("ppo: this is not a checkpoint of PPO: start with New")
+	}
+	var at position
+	if err := json.Unmarshal(c.State.Position, &at); err != nil {
+		return nil, fmt.Errorf("ppo: checkpoint: position: %w", err)
+	}
+	reference := c.Models[referenceModel]
+	if reference == nil {
+		return nil, fmt.Errorf("ppo: checkpoint: the model %q is missing", referenceModel)
+	}
+	t, err := newTrainer(c.Params, c.Models[criticModel], reference, prompts, heldOut, r, cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.step.Restore(c); err != nil {
+		return nil, fmt.Errorf("ppo: checkpoint: %w", err)
+	}
+	t.iteration, t.klCoef = at.Iteration, at.KLCoef
+	t.best = best{weights: c.Models[bestModel], iteration: at.BestIteration, score: at.BestScore, worse: at.Worse, stopped: at.Stopped}
+	return t, nil
+}

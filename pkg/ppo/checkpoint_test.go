@@ -1,0 +1,75 @@
+package ppo
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// TestResume stops after every iteration, on disk, and wants the bits of a run that did not stop.
+func TestResume(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		cfg := smallConfig()
+		cfg.Iterations, cfg.EvalEvery, cfg.Epochs, cfg.KLControl, cfg.SharedTrunk = 4, 1, 2, KLAdaptive, shared
+		cfg.CriticWarmup = 2
+		start := func() (policy, critic *model.Params) {
+			policy = tinyModel(t, 9, 2, 1)
+			if shared {
+				cfg.CriticWarmup = 0
+				policy.AddHead(nil)
+				return policy, nil
+			}
+			return policy, tinyCritic(t, 9, 1, 2)
+		}
+		policy, critic := start()
+		straight, err := New(policy, critic, somePrompts(), somePrompts(), sevens, cfg)
+		require.NoError(t, err)
+		run(t, straight, 4)
+
+		policy, critic = start()
+		broken, err := New(policy, critic, somePrompts(), somePrompts(), sevens, cfg)
+		require.NoError(t, err)
+		dir := filepath.Join(t.TempDir(), "ppo")
+		for range 4 {
+			run(t, broken, 1)
+			c, err := broken.Checkpoint()
+			require.NoError(t, err)
+			require.NoError(t, train.SaveCheckpoint(dir, c))
+			c, err = train.LoadCheckpoint(dir)
+			require.NoError(t, err)
+			broken, err = Resume(c, somePrompts(), somePrompts(), sevens, cfg)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, weights(straight.policy), weights(broken.policy))
+		assert.Equal(t, weights(straight.reference), weights(broken.reference))
+		if !shared {
+			assert.Equal(t, weights(straight.critic), weights(broken.critic))
+		}
+		assert.Equal(t, straight.klCoef, broken.klCoef)
+		assert.Equal(t, straight.Finish(), broken.Finish())
+		assert.Equal(t, weights(straight.policy), weights(broken.policy), "the best policies")
+		assert.True(t, broken.Done())
+	}
+}
+
+func TestResumeRefuses(t *testing.T) {
+	cfg := smallConfig()
+	resume := func(change func(*train.Checkpoint)) error {
+		c, err := newTiny(t, cfg, sevens).Checkpoint()
+		require.NoError(t, err)
+		change(c)
+		_, err = Resume(c, somePrompts(), nil, sevens, cfg)
+		return err
+	}
+	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { c.State.Stage = "sft" }), "start with New")
+	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Models, "reference") }), `"reference" is missing`)
+	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Models, "critic") }), "the critic is nil")
+	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Optim, "policy") }), `network "policy"`)
+	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { c.State.Position = nil }), "position")
+	assert.NoError(t, resume(func(*train.Checkpoint) {}))
+}
