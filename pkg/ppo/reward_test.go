@@ -100,3 +100,14 @@ func TestAdaptKLCoef(t *testing.T) {
 	assert.InDelta(t, 0.1*(1-0.2*512/10000), AdaptKLCoef(0.1, 0, 6, 512, 10000), 1e-15)
 	assert.InDelta(t, 0.1*(1+0.1*512/10000), AdaptKLCoef(0.1, 6.6, 6, 512, 10000), 1e-15)
 }
+
+// TestWhitenAdvantages whitens over the tokens of all answers together, and leaves the returns.
+func TestWhitenAdvantages(t *testing.T) {
+	a := &episode{advantages: []float64{1, 2}, returns: []float64{5, 6}}
+	b := &episode{advantages: []float64{6}, returns: []float64{7}}
+	whitenAdvantages([]*episode{a, b}) // mean 3, variance 14/3
+	sd := math.Sqrt(14.0 / 3)
+	assert.InDeltaSlice(t, []float64{-2 / sd, -1 / sd}, a.advantages, 1e-8)
+	assert.InDeltaSlice(t, []float64{3 / sd}, b.advantages, 1e-8)
+	assert.Equal(t, []float64{5, 6}, a.returns)
+}
