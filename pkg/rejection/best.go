@@ -3,6 +3,7 @@ package rejection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -42,13 +43,15 @@ func better(a, b Answer) bool {
 // Point is what sampling at one temperature gives: means over prompts (figures 7 and 8).
 type Point struct {
 	Temperature float64
-	Max         float64 // reward of the best finished answer
+	Max         float64 // reward of the best finished answer, over prompts that have one; 0 if none has
 	Median      float64 // median reward of all answers
 	Finished    float64 // share of answers that ended by themselves
+	Winners     float64 // share of prompts with a finished answer
 }
 
 // Tune samples at every temperature and returns the one with the highest mean reward of the best answer, which is what
-// fine-tuning will see. The paper tunes it anew for each version (figure 8).
+// fine-tuning will see; on equal rewards the first. One at which no answer is finished is never chosen. The paper tunes
+// it anew for each version (figure 8).
 func Tune(ctx context.Context, p *model.Params, prompts []Prompt, reward Reward, cfg Config, temperatures []float64) (float64, []Point, error) {
 	if len(temperatures) == 0 {
 		return 0, nil, errors.New("rejection: no temperatures to choose from")
@@ -62,22 +65,28 @@ func Tune(ctx context.Context, p *model.Params, prompts []Prompt, reward Reward,
 		}
 		points = append(points, measure(t, answers, cfg.Samples))
 	}
-	best := slices.MaxFunc(points, func(a, b Point) int {
-		switch {
-		case a.Max < b.Max:
-			return -1
-		case a.Max > b.Max:
-			return 1
+	best := choose(points)
+	if best < 0 {
+		return 0, points, fmt.Errorf("rejection: no answer was finished at any of %d temperatures: raise MaxNewTokens (%d), or train the model to stop", len(points), cfg.MaxNewTokens)
+	}
+	return points[best].Temperature, points, nil
+}
+
+// choose is the index of the highest maximum, -1 if no point has one.
+func choose(points []Point) int {
+	best := -1
+	for i, pt := range points {
+		if pt.Winners > 0 && (best < 0 || pt.Max > points[best].Max) {
+			best = i
 		}
-		return 0
-	})
-	return best.Temperature, points, nil
+	}
+	return best
 }
 
 // measure averages over prompts, whose answers lie side by side.
 func measure(temperature float64, answers []Answer, samples int) Point {
 	pt := Point{Temperature: temperature}
-	prompts, winners := 0, 0
+	prompts, winners := 0.0, 0.0
 	for group := range slices.Chunk(answers, samples) {
 		prompts++
 		rewards := make([]float64, len(group))
@@ -95,7 +104,8 @@ func measure(temperature float64, answers []Answer, samples int) Point {
 			winners++
 		}
 	}
-	pt.Median /= float64(prompts)
-	pt.Max /= float64(max(winners, 1))
+	pt.Median /= prompts
+	pt.Max /= max(winners, 1)
+	pt.Winners = winners / prompts
 	return pt
 }

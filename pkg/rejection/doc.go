@@ -5,7 +5,7 @@
 //	temperature, points, err := rejection.Tune(ctx, model, prompts, reward, cfg, []float64{0.7, 1, 1.3})
 //	answers, err := rejection.Sample(ctx, model, prompts, reward, cfg)
 //	winners := rejection.Best(append(pool, answers...)) // the pool of earlier versions takes part from RLHF-V4 on
-//	// data.Join(w.Prompt, w.Tokens) of every winner is an example for package sft.
+//	// data.Join(w.Tokens, w.Answer) of every winner, its prompt and answer, is an example for package sft.
 //
 // # Concurrency
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
@@ -85,6 +86,9 @@ func Sample(ctx context.Context, p *model.Params, prompts []Prompt, reward Rewar
 	if len(prompts) == 0 {
 		return nil, fmt.Errorf("rejection: prompts: %w", data.ErrEmpty)
 	}
+	if err := checkIDs(prompts); err != nil {
+		return nil, err
+	}
 	requests := make([]generate.Request, len(prompts))
 	for i, prompt := range prompts {
 		requests[i] = generate.Request{Prompt: prompt.Tokens, ID: data.StreamKey(prompt.ID), Samples: cfg.Samples}
@@ -119,4 +123,19 @@ func Sample(ctx context.Context, p *model.Params, prompts []Prompt, reward Rewar
 		answers[i].Reward = r
 	}
 	return answers, nil
+}
+
+// checkIDs refuses prompts that share an ID without being the same: their answers would compete in Best.
+func checkIDs(prompts []Prompt) error {
+	first := map[string]int{}
+	for i, p := range prompts {
+		k, known := first[p.ID]
+		if known && !slices.Equal(prompts[k].Tokens, p.Tokens) {
+			return fmt.Errorf("rejection: prompts %d and %d differ and have the same ID %q: give each its own, such as data.DialogID", k, i, p.ID)
+		}
+		if !known {
+			first[p.ID] = i
+		}
+	}
+	return nil
 }

@@ -1,0 +1,62 @@
+package rejection
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// answer is a finished answer to the prompt of that ID.
+func answer(id string, version, sample int, reward float64) Answer {
+	return Answer{Prompt: Prompt{ID: id}, Version: version, Sample: sample, Reward: reward, Finished: true}
+}
+
+func cutOff(a Answer) Answer {
+	a.Finished = false
+	return a
+}
+
+func TestBest(t *testing.T) {
+	for name, c := range map[string]struct {
+		answers, want []Answer
+	}{
+		"highest reward":        {[]Answer{answer("a", 1, 0, 1), answer("a", 1, 1, 3), answer("a", 1, 2, 2)}, []Answer{answer("a", 1, 1, 3)}},
+		"negative rewards":      {[]Answer{answer("a", 1, 0, -2), answer("a", 1, 1, -1)}, []Answer{answer("a", 1, 1, -1)}},
+		"unfinished":            {[]Answer{cutOff(answer("a", 1, 0, 9)), answer("a", 1, 1, -1)}, []Answer{answer("a", 1, 1, -1)}},
+		"unfinished, behind":    {[]Answer{answer("a", 1, 1, -1), cutOff(answer("a", 1, 0, 9))}, []Answer{answer("a", 1, 1, -1)}},
+		"none finished":         {[]Answer{cutOff(answer("a", 1, 0, 9)), answer("b", 1, 0, 0)}, []Answer{answer("b", 1, 0, 0)}},
+		"tie: newest version":   {[]Answer{answer("a", 1, 0, 1), answer("a", 2, 5, 1), answer("a", 1, 3, 1)}, []Answer{answer("a", 2, 5, 1)}},
+		"tie: first sample":     {[]Answer{answer("a", 1, 2, 1), answer("a", 1, 1, 1), answer("a", 1, 3, 1)}, []Answer{answer("a", 1, 1, 1)}},
+		"an old one may win":    {[]Answer{answer("a", 1, 0, 2), answer("a", 2, 0, 1)}, []Answer{answer("a", 1, 0, 2)}},
+		"order of first prompt": {[]Answer{answer("b", 1, 0, 1), answer("a", 1, 0, 1), answer("b", 1, 1, 2)}, []Answer{answer("b", 1, 1, 2), answer("a", 1, 0, 1)}},
+		"nothing":               {nil, nil},
+	} {
+		assert.Equal(t, c.want, Best(c.answers), name)
+		if name != "order of first prompt" { // who wins does not depend on the order
+			slices.Reverse(c.answers)
+			assert.ElementsMatch(t, c.want, Best(c.answers), name)
+		}
+	}
+}
+
+func TestMeasureByHand(t *testing.T) {
+	pt := measure(0.7, []Answer{
+		answer("a", 1, 0, 1), answer("a", 1, 1, 5), cutOff(answer("a", 1, 2, 9)), answer("a", 1, 3, -3), // median 3, best 5
+		answer("b", 1, 0, 2), answer("b", 1, 1, 2), answer("b", 1, 2, 4), cutOff(answer("b", 1, 3, 0)), // median 2, best 4
+		cutOff(answer("c", 1, 0, 7)), cutOff(answer("c", 1, 1, 7)), cutOff(answer("c", 1, 2, 7)), cutOff(answer("c", 1, 3, 7)), // median 7
+	}, 4)
+	assert.Equal(t, 0.7, pt.Temperature)
+	assert.InDelta(t, (5.0+4)/2, pt.Max, 1e-12)
+	assert.InDelta(t, (3.0+2+7)/3, pt.Median, 1e-12)
+	assert.InDelta(t, 6.0/12, pt.Finished, 1e-12)
+	assert.InDelta(t, 2.0/3, pt.Winners, 1e-12)
+
+	odd := measure(1, []Answer{answer("a", 1, 0, 3), answer("a", 1, 1, 8), answer("a", 1, 2, 4)}, 3)
+	assert.InDelta(t, 4, odd.Median, 1e-12)
+}
+
+func TestChoose(t *testing.T) {
+	assert.Equal(t, 2, choose([]Point{{Max: -3, Winners: 1}, {Max: 0, Winners: 0}, {Max: -1, Winners: 0.1}, {Max: -1, Winners: 1}}))
+	assert.Equal(t, -1, choose([]Point{{}, {}}))
+}
