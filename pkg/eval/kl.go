@@ -27,6 +27,14 @@ func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature f
 	if p.Config().VocabSize != q.Config().VocabSize {
 		return nil, fmt.Errorf("eval: the models have vocabularies of %d and %d", p.Config().VocabSize, q.Config().VocabSize)
 	}
+	for name, m := range map[string]*model.Params{"p": p, "q": q} {
+		if m.Output() == nil || m.DType() != tensor.Float32 {
+			return nil, fmt.Errorf("eval: model %s: want float32 weights with an output projection", name)
+		}
+	}
+	if !(temperature > 0) || math.IsInf(temperature, 1) {
+		return nil, fmt.Errorf("eval: the temperature is %v, want a positive number", temperature)
+	}
 	lengths := make([]int, len(answers))
 	for i, a := range answers {
 		lengths[i] = len(a.Prompt) + len(a.Tokens)

@@ -21,8 +21,9 @@ func MeanOf(values []float64) Mean {
 	n := float64(len(values))
 	mean, squares := 0.0, 0.0
 	for _, v := range values {
-		mean += v / n
+		mean += v
 	}
+	mean /= n
 	for _, v := range values {
 		squares += (v - mean) * (v - mean)
 	}
