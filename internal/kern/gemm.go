@@ -52,7 +52,7 @@ func op[T Float](trans bool, rows, cols int, x []T, ld int, short string) view[T
 func (v view[T]) from(i, j int) []T { return v.data[i*v.rs+j*v.cs:] }
 
 // panel is op(B) as the tiles read it: element (p, j) is data[(j/sliver)*ss + p*bs + j%sliver].
-// It is a packed matrix, or one that is not transposed in place (then ss is sliver).
+// It is a packed matrix, or one that is not transposed where it lies (then ss is sliver).
 type panel[T Float] struct {
 	data   []T
 	bs, ss int
@@ -64,6 +64,7 @@ type product[T Float] struct {
 	alpha   T
 	a       view[T]
 	b       panel[T]
+	loose   view[T] // B if it is yet to be packed, task by task; then b is not set
 	acc     bool
 	c       []T
 	ldc     int
@@ -73,35 +74,12 @@ func gemm[T Float](procs int, transA, transB bool, m, n, k int, alpha T, a []T, 
 	if !prepare(m, n, k, alpha, beta, c, ldc) {
 		return
 	}
-	x := op(transA, m, k, a, lda, shortA)
-	y := op(transB, k, n, b, ldb, shortB)
-
-	p := product[T]{m: m, n: n, k: k, alpha: alpha, a: x, acc: beta != 0, c: c, ldc: ldc}
+	p := product[T]{m: m, n: n, k: k, alpha: alpha, acc: beta != 0, c: c, ldc: ldc,
+		a: op(transA, m, k, a, lda, shortA), loose: op(transB, k, n, b, ldb, shortB)}
 	if !transB && inPlace(m, ldb) {
-		p.b = panel[T]{b, ldb, sliver}
-		p.run(procs)
-		return
+		p.b, p.loose = panel[T]{b, ldb, sliver}, view[T]{}
 	}
-
-	// Pack B a panel at a time: slivers of all its columns for some blocks of k.
-	kPanel := min(k, panelK)
-	nPanel := min(n, max(panelSize/kPanel/sliver, 1)*sliver)
-	size := kPanel * roundUp(nPanel, sliver)
-	buf := take[T](size + line[T]())
-	defer give(buf)
-	packed := align(*buf, size)
-	for j := 0; j < n; j += nPanel {
-		p.n = min(nPanel, n-j)
-		p.c = c[j:]
-		for q := 0; q < k; q += kPanel {
-			p.k = min(kPanel, k-q)
-			p.a.data = x.from(0, q)
-			p.acc = beta != 0 || q > 0
-			pack(procs, transB, p.k, p.n, y.from(q, j), ldb, packed)
-			p.b = panel[T]{packed, sliver, p.k * sliver}
-			p.run(procs)
-		}
-	}
+	p.run(procs)
 }
 
 // prepare checks C and does what is left of a product without terms. It reports whether there is
@@ -140,5 +118,3 @@ func checkMatrix(rows, cols, ld, length int, short string) {
 		panic(short)
 	}
 }
-
-func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

@@ -3,12 +3,9 @@ package kern
 const (
 	sliver = 32 // columns of B packed side by side; the assembly knows this number
 
-	panelK    = 8 * KC  // most rows of a packed panel of B
-	panelSize = 1 << 20 // most elements of a packed panel of B
-
-	taskRows = 8 * 14  // rows of C in a task, at most
-	taskCols = 512     // columns of C in a task: KC rows of B of this width stay in the L2 cache
-	taskWork = 1 << 17 // multiplications that are worth a task of their own, at least
+	taskCols = 16      // most slivers of B in a task: KC rows of them stay in the L2 cache
+	taskRows = 256     // fewer rows of C in a task do not pay for packing B
+	taskWork = 1 << 17 // multiplications that are worth a task of their own
 
 	nearLd = KC + 16 // elements between the rows of a copied strip of A
 )
@@ -27,27 +24,28 @@ func inPlace(m, ldb int) bool {
 
 // run computes the product on up to procs goroutines.
 func (p *product[T]) run(procs int) {
-	if procs > 1 && p.m*p.n*p.k >= 4*taskWork { // some 10 microseconds on one core
-		p.parallel(procs)
+	work := p.m * p.n * p.k
+	if procs > 1 && work >= 4*taskWork { // some 10 microseconds on one core
+		p.parallel(min(piecesPerWorker*procs, work/taskWork))
 		return
 	}
-	for j := 0; j < p.n; j += taskCols {
-		p.task(0, p.m, j, min(j+taskCols, p.n))
+	const cols = taskCols * sliver
+	for j := 0; j < p.n; j += cols {
+		p.task(0, p.m, j, min(j+cols, p.n))
 	}
 }
 
-// parallel cuts C into a grid of tasks of about the same size.
-func (p *product[T]) parallel(procs int) {
-	want := min(piecesPerWorker*procs, p.m*p.n*p.k/taskWork)
-	cols := (p.n + taskCols - 1) / taskCols
-	rows := (p.m + taskRows - 1) / taskRows
-	if rows*cols < want { // rows first: tasks side by side in a row would each load its A
-		rows = min((want+cols-1)/cols, (p.m+stripRows()-1)/stripRows())
+// parallel cuts C into a grid of at least want tasks, if there are that many.
+func (p *product[T]) parallel(want int) {
+	slivers := ceilDiv(p.n, sliver)
+	rows, rowsMost := 1, ceilDiv(p.m, stripRows())
+	if p.loose.data != nil { // tasks over other rows pack the same columns again
+		rowsMost = ceilDiv(p.m, taskRows)
+	} else if p.m > p.n { // tasks over other columns read the same rows again
+		rows = min(want, rowsMost)
 	}
-	slivers := (p.n + sliver - 1) / sliver
-	if rows*cols < want {
-		cols = min((want+rows-1)/rows, slivers)
-	}
+	cols := ceilDiv(slivers, min(ceilDiv(slivers, ceilDiv(want, rows)), taskCols))
+	rows = max(rows, min(ceilDiv(want, cols), rowsMost))
 	q := *p
 	For(rows*cols, 1, func(lo, hi int) {
 		for t := lo; t < hi; t++ {
@@ -57,19 +55,32 @@ func (p *product[T]) parallel(procs int) {
 	})
 }
 
-// task computes rows [i0, i1) and columns [j0, j1) of the product, strip by strip; j0 starts a sliver.
+// task computes rows [i0, i1) and columns [j0, j1) of the product; j0 starts a sliver. It takes one
+// block of k after the other, and in it strip by strip, so that the block's part of B stays in the
+// L2 cache and the strip's part of A in the L1 cache.
 func (p *product[T]) task(i0, i1, j0, j1 int) {
-	// All tiles of a strip read its rows of A, which should stay in the L1 cache together.
-	var near []T
+	var packed, near []T
+	if p.loose.data != nil {
+		size := min(KC, p.k) * ceilDiv(j1-j0, sliver) * sliver
+		buf := take[T](size + line[T]())
+		defer give(buf)
+		packed = align(*buf, size)
+	}
 	if p.a.cs == 1 && crowded(p.a.rs) && j1-j0 > 2*sliver {
 		buf := take[T](stripRows() * nearLd)
 		defer give(buf)
 		near = *buf
 	}
-	strips := (i1 - i0 + stripRows() - 1) / stripRows()
+	strips := ceilDiv(i1-i0, stripRows())
 	for k0 := 0; k0 < p.k; k0 += KC {
 		kc := min(KC, p.k-k0)
-		b := p.b.data[j0/sliver*p.b.ss+k0*p.b.bs:]
+		var b panel[T]
+		if packed != nil {
+			pack(kc, j1-j0, view[T]{p.loose.from(k0, j0), p.loose.rs, p.loose.cs}, packed)
+			b = panel[T]{packed, sliver, kc * sliver}
+		} else {
+			b = panel[T]{p.b.data[j0/sliver*p.b.ss+k0*p.b.bs:], p.b.bs, p.b.ss}
+		}
 		for s := range strips {
 			i := i0 + s*(i1-i0)/strips
 			rows := i0 + (s+1)*(i1-i0)/strips - i
@@ -80,10 +91,12 @@ func (p *product[T]) task(i0, i1, j0, j1 int) {
 				}
 				a, rs = near, nearLd
 			}
-			strip(rows, j1-j0, kc, p.alpha, a, rs, p.a.cs, b, p.b.bs, p.b.ss, p.acc || k0 > 0, p.c[i*p.ldc+j0:], p.ldc)
+			strip(rows, j1-j0, kc, p.alpha, a, rs, p.a.cs, b.data, b.bs, b.ss, p.acc || k0 > 0, p.c[i*p.ldc+j0:], p.ldc)
 		}
 	}
 }
+
+func ceilDiv(n, unit int) int { return (n + unit - 1) / unit }
 
 // stripRows is the most rows of C that one call of strip computes.
 func stripRows() int {

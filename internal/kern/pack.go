@@ -5,6 +5,8 @@ import (
 	"unsafe"
 )
 
+const packWork = 1 << 15 // elements that are worth a goroutine
+
 // Packed is a matrix B of k by n stored the way the tiles of Gemm read it, for products of many
 // small A with the same B. It does not change after Pack and may be used by many goroutines.
 type Packed[T Float] struct {
@@ -17,11 +19,15 @@ func Pack[T Float](transB bool, k, n int, b []T, ldb int) *Packed[T] {
 	if k < 0 || n < 0 {
 		panic(badSize)
 	}
-	op(transB, k, n, b, ldb, shortB)
-	size := k * roundUp(n, sliver)
+	y := op(transB, k, n, b, ldb, shortB)
+	slivers := ceilDiv(n, sliver)
+	size := k * slivers * sliver
 	p := &Packed[T]{k, n, align(make([]T, size+line[T]()), size)}
-	if k > 0 && n > 0 {
-		pack(runtime.GOMAXPROCS(0), transB, k, n, b, ldb, p.data)
+	if size > 0 {
+		For(slivers, ceilDiv(packWork, k*sliver), func(lo, hi int) {
+			j := lo * sliver
+			pack(k, min(hi*sliver, n)-j, view[T]{y.from(0, j), y.rs, y.cs}, p.data[j*k:])
+		})
 	}
 	return p
 }
@@ -36,33 +42,18 @@ func GemmPacked[T Float](m int, a []T, lda int, b *Packed[T], beta T, c []T, ldc
 	p.run(runtime.GOMAXPROCS(0))
 }
 
-// pack stores op(B), k by n, in slivers.
-func pack[T Float](procs int, transB bool, k, n int, b []T, ldb int, dst []T) {
-	slivers := (n + sliver - 1) / sliver
-	if procs > 1 && k*n >= 2*packWork {
-		For(slivers, (packWork+k*sliver-1)/(k*sliver), func(lo, hi int) {
-			packSlivers(lo, hi, transB, k, n, b, ldb, dst)
-		})
-		return
-	}
-	packSlivers(0, slivers, transB, k, n, b, ldb, dst)
-}
-
-// packWork is how many elements are worth a goroutine.
-const packWork = 1 << 15
-
-func packSlivers[T Float](lo, hi int, transB bool, k, n int, b []T, ldb int, dst []T) {
-	for s := lo; s < hi; s++ {
-		d := dst[s*k*sliver : (s+1)*k*sliver]
-		j := s * sliver
+// pack stores B, k by n, in slivers.
+func pack[T Float](k, n int, b view[T], dst []T) {
+	for j := 0; j < n; j += sliver {
+		d := dst[j*k : (j+sliver)*k]
 		cols := min(sliver, n-j)
-		if transB {
-			packTransposed(k, cols, b[j*ldb:], ldb, d)
+		if b.rs == 1 {
+			packTransposed(k, cols, b.from(0, j), b.cs, d)
 			continue
 		}
 		for p := range k {
 			row := d[p*sliver : (p+1)*sliver]
-			copy(row, b[p*ldb+j:p*ldb+j+cols])
+			copy(row, b.from(p, j)[:cols])
 			clear(row[cols:])
 		}
 	}
