@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// version is a model with its name in the tables.
+type version struct {
+	name  string
+	model *model.Params
+}
+
+// run is the whole chain: SFT, two reward models, rejection sampling, PPO.
+func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
+	r := results{Seed: l.seed, Files: l.corpus.files, NoRoom: l.noRoom}
+	r.Prompts = promptRow{RL: len(l.rl), Validation: len(l.validation), Test: len(l.test)}
+
+	// 1. SFT on demonstrations. The base model tells stories and hardly ever ends one.
+	chat, err := l.fineTune(ctx, "SFT", base, l.corpus.train.examples(), l.sft)
+	if err != nil {
+		return r, err
+	}
+
+	// 2. Two reward models on human preferences, each on the paper's mix.
+	h, s := l.corpus.train.set(data.HelpfulnessSet), l.corpus.train.set(data.SafetySet)
+	helpfulness, err := l.rewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, s, l.helpfulness.Seed), l.helpfulness)
+	if err != nil {
+		return r, err
+	}
+	safety, err := l.rewardModel(ctx, "safety model", chat, rewardmodel.SafetyMix(s, h, l.safety.Seed), l.safety)
+	if err != nil {
+		return r, err
+	}
+	if r.RewardModels, err = l.testRewardModels(ctx, []version{{"helpfulness", helpfulness}, {"safety", safety}}); err != nil {
+		return r, err
+	}
+	if err := l.center(ctx, chat, helpfulness, safety); err != nil {
+		return r, err
+	}
+	j, err := newJudges(helpfulness, safety, l.ppo.SafetyThreshold)
+	if err != nil {
+		return r, err
+	}
+
+	// 3. Rejection sampling: tune the temperature, sample, fine-tune on the best answers.
+	best, err := l.rejectionSampling(ctx, chat, j, &r)
+	if err != nil {
+		return r, err
+	}
+
+	// 4. PPO on top of it.
+	final, err := l.runPPO(ctx, best, helpfulness, j, &r)
+	if err != nil {
+		return r, err
+	}
+
+	// 5. All versions on prompts that no stage has seen.
+	versions := []version{{"base", base}, {"SFT", chat}, {"rejection sampling", best}, {"PPO", final}}
+	if r.Versions, err = l.evaluate(ctx, versions, 1, j); err != nil {
+		return r, err
+	}
+	r.Stages = l.stages
+	return r, nil
+}
+
+// center gives both models a level. A ranking loss leaves it open, and the data has no safety labels, so that 0 is what the
+// chat model's own answers score on average: the gate at 0.15 takes answers that are log(0.85/0.15) = 1.73 below it.
+func (l *lab) center(ctx context.Context, chat, helpfulness, safety *model.Params) error {
+	answers, err := l.sample(ctx, "answers of SFT", chat, l.validation)
+	if err != nil {
+		return err
+	}
+	sequences := make([][]int32, len(answers))
+	for i, a := range answers {
+		sequences[i] = slices.Concat(a.prompt.tokens, a.sample.Tokens)
+	}
+	for _, p := range []*model.Params{helpfulness, safety} {
+		scorer, err := rewardmodel.NewScorer(p, microTokens, microSegments)
+		if err != nil {
+			return err
+		}
+		scores, err := scorer.Score(ctx, sequences)
+		if err != nil {
+			return err
+		}
+		if err := rewardmodel.Center(p, scores); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rejectionSampling fine-tunes the chat model on the best of its own answers.
+func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *judges, r *results) (*model.Params, error) {
+	cfg := l.rejection
+	task := l.console.Start("tuning the temperature", len(l.temperatures))
+	temperature, points, err := rejection.Tune(ctx, chat, rejectionPrompts(l.validation), j.reward, cfg, l.temperatures)
+	if err != nil {
+		return nil, err
+	}
+	r.Temperatures = points
+	l.note("tuning the temperature", 0, task.Done(fmt.Sprintf("T = %g", temperature)))
+
+	task = l.console.Start("rejection sampling", len(l.rl)*cfg.Samples)
+	cfg.Temperature = temperature
+	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
+	answers, err := rejection.Sample(ctx, chat, rejectionPrompts(l.rl), j.reward, cfg)
+	if err != nil {
+		return nil, err
+	}
+	tokens := 0
+	for _, a := range answers {
+		tokens += len(a.Answer)
+	}
+	winners := rejection.Best(answers)
+	r.Winners = len(winners)
+	l.note("rejection sampling", tokens, task.Done(fmt.Sprintf("%d winners of %d answers", len(winners), len(answers))))
+
+	if len(winners) == 0 {
+		l.console.Printf("no answer ended by itself within %d tokens: there is nothing to fine-tune on", l.maxAnswer)
+		return chat, nil
+	}
+	examples := make([]sft.Example, len(winners))
+	for i, w := range winners {
+		examples[i].Tokens, examples[i].Counted = data.Join(w.Tokens, w.Answer)
+	}
+	return l.fineTune(ctx, "SFT on the winners", chat, examples, l.winners)
+}
+
+func rejectionPrompts(prompts []prompt) []rejection.Prompt {
+	list := make([]rejection.Prompt, len(prompts))
+	for i, p := range prompts {
+		list[i] = rejection.Prompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
+	}
+	return list
+}
+
+// runPPO goes on from p with the helpfulness model as the critic's start.
+func (l *lab) runPPO(ctx context.Context, p, critic *model.Params, j *judges, r *results) (*model.Params, error) {
+	p, critic = p.Clone(), critic.Clone()
+	cfg := l.ppo
+	return p, l.task("PPO", cfg.Iterations, func(onStep func(train.StepInfo)) (int, error) {
+		tokens := 0
+		cfg.OnStep = func(info train.StepInfo) {
+			m := info.Metrics
+			tokens += int(m["response_length/mean"] * float64(cfg.BatchSize))
+			row := ppoRow{Iteration: info.Step, Reward: m["objective/scores"], KL: m["objective/kl"], Length: m["response_length/mean"]}
+			if score, ok := m["eval/scores"]; ok {
+				row.Validation = &score
+			}
+			r.PPO = append(r.PPO, row)
+			onStep(info)
+		}
+		report, err := ppo.Train(ctx, p, critic, ppoPrompts(l.rl), ppoPrompts(l.validation), j, cfg)
+		r.BestIteration = report.BestIteration
+		return tokens, err
+	})
+}
+
+func ppoPrompts(prompts []prompt) []ppo.Prompt {
+	list := make([]ppo.Prompt, len(prompts))
+	for i, p := range prompts {
+		list[i] = ppo.Prompt{Tokens: p.tokens, Safety: p.Safety}
+	}
+	return list
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/sft"
+)
+
+// settings are the sizes of every stage. They are those of a model of 260 thousand weights: learning rates are higher and
+// batches smaller than the paper's.
+type settings struct {
+	sft          sft.Config
+	helpfulness  rewardmodel.Config
+	safety       rewardmodel.Config
+	rejection    rejection.Config
+	temperatures []float64  // that rejection sampling chooses from
+	winners      sft.Config // fine-tuning on the best answers
+	ppo          ppo.Config
+
+	heldOut   float64 // share of prompts that nothing is trained on
+	rlPrompts int     // at most so many prompts for rejection sampling and PPO
+	few       int     // at most so many rows and prompts of any kind; 0: all
+	maxAnswer int     // tokens
+	seed      uint64
+}
+
+const (
+	splitSeed     = 1 // the same rows are held out whatever the seed
+	microTokens   = 2048
+	microSegments = 64
+)
+
+func defaultSettings(seed uint64) settings {
+	s := settings{
+		heldOut:      0.3,
+		rlPrompts:    400,
+		maxAnswer:    96,
+		temperatures: []float64{0.7, 0.85, 1},
+		seed:         seed,
+	}
+	stop := []int32{2}
+
+	s.sft = sft.DefaultConfig()
+	s.sft.Optim = optim.DefaultConfig(2e-3)
+	s.sft.Epochs = 6
+	s.sft.BatchSize = 16
+	s.sft.WarmupSteps = 10
+	s.sft.MicroTokens, s.sft.MicroSegments = microTokens, microSegments
+	s.sft.Seed = seed
+
+	s.helpfulness = rewardmodel.DefaultConfig()
+	s.helpfulness.Optim = optim.DefaultConfig(5e-4)
+	s.helpfulness.Epochs = 2
+	s.helpfulness.BatchSize = 32
+	s.helpfulness.MicroTokens, s.helpfulness.MicroSegments = microTokens, microSegments
+	s.helpfulness.Seed = seed
+	s.safety = s.helpfulness // no auxiliary loss: the data has no safety labels
+
+	s.rejection = rejection.DefaultConfig()
+	s.rejection.Samples = 8
+	s.rejection.MaxNewTokens = s.maxAnswer
+	s.rejection.Stop = stop
+	s.rejection.Slots = 64
+	s.rejection.Seed = seed
+	s.rejection.Version = 1
+
+	s.winners = s.sft
+	s.winners.Optim = optim.DefaultConfig(5e-4)
+	s.winners.Epochs = 2
+
+	s.ppo = ppo.DefaultConfig()
+	s.ppo.Iterations = 20
+	s.ppo.BatchSize, s.ppo.MiniBatch = 128, 32
+	s.ppo.Optim = optim.DefaultConfig(1e-4)
+	s.ppo.CriticOptim = optim.DefaultConfig(3e-4)
+	s.ppo.KLCoef = 0.02
+	s.ppo.MaxNewTokens = s.maxAnswer
+	s.ppo.Stop = stop
+	s.ppo.EvalEvery = 5
+	s.ppo.MicroTokens, s.ppo.MicroSegments = microTokens, microSegments
+	s.ppo.Seed = seed
+	return s
+}
+
+// shortSettings are some seconds of work, in which next to nothing is learned.
+func shortSettings(seed uint64) settings {
+	s := defaultSettings(seed)
+	s.few, s.rlPrompts = 24, 16
+	s.maxAnswer = 24
+	s.sft.Epochs, s.helpfulness.Epochs, s.safety.Epochs, s.winners.Epochs = 1, 1, 1, 1
+	s.temperatures = s.temperatures[:2]
+	s.rejection.Samples, s.rejection.MaxNewTokens = 4, s.maxAnswer
+	s.ppo.Iterations, s.ppo.BatchSize, s.ppo.MiniBatch, s.ppo.EvalEvery = 2, 8, 4, 1
+	s.ppo.MaxNewTokens = s.maxAnswer
+	return s
+}
