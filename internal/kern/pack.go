@@ -11,7 +11,7 @@ const packWork = 1 << 15 // elements that are worth a goroutine
 // small A with the same B. It does not change after Pack and may be used by many goroutines.
 type Packed[T Float] struct {
 	k, n int
-	data []T // slivers of 32 columns, each k rows; the last is filled up with zeros
+	data []T // slivers of 32 columns, each k rows; the last may have columns that are not used
 }
 
 // Pack stores op(B), k by n; see Gemm for b and ldb.
@@ -42,7 +42,7 @@ func GemmPacked[T Float](m int, a []T, lda int, b *Packed[T], beta T, c []T, ldc
 	p.run(runtime.GOMAXPROCS(0))
 }
 
-// pack stores B, k by n, in slivers.
+// pack stores B, k by n, in slivers. Columns past n are left alone: tiles mask them off.
 func pack[T Float](k, n int, b view[T], dst []T) {
 	for j := 0; j < n; j += sliver {
 		d := dst[j*k : (j+sliver)*k]
@@ -52,9 +52,7 @@ func pack[T Float](k, n int, b view[T], dst []T) {
 			continue
 		}
 		for p := range k {
-			row := d[p*sliver : (p+1)*sliver]
-			copy(row, b.from(p, j)[:cols])
-			clear(row[cols:])
+			copy(d[p*sliver:], b.from(p, j)[:cols])
 		}
 	}
 }
@@ -78,11 +76,6 @@ func packTransposed[T Float](k, cols int, b []T, ldb int, dst []T) {
 		for ; j < cols; j++ {
 			for q, v := range b[j*ldb+p : j*ldb+p+kb] {
 				d[q*sliver+j] = v
-			}
-		}
-		if cols < sliver {
-			for q := range kb {
-				clear(d[q*sliver+cols : (q+1)*sliver])
 			}
 		}
 	}
