@@ -23,7 +23,7 @@ func softClip(width, entropyCoef float64) ppo.Loss {
 		x := ops.Expr(in.LogProbs.Graph())
 		mean := func(v *gorgonia.Node) *gorgonia.Node { return x.MaskedMean(v, in.Mask, in.Tokens) }
 
-		ratio := x.Exp(x.Where(in.Mask, x.Sub(in.LogProbs, in.OldLogProbs))) // (N), masked before exp could overflow
+		ratio := x.Exp(x.Sub(in.LogProbs, in.OldLogProbs)) // (N)
 		excess := x.AddConst(ratio, -1)
 		soft := x.AddConst(x.Scale(x.Tanh(x.Scale(excess, 1/width)), width), 1)
 		policy := mean(x.Min(x.Mul(in.Advantages, ratio), x.Mul(in.Advantages, soft)))
