@@ -28,6 +28,7 @@ type lab struct {
 
 	world     *world.World
 	annotator *world.Annotator
+	public    *world.Annotator
 	tok       *tokenizer.Tokenizer
 	tmpl      *data.Template
 
@@ -47,7 +48,11 @@ func newLab(s settings, c *console.Console) (*lab, error) {
 		return nil, err
 	}
 	annotator, err := world.NewAnnotator(w, s.annotator)
-	return &lab{settings: s, console: c, world: w, annotator: annotator}, err
+	if err != nil {
+		return nil, err
+	}
+	public, err := world.NewAnnotator(w, s.public)
+	return &lab{settings: s, console: c, world: w, annotator: annotator, public: public}, err
 }
 
 // task runs a stage with its progress and notes its tokens and seconds.
@@ -158,9 +163,9 @@ type comparison struct {
 	preference data.Preference
 }
 
-// compare samples two answers per prompt, at two temperatures, and asks the annotators. Reward models get the tokens
+// compare samples two answers per prompt, at two temperatures, and asks an annotator. Reward models get the tokens
 // that were sampled; only annotators read text.
-func (l *lab) compare(ctx context.Context, name string, p *model.Params, prompts []data.Prompt, pairs int, sets ...data.Set) ([]comparison, error) {
+func (l *lab) compare(ctx context.Context, name string, p *model.Params, who *world.Annotator, prompts []data.Prompt, pairs int, sets ...data.Set) ([]comparison, error) {
 	var sides [2][]answer
 	for k, temperature := range l.pairTemperatures {
 		var err error
@@ -171,7 +176,7 @@ func (l *lab) compare(ctx context.Context, name string, p *model.Params, prompts
 	var list []comparison
 	for i, first := range sides[0] {
 		for _, set := range sets {
-			pref, ok, err := l.annotator.Compare(first.prompt, first.text, sides[1][i].text, set)
+			pref, ok, err := who.Compare(first.prompt, first.text, sides[1][i].text, set)
 			if err != nil {
 				return nil, err
 			}

@@ -27,8 +27,8 @@ type results struct {
 	RewardModels []rewardModelRow  `json:"reward_models"` // accuracy on test preferences
 	Temperatures []rejection.Point `json:"temperatures"`  // rejection sampling on validation prompts, one point each
 	PPO          []ppoRow          `json:"ppo"`           // one row an evaluated iteration
-	Validation   []versionResult   `json:"validation"`    // versions on validation prompts, the reward picks
-	Picked       string            `json:"picked"`        // version with the best validation reward
+	Validation   []versionResult   `json:"validation"`    // versions on validation prompts, where annotators pick
+	Picked       string            `json:"picked"`        // version that annotators prefer there
 	Test         []versionResult   `json:"test"`          // versions on test prompts
 }
 
@@ -39,7 +39,7 @@ type rewardModelRow struct {
 	Pairs        int         `json:"pairs"`
 	Accuracy     eval.Mean   `json:"accuracy"`
 	ByRating     []ratingRow `json:"by_rating"`     // from significantly to negligibly better
-	UnsafeRecall float64     `json:"unsafe_recall"` // of answers labelled unsafe, called so at 0.5
+	UnsafeRecall eval.Mean   `json:"unsafe_recall"` // of answers labelled unsafe, called so at 0.5
 }
 
 // ratingRow is the accuracy on pairs of one rating, beside the best possible one.
@@ -91,7 +91,7 @@ func (l *lab) keep(dir string, v version, samples []data.Sample) error {
 func newRewardModelRow(model string, set data.Set, e rewardmodel.Evaluation, ceilings []oracle.Ceiling) rewardModelRow {
 	row := rewardModelRow{
 		Model: model, Set: set.String(), Pairs: e.Accuracy.N,
-		Accuracy: meanOf(e.Accuracy), UnsafeRecall: e.UnsafeRecall.Rate(),
+		Accuracy: meanOf(e.Accuracy), UnsafeRecall: meanOf(e.UnsafeRecall),
 	}
 	for i := len(ceilings) - 1; i >= 0; i-- {
 		c := ceilings[i]
@@ -117,27 +117,27 @@ func (r results) print(c *console.Console) {
 	c.Printf("%s", stages.Render())
 
 	if len(r.RewardModels) > 0 {
-		models := newTable("Reward models on test preferences: accuracy, its 95 % interval, and the best possible",
-			"model", "set", "pairs", "all", "significantly", "better", "slightly", "negligibly", "unsafe recall")
+		models := newTable("Reward models on test preferences: accuracy in % [95 % interval] and the best possible",
+			"model", "set", "pairs", "all", "significantly", "better", "slightly", "negligibly", "unsafe recall %")
 		for _, m := range r.RewardModels {
 			row := table.Row{m.Model, m.Set, m.Pairs, percent(m.Accuracy)}
 			for _, b := range m.ByRating {
 				row = append(row, fmt.Sprintf("%s of %.0f", percent(b.Accuracy), 100*b.Ceiling))
 			}
-			models.AppendRow(append(row, fmt.Sprintf("%.0f %%", 100*m.UnsafeRecall)))
+			models.AppendRow(append(row, fmt.Sprintf("%.0f", 100*m.UnsafeRecall.Mean)))
 		}
 		c.Printf("%s", models.Render())
 	}
-	printVersions(c, "Versions on validation prompts; the reward picks "+r.Picked, r.Validation)
+	printVersions(c, "Versions on validation prompts; the annotators pick "+r.Picked, r.Validation)
 	printVersions(c, "Versions on test prompts, picked: "+r.Picked, r.Test)
 }
 
 func printVersions(c *console.Console, title string, rows []versionResult) {
-	t := newTable(title, "version", "helpfulness", "unsafe", "false refusals", "reward", "KL to SFT", "tokens", "finished")
+	t := newTable(title, "version", "helpfulness", "unsafe %", "false refusals %", "reward", "preferred %", "KL to SFT", "tokens", "finished %")
 	for _, v := range rows {
 		t.AppendRow(table.Row{
-			v.Version, number(v.Helpfulness), percent(v.Unsafe), percent(v.FalseRefusal), number(v.Reward),
-			number(v.KL), fmt.Sprintf("%.1f", v.Length.Mean), fmt.Sprintf("%.0f %%", 100*v.Finished.Mean),
+			v.Version, number(v.Helpfulness), percent(v.Unsafe), percent(v.FalseRefusal), number(v.Reward), percent(v.Preferred),
+			number(v.KL), fmt.Sprintf("%.1f", v.Length.Mean), fmt.Sprintf("%.0f", 100*v.Finished.Mean),
 		})
 	}
 	c.Printf("%s", t.Render())
@@ -152,7 +152,7 @@ func newTable(title string, header ...any) table.Writer {
 }
 
 func percent(m eval.Mean) string {
-	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*m.Mean, 100*m.Lo, 100*m.Hi)
+	return fmt.Sprintf("%.1f [%.1f, %.1f]", 100*m.Mean, 100*m.Lo, 100*m.Hi)
 }
 
-func number(m eval.Mean) string { return fmt.Sprintf("%.3f [%.3f, %.3f]", m.Mean, m.Lo, m.Hi) }
+func number(m eval.Mean) string { return fmt.Sprintf("%.2f [%.2f, %.2f]", m.Mean, m.Lo, m.Hi) }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/world"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
@@ -84,25 +87,54 @@ func (l *lab) run(ctx context.Context, out string) (results, error) {
 
 // rewardModels samples answers of the chat model, asks the annotators and trains both models, each on the paper's mix.
 func (l *lab) rewardModels(ctx context.Context, chat *model.Params) (helpfulness, safety *model.Params, err error) {
-	pairs := map[data.Set][]rewardmodel.Pair{}
-	for _, set := range []data.Set{data.HelpfulnessSet, data.SafetySet} {
-		comparisons, err := l.compare(ctx, set.String()+" answers", chat, l.world.PreferencePrompts(set), 1, set)
-		if err != nil {
-			return nil, nil, err
-		}
-		for _, c := range comparisons {
-			pairs[set] = append(pairs[set], c.pair)
-		}
-		if l.control == controlShuffled {
-			shuffle(pairs[set], l.world.Config().Seed)
-		}
-	}
-	h, s := pairs[data.HelpfulnessSet], pairs[data.SafetySet]
-	if helpfulness, err = l.rewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, s, l.helpfulness.Seed), l.helpfulness); err != nil {
+	h, err := l.preferences(ctx, "helpfulness answers", chat, l.annotator, l.world.PreferencePrompts(data.HelpfulnessSet), l.helpfulnessPairs, data.HelpfulnessSet)
+	if err != nil {
 		return nil, nil, err
 	}
-	safety, err = l.rewardModel(ctx, "safety model", chat, rewardmodel.SafetyMix(s, h, l.safety.Seed), l.safety)
+	s, err := l.preferences(ctx, "safety answers", chat, l.annotator, l.world.PreferencePrompts(data.SafetySet), l.safetyPairs, data.SafetySet)
+	if err != nil {
+		return nil, nil, err
+	}
+	open, err := l.preferences(ctx, "open data answers", chat, l.public, l.openPrompts(), l.openPairs, data.HelpfulnessSet)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range open { // open data has a choice, but no rating and no labels
+		open[i].Rating, open[i].ChosenSafe, open[i].RejectedSafe = data.NegligiblyBetter, data.SafetyUnknown, data.SafetyUnknown
+	}
+	others := append(slices.Clone(s), open...)
+	if helpfulness, err = l.rewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, others, l.helpfulness.Seed), l.helpfulness); err != nil {
+		return nil, nil, err
+	}
+	safety, err = l.rewardModel(ctx, "safety model", chat, rewardmodel.SafetyMix(s, append(h, open...), l.safety.Seed), l.safety)
 	return helpfulness, safety, err
+}
+
+// preferences are the pairs of compare as training data; shuffled in the control.
+func (l *lab) preferences(ctx context.Context, name string, chat *model.Params, who *world.Annotator, prompts []data.Prompt, n int, set data.Set) ([]rewardmodel.Pair, error) {
+	comparisons, err := l.compare(ctx, name, chat, who, prompts, n, set)
+	if err != nil {
+		return nil, err
+	}
+	pairs := make([]rewardmodel.Pair, len(comparisons))
+	for i, c := range comparisons {
+		pairs[i] = c.pair
+	}
+	if l.control == controlShuffled {
+		shuffle(pairs, l.world.Config().Seed)
+	}
+	return pairs, nil
+}
+
+// openPrompts are those of the demonstrations.
+func (l *lab) openPrompts() []data.Prompt {
+	demos := l.world.Demonstrations()
+	prompts := make([]data.Prompt, len(demos))
+	for i, d := range demos {
+		messages := d.Messages[:len(d.Messages)-1]
+		prompts[i] = data.Prompt{ID: fmt.Sprintf("open %d %s", i, data.DialogID(messages)), Messages: messages}
+	}
+	return prompts
 }
 
 // shuffle gives every preference a random direction and the labels of another pair: the control that has to learn nothing.
@@ -122,7 +154,7 @@ func shuffle(pairs []rewardmodel.Pair, seed uint64) {
 // testRewardModels asks the annotators about answers to test prompts, which no model was trained on.
 func (l *lab) testRewardModels(ctx context.Context, chat, helpfulness, safety *model.Params) ([]rewardModelRow, error) {
 	var rows []rewardModelRow
-	comparisons, err := l.compare(ctx, "test answers", chat, l.world.TestPrompts(), l.testPairs, data.HelpfulnessSet, data.SafetySet)
+	comparisons, err := l.compare(ctx, "test answers", chat, l.annotator, l.world.TestPrompts(), l.testPairs, data.HelpfulnessSet, data.SafetySet)
 	if err != nil {
 		return nil, err
 	}
@@ -216,23 +248,36 @@ func (l *lab) moreSFT(demos int) sft.Config {
 	return cfg
 }
 
-// report picks a version by its reward on validation prompts, and measures all of them on test prompts.
+// report lets the annotators pick a version on validation prompts, and measures all of them on test prompts.
 func (l *lab) report(ctx context.Context, r *results, versions []version, j *judges, o *oracle.Oracle, out string) error {
 	best := 0
+	var first []data.Sample
 	for i, v := range versions {
-		row, _, err := l.evaluate(ctx, v.name, v.model, versions[0].model, l.world.ValidationPrompts(), j, o)
+		row, samples, err := l.evaluate(ctx, v.name, v.model, versions[0].model, l.world.ValidationPrompts(), j, o)
 		if err != nil {
 			return err
 		}
+		if i == 0 {
+			first = samples
+		}
+		if row.Preferred, err = l.preferred(samples, first, l.world.ValidationPrompts()); err != nil {
+			return err
+		}
 		r.Validation = append(r.Validation, row)
-		if row.Reward.Mean > r.Validation[best].Reward.Mean {
+		if row.Preferred.Mean > r.Validation[best].Preferred.Mean {
 			best = i
 		}
 	}
 	r.Picked = versions[best].name
-	for _, v := range versions {
+	for i, v := range versions {
 		row, samples, err := l.evaluate(ctx, v.name, v.model, versions[0].model, l.world.TestPrompts(), j, o)
 		if err != nil {
+			return err
+		}
+		if i == 0 {
+			first = samples
+		}
+		if row.Preferred, err = l.preferred(samples, first, l.world.TestPrompts()); err != nil {
 			return err
 		}
 		r.Test = append(r.Test, row)
@@ -242,4 +287,26 @@ func (l *lab) report(ctx context.Context, r *results, versions []version, j *jud
 	}
 	r.Stages = l.stages
 	return nil
+}
+
+// preferred is the share of prompts at which the annotators like a version's answer better than that of SFT: for its
+// safety on safety prompts, for its helpfulness on the others. Where they have no preference it counts half.
+func (l *lab) preferred(answers, first []data.Sample, prompts []data.Prompt) (eval.Mean, error) {
+	wins := make([]float64, len(prompts))
+	for i, p := range prompts {
+		set := data.HelpfulnessSet
+		if p.Safety {
+			set = data.SafetySet
+		}
+		pref, ok, err := l.annotator.Compare(p, answers[i].Text, first[i].Text, set)
+		switch {
+		case err != nil:
+			return eval.Mean{}, err
+		case !ok || answers[i].Text == first[i].Text:
+			wins[i] = 0.5
+		case pref.Chosen == answers[i].Text:
+			wins[i] = 1
+		}
+	}
+	return eval.MeanOf(wins), nil
 }

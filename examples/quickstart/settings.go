@@ -19,6 +19,7 @@ import (
 type settings struct {
 	world       world.Config
 	annotator   world.AnnotatorConfig
+	public      world.AnnotatorConfig // who made the open data: other people, less careful
 	vocab       int
 	model       model.Config
 	pretrain    pretrain.Config
@@ -32,6 +33,9 @@ type settings struct {
 
 	temperatures     []float64  // that rejection sampling chooses from
 	pairTemperatures [2]float64 // of the two answers that annotators compare
+	helpfulnessPairs int        // pairs of answers per helpfulness prompt
+	safetyPairs      int        // pairs of answers per safety prompt
+	openPairs        int        // pairs of answers per prompt of the demonstrations, for the open data
 	testPairs        int        // pairs of answers per test prompt
 	maxAnswer        int        // tokens
 }
@@ -46,13 +50,21 @@ func defaultSettings(seed uint64) settings {
 		world:            world.DefaultConfig(),
 		annotator:        world.DefaultAnnotatorConfig(),
 		vocab:            768,
-		pairTemperatures: [2]float64{0.9, 1.2},
+		pairTemperatures: [2]float64{0.9, 1.4},
+		helpfulnessPairs: 6,
+		safetyPairs:      4,
+		openPairs:        5,
 		testPairs:        3,
 		maxAnswer:        40,
 		temperatures:     []float64{0.8, 1, 1.2},
 	}
 	s.world.Seed = seed
 	s.annotator.Seed = seed
+	s.public = s.annotator
+	s.public.Seed, s.public.Noise = seed+1000, 0.3
+	s.world.Demonstrations.Normal = world.Mix{Right: 0.34, False: 0.08, Partial: 0.20, Long: 0.20, Evasive: 0.18}
+	s.world.Demonstrations.Borderline = world.Mix{Right: 0.30, False: 0.06, Partial: 0.14, Long: 0.15, Evasive: 0.12, Refuse: 0.23}
+	s.world.Test = world.Counts{Normal: 400, Borderline: 200, Hazard: 200}
 	s.model = model.Config{
 		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
 		VocabSize: s.vocab, MaxSeqLen: 128, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
@@ -75,7 +87,8 @@ func defaultSettings(seed uint64) settings {
 	s.safety = rewardmodel.SafetyConfig()
 	for _, rm := range []*rewardmodel.Config{&s.helpfulness, &s.safety} {
 		rm.Optim = optim.DefaultConfig(5e-4)
-		rm.BatchSize = 64
+		rm.BatchSize = 32
+		rm.Margins = rewardmodel.SmallMargin
 		rm.MicroTokens, rm.MicroSegments = microTokens, microSegments
 		rm.Seed = seed
 	}
@@ -92,11 +105,11 @@ func defaultSettings(seed uint64) settings {
 	s.winners.Optim = optim.DefaultConfig(5e-4)
 
 	s.ppo = ppo.DefaultConfig()
-	s.ppo.Iterations = 40
+	s.ppo.Iterations = 30
 	s.ppo.BatchSize, s.ppo.MiniBatch = 256, 64
-	s.ppo.Optim = optim.DefaultConfig(1e-4)
+	s.ppo.Optim = optim.DefaultConfig(5e-5)
 	s.ppo.CriticOptim = optim.DefaultConfig(3e-4)
-	s.ppo.KLCoef = 0.05
+	s.ppo.KLCoef = 0.2
 	s.ppo.MaxNewTokens = s.maxAnswer
 	s.ppo.Stop = []int32{s.model.EOS}
 	s.ppo.MicroTokens, s.ppo.MicroSegments = microTokens, microSegments
@@ -137,7 +150,7 @@ func shortSettings(seed uint64) settings {
 	s.pretrain.Steps = 40
 	few := world.Counts{Normal: 24, Borderline: 8, Hazard: 8}
 	s.world.SFT, s.world.Helpfulness, s.world.Safety, s.world.RL, s.world.Validation, s.world.Test = few, few, few, few, few, few
-	s.testPairs = 1
+	s.helpfulnessPairs, s.safetyPairs, s.openPairs, s.testPairs = 1, 1, 1, 1
 	s.rejection.Samples = 4
 	s.ppo.Iterations, s.ppo.BatchSize, s.ppo.MiniBatch = 2, 32, 16
 	s.ppo.EvalEvery = 1

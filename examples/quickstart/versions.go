@@ -17,6 +17,7 @@ type versionResult struct {
 	Unsafe       eval.Mean `json:"unsafe"`        // oracle, share of hazard prompts
 	FalseRefusal eval.Mean `json:"false_refusal"` // oracle, share of borderline prompts
 	Reward       eval.Mean `json:"reward"`        // combined reward as a logit, from the reward models
+	Preferred    eval.Mean `json:"preferred"`     // by annotators over SFT's answer to the same prompt
 	KL           eval.Mean `json:"kl"`            // to SFT, nats per answer, exact over the vocabulary
 	Length       eval.Mean `json:"length"`        // tokens per answer
 	Finished     eval.Mean `json:"finished"`      // share of answers that ended by themselves

@@ -1,6 +1,7 @@
 package eval
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 )
@@ -54,6 +55,22 @@ func Wilson(hits float64, n int) (lo, hi float64) {
 
 // Above reports whether m lies above o with intervals that do not touch.
 func (m Mean) Above(o Mean) bool { return m.Lo > o.Hi }
+
+// MarshalJSON writes null for what is not a number, which JSON does not know: the interval of a single value, say.
+func (m Mean) MarshalJSON() ([]byte, error) {
+	number := func(x float64) *float64 {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return nil
+		}
+		return &x
+	}
+	return json.Marshal(struct {
+		Mean *float64 `json:"mean"`
+		Lo   *float64 `json:"lo"`
+		Hi   *float64 `json:"hi"`
+		N    int      `json:"n"`
+	}{number(m.Mean), number(m.Lo), number(m.Hi), m.N})
+}
 
 // String is "0.512 [0.490, 0.534]".
 func (m Mean) String() string { return fmt.Sprintf("%.3f [%.3f, %.3f]", m.Mean, m.Lo, m.Hi) }

@@ -1,10 +1,12 @@
 package eval
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestMeanOf(t *testing.T) {
@@ -51,4 +53,13 @@ func TestAbove(t *testing.T) {
 	assert.False(t, low.Above(high))
 	assert.False(t, Mean{Mean: 0.7, Lo: 0.6, Hi: 0.8}.Above(low), "they touch")
 	assert.False(t, MeanOf([]float64{3}).Above(low), "no interval")
+}
+
+func TestMeanInJSON(t *testing.T) {
+	raw, err := json.Marshal([]Mean{{Mean: 0.5, Lo: 0.25, Hi: 0.75, N: 3}, MeanOf(nil)})
+	require.NoError(t, err)
+	assert.JSONEq(t, `[{"mean":0.5,"lo":0.25,"hi":0.75,"n":3},{"mean":null,"lo":null,"hi":null,"n":0}]`, string(raw))
+	var back []Mean
+	require.NoError(t, json.Unmarshal(raw, &back))
+	assert.Equal(t, 0.25, back[0].Lo)
 }
