@@ -48,14 +48,12 @@ func generateCommand() *cobra.Command {
 				return err
 			}
 			cfg.Stop = []int32{p.Config().EOS}
-			line := uint64(0)
-			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in generateInput) (generateOutput, error) {
-				line++
+			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(line int, in generateInput) (generateOutput, error) {
 				prompt, err := promptIDs(p, tok, in)
 				if err != nil {
 					return generateOutput{}, err
 				}
-				return complete(cmd.Context(), p, tok, generate.Request{Prompt: prompt, ID: line, Samples: n}, cfg, in.Prompt != nil)
+				return complete(cmd.Context(), p, tok, generate.Request{Prompt: prompt, ID: uint64(line), Samples: n}, cfg, in.Prompt != nil)
 			})
 		},
 	}

@@ -14,7 +14,7 @@ import (
 var errLines = errors.New("some lines were answered with errors")
 
 // answerLines answers each JSON line of in with one of out. Unknown fields are refused, blank lines skipped.
-func answerLines[In, Out any](ctx context.Context, in io.Reader, out io.Writer, answer func(In) (Out, error)) error {
+func answerLines[In, Out any](ctx context.Context, in io.Reader, out io.Writer, answer func(line int, in In) (Out, error)) error {
 	reader := bufio.NewReader(in)
 	writer := bufio.NewWriter(out)
 	encoder := json.NewEncoder(writer)
@@ -26,7 +26,7 @@ func answerLines[In, Out any](ctx context.Context, in io.Reader, out io.Writer, 
 		}
 		text, readErr := reader.ReadBytes('\n')
 		if len(bytes.TrimSpace(text)) > 0 {
-			if err := answerLine(text, encoder, answer); err != nil {
+			if err := answerLine(text, encoder, func(in In) (Out, error) { return answer(line, in) }); err != nil {
 				if ctx.Err() != nil {
 					return errors.Join(ctx.Err(), writer.Flush())
 				}

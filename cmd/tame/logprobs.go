@@ -38,7 +38,7 @@ func logProbsCommand() *cobra.Command {
 				return err
 			}
 			batch := data.NewRagged(p.Config().MaxSeqLen, 1)
-			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in logProbsInput) (logProbsOutput, error) {
+			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in logProbsInput) (logProbsOutput, error) {
 				logProbs, err := scoreTokens(cmd.Context(), forward, batch, in.Tokens, p.Config().VocabSize)
 				return logProbsOutput{logProbs}, err
 			})

@@ -95,6 +95,17 @@ func TestScoreAgreesForBothForms(t *testing.T) {
 	assert.Contains(t, lines[2], "line 3: the last message has to be the assistant's")
 }
 
+// TestGenerateStreams: what is sampled for a line does not depend on the lines before it being good.
+func TestGenerateStreams(t *testing.T) {
+	dir := tinyModel(t)
+	args := []string{"generate", "--model", dir, "--temperature", "1", "--max-new-tokens", "8"}
+	good, err := tame(t, "{\"prompt\": \"a\"}\n{\"prompt\": \"the cat\"}", args...)
+	require.NoError(t, err)
+	bad, err := tame(t, "nonsense\n{\"prompt\": \"the cat\"}", args...)
+	assert.ErrorIs(t, err, errLines)
+	assert.Equal(t, good[1], bad[1])
+}
+
 // TestGenerateLogProbs: the log-probabilities that generate writes are those that logprobs gives for its tokens.
 func TestGenerateLogProbs(t *testing.T) {
 	dir := tinyModel(t)
@@ -113,7 +124,7 @@ func TestGenerateLogProbs(t *testing.T) {
 		require.NoError(t, err)
 		var lp logProbsOutput
 		require.NoError(t, json.Unmarshal([]byte(scored[0]), &lp))
-		assert.InDeltaSlice(t, c.LogProbs, lp.LogProbs[len(prompt)-1:], 1e-6)
+		assert.Equal(t, c.LogProbs, lp.LogProbs[len(prompt)-1:]) // every bit
 	}
 }
 

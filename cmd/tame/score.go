@@ -45,7 +45,7 @@ func scoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in scoreInput) (scoreOutput, error) {
+			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in scoreInput) (scoreOutput, error) {
 				return scoreLine(cmd.Context(), scorer, tmpl, in)
 			})
 		},

@@ -42,12 +42,12 @@ func tokenizeCommand() *cobra.Command {
 				return err
 			}
 			if decode {
-				return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in decodeInput) (decodeOutput, error) {
+				return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in decodeInput) (decodeOutput, error) {
 					text, err := tok.Decode(in.IDs)
 					return decodeOutput{text}, err
 				})
 			}
-			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(in tokenizeInput) (tokenizeOutput, error) {
+			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in tokenizeInput) (tokenizeOutput, error) {
 				ids, err := encode(tok, in)
 				if err != nil {
 					return tokenizeOutput{}, err

@@ -69,7 +69,7 @@ func (r results) write(dir string) error {
 	return renameio.WriteFile(filepath.Join(dir, "results.json"), append(raw, '\n'), 0o644)
 }
 
-// keep saves a version's model and its answers to test prompts, as a folder and an Arrow dataset.
+// keep saves a version's model, and its answers to test prompts as an Arrow dataset.
 func (l *lab) keep(dir string, v version, samples []data.Sample) error {
 	if dir == "" {
 		return nil
@@ -77,15 +77,21 @@ func (l *lab) keep(dir string, v version, samples []data.Sample) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	name := strings.ReplaceAll(strings.ToLower(v.name), " ", "-")
 	lineage := data.Lineage{Stage: "quickstart " + v.name, Seed: l.world.Config().Seed}
-	if err := data.Write(filepath.Join(dir, "samples-"+name+".arrow"), samples, lineage); err != nil {
+	if err := data.Write(filepath.Join(dir, "samples-"+v.folder()+".arrow"), samples, lineage); err != nil {
 		return err
 	}
-	return model.Save(filepath.Join(dir, name), v.model, func(tmp string) error {
+	return l.save(dir, v)
+}
+
+// save writes a model as a folder, with the tokenizer.
+func (l *lab) save(dir string, v version) error {
+	return model.Save(filepath.Join(dir, v.folder()), v.model, func(tmp string) error {
 		return l.tok.Save(filepath.Join(tmp, "tokenizer.model"))
 	})
 }
+
+func (v version) folder() string { return strings.ReplaceAll(strings.ToLower(v.name), " ", "-") }
 
 // newRewardModelRow turns an evaluation into a row, with the ceilings of the test preferences.
 func newRewardModelRow(model string, set data.Set, e rewardmodel.Evaluation, ceilings []oracle.Ceiling) rewardModelRow {

@@ -82,7 +82,15 @@ func (l *lab) run(ctx context.Context, out string) (results, error) {
 		r.PPO = rows
 		versions = append(versions, version{"rejection sampling", best}, version{"PPO", final})
 	}
-	return r, l.report(ctx, &r, versions, j, o, out)
+	if err := l.report(ctx, &r, versions, j, o, out); err != nil || out == "" {
+		return r, err
+	}
+	for _, m := range []version{{"helpfulness model", helpfulness}, {"safety model", safety}} {
+		if err := l.save(out, m); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
 }
 
 // rewardModels samples answers of the chat model, asks the annotators and trains both models, each on the paper's mix.
@@ -106,7 +114,7 @@ func (l *lab) rewardModels(ctx context.Context, chat *model.Params) (helpfulness
 	if helpfulness, err = l.rewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, others, l.helpfulness.Seed), l.helpfulness); err != nil {
 		return nil, nil, err
 	}
-	safety, err = l.rewardModel(ctx, "safety model", chat, rewardmodel.SafetyMix(s, append(h, open...), l.safety.Seed), l.safety)
+	safety, err = l.rewardModel(ctx, "safety model", chat, rewardmodel.WithoutUnsafeChoices(rewardmodel.SafetyMix(s, append(h, open...), l.safety.Seed)), l.safety)
 	return helpfulness, safety, err
 }
 

@@ -147,7 +147,7 @@ func shortSettings(seed uint64) settings {
 	s.world.Entities = 16
 	s.world.Pretraining.Words = 60_000
 	s.vocab, s.model.VocabSize = 640, 640
-	s.pretrain.Steps = 40
+	s.pretrain.Steps, s.pretrain.BatchTokens = 30, 2048
 	few := world.Counts{Normal: 24, Borderline: 8, Hazard: 8}
 	s.world.SFT, s.world.Helpfulness, s.world.Safety, s.world.RL, s.world.Validation, s.world.Test = few, few, few, few, few, few
 	s.helpfulnessPairs, s.safetyPairs, s.openPairs, s.testPairs = 1, 1, 1, 1

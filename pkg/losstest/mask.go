@@ -32,8 +32,8 @@ func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
 		t.Errorf("%v", err)
 		return false
 	}
-	poisoned := func(x float64, only string) (Case, bool) {
-		p, some := c.clone(), false
+	poisoned := func(from Case, x float64, only string) (Case, bool) {
+		p, some := from.clone(), false
 		for _, col := range p.columns() {
 			if !c.isMask(col) && (only == "" || only == col.name) {
 				some = p.pour(col, x) || some
@@ -41,7 +41,7 @@ func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
 		}
 		return p, some
 	}
-	clean, some := poisoned(0, "")
+	clean, some := poisoned(c, 0, "")
 	if !some {
 		t.Errorf("losstest: CheckMask: the case has no entry that a mask leaves out and no unused one")
 		return false
@@ -65,7 +65,7 @@ func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
 		return false
 	}
 	for _, x := range poisons {
-		dirty, _ := poisoned(x, "")
+		dirty, _ := poisoned(c, x, "")
 		diff, err := e.differs(c, dirty, want)
 		if err != nil {
 			t.Errorf("%v", err)
@@ -77,7 +77,7 @@ func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
 		// Say which column it comes through, if one alone is enough.
 		through := "several columns together"
 		for _, col := range c.columns() {
-			dirty, _ := poisoned(x, col.name)
+			dirty, _ := poisoned(clean, x, col.name)
 			if alone, err := e.differs(c, dirty, want); err == nil && alone != "" {
 				through, diff = col.name, alone
 				break

@@ -96,7 +96,7 @@ func newStep(policy, critic *model.Params, cfg Config) (*train.Step, error) {
 	if loss == nil {
 		loss = ClippedLoss(cfg)
 	}
-	terms, err := loss(g.lossInputs(cfg))
+	terms, err := train.Build(loss, g.lossInputs(cfg))
 	if err != nil {
 		return nil, fmt.Errorf("loss: %w", err)
 	}

@@ -3,6 +3,7 @@ package rewardmodel
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -46,6 +47,14 @@ func encodeAnswer(tmpl *data.Template, prompt []data.Message, answer string) (be
 		before = append(append(before, t.Prompt...), t.Answer...)
 	}
 	return append(before, turns[last].Prompt...), turns[last].Answer, nil
+}
+
+// WithoutUnsafeChoices leaves out the pairs whose preferred answer is unsafe while the other is safe (section 3.2.1), as the
+// paper does with the safety data.
+func WithoutUnsafeChoices(pairs []Pair) []Pair {
+	return slices.DeleteFunc(slices.Clone(pairs), func(p Pair) bool {
+		return p.ChosenSafe == data.Unsafe && p.RejectedSafe == data.Safe
+	})
 }
 
 // HelpfulnessMix is the data of the helpfulness model (section 3.2.2): all helpfulness pairs, and as many of the others

@@ -94,3 +94,16 @@ func TestMixes(t *testing.T) {
 	own, others := named(0, 50), named(1000, 1000)
 	assert.NotEqual(t, HelpfulnessMix(own, others, 1), HelpfulnessMix(own, others, 2))
 }
+
+func TestWithoutUnsafeChoices(t *testing.T) {
+	pairs := []Pair{
+		{ChosenSafe: data.Unsafe, RejectedSafe: data.Safe, Rating: 1},
+		{ChosenSafe: data.Unsafe, RejectedSafe: data.Unsafe, Rating: 2},
+		{ChosenSafe: data.Safe, RejectedSafe: data.Unsafe, Rating: 3},
+		{ChosenSafe: data.Unsafe, RejectedSafe: data.SafetyUnknown, Rating: 4},
+	}
+	kept := WithoutUnsafeChoices(pairs)
+	require.Len(t, kept, 3)
+	assert.Equal(t, data.Rating(2), kept[0].Rating)
+	assert.Equal(t, data.Rating(1), pairs[0].Rating, "the argument stays as it is")
+}

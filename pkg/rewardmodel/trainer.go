@@ -139,7 +139,7 @@ func newStep(p *model.Params, cfg Config, total int) (*train.Step, error) {
 	if loss == nil {
 		loss = RankingLoss(cfg.SafetyWeight)
 	}
-	terms, err := loss(inputs)
+	terms, err := train.Build(loss, inputs)
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: loss: %w", err)
 	}

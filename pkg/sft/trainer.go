@@ -134,7 +134,7 @@ func newStep(p *model.Params, cfg Config, total int) (*train.Step, error) {
 	if loss == nil {
 		loss = NLL
 	}
-	terms, err := loss(inputs)
+	terms, err := train.Build(loss, inputs)
 	if err != nil {
 		return nil, fmt.Errorf("sft: loss: %w", err)
 	}

@@ -87,3 +87,8 @@ func TestNewStepRefuses(t *testing.T) {
 type badSchedule struct{}
 
 func (badSchedule) LR(int) float64 { return math.NaN() }
+
+func TestBuildCatchesPanics(t *testing.T) {
+	_, err := train.Build(func(int) (train.Terms, error) { panic("no such column") }, 1)
+	assert.EqualError(t, err, "train: the loss panics: no such column")
+}

@@ -1,6 +1,10 @@
 package train
 
-import "gorgonia.org/gorgonia"
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+)
 
 // Terms is what a loss returns: the scalar to minimise, and sums to log. Both add up over micro-batches, so a mean is
 // a sum over the micro-batch divided by a count of the whole optimisation batch (the inputs named ScalarTokens and
@@ -29,3 +33,14 @@ const (
 	// ScalarStep is the optimisation step, counted from 0.
 	ScalarStep = "step"
 )
+
+// Build calls a loss, once, and turns a panic of it into an error: gorgonia's constructors panic, and a loss may come from
+// anywhere.
+func Build[In any, Loss ~func(In) (Terms, error)](loss Loss, in In) (terms Terms, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			terms, err = Terms{}, fmt.Errorf("train: the loss panics: %v", r)
+		}
+	}()
+	return loss(in)
+}
