@@ -62,6 +62,7 @@ func defaultSettings(seed uint64) settings {
 	s.annotator.Seed = seed
 	s.public = s.annotator
 	s.public.Seed, s.public.Noise = seed+1000, 0.3
+	s.world.Pretraining.Words = 2_400_000
 	s.world.Demonstrations.Normal = world.Mix{Right: 0.34, False: 0.08, Partial: 0.20, Long: 0.20, Evasive: 0.18}
 	s.world.Demonstrations.Borderline = world.Mix{Right: 0.30, False: 0.06, Partial: 0.14, Long: 0.15, Evasive: 0.12, Refuse: 0.23}
 	s.world.Test = world.Counts{Normal: 400, Borderline: 200, Hazard: 200}
