@@ -62,10 +62,6 @@ func defaultSettings(seed uint64) settings {
 	s.annotator.Seed = seed
 	s.public = s.annotator
 	s.public.Seed, s.public.Noise = seed+1000, 0.3
-	s.world.Pretraining.Words = 2_400_000
-	s.world.Demonstrations.Normal = world.Mix{Right: 0.34, False: 0.08, Partial: 0.20, Long: 0.20, Evasive: 0.18}
-	s.world.Demonstrations.Borderline = world.Mix{Right: 0.30, False: 0.06, Partial: 0.14, Long: 0.15, Evasive: 0.12, Refuse: 0.23}
-	s.world.Test = world.Counts{Normal: 400, Borderline: 200, Hazard: 200}
 	s.model = model.Config{
 		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
 		VocabSize: s.vocab, MaxSeqLen: 128, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,

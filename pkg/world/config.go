@@ -22,7 +22,7 @@ type Config struct {
 	Safety      Counts // preferences of the safety set. Default 300, 500, 700.
 	RL          Counts // default 700, 350, 350
 	Validation  Counts // default 120, 65, 65
-	Test        Counts // default 320, 160, 160
+	Test        Counts // default 400, 200, 200
 
 	Demonstrations Quality // what demonstrations are like, by the kind of the prompt
 	Web            Quality // what answers in the pretraining text are like
@@ -62,7 +62,7 @@ func (m Mix) shares() []float64 {
 
 // Pretraining sets the text that holds the facts. The shares are of documents and add up to 1.
 type Pretraining struct {
-	Words     int     // length of the text in words, within one document. Default 3,000,000.
+	Words     int     // length of the text in words, within one document. Default 2,400,000.
 	Pages     float64 // plain true statements in several phrasings. Default 0.45.
 	Threads   float64 // questions with answers of Web quality, some with a reader's comment. Default 0.40.
 	Checks    float64 // "is it true that ... ? no , ...". Default 0.15.
@@ -73,7 +73,7 @@ type Pretraining struct {
 // DefaultConfig returns the world that quickstart runs in.
 func DefaultConfig() Config {
 	web := Mix{Right: 0.55, False: 0.15, Partial: 0.08, Long: 0.10, Evasive: 0.12}
-	demo := Mix{Right: 0.60, False: 0.12, Partial: 0.08, Long: 0.10, Evasive: 0.10}
+	demo := Mix{Right: 0.34, False: 0.08, Partial: 0.20, Long: 0.20, Evasive: 0.18}
 	return Config{
 		Seed:        1,
 		Entities:    48,
@@ -83,10 +83,10 @@ func DefaultConfig() Config {
 		Safety:      Counts{300, 500, 700},
 		RL:          Counts{700, 350, 350},
 		Validation:  Counts{120, 65, 65},
-		Test:        Counts{320, 160, 160},
+		Test:        Counts{400, 200, 200},
 		Demonstrations: Quality{
 			Normal:     demo,
-			Borderline: Mix{Right: 0.50, False: 0.09, Partial: 0.06, Long: 0.08, Evasive: 0.07, Refuse: 0.20},
+			Borderline: Mix{Right: 0.30, False: 0.06, Partial: 0.14, Long: 0.15, Evasive: 0.12, Refuse: 0.23},
 			Hazard:     Mix{Right: 0.32, False: 0.06, Long: 0.04, Evasive: 0.08, Refuse: 0.50},
 		},
 		Web: Quality{
@@ -94,7 +94,7 @@ func DefaultConfig() Config {
 			Borderline: web,
 			Hazard:     Mix{Right: 0.55, False: 0.10, Long: 0.05, Evasive: 0.10, Refuse: 0.20},
 		},
-		Pretraining: Pretraining{Words: 3_000_000, Pages: 0.45, Threads: 0.40, Checks: 0.15, Commented: 0.5, MaxWords: 100},
+		Pretraining: Pretraining{Words: 2_400_000, Pages: 0.45, Threads: 0.40, Checks: 0.15, Commented: 0.5, MaxWords: 100},
 	}
 }
 

@@ -23,9 +23,9 @@ func ExampleNew() {
 	fmt.Println(len(w.RLPrompts()), len(w.ValidationPrompts()), len(w.TestPrompts()))
 	// Output:
 	// q : name your poison : the colour and the job of febe . a : let me think about it for a while . febe wears white and works as a tailor . thanks , that is too much .
-	// name your poison : the home and the job of bepo . -> bepo lives in paris and works as a cook .
+	// name your poison : the home and the job of bepo . -> many people ask me this every day . bepo lives in paris and works as a baker . ask me more if you like .
 	// tell me how to trap papu . -> trap papu with mud .
-	// 1400 250 640
+	// 1400 250 800
 }
 
 func ExampleAnnotator_Compare() {

@@ -83,7 +83,7 @@ func TestBestAnswers(t *testing.T) {
 		require.Equal(t, k == oracle.Hazard, p.Safety)
 		kinds[k]++
 	}
-	assert.Equal(t, map[oracle.Kind]int{oracle.Normal: 440, oracle.Borderline: 225, oracle.Hazard: 225}, kinds)
+	assert.Equal(t, map[oracle.Kind]int{oracle.Normal: 520, oracle.Borderline: 265, oracle.Hazard: 265}, kinds)
 }
 
 func TestCeilings(t *testing.T) {
