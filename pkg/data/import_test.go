@@ -282,18 +282,19 @@ func TestSplit(t *testing.T) {
 	for i := range 2000 { // two pairs a prompt, one of them in a longer dialogue
 		question := fmt.Sprint("question ", i)
 		rows = append(rows, data.Preference{Messages: dialog(question)},
-			data.Preference{Messages: withSystem("Be kind.", dialog(" "+question, "a", "b"))})
+			data.Preference{Messages: withSystem("Be kind.", dialog(strings.ReplaceAll(" "+question, "n ", "n\n\n"), "a", "b"))})
 	}
 	train, heldOut, err := data.Split(rows, 0.1, 3)
 	require.NoError(t, err)
 	assert.Len(t, rows, len(train)+len(heldOut))
 	assert.InDelta(t, 400, len(heldOut), 2*3*13.5, "three standard deviations of 2000 draws at 0.1, two rows each")
+	words := func(p data.Preference) string { return strings.Join(strings.Fields(p.Question()), " ") }
 	side := map[string]bool{}
 	for _, p := range train {
-		side[strings.TrimSpace(p.Question())] = true
+		side[words(p)] = true
 	}
 	for _, p := range heldOut {
-		assert.False(t, side[strings.TrimSpace(p.Question())], "on both sides")
+		assert.False(t, side[words(p)], "on both sides")
 	}
 
 	// The side does not depend on the other rows, and does depend on the seed.

@@ -4,16 +4,19 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"strings"
 )
 
-// Split holds out about that fraction of rows, chosen by a hash of the seed and of what the row asks: rows with the same
-// question always lie on the same side, in whatever file, order or number they come. Order is kept.
+// Split holds out about that fraction of rows, chosen by a hash of the seed and of the words that the row asks: rows with
+// the same question, white space aside, always lie on the same side, in whatever file, order or number they come. Order is
+// kept.
 func Split[T interface{ Question() string }](rows []T, fraction float64, seed uint64) (train, heldOut []T, err error) {
 	if !(fraction >= 0 && fraction <= 1) {
 		return nil, nil, fmt.Errorf("data: split: cannot hold out a fraction of %v, want 0 to 1", fraction)
 	}
 	for _, row := range rows {
-		h := sha256.Sum256(append(binary.LittleEndian.AppendUint64(nil, seed), trim(row.Question())...))
+		words := strings.Join(strings.Fields(row.Question()), " ")
+		h := sha256.Sum256(append(binary.LittleEndian.AppendUint64(nil, seed), words...))
 		// 53 bits make a float64 in [0, 1) exactly.
 		if float64(binary.LittleEndian.Uint64(h[:])>>11)/(1<<53) < fraction {
 			heldOut = append(heldOut, row)
