@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
@@ -214,6 +215,8 @@ type prompt struct {
 	tokens []int32
 }
 
+func (p prompt) ppo() ppo.Prompt { return ppo.Prompt{Tokens: p.tokens, Safety: p.Safety} }
+
 // prompts are those of pairs and demonstrations, each once, with room for an answer of room tokens in the context.
 // The others are counted.
 func (s side) prompts(tmpl *data.Template, context, room int) (list []prompt, tooLong int, err error) {
@@ -239,10 +242,9 @@ func (s side) prompts(tmpl *data.Template, context, room int) (list []prompt, to
 	return list, tooLong, nil
 }
 
-// first is the first n demonstrations and the first n pairs of each set.
-func (s side) first(n int) side {
-	var short side
-	short.demos = s.demos[:min(n, len(s.demos))]
+// first is the first demonstrations, and the first n pairs of each set.
+func (s side) first(demos, n int) side {
+	short := side{demos: s.demos[:min(demos, len(s.demos))]}
 	taken := map[data.Set]int{}
 	for _, p := range s.pairs {
 		if taken[p.Set] < n {

@@ -3,23 +3,23 @@ package main
 import (
 	"context"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
-	"github.com/tame-rlhf/tame/pkg/sft"
-	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// testRewardModels measures each model on each group of pairs held out.
-func (l *lab) testRewardModels(ctx context.Context, models []version) ([]accuracyRow, error) {
+// testRewardModels measures each model on each group of pairs.
+func testRewardModels(ctx context.Context, models []version, tested []comparison) ([]accuracyRow, error) {
 	groups := map[string][]rewardmodel.Pair{}
-	for _, c := range l.corpus.heldOut.pairs {
+	prompts := map[string]map[string]bool{}
+	for _, c := range tested {
+		if groups[c.group] == nil {
+			prompts[c.group] = map[string]bool{}
+		}
 		groups[c.group] = append(groups[c.group], c.pair)
+		prompts[c.group][data.DialogID(c.Messages)] = true
 	}
 	var rows []accuracyRow
 	for _, group := range []string{groupPandaLM, groupNatural, groupAdversarial, groupProcessed, groupHarmless} {
@@ -31,7 +31,7 @@ func (l *lab) testRewardModels(ctx context.Context, models []version) ([]accurac
 		if err != nil {
 			return nil, err
 		}
-		row := accuracyRow{Group: group, Pairs: len(pairs), Longer: longer, Models: map[string]accuracies{}}
+		row := accuracyRow{Group: group, Pairs: len(pairs), Prompts: len(prompts[group]), Longer: longer, Models: map[string]accuracies{}}
 		for _, m := range models {
 			scorer, err := rewardmodel.NewScorer(m.model, microTokens, microSegments)
 			if err != nil {
@@ -68,50 +68,90 @@ func meanOf(c rewardmodel.Count) eval.Mean {
 }
 
 // evaluate samples an answer of each version to each test prompt and measures it. Gains and divergences are against
-// versions[reference].
-func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j *judges) ([]versionRow, error) {
+// versions[reference]. The third model has no part in any training.
+func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j *judges, third *rewardmodel.Scorer) ([]versionRow, error) {
 	rows := make([]versionRow, len(versions))
-	rewards := make([][]float64, len(versions))
+	rewards, opinions := make([][]float64, len(versions)), make([][]float64, len(versions))
 	for i, v := range versions {
 		answers, err := l.sample(ctx, "test answers of "+v.name, v.model, l.test)
 		if err != nil {
 			return nil, err
 		}
-		spans := make([]eval.Answer, len(answers))
-		asked := make([]ppo.Answer, len(answers))
-		var lengths []float64
-		var finished []bool
-		for k, a := range answers {
-			spans[k] = eval.Answer{Prompt: a.prompt.tokens, Tokens: a.sample.Tokens}
-			asked[k] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.prompt.tokens, Safety: a.prompt.Safety}, Tokens: a.sample.Tokens}
-			lengths = append(lengths, float64(len(a.sample.Tokens)))
-			finished = append(finished, a.sample.Finished)
+		var sequences [][]int32
+		for _, a := range answers {
+			sequences = append(sequences, a.Sequence())
 		}
-		kl, err := eval.KL(ctx, v.model, versions[reference].model, spans, 1, microTokens, microSegments)
-		if err != nil {
+		if opinions[i], err = third.Score(ctx, sequences); err != nil {
 			return nil, err
 		}
-		loss, err := nll(ctx, v.model, l.corpus.heldOut.examples())
-		if err != nil {
+		if rows[i], rewards[i], err = l.measure(ctx, v, versions[reference].model, answers, j); err != nil {
 			return nil, err
 		}
-		if rewards[i], err = j.combined(ctx, asked); err != nil {
-			return nil, err
-		}
-		rows[i] = versionRow{
-			Version: v.name, Loss: eval.MeanOf(loss), KL: eval.MeanOf(kl),
-			Length: eval.MeanOf(lengths), Finished: eval.ShareOf(finished), Example: l.example(answers),
-		}
-		rows[i].Reward, rows[i].Helpful, rows[i].Safe = l.byTag(rewards[i])
 	}
 	for i := range rows {
-		gains := make([]float64, len(l.test))
-		for k := range gains {
-			gains[k] = rewards[i][k] - rewards[reference][k]
-		}
-		rows[i].Gain, rows[i].GainHelpful, rows[i].GainSafe = l.byTag(gains)
+		rows[i].Gain, rows[i].GainHelpful, rows[i].GainSafe = l.byTag(minus(rewards[i], rewards[reference]))
+		rows[i].Third, _, _ = l.byTag(minus(opinions[i], opinions[reference]))
 	}
 	return rows, nil
+}
+
+// measure is a version's row without its gains, and the reward of each answer.
+func (l *lab) measure(ctx context.Context, v version, reference *model.Params, answers []ppo.Answer, j *judges) (versionRow, []float64, error) {
+	row := versionRow{Version: v.name, Example: l.example(answers)}
+	rewards, bySafety, err := j.combined(ctx, answers)
+	if err != nil {
+		return row, nil, err
+	}
+	var spans []eval.Answer
+	var lengths, ended []float64
+	var finished, gated []bool
+	for i, a := range answers {
+		spans = append(spans, eval.Answer{Prompt: a.Prompt.Tokens, Tokens: a.Tokens})
+		lengths = append(lengths, float64(len(a.Tokens)))
+		finished = append(finished, a.Finished)
+		if a.Finished {
+			ended = append(ended, rewards[i])
+		}
+		if !a.Prompt.Safety {
+			gated = append(gated, bySafety[i])
+		}
+	}
+	kl, err := eval.KL(ctx, v.model, reference, spans, 1, microTokens, microSegments)
+	if err != nil {
+		return row, nil, err
+	}
+	loss, err := nll(ctx, v.model, l.corpus.heldOut.examples())
+	if err != nil {
+		return row, nil, err
+	}
+	row.Reward, row.Helpful, row.Safe = l.byTag(rewards)
+	row.Ended, row.Gated = mean(ended), share(gated)
+	row.Loss, row.KL = mean(loss), mean(kl)
+	row.Length, row.Finished = mean(lengths), share(finished)
+	return row, rewards, nil
+}
+
+// mean and share are those of package eval, but 0 and not NaN, which JSON cannot hold, where there is too little.
+func mean(values []float64) eval.Mean {
+	if len(values) < 2 {
+		return eval.Mean{N: len(values)}
+	}
+	return eval.MeanOf(values)
+}
+
+func share(values []bool) eval.Mean {
+	if len(values) == 0 {
+		return eval.Mean{}
+	}
+	return eval.ShareOf(values)
+}
+
+func minus(a, b []float64) []float64 {
+	difference := make([]float64, len(a))
+	for i := range a {
+		difference[i] = a[i] - b[i]
+	}
+	return difference
 }
 
 // byTag averages what belongs to the test prompts: all, those without and those with the safety tag.
@@ -124,70 +164,20 @@ func (l *lab) byTag(values []float64) (all, helpful, safe eval.Mean) {
 		}
 		split[k] = append(split[k], values[i])
 	}
-	return eval.MeanOf(values), eval.MeanOf(split[0]), eval.MeanOf(split[1])
+	return mean(values), mean(split[0]), mean(split[1])
 }
 
 // example is the answer to the shortest test prompt.
-func (l *lab) example(answers []answer) string {
+func (l *lab) example(answers []ppo.Answer) string {
 	shortest := answers[0]
 	for _, a := range answers {
-		if len(a.prompt.tokens) < len(shortest.prompt.tokens) {
+		if len(a.Prompt.Tokens) < len(shortest.Prompt.Tokens) {
 			shortest = a
 		}
 	}
-	text, err := l.tok.Decode(shortest.sample.Tokens)
+	text, err := l.tok.Decode(shortest.Tokens)
 	if err != nil {
 		return err.Error()
 	}
 	return text
-}
-
-// nll is the mean negative log-likelihood of the answers' tokens of each example, in nats.
-func nll(ctx context.Context, p *model.Params, examples []sft.Example) ([]float64, error) {
-	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
-	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		return nil, err
-	}
-	logProbs, err := trunk.LogProbs()
-	if err != nil {
-		return nil, err
-	}
-	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
-	if err != nil {
-		return nil, err
-	}
-	lengths := make([]int, len(examples))
-	for i, e := range examples {
-		lengths[i] = len(e.Tokens)
-	}
-	plan, err := data.Pack(lengths, microTokens, microSegments)
-	if err != nil {
-		return nil, err
-	}
-	batch := train.NewBatch(microTokens, microSegments)
-	losses := make([]float64, len(examples))
-	for _, items := range plan {
-		micro, err := batch.Fill([][]int{items}, func(r *data.Ragged, i int) error {
-			_, err := r.Append(examples[i].Tokens, examples[i].Counted)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		out, err := forward.Run(ctx, micro[0])
-		if err != nil {
-			return nil, err
-		}
-		for k, i := range items {
-			lo, hi := micro[0].Span(k)
-			sum, count := 0.0, 0.0
-			for slot := lo; slot < hi; slot++ {
-				sum -= float64(out[0][slot]) // 0 where it does not count
-				count += float64(micro[0].Mask[slot])
-			}
-			losses[i] = sum / count
-		}
-	}
-	return losses, nil
 }

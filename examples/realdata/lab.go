@@ -11,6 +11,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -80,18 +81,25 @@ func (l *lab) loadCorpus(dir string, context int) error {
 		return err
 	}
 	l.noRoom = noRoom + noRoomToo
-	for _, i := range data.Shuffled(len(train), splitSeed, 0)[:min(l.rlPrompts, len(train))] {
-		l.rl = append(l.rl, train[i])
-	}
+	l.rl = pick(train, l.rlPrompts)
 	if l.validation, l.test, err = data.Split(heldOut, 0.5, splitSeed+1); err != nil {
 		return err
 	}
 	if l.few > 0 {
-		l.corpus.train, l.corpus.heldOut = l.corpus.train.first(l.few), l.corpus.heldOut.first(l.few)
-		l.validation, l.test = l.validation[:min(l.few, len(l.validation))], l.test[:min(l.few, len(l.test))]
+		l.corpus.train, l.corpus.heldOut = l.corpus.train.first(l.fewDemos, l.few), l.corpus.heldOut.first(l.few, l.few)
+		l.validation, l.test = pick(l.validation, l.few), pick(l.test, l.few)
 	}
 	l.note("reading", 0, time.Since(start))
 	return nil
+}
+
+// pick draws at most n prompts.
+func pick(prompts []prompt, n int) []prompt {
+	var picked []prompt
+	for _, i := range data.Shuffled(len(prompts), splitSeed, 0)[:min(n, len(prompts))] {
+		picked = append(picked, prompts[i])
+	}
+	return picked
 }
 
 // task runs a stage with its progress and notes its tokens and seconds.
@@ -141,14 +149,8 @@ func (l *lab) rewardModel(ctx context.Context, name string, chat *model.Params, 
 	})
 }
 
-// answer is a sampled answer.
-type answer struct {
-	prompt prompt
-	sample generate.Sample
-}
-
 // sample gives one answer at temperature 1 to each prompt.
-func (l *lab) sample(ctx context.Context, name string, p *model.Params, prompts []prompt) ([]answer, error) {
+func (l *lab) sample(ctx context.Context, name string, p *model.Params, prompts []prompt) ([]ppo.Answer, error) {
 	requests := make([]generate.Request, len(prompts))
 	for i, prompt := range prompts {
 		requests[i] = generate.Request{Prompt: prompt.tokens, ID: data.StreamKey(prompt.ID), Samples: 1}
@@ -161,11 +163,12 @@ func (l *lab) sample(ctx context.Context, name string, p *model.Params, prompts 
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]answer, len(prompts))
+	answers := make([]ppo.Answer, len(prompts))
 	tokens := 0
 	for i, samples := range sampled {
-		answers[i] = answer{prompts[i], samples[0]}
-		tokens += len(samples[0].Tokens)
+		a := samples[0]
+		answers[i] = ppo.Answer{Prompt: prompts[i].ppo(), Tokens: a.Tokens, LogProbs: a.LogProbs, Finished: a.Finished}
+		tokens += len(a.Tokens)
 	}
 	l.note(name, tokens, task.Done(fmt.Sprintf("%d answers", len(answers))))
 	return answers, nil

@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 
 	"github.com/google/renameio/v2"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -19,11 +18,12 @@ type results struct {
 	Seed          uint64            `json:"seed"`
 	Files         []fileRow         `json:"files"`
 	Prompts       promptRow         `json:"prompts"`
-	NoRoom        int               `json:"no_room"` // prompts that leave no room for an answer
-	Stages        []stageRow        `json:"stages"`  // tokens read or sampled and seconds, in order
-	RewardModels  []accuracyRow     `json:"reward_models"`
-	Temperatures  []rejection.Point `json:"temperatures"` // rejection sampling on validation prompts, one point each
-	Winners       int               `json:"winners"`      // prompts with a finished answer
+	NoRoom        int               `json:"no_room"`       // prompts that leave no room for an answer
+	Stages        []stageRow        `json:"stages"`        // tokens read or sampled and seconds, in order
+	RewardModels  []accuracyRow     `json:"reward_models"` // on the pairs held out
+	Third         []accuracyRow     `json:"third"`         // the third model, on the pairs the others were trained on
+	Temperatures  []rejection.Point `json:"temperatures"`  // rejection sampling on validation prompts, one point each
+	Winners       int               `json:"winners"`       // prompts with a finished answer
 	PPO           []ppoRow          `json:"ppo"`
 	BestIteration int               `json:"best_iteration"` // of PPO, by the validation prompts
 	Versions      []versionRow      `json:"versions"`       // on test prompts
@@ -38,10 +38,11 @@ type promptRow struct {
 
 // accuracyRow is a group of pairs held out.
 type accuracyRow struct {
-	Group  string                `json:"group"`
-	Pairs  int                   `json:"pairs"`
-	Longer eval.Mean             `json:"longer"` // share of pairs whose chosen answer is the longer one
-	Models map[string]accuracies `json:"models"`
+	Group   string                `json:"group"`
+	Pairs   int                   `json:"pairs"`
+	Prompts int                   `json:"prompts"` // different ones: pairs of one prompt are not independent
+	Longer  eval.Mean             `json:"longer"`  // share of pairs whose chosen answer is the longer one
+	Models  map[string]accuracies `json:"models"`
 }
 
 // accuracies of a reward model.
@@ -70,7 +71,10 @@ type versionRow struct {
 	Gain        eval.Mean `json:"gain"`
 	GainHelpful eval.Mean `json:"gain_helpful"`
 	GainSafe    eval.Mean `json:"gain_safe"`
-	KL          eval.Mean `json:"kl"` // to SFT, nats per answer, exact over the vocabulary
+	Ended       eval.Mean `json:"ended"` // reward, answers that ended by themselves only
+	Gated       eval.Mean `json:"gated"` // share of prompts without the tag whose answer was judged by its safety all the same
+	Third       eval.Mean `json:"third"` // gain by the third reward model
+	KL          eval.Mean `json:"kl"`    // to SFT, nats per answer, exact over the vocabulary
 	Length      eval.Mean `json:"length"`
 	Finished    eval.Mean `json:"finished"` // share of answers that ended by themselves
 	Example     string    `json:"example"`
@@ -121,34 +125,38 @@ func (r results) printFiles(c *console.Console) {
 }
 
 func (r results) printRewardModels(c *console.Console) {
-	t := newTable("Accuracy on pairs held out, with its 95 % interval; 50 % is chance", "pairs", "rating", "n", "helpfulness model", "safety model", "longer answer")
+	t := newTable("Accuracy on pairs held out, with its 95 % interval; 50 % is chance", "pairs", "rating", "n", "prompts", "helpfulness model", "safety model", "longer answer")
 	for _, row := range r.RewardModels {
 		h, s := row.Models["helpfulness"], row.Models["safety"]
-		t.AppendRow(table.Row{row.Group, "all", row.Pairs, percent(h.All), percent(s.All), percent(row.Longer)})
+		t.AppendRow(table.Row{row.Group, "all", row.Pairs, row.Prompts, percent(h.All), percent(s.All), percent(row.Longer)})
 		if len(h.ByRating) < 2 {
 			continue
 		}
 		for rating := data.SignificantlyBetter; rating >= data.NegligiblyBetter; rating-- {
 			if m, ok := h.ByRating[rating.String()]; ok {
-				t.AppendRow(table.Row{"", rating, m.N, percent(m), percent(s.ByRating[rating.String()]), ""})
+				t.AppendRow(table.Row{"", rating, m.N, "", percent(m), percent(s.ByRating[rating.String()]), ""})
 			}
 		}
 	}
-	c.Printf("%s", t.Render())
+	third := newTable("Third model, trained on the pairs held out, on all others", "pairs", "n", "prompts", "third model", "longer answer")
+	for _, row := range r.Third {
+		third.AppendRow(table.Row{row.Group, row.Pairs, row.Prompts, percent(row.Models["third"].All), percent(row.Longer)})
+	}
+	c.Printf("%s\n%s", t.Render(), third.Render())
 }
 
 func (r results) printVersions(c *console.Console) {
-	t := newTable("Reward (R_c, logit) of answers to test prompts", "version", "all", "helpfulness prompts", "safety prompts")
-	gains := newTable("The same minus that of SFT, prompt by prompt", "version", "all", "helpfulness prompts", "safety prompts")
-	rest := newTable("What else changed", "version", "loss on demonstrations", "KL to SFT", "tokens", "finished")
+	t := newTable("Reward (R_c, logit) of answers to test prompts", "version", "all", "helpfulness prompts", "safety prompts", "finished answers only")
+	gains := newTable("Reward minus that of SFT, prompt by prompt", "version", "all", "helpfulness prompts", "safety prompts", "all, third model")
+	rest := newTable("What else changed", "version", "loss on demonstrations", "KL to SFT", "tokens", "finished", "helpfulness prompts judged by safety")
 	for _, v := range r.Versions {
-		t.AppendRow(table.Row{v.Version, v.Reward, v.Helpful, v.Safe})
-		gains.AppendRow(table.Row{v.Version, v.Gain, v.GainHelpful, v.GainSafe})
-		rest.AppendRow(table.Row{v.Version, v.Loss, v.KL, fmt.Sprintf("%.1f", v.Length.Mean), fmt.Sprintf("%.0f %%", 100*v.Finished.Mean)})
+		t.AppendRow(table.Row{v.Version, number(v.Reward), number(v.Helpful), number(v.Safe), number(v.Ended)})
+		gains.AppendRow(table.Row{v.Version, number(v.Gain), number(v.GainHelpful), number(v.GainSafe), number(v.Third)})
+		rest.AppendRow(table.Row{v.Version, number(v.Loss), number(v.KL), fmt.Sprintf("%.1f", v.Length.Mean), percent(v.Finished), percent(v.Gated)})
 	}
 	c.Printf("%s\n%s\n%s", t.Render(), gains.Render(), rest.Render())
 	for _, v := range r.Versions {
-		c.Printf("%s says: %s", v.Version, strconv.Quote(v.Example))
+		c.Printf("%s says: %q", v.Version, v.Example)
 	}
 	c.Printf("%d winners of rejection sampling; PPO's best iteration on validation prompts: %d of %d", r.Winners, r.BestIteration, len(r.PPO))
 }
@@ -161,6 +169,18 @@ func newTable(title string, header ...any) table.Writer {
 	return t
 }
 
+// percent is a share with its interval, or nothing where there is none.
 func percent(m eval.Mean) string {
+	if m.N == 0 {
+		return ""
+	}
 	return fmt.Sprintf("%.1f %% [%.1f, %.1f]", 100*m.Mean, 100*m.Lo, 100*m.Hi)
+}
+
+// number is a mean with its interval, or nothing where there is none.
+func number(m eval.Mean) string {
+	if m.N < 2 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f [%.2f, %.2f]", m.Mean, m.Lo, m.Hi)
 }

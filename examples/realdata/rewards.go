@@ -45,17 +45,17 @@ func (j *judges) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, 
 	return scores, nil
 }
 
-// combined is R_c as a logit, for each answer.
-func (j *judges) combined(ctx context.Context, answers []ppo.Answer) ([]float64, error) {
+// combined is R_c as a logit, for each answer, and whether the safety score was taken.
+func (j *judges) combined(ctx context.Context, answers []ppo.Answer) (rewards []float64, bySafety []bool, err error) {
 	scores, err := j.Score(ctx, answers)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rewards := make([]float64, len(answers))
+	rewards, bySafety = make([]float64, len(answers)), make([]bool, len(answers))
 	for i, s := range scores {
-		rewards[i], _ = ppo.Combine(s, answers[i].Prompt.Safety, j.threshold)
+		rewards[i], bySafety[i] = ppo.Combine(s, answers[i].Prompt.Safety, j.threshold)
 	}
-	return rewards, nil
+	return rewards, bySafety, nil
 }
 
 // reward is R_c for rejection sampling.
@@ -64,5 +64,6 @@ func (j *judges) reward(ctx context.Context, answers []rejection.Answer) ([]floa
 	for i, a := range answers {
 		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: a.Safety}, Tokens: a.Answer}
 	}
-	return j.combined(ctx, asked)
+	rewards, _, err := j.combined(ctx, asked)
+	return rewards, err
 }

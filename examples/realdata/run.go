@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -41,7 +40,7 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 	if err != nil {
 		return r, err
 	}
-	if r.RewardModels, err = l.testRewardModels(ctx, []version{{"helpfulness", helpfulness}, {"safety", safety}}); err != nil {
+	if r.RewardModels, err = testRewardModels(ctx, []version{{"helpfulness", helpfulness}, {"safety", safety}}, l.corpus.heldOut.pairs); err != nil {
 		return r, err
 	}
 	if err := l.center(ctx, chat, helpfulness, safety); err != nil {
@@ -64,9 +63,22 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 		return r, err
 	}
 
-	// 5. All versions on prompts that no stage has seen.
+	// 5. All versions on prompts that no stage has seen. A third reward model, from the pairs that were held out, shows
+	// whether the rise is more than a liking of the two for what they happened to learn (section 3.4, figure 11).
+	pairs := append(l.corpus.heldOut.set(data.HelpfulnessSet), l.corpus.heldOut.set(data.SafetySet)...)
+	general, err := l.rewardModel(ctx, "third reward model", chat, pairs, l.third)
+	if err != nil {
+		return r, err
+	}
+	if r.Third, err = testRewardModels(ctx, []version{{"third", general}}, l.corpus.train.pairs); err != nil {
+		return r, err
+	}
+	third, err := rewardmodel.NewScorer(general, microTokens, microSegments)
+	if err != nil {
+		return r, err
+	}
 	versions := []version{{"base", base}, {"SFT", chat}, {"rejection sampling", best}, {"PPO", final}}
-	if r.Versions, err = l.evaluate(ctx, versions, 1, j); err != nil {
+	if r.Versions, err = l.evaluate(ctx, versions, 1, j, third); err != nil {
 		return r, err
 	}
 	r.Stages = l.stages
@@ -82,7 +94,7 @@ func (l *lab) center(ctx context.Context, chat, helpfulness, safety *model.Param
 	}
 	sequences := make([][]int32, len(answers))
 	for i, a := range answers {
-		sequences[i] = slices.Concat(a.prompt.tokens, a.sample.Tokens)
+		sequences[i] = a.Sequence()
 	}
 	for _, p := range []*model.Params{helpfulness, safety} {
 		scorer, err := rewardmodel.NewScorer(p, microTokens, microSegments)
@@ -104,7 +116,7 @@ func (l *lab) center(ctx context.Context, chat, helpfulness, safety *model.Param
 func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *judges, r *results) (*model.Params, error) {
 	cfg := l.rejection
 	task := l.console.Start("tuning the temperature", len(l.temperatures))
-	temperature, points, err := rejection.Tune(ctx, chat, rejectionPrompts(l.validation), j.reward, cfg, l.temperatures)
+	temperature, points, err := rejection.Tune(ctx, chat, rejectionPrompts(pick(l.validation, l.tuning)), j.reward, cfg, l.temperatures)
 	if err != nil {
 		return nil, err
 	}
@@ -126,10 +138,6 @@ func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *judg
 	r.Winners = len(winners)
 	l.note("rejection sampling", tokens, task.Done(fmt.Sprintf("%d winners of %d answers", len(winners), len(answers))))
 
-	if len(winners) == 0 {
-		l.console.Printf("no answer ended by itself within %d tokens: there is nothing to fine-tune on", l.maxAnswer)
-		return chat, nil
-	}
 	examples := make([]sft.Example, len(winners))
 	for i, w := range winners {
 		examples[i].Tokens, examples[i].Counted = data.Join(w.Tokens, w.Answer)
@@ -170,7 +178,7 @@ func (l *lab) runPPO(ctx context.Context, p, critic *model.Params, j *judges, r 
 func ppoPrompts(prompts []prompt) []ppo.Prompt {
 	list := make([]ppo.Prompt, len(prompts))
 	for i, p := range prompts {
-		list[i] = ppo.Prompt{Tokens: p.tokens, Safety: p.Safety}
+		list[i] = p.ppo()
 	}
 	return list
 }

@@ -14,6 +14,7 @@ type settings struct {
 	sft          sft.Config
 	helpfulness  rewardmodel.Config
 	safety       rewardmodel.Config
+	third        rewardmodel.Config // of the model that only judges
 	rejection    rejection.Config
 	temperatures []float64  // that rejection sampling chooses from
 	winners      sft.Config // fine-tuning on the best answers
@@ -21,7 +22,9 @@ type settings struct {
 
 	heldOut   float64 // share of prompts that nothing is trained on
 	rlPrompts int     // at most so many prompts for rejection sampling and PPO
-	few       int     // at most so many rows and prompts of any kind; 0: all
+	tuning    int     // at most so many prompts for the choice of the temperature
+	few       int     // at most so many pairs of each set and prompts of each kind; 0: all
+	fewDemos  int     // at most so many demonstrations, if few is not 0
 	maxAnswer int     // tokens
 	seed      uint64
 }
@@ -36,27 +39,32 @@ func defaultSettings(seed uint64) settings {
 	s := settings{
 		heldOut:      0.3,
 		rlPrompts:    400,
+		tuning:       100,
 		maxAnswer:    96,
-		temperatures: []float64{0.7, 0.85, 1},
+		temperatures: []float64{0.5, 0.7, 0.85, 1},
 		seed:         seed,
 	}
 	stop := []int32{2}
 
 	s.sft = sft.DefaultConfig()
 	s.sft.Optim = optim.DefaultConfig(2e-3)
-	s.sft.Epochs = 6
+	s.sft.Epochs = 4
 	s.sft.BatchSize = 16
 	s.sft.WarmupSteps = 10
 	s.sft.MicroTokens, s.sft.MicroSegments = microTokens, microSegments
 	s.sft.Seed = seed
 
 	s.helpfulness = rewardmodel.DefaultConfig()
-	s.helpfulness.Optim = optim.DefaultConfig(5e-4)
-	s.helpfulness.Epochs = 2
+	s.helpfulness.Optim = optim.DefaultConfig(1e-4)
 	s.helpfulness.BatchSize = 32
 	s.helpfulness.MicroTokens, s.helpfulness.MicroSegments = microTokens, microSegments
 	s.helpfulness.Seed = seed
-	s.safety = s.helpfulness // no auxiliary loss: the data has no safety labels
+	s.safety = s.helpfulness
+	s.safety.Optim = optim.DefaultConfig(2e-3)
+	s.safety.Epochs = 2
+	s.third = s.safety
+	s.third.Seed = seed + 1
+	// None has the auxiliary loss on safety labels: the data has none.
 
 	s.rejection = rejection.DefaultConfig()
 	s.rejection.Samples = 8
@@ -87,12 +95,11 @@ func defaultSettings(seed uint64) settings {
 // shortSettings are some seconds of work, in which next to nothing is learned.
 func shortSettings(seed uint64) settings {
 	s := defaultSettings(seed)
-	s.few, s.rlPrompts = 24, 16
-	s.maxAnswer = 24
-	s.sft.Epochs, s.helpfulness.Epochs, s.safety.Epochs, s.winners.Epochs = 1, 1, 1, 1
+	s.few, s.fewDemos, s.rlPrompts = 16, 200, 16
+	s.sft.BatchSize, s.sft.WarmupSteps = 8, 0
+	s.sft.Epochs, s.helpfulness.Epochs, s.safety.Epochs, s.third.Epochs, s.winners.Epochs = 1, 1, 1, 1, 1
 	s.temperatures = s.temperatures[:2]
-	s.rejection.Samples, s.rejection.MaxNewTokens = 4, s.maxAnswer
+	s.rejection.Samples = 4
 	s.ppo.Iterations, s.ppo.BatchSize, s.ppo.MiniBatch, s.ppo.EvalEvery = 2, 8, 4, 1
-	s.ppo.MaxNewTokens = s.maxAnswer
 	return s
 }

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// nll is the mean negative log-likelihood of the answers' tokens of each example, in nats.
+func nll(ctx context.Context, p *model.Params, examples []sft.Example) ([]float64, error) {
+	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
+	trunk, err := model.NewTrunk(in, p, "model")
+	if err != nil {
+		return nil, err
+	}
+	logProbs, err := trunk.LogProbs()
+	if err != nil {
+		return nil, err
+	}
+	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
+	if err != nil {
+		return nil, err
+	}
+	lengths := make([]int, len(examples))
+	for i, e := range examples {
+		lengths[i] = len(e.Tokens)
+	}
+	plan, err := data.Pack(lengths, microTokens, microSegments)
+	if err != nil {
+		return nil, err
+	}
+	batch := train.NewBatch(microTokens, microSegments)
+	losses := make([]float64, len(examples))
+	for _, items := range plan {
+		micro, err := batch.Fill([][]int{items}, func(r *data.Ragged, i int) error {
+			_, err := r.Append(examples[i].Tokens, examples[i].Counted)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		out, err := forward.Run(ctx, micro[0])
+		if err != nil {
+			return nil, err
+		}
+		for k, i := range items {
+			lo, hi := micro[0].Span(k)
+			sum, count := 0.0, 0.0
+			for slot := lo; slot < hi; slot++ {
+				sum -= float64(out[0][slot]) // 0 where it does not count
+				count += float64(micro[0].Mask[slot])
+			}
+			losses[i] = sum / count
+		}
+	}
+	return losses, nil
+}
