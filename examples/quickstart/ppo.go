@@ -6,6 +6,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/train"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
@@ -16,7 +17,7 @@ type watcher struct {
 	lab     *lab
 	oracle  *oracle.Oracle
 	prompts map[string]data.Prompt // by their ids, as PPO names them
-	judges  *judges
+	judges  *pipeline.Judges
 	rows    []ppoRow
 	err     error
 }
@@ -35,7 +36,7 @@ func (w *watcher) onAnswers(iteration int, answers []ppo.Answer, scores []ppo.Sc
 		}
 		judged[i] = answer{prompt: w.prompts[key(a.Prompt.Tokens)], ids: a.Prompt.Tokens, text: text}
 		judged[i].sample.Tokens, judged[i].sample.Finished = a.Tokens, a.Finished
-		reward += w.judges.combined(scores[i], a.Prompt.Safety) / float64(len(answers))
+		reward += w.judges.Combined(scores[i], a.Prompt.Safety) / float64(len(answers))
 	}
 	var v versionResult
 	if w.err = judge(&v, judged, w.oracle); w.err != nil {
@@ -65,7 +66,7 @@ func (w *watcher) onStep(info train.StepInfo) {
 }
 
 // runPPO goes on from p with the helpfulness model as the critic's start.
-func (l *lab) runPPO(ctx context.Context, p, critic *model.Params, j *judges, o *oracle.Oracle) (*model.Params, []ppoRow, error) {
+func (l *lab) runPPO(ctx context.Context, p, critic *model.Params, j *pipeline.Judges, o *oracle.Oracle) (*model.Params, []ppoRow, error) {
 	p, critic = p.Clone(), critic.Clone()
 	w := &watcher{lab: l, oracle: o, prompts: map[string]data.Prompt{}, judges: j}
 	prompts, err := l.ppoPrompts(l.world.RLPrompts(), w)

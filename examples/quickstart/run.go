@@ -9,6 +9,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
@@ -55,7 +56,7 @@ func (l *lab) run(ctx context.Context, out string) (results, error) {
 	if r.RewardModels, err = l.testRewardModels(ctx, chat, helpfulness, safety); err != nil {
 		return r, err
 	}
-	j, err := newJudges(helpfulness, safety, l.ppo.SafetyThreshold)
+	j, err := pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{SafetyThreshold: l.ppo.SafetyThreshold, MicroTokens: microTokens, MicroSegments: microSegments})
 	if err != nil {
 		return r, err
 	}
@@ -194,14 +195,14 @@ func (l *lab) testRewardModels(ctx context.Context, chat, helpfulness, safety *m
 }
 
 // rejectionSampling fine-tunes the chat model on the best of its own answers.
-func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *judges, r *results) (*model.Params, error) {
+func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *pipeline.Judges, r *results) (*model.Params, error) {
 	tuning, err := l.rejectionPrompts(l.world.ValidationPrompts())
 	if err != nil {
 		return nil, err
 	}
 	cfg := l.rejection
 	task := l.console.Start("tuning the temperature", len(l.temperatures))
-	temperature, points, err := rejection.Tune(ctx, chat, tuning, j.reward, cfg, l.temperatures)
+	temperature, points, err := rejection.Tune(ctx, chat, tuning, j.Reward, cfg, l.temperatures)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +216,7 @@ func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *judg
 	task = l.console.Start("rejection sampling", len(prompts)*cfg.Samples)
 	cfg.Temperature = temperature
 	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
-	answers, err := rejection.Sample(ctx, chat, prompts, j.reward, cfg)
+	answers, err := rejection.Sample(ctx, chat, prompts, j.Reward, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -257,7 +258,7 @@ func (l *lab) moreSFT(demos int) sft.Config {
 }
 
 // report lets the annotators pick a version on validation prompts, and measures all of them on test prompts.
-func (l *lab) report(ctx context.Context, r *results, versions []version, j *judges, o *oracle.Oracle, out string) error {
+func (l *lab) report(ctx context.Context, r *results, versions []version, j *pipeline.Judges, o *oracle.Oracle, out string) error {
 	best := 0
 	var first []data.Sample
 	for i, v := range versions {

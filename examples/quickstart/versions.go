@@ -6,6 +6,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
@@ -24,7 +25,7 @@ type versionResult struct {
 }
 
 // evaluate samples one answer per prompt and measures it. The reference for the divergence is SFT; j may be nil.
-func (l *lab) evaluate(ctx context.Context, name string, p, reference *model.Params, prompts []data.Prompt, j *judges, o *oracle.Oracle) (versionResult, []data.Sample, error) {
+func (l *lab) evaluate(ctx context.Context, name string, p, reference *model.Params, prompts []data.Prompt, j *pipeline.Judges, o *oracle.Oracle) (versionResult, []data.Sample, error) {
 	result := versionResult{Version: name}
 	answers, err := l.sample(ctx, "answers of "+name, p, prompts, 1, 1, 7)
 	if err != nil {
@@ -49,7 +50,7 @@ func (l *lab) evaluate(ctx context.Context, name string, p, reference *model.Par
 }
 
 // score notes the rewards in the samples, and gives the mean of the combined reward.
-func score(ctx context.Context, j *judges, samples []data.Sample, answers []answer) (eval.Mean, error) {
+func score(ctx context.Context, j *pipeline.Judges, samples []data.Sample, answers []answer) (eval.Mean, error) {
 	asked := make([]ppo.Answer, len(answers))
 	for i, a := range answers {
 		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.ids, Safety: a.prompt.Safety}, Tokens: a.sample.Tokens}
@@ -60,7 +61,7 @@ func score(ctx context.Context, j *judges, samples []data.Sample, answers []answ
 	}
 	rewards := make([]float64, len(samples))
 	for i, s := range scores {
-		rewards[i] = j.combined(s, answers[i].prompt.Safety)
+		rewards[i] = j.Combined(s, answers[i].prompt.Safety)
 		samples[i].Helpfulness, samples[i].Safety, samples[i].Combined = &scores[i].Helpfulness, &scores[i].Safety, &rewards[i]
 	}
 	return eval.MeanOf(rewards), nil

@@ -30,6 +30,11 @@ func (c Config) AdamW() *AdamW {
 	return &AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, WeightDecay: c.WeightDecay}
 }
 
+// Cosine is the schedule from LearningRate down to minRatio of it at step total, after a linear warm-up.
+func (c Config) Cosine(minRatio float64, warmup, total int) Cosine {
+	return Cosine{Peak: c.LearningRate, Min: c.LearningRate * minRatio, Warmup: min(warmup, total), Total: total}
+}
+
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
 	errs := []error{checkRate("Config.LearningRate", c.LearningRate), c.AdamW().Validate()}

@@ -160,7 +160,7 @@ func (c Config) stepsPerIteration() int { return c.Epochs * (c.BatchSize / c.Min
 
 // schedule is a cosine over all planned steps, which is a constant at MinLRRatio 1.
 func (c Config) schedule(o optim.Config) optim.Schedule {
-	return optim.Cosine{Peak: o.LearningRate, Min: o.LearningRate * c.MinLRRatio, Total: c.Iterations * c.stepsPerIteration()}
+	return o.Cosine(c.MinLRRatio, 0, c.Iterations*c.stepsPerIteration())
 }
 
 // delayed has a rate of 0 for some steps, in which AdamW changes no weight.

@@ -9,7 +9,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
-	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -114,16 +113,11 @@ func newStep(p *model.Params, cfg Config) (*train.Step, error) {
 		return nil, fmt.Errorf("pretrain: loss: %w", err)
 	}
 	return train.NewStep(in, train.Terms{Loss: loss}, []train.Network{{
-		Name:   "model",
-		Trunk:  trunk,
-		Params: p,
-		Optim:  cfg.Optim.AdamW(),
-		Schedule: optim.Cosine{
-			Peak:   cfg.Optim.LearningRate,
-			Min:    cfg.Optim.LearningRate * cfg.MinLRRatio,
-			Warmup: min(cfg.WarmupSteps, cfg.Steps),
-			Total:  cfg.Steps,
-		},
+		Name:        "model",
+		Trunk:       trunk,
+		Params:      p,
+		Optim:       cfg.Optim.AdamW(),
+		Schedule:    cfg.Optim.Cosine(cfg.MinLRRatio, cfg.WarmupSteps, cfg.Steps),
 		MaxGradNorm: cfg.Optim.MaxGradNorm,
 	}}, train.Options{})
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -144,16 +143,11 @@ func newStep(p *model.Params, cfg Config, total int) (*train.Step, error) {
 		return nil, fmt.Errorf("rewardmodel: loss: %w", err)
 	}
 	return train.NewStep(in, terms, []train.Network{{
-		Name:   "model",
-		Trunk:  trunk,
-		Params: p,
-		Optim:  cfg.Optim.AdamW(),
-		Schedule: optim.Cosine{
-			Peak:   cfg.Optim.LearningRate,
-			Min:    cfg.Optim.LearningRate * cfg.MinLRRatio,
-			Warmup: cfg.warmup(total),
-			Total:  total,
-		},
+		Name:        "model",
+		Trunk:       trunk,
+		Params:      p,
+		Optim:       cfg.Optim.AdamW(),
+		Schedule:    cfg.Optim.Cosine(cfg.MinLRRatio, cfg.warmup(total), total),
 		MaxGradNorm: cfg.Optim.MaxGradNorm,
 	}}, train.Options{})
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -139,16 +138,11 @@ func newStep(p *model.Params, cfg Config, total int) (*train.Step, error) {
 		return nil, fmt.Errorf("sft: loss: %w", err)
 	}
 	return train.NewStep(in, terms, []train.Network{{
-		Name:   "model",
-		Trunk:  trunk,
-		Params: p,
-		Optim:  cfg.Optim.AdamW(),
-		Schedule: optim.Cosine{
-			Peak:   cfg.Optim.LearningRate,
-			Min:    cfg.Optim.LearningRate * cfg.MinLRRatio,
-			Warmup: min(cfg.WarmupSteps, total),
-			Total:  total,
-		},
+		Name:        "model",
+		Trunk:       trunk,
+		Params:      p,
+		Optim:       cfg.Optim.AdamW(),
+		Schedule:    cfg.Optim.Cosine(cfg.MinLRRatio, cfg.WarmupSteps, total),
 		MaxGradNorm: cfg.Optim.MaxGradNorm,
 	}}, train.Options{})
 }

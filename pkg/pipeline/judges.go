@@ -1,0 +1,96 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+)
+
+// JudgesConfig of a pair of reward models.
+type JudgesConfig struct {
+	// SafetyThreshold is the safety reward, a probability, below which an answer is judged by its safety. Paper 3.2.3: 0.15.
+	SafetyThreshold float64
+	// MicroTokens and MicroSegments are the budget of one micro-batch, which decides memory and not results.
+	MicroTokens, MicroSegments int
+}
+
+// DefaultJudgesConfig holds the paper's value.
+func DefaultJudgesConfig() JudgesConfig {
+	return JudgesConfig{SafetyThreshold: 0.15, MicroTokens: 4096, MicroSegments: 64}
+}
+
+// Judges are a helpfulness and a safety reward model.
+type Judges struct {
+	helpfulness, safety *rewardmodel.Scorer
+	threshold           float64
+}
+
+var _ ppo.Rewarder = (*Judges)(nil)
+
+// NewJudges takes the weights of both models, which are shared and not copied.
+func NewJudges(helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error) {
+	if !(cfg.SafetyThreshold > 0 && cfg.SafetyThreshold < 1) {
+		return nil, fmt.Errorf("pipeline: JudgesConfig.SafetyThreshold is %v, want a probability in (0, 1)", cfg.SafetyThreshold)
+	}
+	if helpfulness == nil || safety == nil {
+		return nil, errors.New("pipeline: both reward models are needed")
+	}
+	h, err := rewardmodel.NewScorer(helpfulness, cfg.MicroTokens, cfg.MicroSegments)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: helpfulness model: %w", err)
+	}
+	s, err := rewardmodel.NewScorer(safety, cfg.MicroTokens, cfg.MicroSegments)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: safety model: %w", err)
+	}
+	return &Judges{helpfulness: h, safety: s, threshold: cfg.SafetyThreshold}, nil
+}
+
+// Score gives both raw scores of each answer. It implements ppo.Rewarder.
+func (j *Judges) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, error) {
+	sequences := make([][]int32, len(answers))
+	for i, a := range answers {
+		sequences[i] = a.Sequence()
+	}
+	helpfulness, err := j.helpfulness.Score(ctx, sequences)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: helpfulness model: %w", err)
+	}
+	safety, err := j.safety.Score(ctx, sequences)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: safety model: %w", err)
+	}
+	scores := make([]ppo.Score, len(answers))
+	for i := range scores {
+		scores[i] = ppo.Score{Helpfulness: helpfulness[i], Safety: safety[i]}
+	}
+	return scores, nil
+}
+
+// Combined is R_c as a logit: the safety score for safety prompts and for answers that seem unsafe, else helpfulness.
+func (j *Judges) Combined(s ppo.Score, safetyPrompt bool) float64 {
+	r, _ := ppo.Combine(s, safetyPrompt, j.threshold)
+	return r
+}
+
+// Reward is R_c as a logit for each answer, a rejection.Reward.
+func (j *Judges) Reward(ctx context.Context, answers []rejection.Answer) ([]float64, error) {
+	asked := make([]ppo.Answer, len(answers))
+	for i, a := range answers {
+		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: a.Safety}, Tokens: a.Answer}
+	}
+	scores, err := j.Score(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	rewards := make([]float64, len(answers))
+	for i, s := range scores {
+		rewards[i] = j.Combined(s, answers[i].Safety)
+	}
+	return rewards, nil
+}
