@@ -14,9 +14,19 @@ import (
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
-// check runs all three checks.
+// check runs all three checks, and compares float32 with float64.
 func check[In any](t *testing.T, loss func(In) (sft.Terms, error), c losstest.Case) {
 	t.Helper()
+	want, err := losstest.Eval(loss, c)
+	require.NoError(t, err)
+	single := c
+	single.Float32 = true
+	got, err := losstest.Eval(loss, single)
+	require.NoError(t, err)
+	assert.InEpsilon(t, want.Loss, got.Loss, 1e-5)
+	for name, grad := range want.Grads {
+		assert.LessOrEqual(t, apartBy(grad, got.Grads[name]), 1e-5, name)
+	}
 	losstest.CheckGrad(t, loss, c)
 	losstest.CheckMask(t, loss, c)
 	losstest.CheckSplit(t, loss, c)
