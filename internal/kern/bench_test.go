@@ -162,14 +162,14 @@ func BenchmarkTokenLogProbs(b *testing.B) {
 	k := benchLogProbs()
 	logp, lse := make([]float32, k.rows), make([]float32, k.rows)
 	for b.Loop() {
-		kern.TokenLogProbs(logp, lse, nil, k.h, k.w, k.targets, k.counted, k.temp, k.rows, k.c, k.v)
+		kern.TokenLogProbs(logp, lse, nil, nil, k.h, k.w, k.targets, k.counted, k.temp, k.rows, k.c, k.v)
 	}
 }
 
 func BenchmarkTokenLogProbsBackward(b *testing.B) {
 	k := benchLogProbs()
 	lse, dh, dw := make([]float32, k.rows), make([]float32, k.rows*k.c), make([]float32, k.v*k.c)
-	kern.TokenLogProbs(nil, lse, nil, k.h, k.w, k.targets, k.counted, k.temp, k.rows, k.c, k.v)
+	kern.TokenLogProbs(nil, lse, nil, nil, k.h, k.w, k.targets, k.counted, k.temp, k.rows, k.c, k.v)
 	for b.Loop() {
 		kern.TokenLogProbsBackward(dh, dw, k.h, k.w, k.targets, k.counted, k.temp, lse, nil, k.dlogp, nil, k.rows, k.c, k.v)
 	}

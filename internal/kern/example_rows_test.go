@@ -38,7 +38,7 @@ func ExampleTokenLogProbs() {
 	targets := []int32{0, 1, -1}     // (3)
 	counted := []float64{1, 1, 0}    // (3)
 	logp, ent := make([]float64, 3), make([]float64, 3)
-	kern.TokenLogProbs(logp, nil, ent, h, w, targets, counted, 1, 3, 2, 3)
+	kern.TokenLogProbs(logp, nil, ent, nil, h, w, targets, counted, 1, 3, 2, 3)
 	fmt.Printf("%.4f %.4f\n", logp, ent)
 	// Output: [-0.4076 -0.4076 0.0000] [0.8324 0.8324 0.0000]
 }

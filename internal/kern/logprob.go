@@ -32,16 +32,18 @@ func softmax[T Float](e, x []T) (m, sum T) {
 
 func logOf[T Float](x T) T { return T(math.Log(float64(x))) }
 
-// TokenLogProbs gives the log-probability of each counted row's target and the entropy of its distribution:
+// TokenLogProbs gives the log-probability of each counted row's target, the entropy of its distribution, and whether the target
+// is the most probable token:
 //
-//	z = (h wᵀ) / temp,  lse = LogSumExp(z),  logp = z[target] - lse,  ent = lse - sum of p z  (p = softmax(z))
+//	z = (h wᵀ) / temp,  lse = LogSumExp(z),  logp = z[target] - lse,  ent = lse - sum of p z  (p = softmax(z)),
+//	hit = 1 where z[target] = max(z)
 //
 // h (rows, c) hidden states; w (v, c) output weights; targets (rows) in [0, v) where counted; counted (rows) selects the rows
-// that are not 0; logp, lse, ent (rows), any of them nil. Rows that are not counted are not read and give exactly 0.
+// that are not 0; logp, lse, ent, hit (rows), any of them nil. Rows that are not counted are not read and give exactly 0.
 //
 // Logits exist for a block of rows at a time. Parallel over rows and, in the product, columns.
-func TokenLogProbs[T Float](logp, lse, ent, h, w []T, targets []int32, counted []T, temp T, rows, c, v int) {
-	for _, dst := range [][]T{logp, lse, ent} {
+func TokenLogProbs[T Float](logp, lse, ent, hit, h, w []T, targets []int32, counted []T, temp T, rows, c, v int) {
+	for _, dst := range [][]T{logp, lse, ent, hit} {
 		if dst != nil {
 			clear(dst[:rows])
 		}
@@ -63,6 +65,9 @@ func TokenLogProbs[T Float](logp, lse, ent, h, w []T, targets []int32, counted [
 				}
 				if logp != nil {
 					logp[r] = target - (m + logSum)
+				}
+				if hit != nil && target == m {
+					hit[r] = 1
 				}
 				if ent != nil {
 					addConst(z, z, -m)

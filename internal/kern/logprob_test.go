@@ -92,7 +92,7 @@ type logProbResult[T kern.Float] struct{ logp, lse, ent, dh, dw []T }
 func (k logProbCase[T]) run() logProbResult[T] {
 	nan := T(math.NaN())
 	r := logProbResult[T]{filled(k.rows, nan), filled(k.rows, nan), filled(k.rows, nan), filled(k.rows*k.c, nan), filled(k.v*k.c, nan)}
-	kern.TokenLogProbs(r.logp, r.lse, r.ent, k.h, k.w, k.targets, k.counted, k.temp, k.rows, k.c, k.v)
+	kern.TokenLogProbs(r.logp, r.lse, r.ent, nil, k.h, k.w, k.targets, k.counted, k.temp, k.rows, k.c, k.v)
 	kern.TokenLogProbsBackward(r.dh, r.dw, k.h, k.w, k.targets, k.counted, k.temp, r.lse, r.ent, k.dlogp, k.dent, k.rows, k.c, k.v)
 	return r
 }

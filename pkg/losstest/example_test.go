@@ -24,6 +24,7 @@ var t printer
 type sftInputs struct {
 	LogProbs *gorgonia.Node // (N) log-probability of the target
 	Entropy  *gorgonia.Node // (N) of the distribution
+	Hits     *gorgonia.Node // (N) 1 where the next token is the most probable one
 	Mask     *gorgonia.Node // (N) 1 where it counts
 	Tokens   *gorgonia.Node // () counted tokens of the whole batch
 }

@@ -24,7 +24,7 @@ type Trunk struct {
 	nodes  []*gorgonia.Node // of the weights, in the same order
 	rope   int              // index in in.ropes
 
-	logProbs, entropy, tokenScores, segmentScores *gorgonia.Node // nil until asked for
+	logProbs, entropy, hits, tokenScores, segmentScores *gorgonia.Node // nil until asked for
 }
 
 // NewTrunk adds a Llama to the graph of the inputs. The name, such as "policy", tells its nodes from those of other trunks; it must be the
@@ -131,6 +131,18 @@ func (t *Trunk) Entropy() (*gorgonia.Node, error) {
 			return nil, err
 		}
 		return ops.Entropy(t.Hidden, w, t.in.Targets, t.in.Mask, t.in.Temperature, t.in.Layout)
+	})
+}
+
+// Hits is 1 where the target is the most probable token, (N), 0 elsewhere and where Mask is 0. It has no gradient. The
+// result is remembered.
+func (t *Trunk) Hits() (*gorgonia.Node, error) {
+	return t.remember(&t.hits, func() (*gorgonia.Node, error) {
+		w, err := t.output()
+		if err != nil {
+			return nil, err
+		}
+		return ops.TokenHits(t.Hidden, w, t.in.Targets, t.in.Mask, t.in.Temperature, t.in.Layout)
 	})
 }
 

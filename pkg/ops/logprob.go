@@ -20,10 +20,17 @@ func Entropy(h, w, targets, mask, temp, layout *gorgonia.Node) (*gorgonia.Node, 
 	return logProbs(h, w, targets, mask, temp, layout, resEntropy)
 }
 
+// TokenHits is 1 where the target is the most probable token and 0 elsewhere, (N): its masked mean is the token accuracy. The
+// arguments are those of TokenLogProbs, of whose kernel it is a further result. It has no gradient.
+func TokenHits(h, w, targets, mask, temp, layout *gorgonia.Node) (*gorgonia.Node, error) {
+	return logProbs(h, w, targets, mask, temp, layout, resHit)
+}
+
 const (
 	resLogProb = iota
 	resLSE
 	resEntropy
+	resHit
 	numLogProbResults
 )
 
@@ -47,7 +54,7 @@ func logProbs(h, w, targets, mask, temp, layout *gorgonia.Node, result int) (*go
 		return logProbBackward(h, w, targets, mask, temp, lse, dout, layout)
 	}
 	diff := []bool{true, true, false, false, false, false}
-	if result == resLSE {
+	if result == resLSE || result == resHit {
 		grad, diff = nil, nil
 	}
 	return s.build("token log-probs", result, numLogProbResults, tensor.Shape{n},
@@ -62,7 +69,7 @@ func logProbForward[T kern.Float](c, v int) kernel {
 				clearFrom(data[T](d), n)
 			}
 		}
-		kern.TokenLogProbs(data[T](dst[resLogProb]), data[T](dst[resLSE]), data[T](dst[resEntropy]),
+		kern.TokenLogProbs(data[T](dst[resLogProb]), data[T](dst[resLSE]), data[T](dst[resEntropy]), data[T](dst[resHit]),
 			data[T](in[0]), data[T](in[1]), in[2].I32, data[T](in[3]), data[T](in[4])[0], n, c, v)
 	}
 }

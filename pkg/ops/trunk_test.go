@@ -115,6 +115,24 @@ func TestUncountedGradients(t *testing.T) {
 	}
 }
 
+// TestTokenHits: with w the identity the hidden state is the logits, and the largest is at 1, 3 and 2.
+func TestTokenHits(t *testing.T) {
+	identity, h := make([]float64, 25), make([]float64, 8*5)
+	for i := range 5 {
+		identity[i*6] = 1
+	}
+	h[0*5+1], h[1*5+3], h[4*5+2] = 1, 1, 1
+	c := opCase{"token hits", []input{
+		floats("h", false, h, 8, 5), floats("w", false, identity, 5, 5), targets,
+		floats("mask", false, []float64{1, 1, 0, 0, 1, 0, 0, 0}, 8), floats("temp", false, []float64{0.7}), layout,
+	}, func(n nodes) (*gorgonia.Node, error) {
+		return ops.TokenHits(n["h"], n["w"], n["targets"], n["mask"], n["temp"], n["layout"])
+	}, usedN}
+	b := build(t, c, tensor.Float64)
+	b.run(t)
+	assert.Equal(t, []float64{1, 0, 0, 0, 1, 0, 0, 0}, b.get(t, b.y)) // targets 1, 4 and 2 of the counted slots
+}
+
 func TestShapeErrors(t *testing.T) {
 	g := gorgonia.NewGraph()
 	x := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(8, 5), gorgonia.WithName("x"))

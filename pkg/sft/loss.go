@@ -13,6 +13,7 @@ import (
 type LossInputs struct {
 	LogProbs *gorgonia.Node // log p(next token), differentiable
 	Entropy  *gorgonia.Node // over the whole vocabulary, differentiable
+	Hits     *gorgonia.Node // 1 where the next token is the most probable one, no gradient
 	Mask     *gorgonia.Node // 1 where the next token is one of an answer
 	Hidden   *gorgonia.Node // (N, C) differentiable, for heads of one's own
 	Segments *gorgonia.Node // (N) int32, the segment of each token
@@ -36,8 +37,10 @@ type Loss func(LossInputs) (Terms, error)
 func NLL(in LossInputs) (Terms, error) {
 	x := ops.Expr(in.LogProbs.Graph())
 	loss := x.Neg(x.MaskedMean(in.LogProbs, in.Mask, in.Tokens))
-	entropy := x.MaskedMean(in.Entropy, in.Mask, in.Tokens)
-	return Terms{Loss: loss, Metrics: []Metric{{Name: "entropy", Value: entropy}}}, x.Err()
+	return Terms{Loss: loss, Metrics: []Metric{
+		{Name: "entropy", Value: x.MaskedMean(in.Entropy, in.Mask, in.Tokens)},
+		{Name: "mean_token_accuracy", Value: x.MaskedMean(in.Hits, in.Mask, in.Tokens)},
+	}}, x.Err()
 }
 
 // newLossInputs names the nodes of a trunk.
@@ -47,9 +50,14 @@ func newLossInputs(in *model.Inputs, trunk *model.Trunk) (LossInputs, error) {
 		return LossInputs{}, err
 	}
 	entropy, err := trunk.Entropy()
+	if err != nil {
+		return LossInputs{}, err
+	}
+	hits, err := trunk.Hits()
 	return LossInputs{
 		LogProbs: logProbs,
 		Entropy:  entropy,
+		Hits:     hits,
 		Mask:     in.Mask,
 		Hidden:   trunk.Hidden,
 		Segments: in.Segments,
