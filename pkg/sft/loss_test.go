@@ -14,7 +14,8 @@ func TestNLLByHand(t *testing.T) {
 	got, err := losstest.Eval(NLL, losstest.Case{
 		Segments: []int32{0, 0, 0, 1, 1, -1},
 		Token: map[string][]float64{
-			"LogProbs": {0, -2, 0, -0.5, 0, 0}, "Entropy": {0, 1, 0, 2, 0, 0}, "Mask": {0, 1, 0, 1, 0, 0},
+			"LogProbs": {0, -2, 0, -0.5, 0, 0}, "Entropy": {0, 1, 0, 2, 0, 0},
+			"Hits": {0, 1, 0, 0, 0, 0}, "Mask": {0, 1, 0, 1, 0, 0},
 		},
 		Scalar: map[string]float64{"Tokens": 5}, // of the whole batch: three more in other micro-batches
 		Wrt:    []string{"LogProbs", "Entropy"},
@@ -22,6 +23,7 @@ func TestNLLByHand(t *testing.T) {
 	require.NoError(t, err)
 	assert.InDelta(t, 2.5/5, got.Loss, 1e-12)
 	assert.InDelta(t, 3.0/5, got.Metrics["entropy"], 1e-12)
+	assert.InDelta(t, 1.0/5, got.Metrics["mean_token_accuracy"], 1e-12)
 	assert.InDeltaSlice(t, []float64{0, -0.2, 0, -0.2, 0, 0}, got.Grads["LogProbs"], 1e-12)
 	assert.Equal(t, make([]float64, 6), got.Grads["Entropy"], "entropy is logged, not trained")
 }
