@@ -60,7 +60,13 @@ func (l *lab) task(name string, total int, run func(onStep func(train.StepInfo))
 	task := l.console.Start(name, total)
 	detail := ""
 	tokens, err := run(func(info train.StepInfo) {
-		detail = fmt.Sprintf("loss %.3f", info.Metrics["loss"])
+		detail = ""
+		if loss, ok := info.Metrics["loss"]; ok {
+			detail = fmt.Sprintf("loss %.3f", loss)
+		}
+		if scores, ok := info.Metrics["objective/scores"]; ok {
+			detail = fmt.Sprintf("reward %.3f", scores)
+		}
 		if accuracy, ok := info.Metrics["accuracy"]; ok {
 			detail += fmt.Sprintf("  accuracy %.2f", accuracy)
 		}
