@@ -3,69 +3,11 @@ package main
 import (
 	"context"
 
-	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
-
-// testRewardModels measures each model on each group of pairs.
-func testRewardModels(ctx context.Context, models []version, tested []comparison) ([]accuracyRow, error) {
-	groups := map[string][]rewardmodel.Pair{}
-	prompts := map[string]map[string]bool{}
-	for _, c := range tested {
-		if groups[c.group] == nil {
-			prompts[c.group] = map[string]bool{}
-		}
-		groups[c.group] = append(groups[c.group], c.pair)
-		prompts[c.group][data.DialogID(c.Messages)] = true
-	}
-	var rows []accuracyRow
-	for _, group := range []string{groupPandaLM, groupNatural, groupAdversarial, groupProcessed, groupHarmless} {
-		pairs := groups[group]
-		if len(pairs) == 0 {
-			continue
-		}
-		longer, err := longerWins(pairs)
-		if err != nil {
-			return nil, err
-		}
-		row := accuracyRow{Group: group, Pairs: len(pairs), Prompts: len(prompts[group]), Longer: longer, Models: map[string]accuracies{}}
-		for _, m := range models {
-			scorer, err := rewardmodel.NewScorer(m.model, microTokens, microSegments)
-			if err != nil {
-				return nil, err
-			}
-			e, err := rewardmodel.Evaluate(ctx, scorer, pairs)
-			if err != nil {
-				return nil, err
-			}
-			a := accuracies{All: meanOf(e.Accuracy), ByRating: map[string]eval.Mean{}}
-			for rating, count := range e.ByRating {
-				a.ByRating[rating.String()] = meanOf(count)
-			}
-			row.Models[m.name] = a
-		}
-		rows = append(rows, row)
-	}
-	return rows, nil
-}
-
-// longerWins is how often the chosen answer is the longer one: what a model that only counts tokens would reach.
-func longerWins(pairs []rewardmodel.Pair) (eval.Mean, error) {
-	scores := make([]float64, 0, 2*len(pairs))
-	for _, p := range pairs {
-		scores = append(scores, float64(len(p.Chosen)), float64(len(p.Rejected)))
-	}
-	e, err := rewardmodel.Judge(pairs, scores)
-	return meanOf(e.Accuracy), err
-}
-
-func meanOf(c rewardmodel.Count) eval.Mean {
-	lo, hi := c.Interval()
-	return eval.Mean{Mean: c.Rate(), Lo: lo, Hi: hi, N: c.N}
-}
 
 // evaluate samples an answer of each version to each test prompt and measures it. Gains and divergences are against
 // versions[reference]. The third model has no part in any training.

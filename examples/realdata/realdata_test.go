@@ -112,14 +112,45 @@ func TestQuestionIsAlpacas(t *testing.T) {
 	assert.Equal(t, rows[1].Messages[:1], question("Add.", " "))
 }
 
-func TestLongerWins(t *testing.T) {
+func TestAccuracy(t *testing.T) {
 	long, short := []int32{3, 3}, []int32{3}
-	m, err := longerWins([]rewardmodel.Pair{
-		{Chosen: long, Rejected: short, Rating: data.Better}, {Chosen: short, Rejected: long, Rating: data.Better},
-		{Chosen: long, Rejected: short, Rating: data.Better}, {Chosen: long, Rejected: long, Rating: data.Better},
-	})
+	set := &testSet{prompts: map[string]int{}}
+	for i, p := range []rewardmodel.Pair{
+		{Chosen: long, Rejected: short, Rating: data.Better}, {Chosen: short, Rejected: long, Rating: data.SlightlyBetter},
+		{Chosen: long, Rejected: short, Rating: data.Better}, {Chosen: long, Rejected: long, Rating: data.SlightlyBetter},
+	} {
+		question := []data.Message{{Role: data.User, Content: string(rune('a' + i/2))}}
+		set.add(comparison{Preference: data.Preference{Messages: question}, pair: p})
+	}
+	assert.Equal(t, []int{0, 0, 1, 1}, set.prompt)
+	a, err := set.judge(set.lengths())
 	require.NoError(t, err)
-	assert.Equal(t, 2.5/4, m.Mean)
+	assert.Equal(t, 2.5/4, a.All.Mean)
+	assert.Equal(t, 1.0, a.ByRating[data.Better.String()].Mean)
+	assert.Equal(t, 0.25, a.ByRating[data.SlightlyBetter.String()].Mean)
+}
+
+func TestClustered(t *testing.T) {
+	var apart, alike []rewardmodel.Count
+	for i := range 80 {
+		hit := float64(i % 2)
+		apart = append(apart, rewardmodel.Count{Hits: hit, N: 1})
+		if i < 8 {
+			alike = append(alike, rewardmodel.Count{Hits: 10 * hit, N: 10})
+		}
+	}
+	// A prompt of its own for each pair: Wilson's interval of 79 pairs, as 80/79 is the unbiased variance. Ten pairs that
+	// always agree tell no more than one, so eight prompts are worth seven pairs.
+	for _, c := range []struct {
+		counts []rewardmodel.Count
+		n      int
+	}{{apart, 79}, {alike, 7}, {[]rewardmodel.Count{{Hits: 5, N: 5}, {Hits: 5, N: 5}}, 2}} {
+		m := clustered(c.counts)
+		lo, hi := eval.Wilson(m.Mean*float64(c.n), c.n)
+		assert.InDelta(t, lo, m.Lo, 1e-12)
+		assert.InDelta(t, hi, m.Hi, 1e-12)
+	}
+	assert.Equal(t, 80, clustered(alike).N)
 }
 
 func run(dir string) error {
