@@ -13,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/exec"
+	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
 // input is a node of a case with its values; grad says whether it is differentiated.
@@ -47,13 +48,13 @@ type built struct {
 	y     *gorgonia.Node
 	loss  *gorgonia.Node
 	grads map[string]*gorgonia.Node
-	vals  map[string]*tensor.Dense
+	vals  map[string]ops.Buffer // of the inputs, and of r under ""
 }
 
 func build(t *testing.T, c opCase, dt tensor.Dtype) built {
 	t.Helper()
 	g := gorgonia.NewGraph()
-	b := built{grads: map[string]*gorgonia.Node{}, vals: map[string]*tensor.Dense{}}
+	b := built{grads: map[string]*gorgonia.Node{}, vals: map[string]ops.Buffer{}}
 	nodes := map[string]*gorgonia.Node{}
 	for _, in := range c.inputs {
 		of := dt
@@ -100,9 +101,8 @@ func build(t *testing.T, c opCase, dt tensor.Dtype) built {
 	for _, in := range c.inputs {
 		v := valueOf(in, dt)
 		require.NoError(t, b.prog.Bind(nodes[in.name], v))
-		if d, ok := v.(*tensor.Dense); ok {
-			b.vals[in.name] = d
-		}
+		b.vals[in.name], err = ops.BufferOf(v)
+		require.NoError(t, err)
 	}
 	if !b.y.IsScalar() {
 		rng := rand.New(rand.NewPCG(5, 5))
@@ -110,7 +110,10 @@ func build(t *testing.T, c opCase, dt tensor.Dtype) built {
 		for i := range r {
 			r[i] = rng.NormFloat64()
 		}
-		require.NoError(t, b.prog.Bind(weights, valueOf(floats("", false, r, shapeOf(b.y)...), dt)))
+		v := valueOf(floats("", false, r, shapeOf(b.y)...), dt)
+		require.NoError(t, b.prog.Bind(weights, v))
+		b.vals[""], err = ops.BufferOf(v)
+		require.NoError(t, err)
 	}
 	return b
 }
@@ -158,7 +161,7 @@ func (b built) run(t *testing.T) {
 }
 
 // check holds a case to the rules: gradients against central differences in float64, float32 against float64, unused
-// rows exactly 0, a second run equal to the first, inputs unchanged.
+// rows exactly 0, a second run equal to the first, inputs unchanged, unused rows without influence.
 func check(t *testing.T, c opCase) {
 	b := build(t, c, tensor.Float64)
 	b.run(t)
@@ -179,14 +182,23 @@ func check(t *testing.T, c opCase) {
 		}
 	}
 
-	b.run(t)
-	assert.Equal(t, y, b.get(t, b.y), "second run")
-	for _, in := range c.inputs {
-		if v := b.vals[in.name]; v != nil && in.ints == nil {
-			assert.Equal(t, in.x, v.Float64s(), "input %s changed", in.name)
-		} else if v != nil {
-			assert.Equal(t, in.ints, v.Int32s(), "input %s changed", in.name)
+	again := func(when string) {
+		b.run(t)
+		assert.Equal(t, y, b.get(t, b.y), when)
+		for name, n := range b.grads {
+			assert.Equal(t, grads[name], b.get(t, n), "%s: gradient of %s", when, name)
 		}
+	}
+	b.spoilResults(t)
+	again("second run, over NaN")
+	for _, in := range c.inputs {
+		assert.Equal(t, in.x, b.vals[in.name].F64, "input %s changed", in.name)
+		assert.Equal(t, in.ints, b.vals[in.name].I32, "input %s changed", in.name)
+	}
+	if c.unused >= 0 {
+		b.spoilUnused(c)
+		b.spoilResults(t)
+		again("NaN in unused rows")
 	}
 
 	alone := c // without gradients, siblings that only they need are not there
@@ -206,10 +218,48 @@ func check(t *testing.T, c opCase) {
 	}
 }
 
-// centralDifferences compares every element of the gradient by the largest of them.
+// spoilResults fills the memory of the results with NaN: an operator writes every element, those of unused rows too.
+func (b built) spoilResults(t *testing.T) {
+	t.Helper()
+	results := []*gorgonia.Node{b.y, b.loss}
+	for _, n := range b.grads {
+		results = append(results, n)
+	}
+	for _, n := range results {
+		buf, err := b.prog.Buffer(n)
+		require.NoError(t, err)
+		for i := range buf.F64 {
+			buf.F64[i] = math.NaN()
+		}
+	}
+}
+
+// spoilUnused puts NaN, or an id that is none, into the rows of the inputs that are not used, and into the gradient that
+// arrives at unused rows. An input with a row for each slot or segment is told by its number of rows.
+func (b built) spoilUnused(c opCase) {
+	for _, in := range c.inputs {
+		from := map[int]int{slots: usedN, segs: usedS}[append(in.shape, 0)[0]] // 0 for others
+		if from == 0 || in.name == "layout" {
+			continue
+		}
+		v, width := b.vals[in.name], max(len(in.x), len(in.ints))/in.shape[0]
+		for i := from * width; i < in.shape[0]*width; i++ {
+			if v.F64 != nil {
+				v.F64[i] = math.NaN()
+			} else {
+				v.I32[i] = 1 << 30
+			}
+		}
+	}
+	for i := c.unused; i < len(b.vals[""].F64); i++ {
+		b.vals[""].F64[i] = math.NaN()
+	}
+}
+
+// centralDifferences compares the gradient with the differences, as vectors.
 func centralDifferences(t *testing.T, b built, name string, grad []float64) {
 	t.Helper()
-	x := b.vals[name].Float64s()
+	x := b.vals[name].F64
 	const h = 1e-5
 	numeric := make([]float64, len(x))
 	for i, keep := range x {

@@ -73,6 +73,12 @@ var binaries = []struct {
 	{"div", (*ops.Builder).Div, func(a, b float64) float64 { return a / b }},
 	{"min", (*ops.Builder).Min, math.Min},
 	{"max", (*ops.Builder).Max, math.Max},
+	{"greater", (*ops.Builder).Greater, func(a, b float64) float64 {
+		if a > b {
+			return 1
+		}
+		return 0
+	}},
 }
 
 // TestBinary runs every operator on two vectors and on a vector and a scalar, in both orders.
@@ -83,12 +89,15 @@ func TestBinary(t *testing.T) {
 		a, b input
 	}{
 		{"vectors", floats("a", true, a, 4), floats("b", true, b, 4)},
-		{"vector and scalar", floats("a", true, a, 4), floats("b", false, scalar)},
-		{"scalar and vector", floats("a", false, scalar), floats("b", true, b, 4)},
+		{"vector and scalar", floats("a", true, a, 4), floats("b", true, scalar)},
+		{"scalar and vector", floats("a", true, scalar), floats("b", true, b, 4)},
 	}
 	for _, op := range binaries {
 		for _, o := range operands {
 			t.Run(fmt.Sprintf("%s of %s", op.name, o.name), func(t *testing.T) {
+				if op.name == "greater" { // it has no gradient
+					o.a.grad, o.b.grad = false, false
+				}
 				c := opCase{op.name, []input{o.a, o.b}, func(n nodes) (*gorgonia.Node, error) {
 					x := ops.Expr(n["a"].Graph())
 					return op.f(x, n["a"], n["b"]), x.Err()

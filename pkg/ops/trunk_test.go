@@ -17,9 +17,10 @@ import (
 type nodes = map[string]*gorgonia.Node
 
 // The ragged batch of the cases: a budget of 8 slots and 4 segments, of which segments of 3, 1 and 2 tokens are used.
+const slots, usedN, segs, usedS = 8, 6, 4, 3
+
 var (
 	layout  = ints("layout", 3, 0, 3, 4, 6, 6)
-	usedN   = 6
 	targets = ints("targets", 1, 4, -1, -1, 2, -1, -1, -1)
 	tokens  = ints("tokens", 3, 1, 4, 0, 4, 2, 0, 0)
 )
