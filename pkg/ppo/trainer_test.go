@@ -182,6 +182,23 @@ func TestCriticWarmup(t *testing.T) {
 	assert.Equal(t, cfg.Optim.LearningRate, m["lr/policy"])
 }
 
+// TestKLCoefFollowsTheKL wants the controller to see the KL of a whole answer, as its target is one.
+func TestKLCoefFollowsTheKL(t *testing.T) {
+	cfg := smallConfig()
+	cfg.KLControl, cfg.KLHorizon = KLAdaptive, 100
+	tr := newTiny(t, cfg, sevens)
+	run(t, tr, 1)
+	coef := tr.klCoef
+	cfg.KLTarget = run(t, tr, 1)["objective/kl"] / 1.1 // between the limits of the controller
+	tr = newTiny(t, cfg, sevens)
+	run(t, tr, 1)
+	tr.klCoef = coef
+	m := run(t, tr, 1)
+	require.NotZero(t, m["objective/kl"])
+	assert.InDelta(t, coef, m["objective/kl_coef"], 1e-15, "the answers were rewarded with the old one")
+	assert.InDelta(t, coef*(1+0.1*16/100), tr.klCoef, 1e-9)
+}
+
 func TestConstantRate(t *testing.T) {
 	cfg := DefaultConfig()
 	for _, step := range []int{0, 1, 799, 1599} {
