@@ -22,7 +22,8 @@ type NonFiniteError struct {
 	What string
 	// Value is NaN or Inf.
 	Value float64
-	// Op is the operator whose result was the first to hold NaN or Inf, Node its node in the graph. Empty if none was found.
+	// Op is the operator whose result was the first to hold NaN or Inf, Node the same with its operands, such as
+	// "linear(swiglu, policy/layers.3.down, layout)". Empty if none was found.
 	Op, Node string
 }
 
@@ -33,7 +34,7 @@ func (e *NonFiniteError) Error() string {
 		s += fmt.Sprintf(" in micro-batch %d", e.MicroBatch)
 	}
 	if e.Op != "" {
-		s += fmt.Sprintf(", first in operator %q of %s", e.Op, e.Node)
+		s += fmt.Sprintf(", first in operator %q: %s", e.Op, e.Node)
 	}
 	return s
 }
