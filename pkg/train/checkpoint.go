@@ -140,7 +140,7 @@ func (c *Checkpoint) validate() error {
 
 // writeTrainer writes everything but the model into a new folder.
 func (c *Checkpoint) writeTrainer(dir string) error {
-	if err := os.Mkdir(dir, 0o777); err != nil {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
 	state := stateJSON{Format: formatVersion, State: c.State, OptimSteps: map[string]int{}}
@@ -192,7 +192,8 @@ func LoadCheckpoint(dir string) (*Checkpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("train: checkpoint: %w", err)
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, trainerDir, stateFile))
+	statePath := filepath.Join(dir, trainerDir, stateFile)
+	raw, err := os.ReadFile(statePath)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("train: %s is a model without trainer state, it cannot be resumed: %w", dir, err)
@@ -201,10 +202,10 @@ func LoadCheckpoint(dir string) (*Checkpoint, error) {
 	}
 	var state stateJSON
 	if err := json.Unmarshal(raw, &state); err != nil {
-		return nil, fmt.Errorf("train: checkpoint: %s: %w", stateFile, err)
+		return nil, fmt.Errorf("train: checkpoint: %s: %w", statePath, err)
 	}
 	if state.Format != formatVersion {
-		return nil, fmt.Errorf("train: checkpoint: %s has format %d, this version reads %d", stateFile, state.Format, formatVersion)
+		return nil, fmt.Errorf("train: checkpoint: %s has format %d, this version reads %d", statePath, state.Format, formatVersion)
 	}
 	c := &Checkpoint{Params: params, Models: map[string]*model.Params{}, Optim: map[string]optim.State{}, State: state.State}
 	for _, name := range state.Models {

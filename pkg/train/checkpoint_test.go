@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -144,4 +145,43 @@ func TestCheckpointRefuses(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = train.LoadCheckpoint(filepath.Join(dir, "nowhere"))
 	assert.ErrorIs(t, err, fs.ErrNotExist)
+}
+
+// A disk that is full when the optimiser, or the state behind it, is written: the old checkpoint stays, and nothing is left
+// beside it. /dev/full is such a disk. (What of the model does not fit is tested in pkg/model.)
+func TestFullDiskKeepsTheOldCheckpoint(t *testing.T) {
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	tokens, counted := sequences(1, 4)
+	p := tinyParams(tensor.Float32, 1)
+	step := newStep(t, p, 32, 4, 1e-2)
+	dir := filepath.Join(t.TempDir(), "checkpoint")
+	c := &train.Checkpoint{Params: p}
+	save := func() error {
+		_, err := step.Run(context.Background(), batches(t, 32, 4, 2, tokens, counted))
+		require.NoError(t, err)
+		step.Checkpoint(c)
+		return train.SaveCheckpoint(dir, c)
+	}
+	require.NoError(t, save())
+	want := numbers(p)
+	for _, file := range []string{"policy.adamw.safetensors", "state.json"} {
+		c.WriteFiles = func(tmp string) error {
+			if err := os.Mkdir(filepath.Join(tmp, "trainer"), 0o755); err != nil {
+				return err
+			}
+			return os.Symlink("/dev/full", filepath.Join(tmp, "trainer", file))
+		}
+		err := save()
+		assert.ErrorIs(t, err, syscall.ENOSPC)
+		assert.ErrorContains(t, err, file)
+		got, err := train.LoadCheckpoint(dir)
+		require.NoError(t, err)
+		assert.Equal(t, want, numbers(got.Params))
+		assert.Equal(t, 1, got.State.Step)
+		beside, err := os.ReadDir(filepath.Dir(dir))
+		require.NoError(t, err)
+		assert.Len(t, beside, 1)
+	}
 }
