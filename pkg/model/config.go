@@ -118,6 +118,16 @@ func (c Config) NumParams() int64 {
 	return n
 }
 
+// CheckTokens wants ids of the vocabulary. Ids from a tokenizer of another model are seldom all inside of it.
+func (c Config) CheckTokens(ids []int32) error {
+	for i, id := range ids {
+		if id < 0 || int(id) >= c.VocabSize {
+			return fmt.Errorf("model: token %d is %d, outside of the vocabulary of %d: does the tokenizer belong to the model?", i, id, c.VocabSize)
+		}
+	}
+	return nil
+}
+
 // qkvDim is the width of the packed queries, keys and values: (H + 2 KV) D.
 func (c Config) qkvDim() int { return (c.NumHeads + 2*c.NumKVHeads) * c.HeadDim }
 

@@ -63,9 +63,9 @@ func TestNewRefuses(t *testing.T) {
 	assert.ErrorContains(t, try(critic, critic, ok, sevens, cfg), "same weights")
 	assert.ErrorContains(t, try(policy.As(tensor.Float64), critic, ok, sevens, cfg), "float32")
 	for want, p := range map[string]Prompt{
-		"prompt 1: it is empty":                     {},
-		"prompt 1: it has 16 tokens, the context":   {Tokens: make([]int32, 16)},
-		"prompt 1: it has a token outside of the v": {Tokens: []int32{9}},
+		"prompt 1: it is empty":                                         {},
+		"prompt 1: it has 16 tokens, the context":                       {Tokens: make([]int32, 16)},
+		"prompt 1: model: token 0 is 9, outside of the vocabulary of 9": {Tokens: []int32{9}},
 	} {
 		assert.ErrorContains(t, try(policy, critic, []Prompt{ok[0], p}, sevens, cfg), want)
 	}

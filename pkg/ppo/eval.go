@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -110,8 +109,8 @@ func check(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, 
 		fail("the policy is nil")
 		return errors.Join(errs...)
 	}
-	context, vocab := policy.Config().MaxSeqLen, policy.Config().VocabSize
-	criticContext := context
+	shape, vocab := policy.Config(), policy.Config().VocabSize
+	criticContext := shape.MaxSeqLen
 	valueModel, what := critic, "critic"
 	switch {
 	case cfg.SharedTrunk && critic != nil:
@@ -147,7 +146,7 @@ func check(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, 
 		const most = 10 // errors of one kind are enough
 		found := 0
 		for i, p := range list.prompts {
-			if err := checkPrompt(p, cfg, context, criticContext, vocab); err != nil {
+			if err := checkPrompt(p, cfg, shape, criticContext); err != nil {
 				fail("%s %d: %w", list.name, i, err)
 				if found++; found == most {
 					break
@@ -159,7 +158,8 @@ func check(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, 
 }
 
 // checkPrompt wants a prompt whose answers fit into the contexts and into a micro-batch.
-func checkPrompt(p Prompt, cfg Config, context, criticContext, vocab int) error {
+func checkPrompt(p Prompt, cfg Config, shape model.Config, criticContext int) error {
+	context := shape.MaxSeqLen
 	longest := min(len(p.Tokens)+cfg.MaxNewTokens, context)
 	switch {
 	case len(p.Tokens) == 0:
@@ -170,8 +170,6 @@ func checkPrompt(p Prompt, cfg Config, context, criticContext, vocab int) error 
 		return fmt.Errorf("with an answer it may have %d tokens, the critic's context is %d: lower Config.MaxNewTokens", longest, criticContext)
 	case longest > cfg.MicroTokens:
 		return fmt.Errorf("with an answer it may have %d tokens, Config.MicroTokens is %d: raise it", longest, cfg.MicroTokens)
-	case slices.ContainsFunc(p.Tokens, func(id int32) bool { return id < 0 || int(id) >= vocab }):
-		return fmt.Errorf("it has a token outside of the vocabulary of %d", vocab)
 	}
-	return nil
+	return shape.CheckTokens(p.Tokens)
 }

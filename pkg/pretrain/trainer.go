@@ -2,6 +2,7 @@ package pretrain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"gorgonia.org/tensor"
@@ -42,6 +43,14 @@ func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Re
 	var report Report
 	if err := cfg.Validate(); err != nil {
 		return report, err
+	}
+	if p == nil {
+		return report, errors.New("pretrain: the model is nil")
+	}
+	for i, doc := range docs {
+		if err := p.Config().CheckTokens(doc); err != nil {
+			return report, fmt.Errorf("pretrain: document %d: %w", i, err)
+		}
 	}
 	if p.Config().MaxSeqLen < 2 {
 		return report, fmt.Errorf("pretrain: the model has a context of %d tokens, want at least 2", p.Config().MaxSeqLen)

@@ -134,8 +134,11 @@ func TestTrainRefuses(t *testing.T) {
 	ctx := context.Background()
 	_, err := Train(ctx, tinyModel(t, 16), [][]int32{{1}, {}}, tinyConfig())
 	assert.ErrorIs(t, err, data.ErrEmpty)
-	_, err = Train(ctx, tinyModel(t, 16), [][]int32{{1, vocab}}, tinyConfig())
-	assert.ErrorContains(t, err, "outside of the vocabulary")
+	_, err = Train(ctx, tinyModel(t, 16), append(counting(1, 5), []int32{1, vocab}), tinyConfig())
+	assert.ErrorContains(t, err, "pretrain: document 5: model: token 1 is")
+	assert.ErrorContains(t, err, "does the tokenizer belong to the model?")
+	_, err = Train(ctx, nil, counting(1, 1), tinyConfig())
+	assert.ErrorContains(t, err, "the model is nil")
 	_, err = Train(ctx, tinyModel(t, 1), counting(1, 1), tinyConfig())
 	assert.ErrorContains(t, err, "pretrain: the model has a context of 1")
 
