@@ -26,11 +26,11 @@ import (
 // modelLosses are the losses on top of a policy and a critic, on the columns that drawPairs draws.
 var modelLosses = map[string]func(in *model.Inputs, policy, critic *model.Trunk) (train.Terms, error){
 	"sft": func(in *model.Inputs, policy, _ *model.Trunk) (train.Terms, error) {
-		n, err := nodesOf(policy.LogProbs, policy.Entropy)
+		n, err := nodesOf(policy.LogProbs, policy.Entropy, policy.Hits)
 		if err != nil {
 			return train.Terms{}, err
 		}
-		return sft.NLL(sft.LossInputs{LogProbs: n[0], Entropy: n[1], Mask: in.Mask, Tokens: in.Scalar(train.ScalarTokens)})
+		return sft.NLL(sft.LossInputs{LogProbs: n[0], Entropy: n[1], Hits: n[2], Mask: in.Mask, Tokens: in.Scalar(train.ScalarTokens)})
 	},
 	"reward model": func(in *model.Inputs, _, critic *model.Trunk) (train.Terms, error) {
 		n, err := nodesOf(critic.SegmentScores)
