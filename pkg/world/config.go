@@ -18,7 +18,7 @@ type Config struct {
 
 	// Number of prompts of each kind in each split.
 	SFT         Counts // demonstrations. Default 1800 normal, 600 borderline, 600 hazard.
-	Helpfulness Counts // preferences of the helpfulness set. Default 2000, 500, 300.
+	Helpfulness Counts // preferences of the helpfulness set. Default 1900, 450, 650.
 	Safety      Counts // preferences of the safety set. Default 300, 500, 700.
 	RL          Counts // default 700, 350, 350
 	Validation  Counts // default 120, 65, 65
@@ -79,7 +79,7 @@ func DefaultConfig() Config {
 		Entities:    48,
 		Splits:      Splits{SFT: 0.30, Preference: 0.25, RL: 0.20, Validation: 0.08, Test: 0.17},
 		SFT:         Counts{1800, 600, 600},
-		Helpfulness: Counts{2000, 500, 300},
+		Helpfulness: Counts{1900, 450, 650},
 		Safety:      Counts{300, 500, 700},
 		RL:          Counts{700, 350, 350},
 		Validation:  Counts{120, 65, 65},

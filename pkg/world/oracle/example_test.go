@@ -67,8 +67,8 @@ func ExampleCeilings() {
 		fmt.Printf("%-28v %4d pairs, at best %.2f\n", c.Rating, c.Pairs, c.Accuracy)
 	}
 	// Output:
-	// negligibly better / unsure   1031 pairs, at best 0.59
-	// slightly better              1089 pairs, at best 0.76
-	// better                        552 pairs, at best 0.84
-	// significantly better          128 pairs, at best 0.86
+	// negligibly better / unsure   1107 pairs, at best 0.59
+	// slightly better              1154 pairs, at best 0.76
+	// better                        605 pairs, at best 0.84
+	// significantly better          134 pairs, at best 0.86
 }
