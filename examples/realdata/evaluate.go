@@ -39,7 +39,11 @@ func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j
 
 // measure is a version's row without its gains, and the reward of each answer.
 func (l *lab) measure(ctx context.Context, v version, reference *model.Params, answers []ppo.Answer, j *judges) (versionRow, []float64, error) {
-	row := versionRow{Version: v.name, Example: l.example(answers)}
+	row := versionRow{Version: v.name}
+	var err error
+	if row.Example, err = l.tok.Decode(answers[l.shortest()].Tokens); err != nil {
+		return row, nil, err
+	}
 	rewards, bySafety, err := j.combined(ctx, answers)
 	if err != nil {
 		return row, nil, err
@@ -109,17 +113,13 @@ func (l *lab) byTag(values []float64) (all, helpful, safe eval.Mean) {
 	return mean(values), mean(split[0]), mean(split[1])
 }
 
-// example is the answer to the shortest test prompt.
-func (l *lab) example(answers []ppo.Answer) string {
-	shortest := answers[0]
-	for _, a := range answers {
-		if len(a.Prompt.Tokens) < len(shortest.Prompt.Tokens) {
-			shortest = a
+// shortest is the test prompt whose answers are shown.
+func (l *lab) shortest() int {
+	best := 0
+	for i, p := range l.test {
+		if len(p.tokens) < len(l.test[best].tokens) {
+			best = i
 		}
 	}
-	text, err := l.tok.Decode(shortest.Tokens)
-	if err != nil {
-		return err.Error()
-	}
-	return text
+	return best
 }

@@ -31,6 +31,7 @@ type lab struct {
 	test       []prompt // of the report
 	noRoom     int      // prompts too long for an answer
 
+	start  time.Time
 	stages []stageRow // of the final table
 }
 
@@ -51,7 +52,7 @@ func newLab(dir string, s settings, c *console.Console) (*lab, *model.Params, er
 	if err != nil {
 		return nil, nil, err
 	}
-	l := &lab{settings: s, console: c}
+	l := &lab{settings: s, console: c, start: time.Now()}
 	vocabulary := filepath.Join(dir, "stories260k", "tok512.bin")
 	if l.tok, err = tokenizer.Load(vocabulary); err != nil {
 		return nil, nil, err

@@ -27,6 +27,7 @@ type results struct {
 	PPO           []ppoRow          `json:"ppo"`
 	BestIteration int               `json:"best_iteration"` // of PPO, by the validation prompts
 	Versions      []versionRow      `json:"versions"`       // on test prompts
+	Example       string            `json:"example"`        // the prompt of the versions' examples
 }
 
 // promptRow counts the prompts that answers are sampled to.
@@ -156,7 +157,7 @@ func (r results) printVersions(c *console.Console) {
 	}
 	c.Printf("%s\n%s\n%s", t.Render(), gains.Render(), rest.Render())
 	for _, v := range r.Versions {
-		c.Printf("%s says: %q", v.Version, v.Example)
+		c.Printf("%-18s says to %q: %q", v.Version, r.Example, v.Example)
 	}
 	c.Printf("%d winners of rejection sampling; PPO's best iteration on validation prompts: %d of %d", r.Winners, r.BestIteration, len(r.PPO))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -81,6 +82,12 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 	if r.Versions, err = l.evaluate(ctx, versions, 1, j, third); err != nil {
 		return r, err
 	}
+	r.Example = l.test[l.shortest()].Question()
+	rest := time.Since(l.start)
+	for _, s := range l.stages {
+		rest -= time.Duration(s.Seconds * float64(time.Second))
+	}
+	l.note("scores and divergences", 0, rest)
 	r.Stages = l.stages
 	return r, nil
 }
