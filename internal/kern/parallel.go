@@ -13,7 +13,7 @@ const piecesPerWorker = 4
 // For calls f on pieces [lo, hi) that cover [0, n) exactly once, on at most GOMAXPROCS goroutines,
 // the caller's among them, and returns when all are done. A piece has at least grain elements
 // unless n has fewer; one piece runs inline. Which goroutine runs which piece is not fixed, so f
-// must give the same results however [0, n) is cut.
+// must give the same results however [0, n) is cut. A panic of f, on whichever goroutine, is one of For's caller.
 func For(n, grain int, f func(lo, hi int)) {
 	if n <= 0 {
 		return
@@ -29,8 +29,8 @@ func For(n, grain int, f func(lo, hi int)) {
 	for range workers - 1 {
 		go l.help()
 	}
+	defer l.join()
 	l.work()
-	l.others.Wait()
 }
 
 // loop is a call of For that several goroutines work on.
@@ -39,11 +39,27 @@ type loop struct {
 	n, pieces int
 	taken     atomic.Int64 // pieces
 	others    sync.WaitGroup
+	fault     atomic.Pointer[any] // what f panicked with on another goroutine
 }
 
 func (l *loop) help() {
 	defer l.others.Done()
+	defer func() {
+		if r := recover(); r != nil {
+			fault := r // escapes; r itself would at every call
+			l.fault.CompareAndSwap(nil, &fault)
+		}
+	}()
 	l.work()
+}
+
+// join waits for the others, also while the caller panics: then nobody may go on writing. A panic that nothing recovers
+// would end the process.
+func (l *loop) join() {
+	l.others.Wait()
+	if r := l.fault.Load(); r != nil {
+		panic(*r)
+	}
 }
 
 func (l *loop) work() {

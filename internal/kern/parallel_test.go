@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 
@@ -33,5 +34,24 @@ func TestFor(t *testing.T) {
 			}
 		}
 		runtime.GOMAXPROCS(old)
+	}
+}
+
+// TestForPanics: the caller can recover from a panic on any goroutine, and none of them works on after that.
+func TestForPanics(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(4))
+	for bad := range 16 {
+		var running atomic.Int64
+		assert.PanicsWithValue(t, "bad piece", func() {
+			kern.For(16, 1, func(lo, hi int) {
+				running.Add(1)
+				defer running.Add(-1)
+				if lo <= bad && bad < hi {
+					panic("bad piece")
+				}
+				time.Sleep(time.Millisecond)
+			})
+		})
+		assert.Zero(t, running.Load())
 	}
 }
