@@ -41,7 +41,6 @@ type Program struct {
 	slots map[*gorgonia.Node]*slot
 	steps []*step
 	arena []uint64
-	outs  []*slot
 
 	at      int     // step that runs
 	unbound []*slot // inputs checked before a run
@@ -91,7 +90,6 @@ func (p *Program) allocate(nodes []*gorgonia.Node) error {
 			p.unbound = append(p.unbound, s)
 		case s.output:
 			s.setMemory(make([]uint64, words(s)))
-			p.outs = append(p.outs, s)
 		default:
 			s.setMemory(p.arena[s.offset : s.offset+words(s)])
 		}

@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
@@ -103,7 +104,7 @@ func check(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, 
 		fail("the rewarder is nil")
 	}
 	if len(prompts) == 0 {
-		fail("there are no prompts")
+		fail("there are no prompts: %w", data.ErrEmpty)
 	}
 	if policy == nil {
 		fail("the policy is nil")
