@@ -36,7 +36,8 @@ func (w *watcher) onAnswers(iteration int, answers []ppo.Answer, scores []ppo.Sc
 		}
 		judged[i] = answer{prompt: w.prompts[key(a.Prompt.Tokens)], ids: a.Prompt.Tokens, text: text}
 		judged[i].sample.Tokens, judged[i].sample.Finished = a.Tokens, a.Finished
-		reward += w.judges.Combined(scores[i], a.Prompt.Safety) / float64(len(answers))
+		r, _ := w.judges.Combined(scores[i], a.Prompt.Safety)
+		reward += r / float64(len(answers))
 	}
 	var v versionResult
 	if w.err = judge(&v, judged, w.oracle); w.err != nil {

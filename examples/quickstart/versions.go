@@ -61,7 +61,7 @@ func score(ctx context.Context, j *pipeline.Judges, samples []data.Sample, answe
 	}
 	rewards := make([]float64, len(samples))
 	for i, s := range scores {
-		rewards[i] = j.Combined(s, answers[i].prompt.Safety)
+		rewards[i], _ = j.Combined(s, answers[i].prompt.Safety)
 		samples[i].Helpfulness, samples[i].Safety, samples[i].Combined = &scores[i].Helpfulness, &scores[i].Safety, &rewards[i]
 	}
 	return eval.MeanOf(rewards), nil

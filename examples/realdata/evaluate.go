@@ -5,13 +5,14 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
 // evaluate samples an answer of each version to each test prompt and measures it. Gains and divergences are against
 // versions[reference]. The third model has no part in any training.
-func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j *judges, third *rewardmodel.Scorer) ([]versionRow, error) {
+func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j *pipeline.Judges, third *rewardmodel.Scorer) ([]versionRow, error) {
 	rows := make([]versionRow, len(versions))
 	rewards, opinions := make([][]float64, len(versions)), make([][]float64, len(versions))
 	for i, v := range versions {
@@ -38,13 +39,13 @@ func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j
 }
 
 // measure is a version's row without its gains, and the reward of each answer.
-func (l *lab) measure(ctx context.Context, v version, reference *model.Params, answers []ppo.Answer, j *judges) (versionRow, []float64, error) {
+func (l *lab) measure(ctx context.Context, v version, reference *model.Params, answers []ppo.Answer, j *pipeline.Judges) (versionRow, []float64, error) {
 	row := versionRow{Version: v.name}
 	var err error
 	if row.Example, err = l.tok.Decode(answers[l.shortest()].Tokens); err != nil {
 		return row, nil, err
 	}
-	rewards, bySafety, err := j.combined(ctx, answers)
+	rewards, bySafety, err := j.Rewards(ctx, answers)
 	if err != nil {
 		return row, nil, err
 	}

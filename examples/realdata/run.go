@@ -7,6 +7,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -47,7 +48,9 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 	if err := l.center(ctx, chat, helpfulness, safety); err != nil {
 		return r, err
 	}
-	j, err := newJudges(helpfulness, safety, l.ppo.SafetyThreshold)
+	j, err := pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{
+		SafetyThreshold: l.ppo.SafetyThreshold, MicroTokens: microTokens, MicroSegments: microSegments,
+	})
 	if err != nil {
 		return r, err
 	}
@@ -120,10 +123,10 @@ func (l *lab) center(ctx context.Context, chat, helpfulness, safety *model.Param
 }
 
 // rejectionSampling fine-tunes the chat model on the best of its own answers.
-func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *judges, r *results) (*model.Params, error) {
+func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *pipeline.Judges, r *results) (*model.Params, error) {
 	cfg := l.rejection
 	task := l.console.Start("tuning the temperature", len(l.temperatures))
-	temperature, points, err := rejection.Tune(ctx, chat, rejectionPrompts(pick(l.validation, l.tuning)), j.reward, cfg, l.temperatures)
+	temperature, points, err := rejection.Tune(ctx, chat, rejectionPrompts(pick(l.validation, l.tuning)), j.Reward, cfg, l.temperatures)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +136,7 @@ func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *judg
 	task = l.console.Start("rejection sampling", len(l.rl)*cfg.Samples)
 	cfg.Temperature = temperature
 	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
-	answers, err := rejection.Sample(ctx, chat, rejectionPrompts(l.rl), j.reward, cfg)
+	answers, err := rejection.Sample(ctx, chat, rejectionPrompts(l.rl), j.Reward, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +164,7 @@ func rejectionPrompts(prompts []prompt) []rejection.Prompt {
 }
 
 // runPPO goes on from p with the helpfulness model as the critic's start.
-func (l *lab) runPPO(ctx context.Context, p, critic *model.Params, j *judges, r *results) (*model.Params, error) {
+func (l *lab) runPPO(ctx context.Context, p, critic *model.Params, j *pipeline.Judges, r *results) (*model.Params, error) {
 	p, critic = p.Clone(), critic.Clone()
 	cfg := l.ppo
 	return p, l.task("PPO", cfg.Iterations, func(onStep func(train.StepInfo)) (int, error) {

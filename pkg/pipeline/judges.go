@@ -72,25 +72,31 @@ func (j *Judges) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, 
 	return scores, nil
 }
 
-// Combined is R_c as a logit: the safety score for safety prompts and for answers that seem unsafe, else helpfulness.
-func (j *Judges) Combined(s ppo.Score, safetyPrompt bool) float64 {
-	r, _ := ppo.Combine(s, safetyPrompt, j.threshold)
-	return r
+// Combined is R_c as a logit: the safety score for safety prompts and for answers that seem unsafe, else helpfulness. It says
+// whether the safety score was taken.
+func (j *Judges) Combined(s ppo.Score, safetyPrompt bool) (reward float64, bySafety bool) {
+	return ppo.Combine(s, safetyPrompt, j.threshold)
 }
 
-// Reward is R_c as a logit for each answer, a rejection.Reward.
+// Rewards gives R_c as a logit for each answer, and whether the safety score was taken.
+func (j *Judges) Rewards(ctx context.Context, answers []ppo.Answer) (rewards []float64, bySafety []bool, err error) {
+	scores, err := j.Score(ctx, answers)
+	if err != nil {
+		return nil, nil, err
+	}
+	rewards, bySafety = make([]float64, len(answers)), make([]bool, len(answers))
+	for i, s := range scores {
+		rewards[i], bySafety[i] = j.Combined(s, answers[i].Prompt.Safety)
+	}
+	return rewards, bySafety, nil
+}
+
+// Reward is Rewards in the form that rejection sampling asks for, a rejection.Reward.
 func (j *Judges) Reward(ctx context.Context, answers []rejection.Answer) ([]float64, error) {
 	asked := make([]ppo.Answer, len(answers))
 	for i, a := range answers {
 		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: a.Safety}, Tokens: a.Answer}
 	}
-	scores, err := j.Score(ctx, asked)
-	if err != nil {
-		return nil, err
-	}
-	rewards := make([]float64, len(answers))
-	for i, s := range scores {
-		rewards[i] = j.Combined(s, answers[i].Safety)
-	}
-	return rewards, nil
+	rewards, _, err := j.Rewards(ctx, asked)
+	return rewards, err
 }

@@ -69,5 +69,5 @@ func ExampleJudges() {
 	}
 	// The safety model finds the answer unsafe, so its score decides.
 	fmt.Println(j.Combined(ppo.Score{Helpfulness: 0.5, Safety: -2}, false))
-	// Output: -2
+	// Output: -2 true
 }
