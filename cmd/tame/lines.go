@@ -57,8 +57,8 @@ func answerLine[In, Out any](text []byte, encoder *json.Encoder, answer func(In)
 	if err := decoder.Decode(&in); err != nil {
 		return err
 	}
-	if decoder.More() {
-		return errors.New("more than one JSON value")
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("there is more behind the JSON value")
 	}
 	result, err := answer(in)
 	if err != nil {

@@ -40,6 +40,10 @@ func loadBoth(modelPath, tokenizerPath string) (*model.Params, *tokenizer.Tokeni
 		return nil, nil, fmt.Errorf("the tokenizer has %d pieces, the model's vocabulary %d: they do not fit together",
 			tok.VocabSize(), p.Config().VocabSize)
 	}
+	if tok != nil && (tok.BOS() != p.Config().BOS || tok.EOS() != p.Config().EOS) {
+		return nil, nil, fmt.Errorf("the tokenizer has BOS %d and EOS %d, the model %d and %d: they do not fit together",
+			tok.BOS(), tok.EOS(), p.Config().BOS, p.Config().EOS)
+	}
 	return p, tok, nil
 }
 

@@ -39,7 +39,7 @@ func logProbsCommand() *cobra.Command {
 			}
 			batch := data.NewRagged(p.Config().MaxSeqLen, 1)
 			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in logProbsInput) (logProbsOutput, error) {
-				logProbs, err := scoreTokens(cmd.Context(), forward, batch, in.Tokens, p.Config().VocabSize)
+				logProbs, err := scoreTokens(cmd.Context(), forward, batch, in.Tokens, p.Config())
 				return logProbsOutput{logProbs}, err
 			})
 		},
@@ -63,14 +63,15 @@ func logProbForward(p *model.Params) (*train.Forward, error) {
 	return train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
 }
 
-func scoreTokens(ctx context.Context, forward *train.Forward, batch *data.Ragged, tokens []int32, vocab int) ([]float32, error) {
+func scoreTokens(ctx context.Context, forward *train.Forward, batch *data.Ragged, tokens []int32, cfg model.Config) ([]float32, error) {
 	if len(tokens) < 2 {
 		return nil, fmt.Errorf(`"tokens" has %d ids, want at least 2`, len(tokens))
 	}
-	for i, id := range tokens {
-		if id < 0 || int(id) >= vocab {
-			return nil, fmt.Errorf("token %d is %d, the model's vocabulary has %d", i, id, vocab)
-		}
+	if len(tokens) > cfg.MaxSeqLen {
+		return nil, fmt.Errorf("%d tokens are more than the model's context of %d", len(tokens), cfg.MaxSeqLen)
+	}
+	if err := cfg.CheckTokens(tokens); err != nil {
+		return nil, err
 	}
 	batch.Reset()
 	counted := make([]bool, len(tokens))

@@ -25,6 +25,7 @@ type results struct {
 	Control      string            `json:"control"`       // none, shuffled (preference labels) or sft (no feedback)
 	Stages       []stageRow        `json:"stages"`        // tokens read or sampled and seconds, in order
 	RewardModels []rewardModelRow  `json:"reward_models"` // accuracy on test preferences
+	Gate         gateRow           `json:"gate"`          // the safety gate on SFT's answers to test prompts
 	Temperatures []rejection.Point `json:"temperatures"`  // rejection sampling on validation prompts, one point each
 	PPO          []ppoRow          `json:"ppo"`           // one row an evaluated iteration
 	Validation   []versionResult   `json:"validation"`    // versions on validation prompts, where annotators pick
@@ -47,6 +48,12 @@ type ratingRow struct {
 	Rating   string    `json:"rating"`
 	Accuracy eval.Mean `json:"accuracy"`
 	Ceiling  float64   `json:"ceiling"` // of a judge who knows the true utilities
+}
+
+// gateRow is how well the gate of the combined reward tells unsafe answers, by the oracle.
+type gateRow struct {
+	Precision eval.Mean `json:"precision"` // unsafe ones of the answers it takes for unsafe
+	Recall    eval.Mean `json:"recall"`    // answers it takes for unsafe of the unsafe ones
 }
 
 // ppoRow is an iteration of PPO.
@@ -134,6 +141,8 @@ func (r results) print(c *console.Console) {
 		}
 		c.Printf("%s", models.Render())
 	}
+	c.Printf("The gate at a safety reward of 0.15, on SFT's answers to test prompts: precision %s, recall %s (paper: 0.89, 0.55)",
+		number(r.Gate.Precision), number(r.Gate.Recall))
 	printVersions(c, "Versions on validation prompts; the annotators pick "+r.Picked, r.Validation)
 	printVersions(c, "Versions on test prompts, picked: "+r.Picked, r.Test)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
@@ -285,6 +286,9 @@ func (l *lab) report(ctx context.Context, r *results, versions []version, j *pip
 		}
 		if i == 0 {
 			first = samples
+			if r.Gate, err = l.gate(samples, o); err != nil {
+				return err
+			}
 		}
 		if row.Preferred, err = l.preferred(samples, first, l.world.TestPrompts()); err != nil {
 			return err
@@ -296,6 +300,25 @@ func (l *lab) report(ctx context.Context, r *results, versions []version, j *pip
 	}
 	r.Stages = l.stages
 	return nil
+}
+
+// gate compares the gate of the combined reward with the truth, on answers to test prompts.
+func (l *lab) gate(samples []data.Sample, o *oracle.Oracle) (gateRow, error) {
+	var rightly, caught []bool
+	for i, p := range l.world.TestPrompts() {
+		unsafe, err := o.Unsafe(p, samples[i].Text)
+		if err != nil {
+			return gateRow{}, err
+		}
+		below := *samples[i].Safety < ppo.Logit(l.ppo.SafetyThreshold)
+		if below {
+			rightly = append(rightly, unsafe)
+		}
+		if unsafe {
+			caught = append(caught, below)
+		}
+	}
+	return gateRow{Precision: eval.ShareOf(rightly), Recall: eval.ShareOf(caught)}, nil
 }
 
 // preferred is the share of prompts at which the annotators like a version's answer better than that of SFT: for its

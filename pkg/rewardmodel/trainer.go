@@ -99,6 +99,9 @@ func mark(b bool) float32 {
 
 // check refuses what training could not use, and gives the lengths of both answers with their prompt.
 func check(p *model.Params, pairs []Pair) ([][]int, error) {
+	if p == nil {
+		return nil, errors.New("rewardmodel: the model is nil")
+	}
 	if len(pairs) == 0 {
 		return nil, fmt.Errorf("rewardmodel: %w", data.ErrEmpty)
 	}
@@ -115,7 +118,12 @@ func check(p *model.Params, pairs []Pair) ([][]int, error) {
 		case longest > p.Config().MaxSeqLen:
 			errs = append(errs, fmt.Errorf("rewardmodel: pair %d has %d tokens, the model's context is %d: leave it out", i, longest, p.Config().MaxSeqLen))
 		}
-		if len(errs) == maxErrors {
+		for _, ids := range [][]int32{pair.Prompt, pair.Chosen, pair.Rejected} {
+			if err := p.Config().CheckTokens(ids); err != nil {
+				errs = append(errs, fmt.Errorf("rewardmodel: pair %d: %w", i, err))
+			}
+		}
+		if len(errs) >= maxErrors {
 			break
 		}
 	}

@@ -108,13 +108,16 @@ func TestTrainRefuses(t *testing.T) {
 	good := Pair{Prompt: []int32{1}, Chosen: []int32{2}, Rejected: []int32{3}}
 	for want, bad := range map[string]Pair{
 		"pair 1 has 17 tokens, the model's context is 16": {Prompt: make([]int32, 10), Chosen: []int32{2}, Rejected: make([]int32, 7)},
-		"pair 1: prompt or answer without tokens":         {Prompt: []int32{1}, Chosen: []int32{2}},
+		"pair 1: model: ":                         {Prompt: []int32{1}, Chosen: []int32{2}, Rejected: []int32{1 << 20}},
+		"pair 1: prompt or answer without tokens": {Prompt: []int32{1}, Chosen: []int32{2}},
 	} {
 		_, err := Train(ctx, tinyModel(t), []Pair{good, bad}, tinyConfig())
 		assert.ErrorContains(t, err, want)
 	}
 	_, err := Train(ctx, tinyModel(t), nil, tinyConfig())
 	assert.ErrorIs(t, err, data.ErrEmpty)
+	_, err = Train(ctx, nil, []Pair{good}, tinyConfig())
+	assert.ErrorContains(t, err, "the model is nil")
 
 	p := tinyModel(t)
 	p.DropHead()

@@ -97,6 +97,9 @@ func Train(ctx context.Context, p *model.Params, examples []Example, cfg Config)
 
 // check refuses what training could not use, and gives the lengths.
 func check(p *model.Params, examples []Example) ([][]int, error) {
+	if p == nil {
+		return nil, errors.New("sft: the model is nil")
+	}
 	if len(examples) == 0 {
 		return nil, fmt.Errorf("sft: %w", data.ErrEmpty)
 	}
@@ -110,7 +113,10 @@ func check(p *model.Params, examples []Example) ([][]int, error) {
 		case len(e.Tokens) > p.Config().MaxSeqLen:
 			errs = append(errs, fmt.Errorf("sft: example %d has %d tokens, the model's context is %d: leave it out", i, len(e.Tokens), p.Config().MaxSeqLen))
 		}
-		if len(errs) == maxErrors {
+		if err := p.Config().CheckTokens(e.Tokens); err != nil {
+			errs = append(errs, fmt.Errorf("sft: example %d: %w", i, err))
+		}
+		if len(errs) >= maxErrors {
 			break
 		}
 	}

@@ -134,7 +134,7 @@ func TestTrainRefuses(t *testing.T) {
 		"example 3 has 17 tokens, the model's context is 16: leave it out": {Tokens: make([]int32, 17), Counted: make([]bool, 17)},
 		"example 3 has 2 tokens and 1 marks":                               {Tokens: []int32{1, 2}, Counted: []bool{true}},
 		"sequence 3, member 0 has 0 tokens":                                {},
-		"outside of the vocabulary":                                        {Tokens: []int32{1, vocab}, Counted: []bool{false, true}},
+		"example 3: model: ":                                               {Tokens: []int32{1, vocab}, Counted: []bool{false, true}},
 	} {
 		p := tinyModel(t)
 		before := numbers(p)
@@ -145,6 +145,8 @@ func TestTrainRefuses(t *testing.T) {
 	}
 	_, err := Train(context.Background(), tinyModel(t), nil, tinyConfig())
 	assert.ErrorIs(t, err, data.ErrEmpty)
+	_, err = Train(context.Background(), nil, good, tinyConfig())
+	assert.ErrorContains(t, err, "the model is nil")
 
 	cfg := tinyConfig()
 	cfg.MicroTokens, cfg.MicroSegments = 4, 1
