@@ -1,7 +1,7 @@
 // Pretrain makes a language model from nothing but text (Touvron et al. 2023, section 2.2): it trains a tokenizer, then a
 // Llama, and asks it how the text goes on. It takes seconds.
 //
-//	go run ./examples/pretrain -out /tmp/animals
+//	go run ./examples/pretrain -out animals
 //
 // also writes the model to a folder that any Llama tool reads.
 package main
