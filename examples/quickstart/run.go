@@ -112,11 +112,11 @@ func (l *lab) rewardModels(ctx context.Context, chat *model.Params) (helpfulness
 	for i := range open { // open data has a choice, but no rating and no labels
 		open[i].Rating, open[i].ChosenSafe, open[i].RejectedSafe = data.NegligiblyBetter, data.SafetyUnknown, data.SafetyUnknown
 	}
-	others := append(slices.Clone(s), open...)
+	others := slices.Concat(s, open)
 	if helpfulness, err = l.rewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, others, l.helpfulness.Seed), l.helpfulness); err != nil {
 		return nil, nil, err
 	}
-	safety, err = l.rewardModel(ctx, "safety model", chat, rewardmodel.WithoutUnsafeChoices(rewardmodel.SafetyMix(s, append(h, open...), l.safety.Seed)), l.safety)
+	safety, err = l.rewardModel(ctx, "safety model", chat, rewardmodel.WithoutUnsafeChoices(rewardmodel.SafetyMix(s, slices.Concat(h, open), l.safety.Seed)), l.safety)
 	return helpfulness, safety, err
 }
 
