@@ -17,3 +17,13 @@ func SetLevel(tb testing.TB, name string) {
 		}
 	}
 }
+
+// RoPEBackward turns the heads of one token back, in place, as AttentionBackward does with the gradients of queries and keys.
+func RoPEBackward[T Float](dx []T, heads, d int, row []T) {
+	for h := range heads {
+		rotateBack(dx[h*d:(h+1)*d], dx[h*d:(h+1)*d], row)
+	}
+}
+
+// Scale sets dst *= alpha, as Temper does.
+func Scale[T Float](dst []T, alpha T) { scale(dst, alpha) }

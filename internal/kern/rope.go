@@ -28,16 +28,6 @@ func RoPE[T Float](x []T, heads, d int, row []T) {
 	}
 }
 
-// RoPEBackward turns the heads of one token back, in place: the inverse of a rotation is its transpose, so this is RoPE's
-// derivative.
-//
-// dx (heads*d), row (d) of a RoPETable.
-func RoPEBackward[T Float](dx []T, heads, d int, row []T) {
-	for h := range heads {
-		rotateBack(dx[h*d:(h+1)*d], dx[h*d:(h+1)*d], row)
-	}
-}
-
 // rotate sets dst to the head x turned by row. dst may be x. All of length d.
 func rotate[T Float](dst, x, row []T) {
 	half := len(x) / 2

@@ -106,15 +106,6 @@ func Add[T Float](dst, a, b []T) {
 // AddTo sets dst += a on up to GOMAXPROCS goroutines.
 func AddTo[T Float](dst, a []T) { Add(dst, dst, a) }
 
-// Scale sets dst *= alpha on up to GOMAXPROCS goroutines.
-func Scale[T Float](dst []T, alpha T) {
-	if len(dst) < 2*vecGrain { // without a closure, which would be allocated
-		scale(dst, alpha)
-		return
-	}
-	For(len(dst), vecGrain, func(lo, hi int) { scale(dst[lo:hi], alpha) })
-}
-
 // Axpy sets dst += alpha * x on up to GOMAXPROCS goroutines.
 func Axpy[T Float](dst []T, alpha T, x []T) {
 	x = x[:len(dst)]
