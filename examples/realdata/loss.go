@@ -31,33 +31,23 @@ func nll(ctx context.Context, p *model.Params, examples []sft.Example) ([]float6
 	for i, e := range examples {
 		lengths[i] = len(e.Tokens)
 	}
-	plan, err := data.Pack(lengths, microTokens, microSegments)
-	if err != nil {
-		return nil, err
-	}
-	batch := train.NewBatch(microTokens, microSegments)
 	losses := make([]float64, len(examples))
-	for _, items := range plan {
-		micro, err := batch.Fill([][]int{items}, func(r *data.Ragged, i int) error {
-			_, err := r.Append(examples[i].Tokens, examples[i].Counted)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
-		out, err := forward.Run(ctx, micro[0])
-		if err != nil {
-			return nil, err
-		}
+	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
+		_, err := r.Append(examples[i].Tokens, examples[i].Counted)
+		return err
+	}, func(r *data.Ragged, items []int, out [][]float32) {
 		for k, i := range items {
-			lo, hi := micro[0].Span(k)
+			lo, hi := r.Span(k)
 			sum, count := 0.0, 0.0
 			for slot := lo; slot < hi; slot++ {
 				sum -= float64(out[0][slot]) // 0 where it does not count
-				count += float64(micro[0].Mask[slot])
+				count += float64(r.Mask[slot])
 			}
 			losses[i] = sum / count
 		}
+	})
+	if err != nil {
+		return nil, err
 	}
 	return losses, nil
 }

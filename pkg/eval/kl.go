@@ -39,35 +39,25 @@ func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature f
 	for i, a := range answers {
 		lengths[i] = len(a.Prompt) + len(a.Tokens)
 	}
-	plan, err := data.Pack(lengths, n, s)
-	if err != nil {
-		return nil, fmt.Errorf("eval: %w", err)
-	}
 	forward, err := hiddenStates(p, q, n, s)
 	if err != nil {
 		return nil, fmt.Errorf("eval: %w", err)
 	}
-	batch := train.NewBatch(n, s)
 	kl := make([]float64, len(answers))
-	for _, items := range plan {
-		micro, err := batch.Fill([][]int{items}, func(r *data.Ragged, i int) error {
-			_, err := r.Append(data.Join(answers[i].Prompt, answers[i].Tokens))
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("eval: %w", err)
-		}
-		hidden, err := forward.Run(ctx, micro[0])
-		if err != nil {
-			return nil, fmt.Errorf("eval: %w", err)
-		}
-		perSlot := divergence(hidden, [2]*model.Params{p, q}, micro[0], temperature)
+	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
+		_, err := r.Append(data.Join(answers[i].Prompt, answers[i].Tokens))
+		return err
+	}, func(r *data.Ragged, items []int, hidden [][]float32) {
+		perSlot := divergence(hidden, [2]*model.Params{p, q}, r, temperature)
 		for k, i := range items {
-			lo, hi := micro[0].Span(k)
+			lo, hi := r.Span(k)
 			for _, d := range perSlot[lo:hi] {
 				kl[i] += d
 			}
 		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("eval: %w", err)
 	}
 	return kl, nil
 }
@@ -91,7 +81,8 @@ func divergence(hidden [][]float32, models [2]*model.Params, micro *data.Ragged,
 	v := models[0].Config().VocabSize
 	kl := make([]float64, micro.N)
 	kern.For(micro.N, 16, func(lo, hi int) {
-		logits := [2][]float32{make([]float32, v), make([]float32, v)}
+		logits := make([]float32, v)
+		z := [2][]float64{make([]float64, v), make([]float64, v)}
 		for i := lo; i < hi; i++ {
 			if micro.Mask[i] == 0 {
 				continue
@@ -100,27 +91,17 @@ func divergence(hidden [][]float32, models [2]*model.Params, micro *data.Ragged,
 			for m, p := range models {
 				c := p.Config().Dim
 				w := p.Output().Value.Float32s()
-				kern.GemmSerial(false, true, 1, v, c, 1, hidden[m][i*c:(i+1)*c], c, w, c, 0, logits[m], v)
-				lse[m] = logSumExp(logits[m], temperature)
+				kern.GemmSerial(false, true, 1, v, c, 1, hidden[m][i*c:(i+1)*c], c, w, c, 0, logits, v)
+				for k, x := range logits {
+					z[m][k] = float64(x) / temperature
+				}
+				lse[m] = kern.LogSumExp(z[m])
 			}
 			for k := range v {
-				logP := float64(logits[0][k])/temperature - lse[0]
-				logQ := float64(logits[1][k])/temperature - lse[1]
+				logP, logQ := z[0][k]-lse[0], z[1][k]-lse[1]
 				kl[i] += math.Exp(logP) * (logP - logQ)
 			}
 		}
 	})
 	return kl
-}
-
-func logSumExp(logits []float32, temperature float64) float64 {
-	top := math.Inf(-1)
-	for _, z := range logits {
-		top = max(top, float64(z)/temperature)
-	}
-	sum := 0.0
-	for _, z := range logits {
-		sum += math.Exp(float64(z)/temperature - top)
-	}
-	return top + math.Log(sum)
 }

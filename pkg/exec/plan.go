@@ -41,7 +41,6 @@ type step struct {
 
 // reachable lists the nodes that the outputs need in creation order, which is topological.
 func reachable(outputs []*gorgonia.Node) ([]*gorgonia.Node, error) {
-	g := outputs[0].Graph()
 	seen := map[int64]*gorgonia.Node{}
 	todo := slices.Clone(outputs)
 	for len(todo) > 0 {
@@ -51,7 +50,7 @@ func reachable(outputs []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			continue
 		}
 		seen[n.ID()] = n
-		for _, child := range children(g, n) {
+		for _, child := range ops.Operands(n) {
 			if child.ID() >= n.ID() {
 				return nil, fmt.Errorf("exec: node %v was created before its operand %v", n, child)
 			}
@@ -64,16 +63,6 @@ func reachable(outputs []*gorgonia.Node) ([]*gorgonia.Node, error) {
 	}
 	slices.SortFunc(nodes, func(a, b *gorgonia.Node) int { return cmp.Compare(a.ID(), b.ID()) })
 	return nodes, nil
-}
-
-// children are the operands of a node in argument order.
-func children(g *gorgonia.ExprGraph, n *gorgonia.Node) []*gorgonia.Node {
-	it := g.From(n.ID())
-	list := make([]*gorgonia.Node, 0, max(it.Len(), 0))
-	for it.Next() {
-		list = append(list, it.Node().(*gorgonia.Node))
-	}
-	return list
 }
 
 func newSlot(n *gorgonia.Node) (*slot, error) {
@@ -96,7 +85,7 @@ func schedule(nodes []*gorgonia.Node) (map[*gorgonia.Node]*slot, []*step, error)
 			return nil, nil, err
 		}
 		slots[n] = s
-		kids := children(n.Graph(), n)
+		kids := ops.Operands(n)
 		switch {
 		case n.Op() == nil:
 			s.input = true

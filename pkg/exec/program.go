@@ -274,9 +274,9 @@ func (st *step) checkFinite() error {
 // operators.
 func describe(n *gorgonia.Node) string {
 	var operands []string
-	for _, k := range children(n.Graph(), n) {
+	for _, k := range ops.Operands(n) {
 		name := k.Name()
-		if k.Op() != nil && len(children(k.Graph(), k)) > 0 {
+		if k.Op() != nil && len(ops.Operands(k)) > 0 {
 			name = shortName(k)
 		}
 		operands = append(operands, name)

@@ -6,6 +6,7 @@ import (
 	"hash"
 	"hash/fnv"
 	"io"
+	"slices"
 
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
@@ -143,7 +144,7 @@ func apply(o *operator, in ...*gorgonia.Node) (*gorgonia.Node, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ops: %s: %w", base, err)
 		}
-		if sameChildren(n, in) {
+		if slices.Equal(Operands(n), in) {
 			return n, nil
 		}
 		o.key = fmt.Sprintf("%s~%d", base, salt)
@@ -151,17 +152,14 @@ func apply(o *operator, in ...*gorgonia.Node) (*gorgonia.Node, error) {
 	return nil, fmt.Errorf("ops: %s: hash collisions in the graph", base)
 }
 
-func sameChildren(n *gorgonia.Node, in []*gorgonia.Node) bool {
+// Operands are the nodes that n's operator takes, in argument order, one that is taken twice twice. Inputs have none.
+func Operands(n *gorgonia.Node) []*gorgonia.Node {
 	it := n.Graph().From(n.ID())
-	if it.Len() != len(in) {
-		return false
+	list := make([]*gorgonia.Node, 0, max(it.Len(), 0))
+	for it.Next() {
+		list = append(list, it.Node().(*gorgonia.Node))
 	}
-	for i := 0; it.Next(); i++ {
-		if it.Node() != in[i] {
-			return false
-		}
-	}
-	return true
+	return list
 }
 
 // BufferOf gives the memory of a gorgonia value: a *tensor.Dense or a pointer to a scalar.

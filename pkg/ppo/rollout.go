@@ -52,25 +52,13 @@ func (t *Trainer) sample(ctx context.Context, prompts []Prompt, firstID uint64, 
 // evaluateModels fills in log-probs, entropies and values, and gives the largest difference between the sampler's
 // log-probs and those of the training graph.
 func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) (maxDiff float64, err error) {
-	plan, err := data.Pack(lengths(episodes), t.cfg.MicroTokens, t.cfg.MicroSegments)
-	if err != nil {
-		return 0, fmt.Errorf("ppo: %w", err)
-	}
-	for _, items := range plan {
-		micro, err := t.batch.Fill([][]int{items}, func(r *data.Ragged, i int) error {
-			_, err := r.Append(episodes[i].tokens())
-			return err
-		})
-		if err != nil {
-			return 0, fmt.Errorf("ppo: %w", err)
-		}
-		out, err := t.forward.Run(ctx, micro[0])
-		if err != nil {
-			return 0, fmt.Errorf("ppo: log-probabilities and values: %w", err)
-		}
+	err = t.forward.Each(ctx, lengths(episodes), func(r *data.Ragged, i int) error {
+		_, err := r.Append(episodes[i].tokens())
+		return err
+	}, func(r *data.Ragged, items []int, out [][]float32) {
 		for seg, i := range items {
 			e := episodes[i]
-			first := e.firstSlot(micro[0], seg)
+			first := e.firstSlot(r, seg)
 			take := func(column []float32) []float64 {
 				x := make([]float64, len(e.Tokens))
 				for t := range x {
@@ -83,6 +71,9 @@ func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) (maxD
 				maxDiff = max(maxDiff, math.Abs(lp-float64(e.LogProbs[t])))
 			}
 		}
+	})
+	if err != nil {
+		return 0, fmt.Errorf("ppo: log-probabilities and values: %w", err)
 	}
 	return maxDiff, nil
 }

@@ -16,8 +16,6 @@ import (
 // Scorer scores sequences with a reward model whose weights are shared, not copied. It is for one goroutine at a time.
 type Scorer struct {
 	forward *train.Forward
-	batch   *train.Batch
-	n, s    int
 	maxLen  int
 }
 
@@ -39,7 +37,7 @@ func NewScorer(p *model.Params, n, s int) (*Scorer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
-	return &Scorer{forward: forward, batch: train.NewBatch(n, s), n: n, s: s, maxLen: p.Config().MaxSeqLen}, nil
+	return &Scorer{forward: forward, maxLen: p.Config().MaxSeqLen}, nil
 }
 
 // Score gives the raw score, before any sigmoid, of each sequence: prompt, answer and its EOS. It is read at the last
@@ -52,26 +50,17 @@ func (s *Scorer) Score(ctx context.Context, sequences [][]int32) ([]float64, err
 			return nil, fmt.Errorf("rewardmodel: sequence %d has %d tokens, want 1 to the model's context of %d", i, len(seq), s.maxLen)
 		}
 	}
-	plan, err := data.Pack(lengths, s.n, s.s)
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
 	scores := make([]float64, len(sequences))
-	for _, items := range plan {
-		micro, err := s.batch.Fill([][]int{items}, func(r *data.Ragged, i int) error {
-			_, err := r.Append(sequences[i], nil)
-			return err
-		})
-		if err != nil {
-			return nil, fmt.Errorf("rewardmodel: %w", err)
-		}
-		out, err := s.forward.Run(ctx, micro[0])
-		if err != nil {
-			return nil, fmt.Errorf("rewardmodel: %w", err)
-		}
+	err := s.forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
+		_, err := r.Append(sequences[i], nil)
+		return err
+	}, func(_ *data.Ragged, items []int, out [][]float32) {
 		for k, i := range items {
 			scores[i] = float64(out[0][k])
 		}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
 	return scores, nil
 }

@@ -18,6 +18,7 @@ type Forward struct {
 	program *exec.Program
 	feed    *model.Feed
 	scalars map[string]float64
+	batch   *Batch
 }
 
 // NewForward compiles what the outputs need. trunks are the models that they are computed by.
@@ -29,7 +30,7 @@ func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trun
 	if err != nil {
 		return nil, err
 	}
-	return &Forward{outputs: slices.Clone(outputs), program: program, feed: feed, scalars: map[string]float64{}}, nil
+	return &Forward{outputs: slices.Clone(outputs), program: program, feed: feed, scalars: map[string]float64{}, batch: NewBatch(in.N, in.S)}, nil
 }
 
 // SetScalar gives a scalar input, such as "temperature", its value from the next Run on.
@@ -62,4 +63,26 @@ func (f *Forward) Run(ctx context.Context, batch *data.Ragged) ([][]float32, err
 		}
 	}
 	return values, nil
+}
+
+// Each packs sequences of these lengths into micro-batches of the graph's budget and computes the outputs of one after the
+// other: add puts sequence i into a micro-batch, got is given the micro-batch, the sequences in it, items[k] in segment k, and
+// the outputs as Run gives them. A sequence that is longer than the budget is a data.ErrTooLong.
+func (f *Forward) Each(ctx context.Context, lengths []int, add func(r *data.Ragged, i int) error, got func(r *data.Ragged, items []int, out [][]float32)) error {
+	plan, err := data.Pack(lengths, f.batch.n, f.batch.s)
+	if err != nil {
+		return err
+	}
+	for _, items := range plan {
+		micro, err := f.batch.Fill([][]int{items}, add)
+		if err != nil {
+			return err
+		}
+		out, err := f.Run(ctx, micro[0])
+		if err != nil {
+			return err
+		}
+		got(micro[0], items, out)
+	}
+	return nil
 }

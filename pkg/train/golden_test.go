@@ -148,3 +148,36 @@ func TestForwardGolden(t *testing.T) {
 	_, err = f.Run(context.Background(), data.NewRagged(7, 1))
 	assert.ErrorContains(t, err, "train: ")
 }
+
+// TestForwardEach: PyTorch's log-probabilities, with a budget that takes one sequence at a time.
+func TestForwardEach(t *testing.T) {
+	var want goldenFile
+	golden.JSON(t, "llama-gqa/golden.json", &want)
+	p, err := model.Load(filepath.Join(golden.Dir(t), "llama-gqa"))
+	require.NoError(t, err)
+	in := model.NewInputs(p.DType(), 30, 3)
+	trunk, err := model.NewTrunk(in, p, "policy")
+	require.NoError(t, err)
+	logp, err := trunk.LogProbs()
+	require.NoError(t, err)
+	f, err := train.NewForward(in, []*gorgonia.Node{logp}, []*model.Trunk{trunk})
+	require.NoError(t, err)
+
+	marks := all(want.InputIDs)
+	add := func(r *data.Ragged, i int) error {
+		_, err := r.Append(want.InputIDs[i], marks[i])
+		return err
+	}
+	seen := map[int]bool{}
+	require.NoError(t, f.Each(t.Context(), []int{24, 24}, add, func(r *data.Ragged, items []int, out [][]float32) {
+		for k, i := range items {
+			seen[i] = true
+			lo, _ := r.Span(k)
+			for slot, w := range want.TokenLogProbs[i] {
+				assert.InDelta(t, w, float64(out[0][lo+slot]), 2e-5)
+			}
+		}
+	}))
+	assert.Len(t, seen, 2)
+	assert.ErrorIs(t, f.Each(t.Context(), []int{24, 31}, add, nil), data.ErrTooLong)
+}

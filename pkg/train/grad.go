@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"gorgonia.org/gorgonia"
+
+	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
 // Grad builds the gradients of cost, a scalar, with respect to the inputs wrt, as gorgonia.Grad does, with three
@@ -62,22 +64,13 @@ func dependsOn(cost *gorgonia.Node) map[*gorgonia.Node]bool {
 		if !ok {
 			continue
 		}
-		children := childrenOf(n)
-		for i, d := range op.DiffWRT(len(children)) {
-			if c := children[i]; d && !reached[c] {
+		operands := ops.Operands(n)
+		for i, d := range op.DiffWRT(len(operands)) {
+			if c := operands[i]; d && !reached[c] {
 				reached[c] = true
 				todo = append(todo, c)
 			}
 		}
 	}
 	return reached
-}
-
-// childrenOf lists the arguments of n's operator, in their order.
-func childrenOf(n *gorgonia.Node) []*gorgonia.Node {
-	var children []*gorgonia.Node
-	for it := n.Graph().From(n.ID()); it.Next(); {
-		children = append(children, it.Node().(*gorgonia.Node))
-	}
-	return children
 }
