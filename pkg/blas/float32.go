@@ -33,6 +33,13 @@ const (
 // ConjTrans, op(A) is m by k, op(B) is k by n and C is m by n, all row-major. It panics as gonum's
 // Sgemm does on parameters that do not fit each other. The package comment has the arithmetic.
 func (Float32) Sgemm(tA, tB blas.Transpose, m, n, k int, alpha float32, a []float32, lda int, b []float32, ldb int, beta float32, c []float32, ldc int) {
+	if checkSgemm(tA, tB, m, n, k, a, lda, b, ldb, c, ldc) {
+		kern.Gemm(transposes(tA), transposes(tB), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	}
+}
+
+// checkSgemm panics on parameters that do not fit each other and reports whether C has elements.
+func checkSgemm(tA, tB blas.Transpose, m, n, k int, a []float32, lda int, b []float32, ldb int, c []float32, ldc int) bool {
 	transA, transB := transposes(tA), transposes(tB)
 	switch {
 	case m < 0:
@@ -59,7 +66,7 @@ func (Float32) Sgemm(tA, tB blas.Transpose, m, n, k int, alpha float32, a []floa
 		panic(badLdC)
 	}
 	if m == 0 || n == 0 {
-		return
+		return false
 	}
 	switch {
 	case len(a) < (rowsA-1)*lda+colsA:
@@ -69,7 +76,7 @@ func (Float32) Sgemm(tA, tB blas.Transpose, m, n, k int, alpha float32, a []floa
 	case len(c) < (m-1)*ldc+n:
 		panic(shortC)
 	}
-	kern.Gemm(transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+	return true
 }
 
 func transposes(t blas.Transpose) bool {

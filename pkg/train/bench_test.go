@@ -4,7 +4,9 @@ import (
 	"context"
 	"math/rand/v2"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -14,58 +16,91 @@ import (
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// BenchmarkStep is a training step of quickstart's model: 2048 tokens in segments of 64, a million weights.
-func BenchmarkStep(b *testing.B) {
+// benchModel is a model and the micro-batch of a training step: sequences of length tokens each.
+type benchModel struct {
+	name                                string
+	dim, layers, heads, kvHeads, hidden int
+	vocab, sequences, length            int
+}
+
+// benchModels are the model of quickstart and four shapes of Llama 2's family, as other programs are timed with them.
+var benchModels = []benchModel{
+	{"quickstart", 128, 4, 4, 2, 352, 768, 32, 64},
+	{"15m_v4k", 288, 6, 6, 6, 768, 4096, 8, 256},
+	{"15m", 288, 6, 6, 6, 768, 32000, 4, 256},
+	{"42m", 512, 8, 8, 8, 1376, 32000, 2, 512},
+	{"110m", 768, 12, 12, 12, 2048, 32000, 1, 1024},
+}
+
+// flops of a training step: 6 for each weight but the embedding and each token, and attention over whole rows, as is the custom.
+func (m benchModel) flops() float64 {
+	d, kv := float64(m.dim), float64(m.dim/m.heads*m.kvHeads)
+	weights := float64(m.layers)*(2*d*d+2*d*kv+3*d*float64(m.hidden)) + d*float64(m.vocab)
+	tokens := float64(m.sequences * m.length)
+	return tokens * (6*weights + 12*float64(m.layers)*d*float64(m.length))
+}
+
+// step builds a language model's training step and a micro-batch for it.
+func (m benchModel) step(tb testing.TB, opts train.Options) (*train.Step, []*data.Ragged) {
 	cfg := model.Config{
-		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
-		VocabSize: 768, MaxSeqLen: 128, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
+		Dim: m.dim, NumLayers: m.layers, NumHeads: m.heads, NumKVHeads: m.kvHeads, HeadDim: m.dim / m.heads, HiddenDim: m.hidden,
+		VocabSize: m.vocab, MaxSeqLen: m.length, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
 	}
-	const n, length = 2048, 64
+	n := m.sequences * m.length
 	rng := rand.New(rand.NewPCG(1, 2))
 	p := model.NewParams(cfg, tensor.Float32)
 	p.Init(rng)
-	in := model.NewInputs(tensor.Float32, n, n/length)
+	in := model.NewInputs(tensor.Float32, n, m.sequences)
 	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(tb, err)
 	logProbs, err := trunk.LogProbs()
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(tb, err)
 	x := ops.Expr(in.G)
 	loss := x.Neg(x.MaskedMean(logProbs, in.Mask, in.Scalar(train.ScalarTokens)))
 	step, err := train.NewStep(in, train.Terms{Loss: loss}, []train.Network{{
 		Name: "model", Trunk: trunk, Params: p, Optim: optim.DefaultAdamW(),
 		Schedule: optim.Constant{Peak: 1e-3}, MaxGradNorm: 1,
-	}}, train.Options{Timing: true})
-	if err != nil {
-		b.Fatal(err)
-	}
-	micro := data.NewRagged(n, n/length)
-	counted := make([]bool, length)
+	}}, opts)
+	require.NoError(tb, err)
+	micro := data.NewRagged(n, m.sequences)
+	counted := make([]bool, m.length)
 	for i := range counted {
 		counted[i] = true
 	}
-	for range n / length {
-		tokens := make([]int32, length)
+	for range m.sequences {
+		tokens := make([]int32, m.length)
 		for i := range tokens {
-			tokens[i] = rng.Int32N(int32(cfg.VocabSize))
+			tokens[i] = rng.Int32N(int32(m.vocab))
 		}
-		if _, err := micro.Append(tokens, counted); err != nil {
-			b.Fatal(err)
-		}
+		_, err := micro.Append(tokens, counted)
+		require.NoError(tb, err)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := step.Run(context.Background(), []*data.Ragged{micro}); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(n*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
-	if testing.Verbose() {
-		for op, spent := range step.Timings() {
-			b.Logf("%8.3f ms  %s", spent.Seconds()*1e3/float64(b.N), op)
-		}
+	return step, []*data.Ragged{micro}
+}
+
+// BenchmarkStep is one training step: forward, loss, backward, clip, AdamW. With -v it prints the time of every operator.
+func BenchmarkStep(b *testing.B) {
+	for _, m := range benchModels {
+		b.Run(m.name, func(b *testing.B) {
+			step, micro := m.step(b, train.Options{Timing: testing.Verbose()})
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := step.Run(context.Background(), micro)
+				require.NoError(b, err)
+			}
+			perStep := b.Elapsed().Seconds() / float64(b.N)
+			b.ReportMetric(float64(m.sequences*m.length)/perStep, "tokens/s")
+			b.ReportMetric(m.flops()/perStep/1e9, "GFLOP/s")
+			var sum time.Duration
+			for _, spent := range step.Timings() {
+				sum += spent
+			}
+			for op, spent := range step.Timings() {
+				b.Logf("%9.3f ms  %5.1f %%  %s", spent.Seconds()*1e3/float64(b.N), 100*spent.Seconds()/b.Elapsed().Seconds(), op)
+			}
+			if sum > 0 {
+				b.Logf("%9.3f ms  in operators", sum.Seconds()*1e3/float64(b.N))
+			}
+		})
 	}
 }
