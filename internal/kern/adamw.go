@@ -1,6 +1,9 @@
 package kern
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // AdamW updates the parameters p in one pass (Loshchilov and Hutter 2019, algorithm 2, decay scaled by the learning rate as
 // in PyTorch). With g the gradient times gradScale:
@@ -13,7 +16,9 @@ import "math"
 // Parallel over elements.
 func AdamW[T Float](p, g, m, v []T, lr, beta1, beta2, eps, decay, bias1, bias2, gradScale T) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
-	k := adamWConsts[T]{
+	l := borrow[adamWLoop[T]](&adamWLoops)
+	defer giveBack(&adamWLoops, l)
+	*l = adamWLoop[T]{p: p, g: g, m: m, v: v, k: adamWConsts[T]{
 		scale: gradScale,
 		b1:    beta1, c1: 1 - beta1,
 		b2: beta2, c2: 1 - beta2,
@@ -21,10 +26,19 @@ func AdamW[T Float](p, g, m, v []T, lr, beta1, beta2, eps, decay, bias1, bias2, 
 		step: lr / bias1,
 		root: T(1 / math.Sqrt(float64(bias2))),
 		eps:  eps,
-	}
-	For(len(p), vecGrain/4, func(lo, hi int) {
-		adamW(p[lo:hi], g[lo:hi], m[lo:hi], v[lo:hi], &k)
-	})
+	}}
+	spread(len(p), vecGrain/4, l)
+}
+
+var adamWLoops sync.Pool
+
+type adamWLoop[T Float] struct {
+	p, g, m, v []T
+	k          adamWConsts[T]
+}
+
+func (l *adamWLoop[T]) piece(lo, hi int) {
+	adamW(l.p[lo:hi], l.g[lo:hi], l.m[lo:hi], l.v[lo:hi], &l.k)
 }
 
 // adamWConsts are the factors of one update, the same for all elements: sqrt(v/bias2) is sqrt(v)*root.

@@ -1,6 +1,9 @@
 package kern
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // AttnShape is the head layout of attention: H query heads, KV key/value heads (H a multiple of KV; query head h reads key/value
 // head h/(H/KV)), D numbers per head (even).
@@ -29,15 +32,28 @@ const queryBlock = 32
 // Computed block by block with a running maximum and sum (Dao et al. 2022, algorithm 1); parallel over segments and
 // key/value heads.
 func Attention[T Float](out, lse, qkv, rope []T, layout []int32, sh AttnShape) {
-	segments := int(layout[0])
-	For(segments*sh.KV, 1, func(lo, hi int) {
-		w := newAttnScratch[T](sh.D)
-		defer w.free()
-		for task := lo; task < hi; task++ {
-			seg, g := task/sh.KV, task%sh.KV
-			w.segment(out, lse, qkv, rope, int(layout[1+seg]), int(layout[2+seg]), g, sh)
-		}
-	})
+	l := borrow[attnLoop[T]](&attnLoops)
+	defer giveBack(&attnLoops, l)
+	*l = attnLoop[T]{out, lse, qkv, rope, layout, sh}
+	spread(int(layout[0])*sh.KV, 1, l)
+}
+
+var attnLoops sync.Pool
+
+// attnLoop is a loop over the pairs of a segment and a key/value head.
+type attnLoop[T Float] struct {
+	out, lse, qkv, rope []T
+	layout              []int32
+	sh                  AttnShape
+}
+
+func (l *attnLoop[T]) piece(lo, hi int) {
+	w := newAttnScratch[T](l.sh.D)
+	defer w.free()
+	for task := lo; task < hi; task++ {
+		seg, g := task/l.sh.KV, task%l.sh.KV
+		w.segment(l.out, l.lse, l.qkv, l.rope, int(l.layout[1+seg]), int(l.layout[2+seg]), g, l.sh)
+	}
 }
 
 // segment computes the query heads of key/value head g over the slots [lo, hi) of one segment.

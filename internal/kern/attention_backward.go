@@ -1,5 +1,7 @@
 package kern
 
+import "sync"
+
 // AttentionBackward is the derivative of Attention. With P the softmax weights, recomputed block by block from lse, and
 // delta[t,h] = dout[t,h]·out[t,h]:
 //
@@ -11,13 +13,25 @@ package kern
 // dqkv is overwritten in the used slots only. The sums over the queries (and query heads) of a key run in a fixed order.
 // Parallel over segments and key/value heads.
 func AttentionBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, layout []int32, sh AttnShape) {
-	segments := int(layout[0])
-	For(segments*sh.KV, 1, func(lo, hi int) {
-		for task := lo; task < hi; task++ {
-			seg, g := task/sh.KV, task%sh.KV
-			segmentBackward(dqkv, qkv, rope, out, lse, dout, int(layout[1+seg]), int(layout[2+seg]), g, sh)
-		}
-	})
+	l := borrow[attnBackLoop[T]](&attnBackLoops)
+	defer giveBack(&attnBackLoops, l)
+	*l = attnBackLoop[T]{dqkv, qkv, rope, out, lse, dout, layout, sh}
+	spread(int(layout[0])*sh.KV, 1, l)
+}
+
+var attnBackLoops sync.Pool
+
+type attnBackLoop[T Float] struct {
+	dqkv, qkv, rope, out, lse, dout []T
+	layout                          []int32
+	sh                              AttnShape
+}
+
+func (l *attnBackLoop[T]) piece(lo, hi int) {
+	for task := lo; task < hi; task++ {
+		seg, g := task/l.sh.KV, task%l.sh.KV
+		segmentBackward(l.dqkv, l.qkv, l.rope, l.out, l.lse, l.dout, int(l.layout[1+seg]), int(l.layout[2+seg]), g, l.sh)
+	}
 }
 
 // segmentBackward is the derivative of the query heads of key/value head g over the slots [lo, hi) of one segment.

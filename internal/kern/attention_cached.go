@@ -1,5 +1,7 @@
 package kern
 
+import "sync"
+
 // AttentionCached is one row of Attention, from cached keys and values: the query token is the last of kvLen. Its result has
 // the bits of Attention's row.
 //
@@ -30,21 +32,34 @@ func AttentionChunk[T Float](out, q, k, v []T, m, kvLen int, sh AttnShape) {
 		AttentionCached(out, q, k, v, kvLen, sh)
 		return
 	}
-	d, group, start := sh.D, sh.H/sh.KV, kvLen-m
-	firstBlock := start / queryBlock
-	blocks := (kvLen-1)/queryBlock - firstBlock + 1
-	For(blocks*sh.H, 1, func(lo, hi int) {
-		w := newAttnScratch[T](d)
-		defer w.free()
-		for task := lo; task < hi; task++ {
-			b, h := firstBlock+task/sh.H, task%sh.H
-			t0 := max(start, b*queryBlock)
-			rows := min((b+1)*queryBlock, kvLen) - t0
-			g, r0 := h/group, t0-start
-			w.attend(q[(r0*sh.H+h)*d:], sh.H*d, rows, t0, 1, k[g*d:], sh.KV*d, v[g*d:], sh.KV*d)
-			for r := range rows {
-				w.finish(out[((r0+r)*sh.H+h)*d:][:d], r)
-			}
+	l := borrow[chunkLoop[T]](&chunkLoops)
+	defer giveBack(&chunkLoops, l)
+	*l = chunkLoop[T]{out, q, k, v, kvLen - m, kvLen, sh}
+	blocks := (kvLen-1)/queryBlock - l.start/queryBlock + 1
+	spread(blocks*sh.H, 1, l)
+}
+
+var chunkLoops sync.Pool
+
+// chunkLoop is a loop over the blocks of queries and their heads.
+type chunkLoop[T Float] struct {
+	out, q, k, v []T
+	start, kvLen int // positions of the chunk's first token and of its end
+	sh           AttnShape
+}
+
+func (l *chunkLoop[T]) piece(lo, hi int) {
+	sh, d := l.sh, l.sh.D
+	w := newAttnScratch[T](d)
+	defer w.free()
+	for task := lo; task < hi; task++ {
+		b, h := l.start/queryBlock+task/sh.H, task%sh.H
+		t0 := max(l.start, b*queryBlock)
+		rows := min((b+1)*queryBlock, l.kvLen) - t0
+		g, r0 := h/(sh.H/sh.KV), t0-l.start
+		w.attend(l.q[(r0*sh.H+h)*d:], sh.H*d, rows, t0, 1, l.k[g*d:], sh.KV*d, l.v[g*d:], sh.KV*d)
+		for r := range rows {
+			w.finish(l.out[((r0+r)*sh.H+h)*d:][:d], r)
 		}
-	})
+	}
 }

@@ -64,7 +64,7 @@ func BenchmarkRMSNormBackward(b *testing.B) {
 	x, w, dout := normals[float32](rng, benchN*benchC), normals[float32](rng, benchC), normals[float32](rng, benchN*benchC)
 	dx, dw := make([]float32, benchN*benchC), make([]float32, benchC)
 	for b.Loop() {
-		kern.RMSNormBackward(dx, dw, x, w, dout, benchN, benchC, 1e-5)
+		kern.RMSNormBackward(dx, dw, x, w, dout, benchN, benchC, 1e-5, false)
 	}
 }
 
@@ -103,7 +103,7 @@ func BenchmarkEmbedBackward(b *testing.B) {
 	rng := newRand(1)
 	dw, dout, tokens := make([]float32, benchV*benchC), normals[float32](rng, benchN*benchC), benchTokens()
 	for b.Loop() {
-		kern.EmbedBackward(dw, dout, tokens, benchN, benchC, benchV)
+		kern.EmbedBackward(dw, dout, tokens, benchN, benchC, benchV, false)
 	}
 }
 
@@ -171,7 +171,7 @@ func BenchmarkTokenLogProbsBackward(b *testing.B) {
 	lse, dh, dw := make([]float32, k.rows), make([]float32, k.rows*k.c), make([]float32, k.v*k.c)
 	kern.TokenLogProbs(nil, lse, nil, nil, k.h, k.w, k.targets, k.counted, k.temp, k.rows, k.c, k.v)
 	for b.Loop() {
-		kern.TokenLogProbsBackward(dh, dw, k.h, k.w, k.targets, k.counted, k.temp, lse, nil, k.dlogp, nil, k.rows, k.c, k.v)
+		kern.TokenLogProbsBackward(dh, dw, k.h, k.w, k.targets, k.counted, k.temp, lse, nil, k.dlogp, nil, k.rows, k.c, k.v, false)
 	}
 }
 

@@ -6,7 +6,8 @@
 //
 // N token slots in one ragged micro-batch, C model width, H query heads, KV key/value heads, D head width, F hidden width
 // of the feed-forward net, V vocabulary. Every matrix is row-major. Each forward kernel stands beside its backward;
-// gradients are named dx, dw, dout after what they belong to, and are overwritten, never added to.
+// gradients are named dx, dw, dout after what they belong to, and are overwritten; those of weights may be added to instead, so that
+// micro-batches need no second copy.
 //
 // The formulas are those of Llama 2 (Touvron et al. 2023, section 2.2): RMSNorm (Zhang and Sennrich 2019), SwiGLU
 // (Shazeer 2020, equation 6), rotary positions (Su et al. 2021, section 3.2) in the layout of Hugging Face's

@@ -1,28 +1,70 @@
 package kern
 
+import "sync"
+
 // Embed looks rows up: out[r] = w[tokens[r]].
 //
 // out (rows, c), w (V, c), tokens (rows), each in [0, V). Parallel over rows.
 func Embed[T Float](out, w []T, tokens []int32, rows, c int) {
-	For(rows, rowGrain(c), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			t := int(tokens[r])
-			copy(out[r*c:(r+1)*c], w[t*c:(t+1)*c])
-		}
-	})
+	l := borrow[embedLoop[T]](&embedLoops)
+	defer giveBack(&embedLoops, l)
+	*l = embedLoop[T]{out, w, tokens, c}
+	spread(rows, rowGrain(c), l)
+}
+
+var embedLoops, embedBackLoops, clearLoops sync.Pool
+
+type embedLoop[T Float] struct {
+	out, w []T
+	tokens []int32
+	c      int
+}
+
+func (l *embedLoop[T]) piece(lo, hi int) {
+	c := l.c
+	for r := lo; r < hi; r++ {
+		t := int(l.tokens[r])
+		copy(l.out[r*c:(r+1)*c], l.w[t*c:(t+1)*c])
+	}
 }
 
 // EmbedBackward is the derivative of Embed: dw[t] is the sum of dout[r] over the rows r that looked t up, in row order.
 //
-// dw (v, c), dout (rows, c), tokens (rows). Parallel over columns.
-func EmbedBackward[T Float](dw, dout []T, tokens []int32, rows, c, v int) {
-	For(v, rowGrain(c), func(lo, hi int) { clear(dw[lo*c : hi*c]) })
-	For(c, columnGrain, func(lo, hi int) {
-		for r, t := range tokens[:rows] {
-			row := dw[int(t)*c : (int(t)+1)*c]
-			addTo(row[lo:hi], dout[r*c+lo:r*c+hi])
-		}
-	})
+// dw (v, c), dout (rows, c), tokens (rows). add adds to dw instead of overwriting it. Parallel over columns.
+func EmbedBackward[T Float](dw, dout []T, tokens []int32, rows, c, v int, add bool) {
+	if !add {
+		clearAll(dw[:v*c])
+	}
+	l := borrow[embedBackLoop[T]](&embedBackLoops)
+	defer giveBack(&embedBackLoops, l)
+	*l = embedBackLoop[T]{dw, dout, tokens[:rows], c}
+	spread(c, columnGrain, l)
 }
+
+type embedBackLoop[T Float] struct {
+	dw, dout []T
+	tokens   []int32
+	c        int
+}
+
+func (l *embedBackLoop[T]) piece(lo, hi int) {
+	c := l.c
+	for r, t := range l.tokens {
+		row := l.dw[int(t)*c : (int(t)+1)*c]
+		addTo(row[lo:hi], l.dout[r*c+lo:r*c+hi])
+	}
+}
+
+// clearAll sets x to 0, in parallel.
+func clearAll[T Float](x []T) {
+	l := borrow[clearLoop[T]](&clearLoops)
+	defer giveBack(&clearLoops, l)
+	*l = clearLoop[T]{x}
+	spread(len(x), vecGrain, l)
+}
+
+type clearLoop[T Float] struct{ x []T }
+
+func (l *clearLoop[T]) piece(lo, hi int) { clear(l.x[lo:hi]) }
 
 func addTo[T Float](dst, x []T) { add(dst, dst, x) }

@@ -27,7 +27,7 @@ func TestEmbed(t *testing.T) {
 	requireBits(t, append(want, filled[float32](c, 7)...), got, "out")
 	one, two := onThreads(func() []float32 {
 		dw := filled(v*c, float32(math.NaN()))
-		kern.EmbedBackward(dw, dout, tokens, rows, c, v)
+		kern.EmbedBackward(dw, dout, tokens, rows, c, v, false)
 		return dw
 	})
 	requireBits(t, sums, one, "dw in slot order")

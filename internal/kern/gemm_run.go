@@ -1,5 +1,7 @@
 package kern
 
+import "sync"
+
 const (
 	sliver = 32 // columns of B packed side by side; the assembly knows this number
 
@@ -46,13 +48,26 @@ func (p *product[T]) parallel(want int) {
 	}
 	cols := ceilDiv(slivers, min(ceilDiv(slivers, ceilDiv(want, rows)), taskCols))
 	rows = max(rows, min(ceilDiv(want, cols), rowsMost))
-	q := *p
-	For(rows*cols, 1, func(lo, hi int) {
-		for t := lo; t < hi; t++ {
-			r, c := t/cols, t%cols
-			q.task(r*q.m/rows, (r+1)*q.m/rows, c*slivers/cols*sliver, min((c+1)*slivers/cols*sliver, q.n))
-		}
-	})
+	l := borrow[gridLoop[T]](&gridLoops)
+	defer giveBack(&gridLoops, l)
+	*l = gridLoop[T]{*p, rows, cols}
+	spread(rows*cols, 1, l)
+}
+
+var gridLoops sync.Pool
+
+// gridLoop is a loop over the tasks of a product.
+type gridLoop[T Float] struct {
+	product[T]
+	rows, cols int // of the grid
+}
+
+func (l *gridLoop[T]) piece(lo, hi int) {
+	slivers := ceilDiv(l.n, sliver)
+	for t := lo; t < hi; t++ {
+		r, c := t/l.cols, t%l.cols
+		l.task(r*l.m/l.rows, (r+1)*l.m/l.rows, c*slivers/l.cols*sliver, min((c+1)*slivers/l.cols*sliver, l.n))
+	}
 }
 
 // task computes rows [i0, i1) and columns [j0, j1) of the product; j0 starts a sliver. It takes one

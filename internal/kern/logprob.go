@@ -1,6 +1,9 @@
 package kern
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // LogSumExp returns log(sum of exp(x)), -Inf for an empty slice: the maximum, the exponentials of the differences to it, their
 // Sum. Decoding and training both use it, so they give one token's log-probability the same bits.
@@ -48,33 +51,47 @@ func TokenLogProbs[T Float](logp, lse, ent, hit, h, w []T, targets []int32, coun
 			clear(dst[:rows])
 		}
 	}
-	b := newLogitBlocks(h, w, counted, temp, rows, c, v)
-	defer b.free()
-	for b.next() {
-		For(len(b.rows), rowGrain(4*v), func(lo, hi int) {
-			scr := take[T](v)
-			defer give(scr)
-			e := *scr
-			for i := lo; i < hi; i++ {
-				r, z := b.rows[i], b.logits[i*v:][:v]
-				target := z[targets[r]]
-				m, sum := softmax(e, z)
-				logSum := logOf(sum)
-				if lse != nil {
-					lse[r] = m + logSum
-				}
-				if logp != nil {
-					logp[r] = target - (m + logSum)
-				}
-				if hit != nil && target == m {
-					hit[r] = 1
-				}
-				if ent != nil {
-					addConst(z, z, -m)
-					ent[r] = logSum - Dot(e, z)/sum
-				}
-			}
-		})
+	l := borrow[logProbLoop[T]](&logProbLoops)
+	defer giveBack(&logProbLoops, l)
+	*l = logProbLoop[T]{logitBlocks: newLogitBlocks(h, w, counted, temp, rows, c, v), logp: logp, lse: lse, ent: ent, hit: hit, targets: targets}
+	defer l.free()
+	for l.next() {
+		spread(len(l.rows), rowGrain(4*v), l)
+	}
+}
+
+var logProbLoops, logProbBackLoops sync.Pool
+
+// logProbLoop is a loop over the rows of a block of logits.
+type logProbLoop[T Float] struct {
+	logitBlocks[T]
+	logp, lse, ent, hit []T
+	targets             []int32
+}
+
+func (l *logProbLoop[T]) piece(lo, hi int) {
+	v := l.v
+	scr := take[T](v)
+	defer give(scr)
+	e := *scr
+	for i := lo; i < hi; i++ {
+		r, z := l.rows[i], l.logits[i*v:][:v]
+		target := z[l.targets[r]]
+		m, sum := softmax(e, z)
+		logSum := logOf(sum)
+		if l.lse != nil {
+			l.lse[r] = m + logSum
+		}
+		if l.logp != nil {
+			l.logp[r] = target - (m + logSum)
+		}
+		if l.hit != nil && target == m {
+			l.hit[r] = 1
+		}
+		if l.ent != nil {
+			addConst(z, z, -m)
+			l.ent[r] = logSum - Dot(e, z)/sum
+		}
 	}
 }
 
@@ -83,61 +100,78 @@ func TokenLogProbs[T Float](logp, lse, ent, hit, h, w []T, targets []int32, coun
 //
 //	dz = dlogp * (onehot(target) - p) - dent * p * (z - lse + ent),  dh = dz w / temp,  dw = sum of dzᵀ h / temp
 //
-// dh (rows, c), dw (v, c), either may be nil; lse and ent (rows) as TokenLogProbs wrote them (nil: recomputed; ent matters with
+// dh (rows, c), dw (v, c), either may be nil, add adds to dw instead of overwriting it; lse and ent (rows) as TokenLogProbs wrote them (nil: recomputed; ent matters with
 // dent only). The gradients that arrive at rows not counted are not read; those rows of dh are exactly 0. dw sums over rows in
 // row order, block after block.
-func TokenLogProbsBackward[T Float](dh, dw, h, w []T, targets []int32, counted []T, temp T, lse, ent, dlogp, dent []T, rows, c, v int) {
+func TokenLogProbsBackward[T Float](dh, dw, h, w []T, targets []int32, counted []T, temp T, lse, ent, dlogp, dent []T, rows, c, v int, add bool) {
 	if dh != nil {
 		clear(dh[:rows*c])
 	}
-	if dw != nil {
-		clear(dw[:v*c])
+	l := borrow[logProbBackLoop[T]](&logProbBackLoops)
+	defer giveBack(&logProbBackLoops, l)
+	*l = logProbBackLoop[T]{logitBlocks: newLogitBlocks(h, w, counted, temp, rows, c, v), lse: lse, ent: ent, dlogp: dlogp, dent: dent, targets: targets}
+	defer l.free()
+	var beta T
+	if add {
+		beta = 1
 	}
-	b := newLogitBlocks(h, w, counted, temp, rows, c, v)
-	defer b.free()
-	for b.next() {
-		For(len(b.rows), rowGrain(8*v), func(lo, hi int) {
-			scr := take[T](v)
-			defer give(scr)
-			p := *scr
-			for i := lo; i < hi; i++ {
-				r, z := b.rows[i], b.logits[i*v:][:v] // z becomes dz / temp
-				var l, dl T
-				if lse != nil {
-					l = lse[r]
-				} else {
-					m, sum := softmax(p, z)
-					l = m + logOf(sum)
-				}
-				if dlogp != nil {
-					dl = dlogp[r]
-				}
-				addConst(z, z, -l) // log p
-				Exp(p, z)
-				if dent != nil {
-					var hr T
-					if ent != nil {
-						hr = ent[r]
-					} else {
-						hr = -Dot(p, z)
-					}
-					entropyBackward(z, p, -dl/temp, -dent[r]/temp, hr)
-				} else {
-					mulConst(z, p, -dl/temp)
-				}
-				z[targets[r]] += dl / temp
-			}
-		})
-		n := len(b.rows)
+	for l.next() {
+		spread(len(l.rows), rowGrain(8*v), l)
+		n := len(l.rows)
 		if dw != nil {
-			Gemm(true, false, v, c, n, 1, b.logits, v, b.hidden, c, 1, dw, c)
+			Gemm(true, false, v, c, n, 1, l.logits, v, l.hidden, c, beta, dw, c)
+			beta = 1
 		}
 		if dh != nil {
-			Gemm(false, false, n, c, v, 1, b.logits, v, w, c, 0, b.hidden, c)
-			for i, r := range b.rows {
-				copy(dh[r*c:][:c], b.hidden[i*c:][:c])
+			Gemm(false, false, n, c, v, 1, l.logits, v, w, c, 0, l.hidden, c)
+			for i, r := range l.rows {
+				copy(dh[r*c:][:c], l.hidden[i*c:][:c])
 			}
 		}
+	}
+	if dw != nil && beta == 0 { // no row is counted
+		clearAll(dw[:v*c])
+	}
+}
+
+// logProbBackLoop is a loop over the rows of a block of logits, which become their gradients.
+type logProbBackLoop[T Float] struct {
+	logitBlocks[T]
+	lse, ent, dlogp, dent []T
+	targets               []int32
+}
+
+func (l *logProbBackLoop[T]) piece(lo, hi int) {
+	v, temp := l.v, l.temp
+	scr := take[T](v)
+	defer give(scr)
+	p := *scr
+	for i := lo; i < hi; i++ {
+		r, z := l.rows[i], l.logits[i*v:][:v] // z becomes dz / temp
+		var lse, dl T
+		if l.lse != nil {
+			lse = l.lse[r]
+		} else {
+			m, sum := softmax(p, z)
+			lse = m + logOf(sum)
+		}
+		if l.dlogp != nil {
+			dl = l.dlogp[r]
+		}
+		addConst(z, z, -lse) // log p
+		Exp(p, z)
+		if l.dent != nil {
+			var ent T
+			if l.ent != nil {
+				ent = l.ent[r]
+			} else {
+				ent = -Dot(p, z)
+			}
+			entropyBackward(z, p, -dl/temp, -l.dent[r]/temp, ent)
+		} else {
+			mulConst(z, p, -dl/temp)
+		}
+		z[l.targets[r]] += dl / temp
 	}
 }
 
@@ -163,7 +197,7 @@ type logitBlocks[T Float] struct {
 	temp          T
 	c, v          int
 	todo, end     int // the rows not yet looked at
-	index         []int
+	index         *[]int
 	buf           *[]T
 }
 
@@ -171,24 +205,39 @@ type logitBlocks[T Float] struct {
 // than 16 MB in float32. Each block reads all of w, and backwards all of dw. It depends on v only, as the sums of dw do on it.
 func logitRows(v int) int { return min(max((1<<22)/max(v, 1)&^63, 64), 256) }
 
-func newLogitBlocks[T Float](h, w, counted []T, temp T, rows, c, v int) *logitBlocks[T] {
+func newLogitBlocks[T Float](h, w, counted []T, temp T, rows, c, v int) logitBlocks[T] {
 	block := min(logitRows(v), rows)
 	buf := take[T](block * (c + v))
 	rest := *buf
-	return &logitBlocks[T]{
+	return logitBlocks[T]{
 		h: h, w: w, counted: counted, temp: temp, c: c, v: v, end: rows, buf: buf,
 		hidden: carve(&rest, block*c),
 		logits: carve(&rest, block*v),
-		index:  make([]int, 0, block),
+		index:  takeInts(block),
 	}
 }
 
-func (b *logitBlocks[T]) free() { give(b.buf) }
+func (b *logitBlocks[T]) free() {
+	give(b.buf)
+	intBuffers.Put(b.index)
+}
+
+// intBuffers keep the lists of rows.
+var intBuffers sync.Pool
+
+func takeInts(n int) *[]int {
+	if p, ok := intBuffers.Get().(*[]int); ok && cap(*p) >= n {
+		*p = (*p)[:n]
+		return p
+	}
+	s := make([]int, n)
+	return &s
+}
 
 // next computes the next block; false when there is none.
 func (b *logitBlocks[T]) next() bool {
-	b.rows = b.index[:0]
-	for ; b.todo < b.end && len(b.rows) < cap(b.rows); b.todo++ {
+	b.rows = (*b.index)[:0]
+	for ; b.todo < b.end && len(b.rows) < len(*b.index); b.todo++ {
 		if b.counted[b.todo] != 0 {
 			copy(b.hidden[len(b.rows)*b.c:][:b.c], b.h[b.todo*b.c:])
 			b.rows = append(b.rows, b.todo)

@@ -93,7 +93,7 @@ func (k logProbCase[T]) run() logProbResult[T] {
 	nan := T(math.NaN())
 	r := logProbResult[T]{filled(k.rows, nan), filled(k.rows, nan), filled(k.rows, nan), filled(k.rows*k.c, nan), filled(k.v*k.c, nan)}
 	kern.TokenLogProbs(r.logp, r.lse, r.ent, nil, k.h, k.w, k.targets, k.counted, k.temp, k.rows, k.c, k.v)
-	kern.TokenLogProbsBackward(r.dh, r.dw, k.h, k.w, k.targets, k.counted, k.temp, r.lse, r.ent, k.dlogp, k.dent, k.rows, k.c, k.v)
+	kern.TokenLogProbsBackward(r.dh, r.dw, k.h, k.w, k.targets, k.counted, k.temp, r.lse, r.ent, k.dlogp, k.dent, k.rows, k.c, k.v, false)
 	return r
 }
 
@@ -129,17 +129,17 @@ func TestTokenLogProbsBackward(t *testing.T) {
 
 	// Without lse and ent they are recomputed; without dent its share is gone.
 	dh, dw := make([]float64, k.rows*k.c), make([]float64, k.v*k.c)
-	kern.TokenLogProbsBackward(dh, nil, k.h, k.w, k.targets, k.counted, k.temp, nil, nil, k.dlogp, k.dent, k.rows, k.c, k.v)
+	kern.TokenLogProbsBackward(dh, nil, k.h, k.w, k.targets, k.counted, k.temp, nil, nil, k.dlogp, k.dent, k.rows, k.c, k.v, false)
 	requireClose(t, 1e-13, got.dh, dh, "dh, lse and ent recomputed")
-	kern.TokenLogProbsBackward(nil, dw, k.h, k.w, k.targets, k.counted, k.temp, nil, nil, k.dlogp, k.dent, k.rows, k.c, k.v)
+	kern.TokenLogProbsBackward(nil, dw, k.h, k.w, k.targets, k.counted, k.temp, nil, nil, k.dlogp, k.dent, k.rows, k.c, k.v, false)
 	requireClose(t, 1e-13, got.dw, dw, "dw, lse and ent recomputed")
-	kern.TokenLogProbsBackward(dh, dw, k.h, k.w, k.targets, k.counted, k.temp, got.lse, nil, k.dlogp, nil, k.rows, k.c, k.v)
+	kern.TokenLogProbsBackward(dh, dw, k.h, k.w, k.targets, k.counted, k.temp, got.lse, nil, k.dlogp, nil, k.rows, k.c, k.v, false)
 	dent := k.dent
 	k.dent = make([]float64, k.rows)
 	requireGrad(t, k.h, dh, loss, "dh of logp")
 	requireGrad(t, k.w, dw, loss, "dw of logp")
 	k.dent = dent
-	kern.TokenLogProbsBackward(dh, dw, k.h, k.w, k.targets, k.counted, k.temp, got.lse, got.ent, nil, k.dent, k.rows, k.c, k.v)
+	kern.TokenLogProbsBackward(dh, dw, k.h, k.w, k.targets, k.counted, k.temp, got.lse, got.ent, nil, k.dent, k.rows, k.c, k.v, false)
 	k.dlogp = make([]float64, k.rows)
 	requireGrad(t, k.h, dh, loss, "dh of ent")
 	requireGrad(t, k.w, dw, loss, "dw of ent")

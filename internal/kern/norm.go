@@ -1,19 +1,35 @@
 package kern
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // RMSNorm normalises each row by its root mean square: out = x / sqrt(mean(x^2) + eps) * w
 // (Zhang and Sennrich 2019, equation 4, with the eps of Llama).
 //
 // out, x (rows, c); w (c). Parallel over rows.
 func RMSNorm[T Float](out, x, w []T, rows, c int, eps T) {
-	w = w[:c]
-	For(rows, rowGrain(c), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			xr := x[r*c : (r+1)*c]
-			scaleMul(out[r*c:(r+1)*c], xr, w, rstd(xr, eps))
-		}
-	})
+	l := borrow[normLoop[T]](&normLoops)
+	defer giveBack(&normLoops, l)
+	*l = normLoop[T]{out: out, x: x, w: w[:c], c: c, eps: eps}
+	spread(rows, rowGrain(c), l)
+}
+
+var normLoops sync.Pool
+
+type normLoop[T Float] struct {
+	out, x, w []T
+	c         int
+	eps       T
+}
+
+func (l *normLoop[T]) piece(lo, hi int) {
+	c := l.c
+	for r := lo; r < hi; r++ {
+		x := l.x[r*c : (r+1)*c]
+		scaleMul(l.out[r*c:(r+1)*c], x, l.w, rstd(x, l.eps))
+	}
 }
 
 // RMSNormBackward is the derivative of RMSNorm. With xhat = x / rms:
@@ -21,38 +37,63 @@ func RMSNorm[T Float](out, x, w []T, rows, c int, eps T) {
 //	dx = (dout*w - xhat * mean(dout*w*xhat)) / rms
 //	dw = sum over rows of dout * xhat
 //
-// dx, x, dout (rows, c); dw, w (c). dx or dw may be nil. dx is computed in parallel over rows, dw in parallel over
-// columns, so that each column is summed in row order.
-func RMSNormBackward[T Float](dx, dw, x, w, dout []T, rows, c int, eps T) {
-	w = w[:c]
+// dx, x, dout (rows, c); dw, w (c). dx or dw may be nil; add adds to dw instead of overwriting it. dx is computed in parallel
+// over rows, dw in parallel over columns, so that each column is summed in row order.
+func RMSNormBackward[T Float](dx, dw, x, w, dout []T, rows, c int, eps T, add bool) {
+	l := borrow[normBackLoop[T]](&normBackLoops)
+	defer giveBack(&normBackLoops, l)
 	scr := take[T](rows)
 	defer give(scr)
-	rs := *scr // (rows) 1 / rms
-	For(rows, rowGrain(c), func(lo, hi int) {
-		for r := lo; r < hi; r++ {
-			xr := x[r*c : (r+1)*c]
-			rs[r] = rstd(xr, eps)
-			if dx == nil {
-				continue
-			}
-			dr := dx[r*c : (r+1)*c]
-			gr := dout[r*c : (r+1)*c]
-			s := rs[r]
-			scaleMul(dr, gr, w, s) // dout * w / rms
-			m := Dot(dr, xr) / T(c) * s * s
-			axpy(dr, -m, xr)
-		}
-	})
+	*l = normBackLoop[T]{dx: dx, x: x, w: w[:c], dout: dout, rstd: *scr, c: c, eps: eps}
+	spread(rows, rowGrain(c), l)
 	if dw == nil {
 		return
 	}
-	dw = dw[:c]
-	For(c, columnGrain, func(lo, hi int) {
-		clear(dw[lo:hi])
-		for r := range rows {
-			mulAxpy(dw[lo:hi], dout[r*c+lo:r*c+hi], x[r*c+lo:r*c+hi], rs[r])
+	lw := borrow[normWeightLoop[T]](&normWeightLoops)
+	defer giveBack(&normWeightLoops, lw)
+	*lw = normWeightLoop[T]{dw: dw, x: x, dout: dout, rstd: *scr, rows: rows, c: c, add: add}
+	spread(c, columnGrain, lw)
+}
+
+var normBackLoops, normWeightLoops sync.Pool
+
+type normBackLoop[T Float] struct {
+	dx, x, w, dout []T
+	rstd           []T // (rows) 1 / rms, set here
+	c              int
+	eps            T
+}
+
+func (l *normBackLoop[T]) piece(lo, hi int) {
+	c := l.c
+	for r := lo; r < hi; r++ {
+		x := l.x[r*c : (r+1)*c]
+		s := rstd(x, l.eps)
+		l.rstd[r] = s
+		if l.dx == nil {
+			continue
 		}
-	})
+		dx := l.dx[r*c : (r+1)*c]
+		scaleMul(dx, l.dout[r*c:(r+1)*c], l.w, s) // dout * w / rms
+		m := Dot(dx, x) / T(c) * s * s
+		axpy(dx, -m, x)
+	}
+}
+
+type normWeightLoop[T Float] struct {
+	dw, x, dout, rstd []T
+	rows, c           int
+	add               bool
+}
+
+func (l *normWeightLoop[T]) piece(lo, hi int) {
+	dw, c := l.dw[lo:hi], l.c
+	if !l.add {
+		clear(dw)
+	}
+	for r := range l.rows {
+		mulAxpy(dw, l.dout[r*c+lo:r*c+hi], l.x[r*c+lo:r*c+hi], l.rstd[r])
+	}
 }
 
 // rstd is 1 / sqrt(mean(x^2) + eps), computed in float64 and rounded once.

@@ -51,7 +51,7 @@ func TestRMSNormBackward(t *testing.T) {
 	const rows, c = 5, 37
 	x, w, dout := normals[float64](rng, rows*c), normals[float64](rng, c), normals[float64](rng, rows*c)
 	dx, dw := filled(rows*c, math.NaN()), filled(c, math.NaN())
-	kern.RMSNormBackward(dx, dw, x, w, dout, rows, c, normEps)
+	kern.RMSNormBackward(dx, dw, x, w, dout, rows, c, normEps, false)
 	out := make([]float64, rows*c)
 	loss := func() float64 {
 		plainRMSNorm(out, x, w, rows, c)
@@ -61,14 +61,14 @@ func TestRMSNormBackward(t *testing.T) {
 	requireGrad(t, w, dw, loss, "dw")
 
 	dx32, dw32 := make([]float32, rows*c), make([]float32, c)
-	kern.RMSNormBackward(dx32, dw32, as[float32](x), as[float32](w), as[float32](dout), rows, c, normEps)
+	kern.RMSNormBackward(dx32, dw32, as[float32](x), as[float32](w), as[float32](dout), rows, c, normEps, false)
 	requireClose(t, 1e-6, dx, dx32, "dx in float32")
 	requireClose(t, 1e-6, dw, dw32, "dw in float32")
 	only := make([]float32, c)
-	kern.RMSNormBackward(nil, only, as[float32](x), as[float32](w), as[float32](dout), rows, c, normEps)
+	kern.RMSNormBackward(nil, only, as[float32](x), as[float32](w), as[float32](dout), rows, c, normEps, false)
 	requireBits(t, dw32, only, "dw without dx")
 	only = make([]float32, rows*c)
-	kern.RMSNormBackward(only, nil, as[float32](x), as[float32](w), as[float32](dout), rows, c, normEps)
+	kern.RMSNormBackward(only, nil, as[float32](x), as[float32](w), as[float32](dout), rows, c, normEps, false)
 	requireBits(t, dx32, only, "dx without dw")
 }
 
@@ -78,13 +78,13 @@ func TestRMSNormBackwardThreads(t *testing.T) {
 	x, w, dout := normals[float32](rng, rows*c), normals[float32](rng, c), normals[float32](rng, rows*c)
 	one, two := onThreads(func() []float32 {
 		d := make([]float32, (rows+1)*c)
-		kern.RMSNormBackward(d[c:], d[:c], x, w, dout, rows, c, normEps)
+		kern.RMSNormBackward(d[c:], d[:c], x, w, dout, rows, c, normEps, false)
 		return d
 	})
 	requireBits(t, one, two, "one and two threads")
 	// The gradient of the weights is summed in slot order: rows that add exactly 0 behind the last change nothing.
 	more := make([]float32, c)
-	kern.RMSNormBackward(nil, more, append(x, x[:c]...), w, append(dout, make([]float32, c)...), rows+1, c, normEps)
+	kern.RMSNormBackward(nil, more, append(x, x[:c]...), w, append(dout, make([]float32, c)...), rows+1, c, normEps, false)
 	requireBits(t, one[:c], more, "a row without gradient")
 }
 

@@ -3,7 +3,6 @@ package kern
 import (
 	"runtime"
 	"sync"
-	"sync/atomic"
 )
 
 // piecesPerWorker is how many pieces For cuts for each goroutine, so that a core that was held up
@@ -14,60 +13,50 @@ const piecesPerWorker = 4
 // the caller's among them, and returns when all are done. A piece has at least grain elements
 // unless n has fewer; one piece runs inline. Which goroutine runs which piece is not fixed, so f
 // must give the same results however [0, n) is cut. A panic of f, on whichever goroutine, is one of For's caller.
-func For(n, grain int, f func(lo, hi int)) {
+//
+// For allocates nothing; an f that captures variables is itself allocated by its caller, unless it is kept.
+func For(n, grain int, f func(lo, hi int)) { spread(n, grain, rangeFunc(f)) }
+
+// rangeFunc is a function as the body of a loop.
+type rangeFunc func(lo, hi int)
+
+func (f rangeFunc) piece(lo, hi int) { f(lo, hi) }
+
+// body is the inside of a parallel loop over [lo, hi).
+type body interface{ piece(lo, hi int) }
+
+// spread is For with a body that may be reused: kernels keep theirs in pools, because a closure would be allocated at every
+// call.
+func spread(n, grain int, b body) {
 	if n <= 0 {
 		return
 	}
 	grain = max(grain, 1)
-	workers := min(runtime.GOMAXPROCS(0), n/grain)
-	if workers <= 1 {
-		f(0, n)
+	procs := min(runtime.GOMAXPROCS(0), n/grain)
+	if procs <= 1 {
+		b.piece(0, n)
 		return
 	}
-	l := &loop{f: f, n: n, pieces: min(n/grain, workers*piecesPerWorker)}
-	l.others.Add(workers - 1)
-	for range workers - 1 {
-		go l.help()
+	l := team.open(b, n, min(n/grain, procs*piecesPerWorker), procs-1)
+	if l == nil {
+		b.piece(0, n)
+		return
 	}
-	defer l.join()
+	defer team.close(l)
 	l.work()
 }
 
-// loop is a call of For that several goroutines work on.
-type loop struct {
-	f         func(lo, hi int)
-	n, pieces int
-	taken     atomic.Int64 // pieces
-	others    sync.WaitGroup
-	fault     atomic.Pointer[any] // what f panicked with on another goroutine
-}
-
-func (l *loop) help() {
-	defer l.others.Done()
-	defer func() {
-		if r := recover(); r != nil {
-			fault := r // escapes; r itself would at every call
-			l.fault.CompareAndSwap(nil, &fault)
-		}
-	}()
-	l.work()
-}
-
-// join waits for the others, also while the caller panics: then nobody may go on writing. A panic that nothing recovers
-// would end the process.
-func (l *loop) join() {
-	l.others.Wait()
-	if r := l.fault.Load(); r != nil {
-		panic(*r)
+// borrow takes the state of a loop from its pool. Give it back with giveBack.
+func borrow[L any](p *sync.Pool) *L {
+	if l, ok := p.Get().(*L); ok { // a pool may hold the states for another element type
+		return l
 	}
+	return new(L)
 }
 
-func (l *loop) work() {
-	for {
-		i := int(l.taken.Add(1)) - 1
-		if i >= l.pieces {
-			return
-		}
-		l.f(i*l.n/l.pieces, (i+1)*l.n/l.pieces)
-	}
+// giveBack returns the state of a loop, which then refers to nothing.
+func giveBack[L any](p *sync.Pool, l *L) {
+	var zero L
+	*l = zero
+	p.Put(l)
 }

@@ -26,7 +26,7 @@ var rowKernels = map[string]func(n int) []float32{
 	},
 	"RMSNormBackward": func(n int) []float32 {
 		return inPlace(2*n, func(d []float32) {
-			kern.RMSNormBackward(d[:n], d[n:], columns(n, 1), columns(n, 2), columns(n, 3), 1, n, normEps)
+			kern.RMSNormBackward(d[:n], d[n:], columns(n, 1), columns(n, 2), columns(n, 3), 1, n, normEps, false)
 		})
 	},
 	"RoPE": func(n int) []float32 {

@@ -1,20 +1,35 @@
 package kern
 
+import "sync"
+
 // SwiGLU is the gated activation of the feed-forward net: out = silu(gate) * up, silu(g) = g / (1 + exp(-g))
 // (Shazeer 2020, equation 6).
 //
 // gu (rows, 2f), a row being gate(f) | up(f); out (rows, f). Parallel over rows.
 func SwiGLU[T Float](out, gu []T, rows, f int) {
-	For(rows, rowGrain(4*f), func(lo, hi int) {
-		scr := take[T](f)
-		defer give(scr)
-		e := *scr
-		for r := lo; r < hi; r++ {
-			g, u := gu[2*r*f:(2*r+1)*f], gu[(2*r+1)*f:(2*r+2)*f]
-			expNeg(e, g)
-			gate(out[r*f:(r+1)*f], g, u, e)
-		}
-	})
+	l := borrow[swigluLoop[T]](&swigluLoops)
+	defer giveBack(&swigluLoops, l)
+	*l = swigluLoop[T]{out, gu, f}
+	spread(rows, rowGrain(4*f), l)
+}
+
+var swigluLoops, swigluBackLoops sync.Pool
+
+type swigluLoop[T Float] struct {
+	out, gu []T
+	f       int
+}
+
+func (l *swigluLoop[T]) piece(lo, hi int) {
+	f := l.f
+	scr := take[T](f)
+	defer give(scr)
+	e := *scr
+	for r := lo; r < hi; r++ {
+		g, u := l.gu[2*r*f:(2*r+1)*f], l.gu[(2*r+1)*f:(2*r+2)*f]
+		expNeg(e, g)
+		gate(l.out[r*f:(r+1)*f], g, u, e)
+	}
 }
 
 // SwiGLUBackward is the derivative of SwiGLU. With s = sigmoid(gate):
@@ -24,17 +39,28 @@ func SwiGLU[T Float](out, gu []T, rows, f int) {
 //
 // dgu, gu (rows, 2f); dout (rows, f). Parallel over rows.
 func SwiGLUBackward[T Float](dgu, gu, dout []T, rows, f int) {
-	For(rows, rowGrain(8*f), func(lo, hi int) {
-		scr := take[T](f)
-		defer give(scr)
-		e := *scr
-		for r := lo; r < hi; r++ {
-			g, u := gu[2*r*f:(2*r+1)*f], gu[(2*r+1)*f:(2*r+2)*f]
-			dg, du := dgu[2*r*f:(2*r+1)*f], dgu[(2*r+1)*f:(2*r+2)*f]
-			expNeg(e, g)
-			gateBackward(dg, du, g, u, e, dout[r*f:(r+1)*f])
-		}
-	})
+	l := borrow[swigluBackLoop[T]](&swigluBackLoops)
+	defer giveBack(&swigluBackLoops, l)
+	*l = swigluBackLoop[T]{dgu, gu, dout, f}
+	spread(rows, rowGrain(8*f), l)
+}
+
+type swigluBackLoop[T Float] struct {
+	dgu, gu, dout []T
+	f             int
+}
+
+func (l *swigluBackLoop[T]) piece(lo, hi int) {
+	f := l.f
+	scr := take[T](f)
+	defer give(scr)
+	e := *scr
+	for r := lo; r < hi; r++ {
+		g, u := l.gu[2*r*f:(2*r+1)*f], l.gu[(2*r+1)*f:(2*r+2)*f]
+		dg, du := l.dgu[2*r*f:(2*r+1)*f], l.dgu[(2*r+1)*f:(2*r+2)*f]
+		expNeg(e, g)
+		gateBackward(dg, du, g, u, e, l.dout[r*f:(r+1)*f])
+	}
 }
 
 // expNeg sets dst = exp(-x).

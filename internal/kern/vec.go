@@ -1,6 +1,9 @@
 package kern
 
-import "math"
+import (
+	"math"
+	"sync"
+)
 
 // lanes is the number of virtual accumulators of a reduction: element i adds to lane i mod lanes, whatever the width of the
 // machine's vectors, and the lanes are then added along one tree.
@@ -96,12 +99,17 @@ func Max[T Float](x []T) T {
 // Add sets dst = a + b on up to GOMAXPROCS goroutines. dst may be a or b.
 func Add[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
-	if len(dst) < 2*vecGrain { // without a closure, which would be allocated
-		add(dst, a, b)
-		return
-	}
-	For(len(dst), vecGrain, func(lo, hi int) { add(dst[lo:hi], a[lo:hi], b[lo:hi]) })
+	l := borrow[addLoop[T]](&addLoops)
+	defer giveBack(&addLoops, l)
+	*l = addLoop[T]{dst, a, b}
+	spread(len(dst), vecGrain, l)
 }
+
+var addLoops sync.Pool
+
+type addLoop[T Float] struct{ dst, a, b []T }
+
+func (l *addLoop[T]) piece(lo, hi int) { add(l.dst[lo:hi], l.a[lo:hi], l.b[lo:hi]) }
 
 // AddTo sets dst += a on up to GOMAXPROCS goroutines.
 func AddTo[T Float](dst, a []T) { Add(dst, dst, a) }
@@ -109,12 +117,20 @@ func AddTo[T Float](dst, a []T) { Add(dst, dst, a) }
 // Axpy sets dst += alpha * x on up to GOMAXPROCS goroutines.
 func Axpy[T Float](dst []T, alpha T, x []T) {
 	x = x[:len(dst)]
-	if len(dst) < 2*vecGrain { // without a closure, which would be allocated
-		axpy(dst, alpha, x)
-		return
-	}
-	For(len(dst), vecGrain, func(lo, hi int) { axpy(dst[lo:hi], alpha, x[lo:hi]) })
+	l := borrow[axpyLoop[T]](&axpyLoops)
+	defer giveBack(&axpyLoops, l)
+	*l = axpyLoop[T]{dst, x, alpha}
+	spread(len(dst), vecGrain, l)
 }
+
+var axpyLoops sync.Pool
+
+type axpyLoop[T Float] struct {
+	dst, x []T
+	alpha  T
+}
+
+func (l *axpyLoop[T]) piece(lo, hi int) { axpy(l.dst[lo:hi], l.alpha, l.x[lo:hi]) }
 
 func add[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]

@@ -131,7 +131,7 @@ func entropyGrad[T kern.Float](c, v int) kernel {
 func headBackward[T kern.Float](dst, in []Buffer, lse, ent, dlogp, dent []T, n, c, v int) {
 	dh, dw := data[T](dst[0]), data[T](dst[1])
 	kern.TokenLogProbsBackward(dh, dw, data[T](in[0]), data[T](in[1]), in[2].I32, data[T](in[3]), data[T](in[4])[0],
-		lse, ent, dlogp, dent, n, c, v)
+		lse, ent, dlogp, dent, n, c, v, false)
 	if dh != nil {
 		clearFrom(dh, n*c)
 	}

@@ -45,7 +45,7 @@ func embedBackward(tokens, dout, layout *gorgonia.Node, v int) (*gorgonia.Node, 
 func embedGrad[T kern.Float](c, v int) kernel {
 	return func(dst, in []Buffer) {
 		n, _ := used(in[2].I32)
-		kern.EmbedBackward(data[T](dst[0]), data[T](in[1]), in[0].I32, n, c, v)
+		kern.EmbedBackward(data[T](dst[0]), data[T](in[1]), in[0].I32, n, c, v, false)
 	}
 }
 
@@ -93,7 +93,7 @@ func rmsNormGrad[T kern.Float](c int, eps float64) kernel {
 	return func(dst, in []Buffer) {
 		n, _ := used(in[3].I32)
 		dx, dw := data[T](dst[0]), data[T](dst[1])
-		kern.RMSNormBackward(dx, dw, data[T](in[0]), data[T](in[1]), data[T](in[2]), n, c, T(eps))
+		kern.RMSNormBackward(dx, dw, data[T](in[0]), data[T](in[1]), data[T](in[2]), n, c, T(eps), false)
 		if dx != nil {
 			clearFrom(dx, n*c)
 		}
