@@ -15,6 +15,16 @@ func stripAsm(rows, cols, kc int, alpha float32, a []float32, rs, cs int, b []fl
 	}
 }
 
+// narrowAsm is narrow in assembly.
+func narrowAsm(k, cols int, dst, src []float32, ld int) int {
+	if simd == avx512 {
+		narrowAVX512(k, cols, &dst[:16*k][0], &src[0], 4*ld)
+		return 16
+	}
+	narrowAVX2(k, cols, &dst[:8*k][0], &src[0], 4*ld)
+	return 8
+}
+
 // transpose8 sets dst[sliver*p+j] = src[j*ld+p] for p in [0, k), j in [0, 8).
 func transpose8(k int, dst, src []float32, ld int) {
 	if simd == portable {

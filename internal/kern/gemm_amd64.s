@@ -4152,3 +4152,47 @@ block:
 	JNZ         block
 	VZEROUPPER
 	RET
+
+// func narrowAVX512(k int, cols int, dst *float32, src *float32, ld int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·narrowAVX512(SB), NOSPLIT, $0-40
+	MOVQ  cols+8(FP), AX
+	MOVQ  $-1, CX
+	BZHIQ AX, CX, CX
+	KMOVW CX, K1
+	MOVQ  k+0(FP), R10
+	MOVQ  dst+16(FP), CX
+	MOVQ  src+24(FP), AX
+	MOVQ  ld+32(FP), DX
+
+row:
+	VMOVUPS.Z (AX), K1, Z0
+	VMOVUPS   Z0, (CX)
+	ADDQ      DX, AX
+	ADDQ      $+64, CX
+	DECQ      R10
+	JNZ       row
+	VZEROUPPER
+	RET
+
+// func narrowAVX2(k int, cols int, dst *float32, src *float32, ld int)
+// Requires: AVX
+TEXT ·narrowAVX2(SB), NOSPLIT, $0-40
+	MOVQ    cols+8(FP), AX
+	NEGQ    AX
+	LEAQ    lanes<>+0(SB), CX
+	VMOVUPS 32(CX)(AX*4), Y1
+	MOVQ    k+0(FP), R10
+	MOVQ    dst+16(FP), CX
+	MOVQ    src+24(FP), AX
+	MOVQ    ld+32(FP), DX
+
+row:
+	VMASKMOVPS (AX), Y1, Y0
+	VMOVUPS    Y0, (CX)
+	ADDQ       DX, AX
+	ADDQ       $+32, CX
+	DECQ       R10
+	JNZ        row
+	VZEROUPPER
+	RET

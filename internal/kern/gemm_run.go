@@ -9,7 +9,8 @@ const (
 	taskRows = 256     // fewer rows of C in a task do not pay for packing B
 	taskWork = 1 << 17 // multiplications that are worth a task of their own
 
-	nearLd = KC + 16 // elements between the rows of a copied strip of A
+	nearLd   = KC + 16 // elements between the rows of a copied strip of A
+	nearSize = 16 * nearLd
 )
 
 // crowded tells whether rows this many elements apart share few places of the caches: those of
@@ -81,8 +82,8 @@ func (p *product[T]) task(i0, i1, j0, j1 int) {
 		defer give(buf)
 		packed = align(*buf, size)
 	}
-	if p.a.cs == 1 && crowded(p.a.rs) && j1-j0 > 2*sliver {
-		buf := take[T](stripRows() * nearLd)
+	if (p.a.cs != 1 || crowded(p.a.rs)) && j1-j0 > 2*sliver {
+		buf := take[T](nearSize)
 		defer give(buf)
 		near = *buf
 	}
@@ -99,16 +100,37 @@ func (p *product[T]) task(i0, i1, j0, j1 int) {
 		for s := range strips {
 			i := i0 + s*(i1-i0)/strips
 			rows := i0 + (s+1)*(i1-i0)/strips - i
-			a, rs := p.a.from(i, k0), p.a.rs
+			a := view[T]{p.a.from(i, k0), p.a.rs, p.a.cs}
 			if near != nil {
-				for r := range rows {
-					copy(near[r*nearLd:r*nearLd+kc], a[r*rs:])
-				}
-				a, rs = near, nearLd
+				a = a.copyTo(near, rows, kc)
 			}
-			strip(rows, j1-j0, kc, p.alpha, a, rs, p.a.cs, b.data, b.bs, b.ss, p.acc || k0 > 0, p.c[i*p.ldc+j0:], p.ldc)
+			strip(rows, j1-j0, kc, p.alpha, a.data, a.rs, a.cs, b.data, b.bs, b.ss, p.acc || k0 > 0, p.c[i*p.ldc+j0:], p.ldc)
 		}
 	}
+}
+
+// copyTo copies a strip of A to where its elements lie close together: a transposed strip, whose columns are as far apart as the
+// rows of A in memory, column by column.
+func (v view[T]) copyTo(near []T, rows, kc int) view[T] {
+	if v.cs == 1 {
+		for r := range rows {
+			copy(near[r*nearLd:r*nearLd+kc], v.data[r*v.rs:])
+		}
+		return view[T]{near, nearLd, 1}
+	}
+	return view[T]{near, 1, narrow(kc, rows, near, v.data, v.cs)}
+}
+
+// narrow copies the first cols columns of a matrix of k rows of ld elements each to rows that lie close together, and returns how
+// far apart those are.
+func narrow[T Float](k, cols int, dst, src []T, ld int) int {
+	if dst, ok := any(dst).([]float32); ok && simd != portable {
+		return narrowAsm(k, cols, dst, any(src).([]float32), ld)
+	}
+	for p := range k {
+		copy(dst[p*cols:(p+1)*cols], src[p*ld:])
+	}
+	return cols
 }
 
 func ceilDiv(n, unit int) int { return (n + unit - 1) / unit }

@@ -25,3 +25,15 @@ func stripAVX2(rows int, cols int, k int, alpha float32, a *float32, rs int, cs 
 //
 //go:noescape
 func transpose8AVX2(k int, dst *float32, src *float32, ld int)
+
+// narrowAVX512 sets dst[16*p+j] = src[p][j] for p in [0, k), j in [0, cols), and to 0 for j in [cols, 16).
+// k is at least 1, cols 1 to 16; ld is the bytes between the rows of src.
+//
+//go:noescape
+func narrowAVX512(k int, cols int, dst *float32, src *float32, ld int)
+
+// narrowAVX2 sets dst[8*p+j] = src[p][j] for p in [0, k), j in [0, cols), and to 0 for j in [cols, 8).
+// k is at least 1, cols 1 to 8; ld is the bytes between the rows of src.
+//
+//go:noescape
+func narrowAVX2(k int, cols int, dst *float32, src *float32, ld int)

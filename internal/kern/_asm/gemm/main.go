@@ -48,8 +48,11 @@ const signature = "func(rows, cols, k int, alpha float32, a *float32, rs, cs int
 func main() {
 	ConstraintExpr("!purego")
 	strip512()
-	strip2()
+	masks := laneMasks()
+	strip2(masks)
 	transpose()
+	narrow512()
+	narrow2(masks)
 	Generate()
 }
 
@@ -204,12 +207,16 @@ func tile512(rows, vecs int) {
 	}
 }
 
-func strip2() {
-	masks := GLOBL("lanes", RODATA|NOPTR) // eight words of ones, then eight of zeros
+// laneMasks are eight words of ones, then eight of zeros.
+func laneMasks() Mem {
+	masks := GLOBL("lanes", RODATA|NOPTR)
 	for i := range 16 {
 		DATA(4*i, U32(map[bool]uint32{true: 0xffffffff}[i < 8]))
 	}
+	return masks
+}
 
+func strip2(masks Mem) {
 	TEXT("stripAVX2", NOSPLIT, signature)
 	describe("stripAVX2", rows2)
 	dispatch(rows2)
@@ -382,6 +389,57 @@ func transpose() {
 	JNZ(LabelRef("block"))
 	VZEROUPPER()
 	RET()
+}
+
+// loopRows emits a loop over k that moves one short row at src, ld bytes apart, to dst, step bytes apart, with move.
+func loopRows(step int, move func(src, dst Mem)) {
+	src, dst, ld := GP64(), GP64(), GP64()
+	Load(Param("k"), kLeft)
+	Load(Param("dst"), dst)
+	Load(Param("src"), src)
+	Load(Param("ld"), ld)
+	Label("row")
+	move(Mem{Base: src}, Mem{Base: dst})
+	ADDQ(ld, src)
+	ADDQ(I32(step), dst)
+	DECQ(kLeft)
+	JNZ(LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// narrow512 emits the copy of up to 16 columns of a matrix to rows of 16.
+func narrow512() {
+	TEXT("narrowAVX512", NOSPLIT, "func(k, cols int, dst, src *float32, ld int)")
+	Doc("narrowAVX512 sets dst[16*p+j] = src[p][j] for p in [0, k), j in [0, cols), and to 0 for j in [cols, 16).",
+		"k is at least 1, cols 1 to 16; ld is the bytes between the rows of src.")
+	Pragma("noescape")
+	cols, mask := GP64(), GP64()
+	Load(Param("cols"), cols)
+	MOVQ(I32(-1), mask)
+	BZHIQ(cols, mask, mask)
+	KMOVW(mask.As32(), K1)
+	loopRows(64, func(src, dst Mem) {
+		VMOVUPS_Z(src, K1, Z0)
+		VMOVUPS(Z0, dst)
+	})
+}
+
+// narrow2 emits the copy of up to 8 columns of a matrix to rows of 8.
+func narrow2(masks Mem) {
+	TEXT("narrowAVX2", NOSPLIT, "func(k, cols int, dst, src *float32, ld int)")
+	Doc("narrowAVX2 sets dst[8*p+j] = src[p][j] for p in [0, k), j in [0, cols), and to 0 for j in [cols, 8).",
+		"k is at least 1, cols 1 to 8; ld is the bytes between the rows of src.")
+	Pragma("noescape")
+	cols, at := GP64(), GP64()
+	Load(Param("cols"), cols)
+	NEGQ(cols)
+	LEAQ(masks, at)
+	VMOVUPS(Mem{Base: at, Index: cols, Scale: 4, Disp: 32}, Y1)
+	loopRows(32, func(src, dst Mem) {
+		VMASKMOVPS(src, Y1, Y0)
+		VMOVUPS(Y0, dst)
+	})
 }
 
 var zmm = []VecPhysical{
