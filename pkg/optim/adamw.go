@@ -98,7 +98,8 @@ func (o *AdamW) Init(params []Param) error {
 func (o *AdamW) Steps() int { return o.steps }
 
 // Step changes params by one step along grads (same order and shapes) times gradScale, the clipping factor. Either all
-// parameters change or, with an error, none. Gradients are not checked for NaN here.
+// parameters change or, with an error, none. Gradients are not checked for NaN here. After the first step nothing is
+// allocated.
 func (o *AdamW) Step(params []Param, grads []*tensor.Dense, lr, gradScale float64) error {
 	if err := o.Init(params); err != nil {
 		return err
@@ -107,7 +108,7 @@ func (o *AdamW) Step(params []Param, grads []*tensor.Dense, lr, gradScale float6
 		return fmt.Errorf("optim: %d gradients for %d parameters", len(grads), len(params))
 	}
 	for i, p := range params {
-		if err := sameTensor("gradient of "+p.Name, grads[i], p.Value); err != nil {
+		if err := sameTensor("gradient of", p.Name, grads[i], p.Value); err != nil {
 			return err
 		}
 	}
@@ -121,11 +122,10 @@ func (o *AdamW) Step(params []Param, grads []*tensor.Dense, lr, gradScale float6
 	o.steps++
 	for i, p := range params {
 		m, v := o.moments[i].M, o.moments[i].V
-		switch w := p.Value.Data().(type) {
-		case []float32:
-			apply(o, w, grads[i].Float32s(), m.Float32s(), v.Float32s(), lr, gradScale, p.Decay)
-		case []float64:
-			apply(o, w, grads[i].Float64s(), m.Float64s(), v.Float64s(), lr, gradScale, p.Decay)
+		if p.Value.Dtype() == tensor.Float32 {
+			apply(o, p.Value.Float32s(), grads[i].Float32s(), m.Float32s(), v.Float32s(), lr, gradScale, p.Decay)
+		} else {
+			apply(o, p.Value.Float64s(), grads[i].Float64s(), m.Float64s(), v.Float64s(), lr, gradScale, p.Decay)
 		}
 	}
 	return nil
@@ -151,7 +151,7 @@ func (o *AdamW) matches(params []Param) error {
 		if p.Name != o.moments[i].Name {
 			return fmt.Errorf("optim: parameter %d is %q, AdamW was made for %q there", i, p.Name, o.moments[i].Name)
 		}
-		if err := sameTensor("parameter "+p.Name, p.Value, o.moments[i].M); err != nil {
+		if err := sameTensor("parameter", p.Name, p.Value, o.moments[i].M); err != nil {
 			return err
 		}
 	}
@@ -172,13 +172,13 @@ func checkTensor(kind, name string, t *tensor.Dense) error {
 	return nil
 }
 
-// sameTensor says whether got has the dtype and shape of want.
-func sameTensor(what string, got, want *tensor.Dense) error {
+// sameTensor says whether got has the dtype and shape of want. The words of its error are put together only if there is one.
+func sameTensor(kind, name string, got, want *tensor.Dense) error {
 	if got == nil {
-		return fmt.Errorf("optim: %s is nil", what)
+		return fmt.Errorf("optim: %s %s is nil", kind, name)
 	}
 	if got.Dtype() != want.Dtype() || !got.Shape().Eq(want.Shape()) {
-		return fmt.Errorf("optim: %s is %v of %v, want %v of %v", what, got.Shape(), got.Dtype(), want.Shape(), want.Dtype())
+		return fmt.Errorf("optim: %s %s is %v of %v, want %v of %v", kind, name, got.Shape(), got.Dtype(), want.Shape(), want.Dtype())
 	}
-	return checkTensor("tensor", what, got)
+	return checkTensor(kind, name, got)
 }

@@ -1,8 +1,10 @@
 package optim
 
 import (
-	"fmt"
 	"math"
+	"slices"
+	"strconv"
+	"sync"
 
 	"gorgonia.org/tensor"
 
@@ -19,35 +21,66 @@ const sumBlock = 1 << 16
 // GlobalNorm is the root of the sum of squares over all elements of all gradients, float32 or float64. The sum is
 // taken in float64 and in a fixed order: the same gradients give the same bits. NaN and Inf go through.
 func GlobalNorm(grads []*tensor.Dense) (float64, error) {
-	var sum float64
 	for i, g := range grads {
-		if err := checkTensor("gradient", fmt.Sprint(i), g); err != nil {
-			return 0, err
+		if checkTensor("gradient", "", g) != nil { // the name is an allocation
+			return 0, checkTensor("gradient", strconv.Itoa(i), g)
 		}
-		switch x := g.Data().(type) {
-		case []float32:
-			sum += sumSquares(x)
-		case []float64:
-			sum += sumSquares(x)
+	}
+	s, ok := squares.Get().(*squareSum)
+	if !ok {
+		s = newSquareSum()
+	}
+	defer squares.Put(s)
+	var sum float64
+	for _, g := range grads {
+		if g.Dtype() == tensor.Float32 {
+			s.f32 = g.Float32s()
+		} else {
+			s.f64 = g.Float64s()
 		}
+		sum += s.add()
+		s.f32, s.f64 = nil, nil
 	}
 	return math.Sqrt(sum), nil
 }
 
-// sumSquares adds up the squares of x block by block.
-func sumSquares[T kern.Float](x []T) float64 {
-	parts := make([]float64, (len(x)+sumBlock-1)/sumBlock)
-	kern.For(len(parts), 1, func(lo, hi int) {
+// squares keeps sums for the next call, so that it allocates nothing.
+var squares sync.Pool
+
+// squareSum adds up the squares of one slice, the other being nil, block by block.
+type squareSum struct {
+	f32   []float32
+	f64   []float64
+	parts []float64
+	block func(lo, hi int) // sets parts[lo:hi]
+}
+
+func newSquareSum() *squareSum {
+	s := new(squareSum)
+	s.block = func(lo, hi int) {
 		for b := lo; b < hi; b++ {
-			parts[b] = kern.SumSquares(x[b*sumBlock : min((b+1)*sumBlock, len(x))])
+			if s.f32 != nil {
+				s.parts[b] = kern.SumSquares(blockOf(s.f32, b))
+			} else {
+				s.parts[b] = kern.SumSquares(blockOf(s.f64, b))
+			}
 		}
-	})
+	}
+	return s
+}
+
+func (s *squareSum) add() float64 {
+	blocks := (max(len(s.f32), len(s.f64)) + sumBlock - 1) / sumBlock
+	s.parts = slices.Grow(s.parts[:0], blocks)[:blocks]
+	kern.For(blocks, 1, s.block)
 	var sum float64
-	for _, part := range parts {
+	for _, part := range s.parts {
 		sum += part
 	}
 	return sum
 }
+
+func blockOf[T kern.Float](x []T, b int) []T { return x[b*sumBlock:min((b+1)*sumBlock, len(x))] }
 
 // ClipScale is the factor that brings gradients of the given global norm down to max, PyTorch's
 // min(1, max/(norm+1e-6)). A max of 0 turns clipping off, so the factor is 1.

@@ -2,6 +2,8 @@ package optim_test
 
 import (
 	"math"
+	"runtime/debug"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -41,4 +43,21 @@ func TestClipScale(t *testing.T) {
 	assert.Equal(t, 1.0, optim.ClipScale(1e9, 0), "0 turns clipping off")
 	assert.Equal(t, 1.0, optim.ClipScale(0, 1))
 	assert.Less(t, optim.ClipScale(1, 1), 1.0, "PyTorch's eps shrinks a gradient that has just the norm")
+}
+
+// A step over known parameters allocates nothing: names for errors are made when there is one.
+func TestStepAllocatesNothing(t *testing.T) {
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector makes pools forget")
+	}
+	params := []optim.Param{{Name: "a", Value: tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(300, 300)), Decay: true},
+		{Name: "b", Value: tensor.New(tensor.Of(tensor.Float64), tensor.WithShape(7))}}
+	grads := []*tensor.Dense{tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(300, 300)),
+		tensor.New(tensor.Of(tensor.Float64), tensor.WithShape(7))}
+	opt := optim.DefaultAdamW()
+	assert.Zero(t, testing.AllocsPerRun(20, func() {
+		norm, err := optim.GlobalNorm(grads)
+		require.NoError(t, err)
+		require.NoError(t, opt.Step(params, grads, 1e-3, optim.ClipScale(norm, 1)))
+	}))
 }

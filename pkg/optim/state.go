@@ -51,7 +51,7 @@ func (o *AdamW) Restore(params []Param, s State) error {
 			continue
 		}
 		delete(byName, p.Name)
-		if err := errors.Join(sameTensor("saved m of "+p.Name, m.M, p.Value), sameTensor("saved v of "+p.Name, m.V, p.Value)); err != nil {
+		if err := errors.Join(sameTensor("saved m of", p.Name, m.M, p.Value), sameTensor("saved v of", p.Name, m.V, p.Value)); err != nil {
 			errs = append(errs, err)
 			continue
 		}
