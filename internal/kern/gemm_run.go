@@ -1,12 +1,14 @@
 package kern
 
-import "sync"
+import (
+	"math"
+	"sync"
+)
 
 const (
 	sliver = 32 // columns of B packed side by side; the assembly knows this number
 
 	taskCols = 16      // most slivers of B in a task: KC rows of them stay in the L2 cache
-	taskRows = 256     // fewer rows of C in a task do not pay for packing B
 	taskWork = 1 << 17 // multiplications that are worth a task of their own
 
 	nearLd   = KC + 16 // elements between the rows of a copied strip of A
@@ -40,20 +42,40 @@ func (p *product[T]) run(procs int) {
 
 // parallel cuts C into a grid of at least want tasks, if there are that many.
 func (p *product[T]) parallel(want int) {
-	slivers := ceilDiv(p.n, sliver)
-	rows, rowsMost := 1, ceilDiv(p.m, stripRows())
-	if p.loose.data != nil { // tasks over other rows pack the same columns again
-		rowsMost = ceilDiv(p.m, taskRows)
-	} else if p.m > p.n { // tasks over other columns read the same rows again
-		rows = min(want, rowsMost)
-	}
-	cols := ceilDiv(slivers, min(ceilDiv(slivers, ceilDiv(want, rows)), taskCols))
-	rows = max(rows, min(ceilDiv(want, cols), rowsMost))
 	l := borrow[gridLoop[T]](&gridLoops)
 	defer giveBack(&gridLoops, l)
-	*l = gridLoop[T]{*p, rows, cols}
-	spread(rows*cols, 1, l)
+	l.product = *p
+	l.rows, l.cols = p.grid(want)
+	spread(l.rows*l.cols, 1, l)
 }
+
+// grid chooses the rows and columns of tasks. Tasks over the same rows read, or copy, the same part of A, those over the same columns
+// the same part of B; the grid is the one that moves least.
+func (p *product[T]) grid(want int) (rows, cols int) {
+	const read, copied = 1, 5
+	moveA, moveB := read, read
+	if p.copiesA() {
+		moveA = copied
+	}
+	if p.loose.data != nil {
+		moveB = copied
+	}
+	slivers := ceilDiv(p.n, sliver)
+	least := math.MaxInt
+	for r := 1; r <= min(want, ceilDiv(p.m, stripRows())); r++ {
+		c := min(slivers, max(ceilDiv(want, r), ceilDiv(slivers, taskCols)))
+		move := c*p.m*moveA + r*p.n*moveB
+		move *= max(1, want/(r*c)) // too few tasks keep cores waiting
+		if move < least {
+			least, rows, cols = move, r, c
+		}
+	}
+	return rows, cols
+}
+
+// copiesA tells whether tasks copy their strips of A together: where the elements of a strip lie far apart, or in few places of the
+// caches.
+func (p *product[T]) copiesA() bool { return p.a.cs != 1 || crowded(p.a.rs) }
 
 var gridLoops sync.Pool
 
@@ -82,7 +104,7 @@ func (p *product[T]) task(i0, i1, j0, j1 int) {
 		defer give(buf)
 		packed = align(*buf, size)
 	}
-	if (p.a.cs != 1 || crowded(p.a.rs)) && j1-j0 > 2*sliver {
+	if p.copiesA() && j1-j0 > 2*sliver {
 		buf := take[T](nearSize)
 		defer give(buf)
 		near = *buf
