@@ -80,7 +80,7 @@ func (s *squareSum) add() float64 {
 	return sum
 }
 
-func blockOf[T kern.Float](x []T, b int) []T { return x[b*sumBlock:min((b+1)*sumBlock, len(x))] }
+func blockOf[T kern.Float](x []T, b int) []T { return x[b*sumBlock : min((b+1)*sumBlock, len(x))] }
 
 // ClipScale is the factor that brings gradients of the given global norm down to max, PyTorch's
 // min(1, max/(norm+1e-6)). A max of 0 turns clipping off, so the factor is 1.
