@@ -190,3 +190,15 @@ func BenchmarkSumSquares(b *testing.B) {
 		kern.SumSquares(x)
 	}
 }
+
+// BenchmarkReadBandwidth sums up 412 MB, the weights that a model of 110 million reads for a token: what bounds decoding.
+func BenchmarkReadBandwidth(b *testing.B) {
+	x := make([]float32, 103<<20)
+	for i := range x {
+		x[i] = float32(i & 7)
+	}
+	b.SetBytes(int64(4 * len(x)))
+	for b.Loop() {
+		kern.For(len(x), 1<<16, func(lo, hi int) { kern.Sum(x[lo:hi]) })
+	}
+}

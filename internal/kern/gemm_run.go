@@ -110,6 +110,10 @@ func (p *product[T]) task(i0, i1, j0, j1 int) {
 		near = *buf
 	}
 	strips := ceilDiv(i1-i0, stripRows())
+	if strips == 1 && packed == nil && p.b.bs == sliver {
+		p.stream(i0, i1, j0, j1)
+		return
+	}
 	for k0 := 0; k0 < p.k; k0 += KC {
 		kc := min(KC, p.k-k0)
 		var b panel[T]
@@ -127,6 +131,17 @@ func (p *product[T]) task(i0, i1, j0, j1 int) {
 				a = a.copyTo(near, rows, kc)
 			}
 			strip(rows, j1-j0, kc, p.alpha, a.data, a.rs, a.cs, b.data, b.bs, b.ss, p.acc || k0 > 0, p.c[i*p.ldc+j0:], p.ldc)
+		}
+	}
+}
+
+// stream is task for few rows and a packed B: sliver by sliver, so that B is read as it lies in memory.
+func (p *product[T]) stream(i0, i1, j0, j1 int) {
+	for j := j0; j < j1; j += sliver {
+		b := p.b.data[j/sliver*p.b.ss:]
+		for k0 := 0; k0 < p.k; k0 += KC {
+			strip(i1-i0, min(j1-j, sliver), min(KC, p.k-k0), p.alpha, p.a.from(i0, k0), p.a.rs, p.a.cs, b[k0*sliver:], sliver, 0,
+				p.acc || k0 > 0, p.c[i0*p.ldc+j:], p.ldc)
 		}
 	}
 }

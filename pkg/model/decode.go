@@ -39,7 +39,10 @@ type Decoder struct {
 	logits  []float32 // (slots, V)
 	results [][]float32
 
-	layer     int // being computed
+	weights   int           // numbers in all layers
+	parts     []part        // of the piece, by core
+	layer     *decoderLayer // whose attention is computed in parallel
+	runAll    func(lo, hi int)
 	attendAll func(lo, hi int)
 }
 
@@ -55,6 +58,9 @@ type span struct {
 	chunk            int // index of the chunk whose last token is the span's last row, -1 if the chunk goes on
 }
 
+// part is a run of spans, [first, end), that one core takes through all layers.
+type part struct{ first, end int }
+
 // Chunk is the next tokens of the sequence in a slot.
 type Chunk struct {
 	Slot   int
@@ -68,12 +74,16 @@ const pieceRows = 64
 // DecoderBytes is the memory that NewDecoder allocates for a model of that shape, the weights themselves not counted: packed copies of
 // the matrices, caches, activations and logits.
 func DecoderBytes(c Config, slots, maxLen int) int64 {
-	weights := int64(c.NumLayers)*(int64(c.qkvDim())*int64(c.Dim)+int64(c.Dim)*int64(c.NumHeads*c.HeadDim)+3*int64(c.HiddenDim)*int64(c.Dim)) +
-		2*int64(c.VocabSize)*int64(c.Dim) // embedding and output
+	weights := int64(c.NumLayers)*layerWeights(c) + 2*int64(c.VocabSize)*int64(c.Dim) // with embedding and output
 	caches := 2 * int64(c.NumLayers) * int64(slots) * int64(maxLen) * int64(c.NumKVHeads*c.HeadDim)
 	rows := int64(max(pieceRows, slots))
 	activations := rows * int64(1+2*c.Dim+c.qkvDim()+2*c.NumHeads*c.HeadDim+3*c.HiddenDim)
 	return 4 * (weights + caches + activations + int64(maxLen)*int64(c.HeadDim) + int64(slots)*int64(c.Dim+c.VocabSize))
+}
+
+// layerWeights is how many numbers the matrices of a layer have.
+func layerWeights(c Config) int64 {
+	return int64(c.Dim) * int64(c.qkvDim()+c.NumHeads*c.HeadDim+3*c.HiddenDim)
 }
 
 // NewDecoder packs the float32 weights and makes room for that many sequences of at most maxLen tokens; see DecoderBytes. Later changes
@@ -109,7 +119,10 @@ func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
 	d.last = make([]float32, slots*c.Dim)
 	d.logits = make([]float32, slots*c.VocabSize)
 	d.results = make([][]float32, 0, slots)
-	d.attendAll = d.attendSpans
+	d.weights = int(layerWeights(c)) * c.NumLayers
+	d.parts = make([]part, 0, rows)
+	d.runAll = d.runParts
+	d.attendAll = func(lo, hi int) { d.attendSpans(d.layer, d.spans[lo:hi]) }
 	return d, nil
 }
 

@@ -183,25 +183,3 @@ func TestDecoderBytes(t *testing.T) {
 	assert.Equal(t, 2*10*perToken+10*rope, DecoderBytes(c, 2, 60)-before)
 	assert.Greater(t, before, 4*c.NumParams()-4*int64(c.Dim*(2*c.NumLayers+1)), "all matrices are packed")
 }
-
-func BenchmarkDecode(b *testing.B) {
-	cfg := tiny()
-	cfg.Dim, cfg.NumHeads, cfg.NumKVHeads, cfg.HeadDim, cfg.HiddenDim, cfg.NumLayers, cfg.VocabSize = 288, 6, 6, 48, 768, 6, 32000
-	d, err := NewDecoder(randomParams(cfg, tensor.Float32, 1), 8, 160)
-	require.NoError(b, err)
-	var chunks []Chunk
-	for slot := range 8 {
-		chunks = append(chunks, Chunk{slot, []int32{int32(slot)}})
-	}
-	for b.Loop() {
-		if d.Len(0) == 160 {
-			for slot := range 8 {
-				d.Reset(slot)
-			}
-		}
-		if _, err := d.Forward(chunks); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(8*b.N)/b.Elapsed().Seconds(), "tokens/s")
-}

@@ -19,6 +19,11 @@ const (
 	rows2   = 6  // 12 accumulators, 2 vectors of B, 1 broadcast of A: 15 of 16 registers
 
 	sliver = 32 // columns of B that a packed sliver holds side by side
+
+	// Products of few rows read packed weights at the speed of memory, which the processor's own prefetching, page by page, does not
+	// reach.
+	prefetchRows  = 13
+	prefetchAhead = 4096 // bytes
 )
 
 // The registers of a strip. What is not needed while k runs is reloaded from the arguments.
@@ -168,6 +173,11 @@ func tile512(rows, vecs int) {
 		}
 	}
 	sumK(fmt.Sprintf("k%dx%d", rows, vecs), rows, func() {
+		if rows <= prefetchRows && vecs == 2 {
+			for v := range vecs {
+				PREFETCHT0(Mem{Base: b, Disp: prefetchAhead + 64*v})
+			}
+		}
 		for v := range vecs {
 			if v < vecs-1 {
 				VMOVUPS(Mem{Base: b, Disp: 64 * v}, vecB(v))
