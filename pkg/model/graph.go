@@ -13,6 +13,11 @@ import (
 )
 
 // Trunk is a Llama in a graph: from the inputs' tokens to hidden states, and on demand to log-probabilities and scores.
+//
+// Behind the last layer's attention a row depends on itself alone, so what is asked for is computed on the rows that it needs, with
+// the bits of Hidden's rows: the last of each segment for SegmentScores; those where Mask is not 0 for LogProbs, Entropy, Hits and
+// CountedScores, which share them. A graph that uses two of Hidden, segment scores and counted slots computes that part of the last
+// layer twice.
 type Trunk struct {
 	// Hidden are the states after the final norm: (N, C), exactly 0 in unused slots.
 	Hidden *gorgonia.Node
@@ -24,7 +29,10 @@ type Trunk struct {
 	nodes  []*gorgonia.Node // of the weights, in the same order
 	rope   int              // index in in.ropes
 
-	logProbs, entropy, hits, tokenScores, segmentScores *gorgonia.Node // nil until asked for
+	residual, attended *gorgonia.Node // the last layer's input (N, C), and the result of its attention (N, H D)
+
+	counted                                                            *gorgonia.Node // see countedStates; nil until needed
+	logProbs, entropy, hits, tokenScores, countedScores, segmentScores *gorgonia.Node // nil until asked for
 }
 
 // NewTrunk adds a Llama to the graph of the inputs. The name, such as "policy", tells its nodes from those of other trunks; it must be the
@@ -50,7 +58,9 @@ func NewTrunk(in *Inputs, p *Params, name string) (*Trunk, error) {
 	}
 	t.rope = in.addRope(p.cfg)
 	err := guard(func() (err error) {
-		t.Hidden, err = t.build()
+		if err = t.build(); err == nil {
+			t.Hidden, err = t.states(t.residual, t.attended, in.Layout)
+		}
 		return err
 	})
 	if err != nil {
@@ -60,37 +70,72 @@ func NewTrunk(in *Inputs, p *Params, name string) (*Trunk, error) {
 	return t, nil
 }
 
-// build is the forward pass (section 2.2): pre-norm layers of attention and feed-forward net, each added to the residual stream.
-func (t *Trunk) build() (*gorgonia.Node, error) {
-	cfg := t.params.cfg
-	layout := t.in.Layout
+// chain keeps the first error of a row of operators. They refuse nil nodes, so what comes after an error does nothing.
+type chain struct{ err error }
+
+func (c *chain) do(n *gorgonia.Node, err error) *gorgonia.Node {
+	if c.err == nil {
+		c.err = err
+	}
+	return n
+}
+
+// build is the forward pass (section 2.2) up to the last layer's attention: pre-norm layers of attention and feed-forward net, each
+// added to the residual stream.
+func (t *Trunk) build() error {
+	cfg, layout := t.params.cfg, t.in.Layout
 	heads := ops.AttentionShape{NumHeads: cfg.NumHeads, NumKVHeads: cfg.NumKVHeads, HeadDim: cfg.HeadDim}
-	rope := t.in.ropes[t.rope].node
-	var first error // operators refuse nil nodes, so what comes after an error does nothing
-	do := func(n *gorgonia.Node, err error) *gorgonia.Node {
-		if first == nil {
-			first = err
-		}
-		return n
-	}
-
-	x := do(ops.Embed(t.in.Tokens, t.node("embed"), layout)) // (N, C)
+	var c chain
+	x := c.do(ops.Embed(t.in.Tokens, t.node("embed"), layout)) // (N, C)
 	for i := range cfg.NumLayers {
-		w := func(part string) *gorgonia.Node { return t.node(layerName(i, part)) }
-
-		h := do(ops.RMSNorm(x, w("attn_norm"), layout, cfg.NormEps)) // (N, C)
-		h = do(ops.Linear(h, w("qkv"), layout))                      // (N, (H+2KV) D)
-		h = do(ops.CausalAttention(h, rope, layout, heads))          // (N, H D)
-		h = do(ops.Linear(h, w("attn_out"), layout))                 // (N, C)
-		x = do(ops.Add(x, h, layout))
-
-		h = do(ops.RMSNorm(x, w("ffn_norm"), layout, cfg.NormEps)) // (N, C)
-		h = do(ops.Linear(h, w("gate_up"), layout))                // (N, 2F)
-		h = do(ops.SwiGLU(h, layout))                              // (N, F)
-		h = do(ops.Linear(h, w("down"), layout))                   // (N, C)
-		x = do(ops.Add(x, h, layout))
+		if i > 0 {
+			x = t.feedForward(&c, i-1, x, t.attended, layout)
+		}
+		h := c.do(ops.RMSNorm(x, t.layer(i, "attn_norm"), layout, cfg.NormEps)) // (N, C)
+		h = c.do(ops.Linear(h, t.layer(i, "qkv"), layout))                      // (N, (H+2KV) D)
+		t.residual, t.attended = x, c.do(ops.CausalAttention(h, t.in.ropes[t.rope].node, layout, heads))
 	}
-	return do(ops.RMSNorm(x, t.node("norm"), layout, cfg.NormEps)), first
+	return c.err
+}
+
+// feedForward is what comes behind a layer's attention, row by row: from its input x, (R, C), and what it attended to, (R, H D), to its
+// result (R, C).
+func (t *Trunk) feedForward(c *chain, layer int, x, attended, layout *gorgonia.Node) *gorgonia.Node {
+	h := c.do(ops.Linear(attended, t.layer(layer, "attn_out"), layout)) // (R, C)
+	x = c.do(ops.Add(x, h, layout))
+
+	h = c.do(ops.RMSNorm(x, t.layer(layer, "ffn_norm"), layout, t.params.cfg.NormEps)) // (R, C)
+	h = c.do(ops.Linear(h, t.layer(layer, "gate_up"), layout))                         // (R, 2F)
+	h = c.do(ops.SwiGLU(h, layout))                                                    // (R, F)
+	h = c.do(ops.Linear(h, t.layer(layer, "down"), layout))                            // (R, C)
+	return c.do(ops.Add(x, h, layout))
+}
+
+// states is the rest of the forward pass, row by row: from rows of residual and attended to final-normed states (R, C).
+func (t *Trunk) states(residual, attended, layout *gorgonia.Node) (*gorgonia.Node, error) {
+	var c chain
+	x := t.feedForward(&c, t.params.cfg.NumLayers-1, residual, attended, layout)
+	h := c.do(ops.RMSNorm(x, t.node("norm"), layout, t.params.cfg.NormEps))
+	return h, c.err
+}
+
+// statesOf is the rows of Hidden that a table chooses, (R, C), computed alone.
+func (t *Trunk) statesOf(rows *gorgonia.Node) (*gorgonia.Node, error) {
+	var c chain
+	x, attended := c.do(ops.Gather(t.residual, rows)), c.do(ops.Gather(t.attended, rows))
+	h := c.do(t.states(x, attended, rows))
+	return h, c.err
+}
+
+// countedStates is Hidden where Mask is not 0 and exactly 0 elsewhere, (N, C).
+func (t *Trunk) countedStates() (*gorgonia.Node, error) {
+	if t.counted != nil {
+		return t.counted, nil
+	}
+	var c chain
+	rows := c.do(ops.CountedRows(t.in.Mask, t.in.Layout))
+	t.counted = c.do(ops.Scatter(c.do(t.statesOf(rows)), rows, t.in.N))
+	return t.counted, c.err
 }
 
 // Name is the name the trunk was made with.
@@ -111,65 +156,84 @@ func (t *Trunk) node(name string) *gorgonia.Node {
 	return nil
 }
 
+// layer is the node of a layer's weight.
+func (t *Trunk) layer(i int, part string) *gorgonia.Node { return t.node(layerName(i, part)) }
+
 // LogProbs is log p(target | state) of each slot's action at the inputs' temperature: (N), exactly 0 where Mask is 0.
 func (t *Trunk) LogProbs() (*gorgonia.Node, error) {
-	return t.remember(&t.logProbs, func() (*gorgonia.Node, error) {
-		w, err := t.output()
-		if err != nil {
-			return nil, err
-		}
-		return ops.TokenLogProbs(t.Hidden, w, t.in.Targets, t.in.Mask, t.in.Temperature, t.in.Layout)
-	})
+	return t.perAction(&t.logProbs, ops.TokenLogProbs)
 }
 
 // Entropy is the entropy in nats of each slot's action at the inputs' temperature, over the whole vocabulary: (N), exactly 0 where Mask
 // is 0.
 func (t *Trunk) Entropy() (*gorgonia.Node, error) {
-	return t.remember(&t.entropy, func() (*gorgonia.Node, error) {
-		w, err := t.output()
-		if err != nil {
-			return nil, err
-		}
-		return ops.Entropy(t.Hidden, w, t.in.Targets, t.in.Mask, t.in.Temperature, t.in.Layout)
-	})
+	return t.perAction(&t.entropy, ops.Entropy)
 }
 
 // Hits is 1 where the target is the most probable token, (N), 0 elsewhere and where Mask is 0. It has no gradient. The
 // result is remembered.
 func (t *Trunk) Hits() (*gorgonia.Node, error) {
-	return t.remember(&t.hits, func() (*gorgonia.Node, error) {
+	return t.perAction(&t.hits, ops.TokenHits)
+}
+
+// perAction builds an operator on the counted states and the output weights.
+func (t *Trunk) perAction(slot **gorgonia.Node, op func(h, w, targets, mask, temp, layout *gorgonia.Node) (*gorgonia.Node, error)) (*gorgonia.Node, error) {
+	return t.remember(slot, func() (*gorgonia.Node, error) {
 		w, err := t.output()
 		if err != nil {
 			return nil, err
 		}
-		return ops.TokenHits(t.Hidden, w, t.in.Targets, t.in.Mask, t.in.Temperature, t.in.Layout)
+		h, err := t.countedStates()
+		if err != nil {
+			return nil, err
+		}
+		return op(h, w, t.in.Targets, t.in.Mask, t.in.Temperature, t.in.Layout)
 	})
 }
 
-// TokenScores is the scalar head on every slot, as a value function wants it: (N), exactly 0 in unused slots.
+// TokenScores is the scalar head on every slot: (N), exactly 0 in unused slots. It needs all of Hidden; where Mask counts the slots that
+// matter, CountedScores costs less.
 func (t *Trunk) TokenScores() (*gorgonia.Node, error) {
 	return t.remember(&t.tokenScores, func() (*gorgonia.Node, error) {
-		return t.head(t.Hidden, false)
+		return t.head(t.Hidden, t.in.Layout)
+	})
+}
+
+// CountedScores is the scalar head on the slots that count, as a value function wants it: (N), exactly 0 where Mask is 0.
+func (t *Trunk) CountedScores() (*gorgonia.Node, error) {
+	return t.remember(&t.countedScores, func() (*gorgonia.Node, error) {
+		h, err := t.countedStates()
+		if err != nil {
+			return nil, err
+		}
+		scores, err := t.head(h, t.in.Layout)
+		if err != nil {
+			return nil, err
+		}
+		x := ops.Expr(t.in.G)
+		scores = x.Where(t.in.Mask, scores)
+		return scores, x.Err()
 	})
 }
 
 // SegmentScores is the scalar head on each segment's last token, as a reward model wants it: (S), exactly 0 for unused segments.
 func (t *Trunk) SegmentScores() (*gorgonia.Node, error) {
 	return t.remember(&t.segmentScores, func() (*gorgonia.Node, error) {
-		last, err := ops.TakeRows(t.Hidden, t.in.Layout) // (S, C)
-		if err != nil {
-			return nil, err
-		}
-		return t.head(last, true)
+		var c chain
+		rows := c.do(ops.LastRows(t.in.Layout))
+		last := c.do(t.statesOf(rows)) // (S, C)
+		scores := c.do(t.head(last, rows))
+		return scores, c.err
 	})
 }
 
-func (t *Trunk) head(h *gorgonia.Node, perSegment bool) (*gorgonia.Node, error) {
+// head is the scalar head on the rows of h.
+func (t *Trunk) head(h, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	w, b := t.node(scoreWeight), t.node(scoreBias)
 	if w == nil || b == nil {
 		return nil, errors.New("no scalar head: call Params.AddHead before NewTrunk")
 	}
-	return ops.ScalarHead(h, w, b, t.in.Layout, perSegment)
+	return ops.ScalarHead(h, w, b, layout, false)
 }
 
 func (t *Trunk) output() (*gorgonia.Node, error) {

@@ -8,7 +8,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/ops"
 	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
@@ -32,7 +31,7 @@ type graph struct {
 	policy, critic *model.Trunk   // critic is nil with SharedTrunk
 	logProbs       *gorgonia.Node // (N)
 	entropy        *gorgonia.Node // (N)
-	values         *gorgonia.Node // (N) in every used slot
+	values         *gorgonia.Node // (N)
 }
 
 func newGraph(policy, critic *model.Params, cfg Config) (*graph, error) {
@@ -51,7 +50,7 @@ func newGraph(policy, critic *model.Params, cfg Config) (*graph, error) {
 	var errs [3]error
 	g.logProbs, errs[0] = g.policy.LogProbs()
 	g.entropy, errs[1] = g.policy.Entropy()
-	g.values, errs[2] = valueTrunk.TokenScores()
+	g.values, errs[2] = valueTrunk.CountedScores()
 	return g, errors.Join(errs[:]...)
 }
 
@@ -132,7 +131,7 @@ func (g *graph) lossInputs(cfg Config) LossInputs {
 		Entropy:     g.entropy,
 		Advantages:  g.in.TokenColumn(colAdvantages),
 		Returns:     g.in.TokenColumn(colReturns),
-		Values:      ops.Expr(g.in.G).Where(g.in.Mask, g.values),
+		Values:      g.values,
 		OldValues:   g.in.TokenColumn(colOldValues),
 		Mask:        g.in.Mask,
 		Hidden:      g.policy.Hidden,
