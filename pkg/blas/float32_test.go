@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 	gblas "gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
-	"gonum.org/v1/gonum/blas/testblas"
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/blas"
@@ -18,27 +17,12 @@ import (
 
 var _ tensor.BLAS = blas.Float32{}
 
-// double gives Sgemm to gonum's conformance test, whose numbers float32 holds exactly.
-type double struct{ blas.Float32 }
-
-func (d double) Dgemm(tA, tB gblas.Transpose, m, n, k int, alpha float64, a []float64, lda int, b []float64, ldb int, beta float64, c []float64, ldc int) {
-	out := single(c)
-	d.Sgemm(tA, tB, m, n, k, float32(alpha), single(a), lda, single(b), ldb, float32(beta), out, ldc)
-	for i, v := range out {
-		c[i] = float64(v)
-	}
-}
-
 func single(x []float64) []float32 {
 	y := make([]float32, len(x))
 	for i, v := range x {
 		y[i] = float32(v)
 	}
 	return y
-}
-
-func TestSgemmConformance(t *testing.T) {
-	testblas.TestDgemm(t, double{})
 }
 
 // TestSgemmLikeGonum compares with gonum: the same panics, and the same numbers to rounding.

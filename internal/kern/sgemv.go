@@ -1,0 +1,182 @@
+package kern
+
+import "sync"
+
+const (
+	gemvWork = 1 << 15 // elements of A that are worth a goroutine
+	gemvCols = 1 << 12 // most elements of y that meet all rows of A at once: they stay in the L1 cache
+)
+
+// Sgemv computes y = alpha op(A) x + beta y, where op transposes if the flag says so and A is m by n, row-major with lda elements
+// from row to row. The vectors' elements are incX and incY apart, not 0; from the last to the first if negative. With beta 0, y
+// is not read; with alpha 0, A and x are not. It uses up to GOMAXPROCS goroutines. y must not overlap A or x.
+//
+// An element of y depends on its row of op(A), x, its old value and the scalars only, bit for bit. Products are rounded before
+// they are added. It is
+//
+//	y = beta y;  y = y + alpha Dot(row, x)                              without transposition
+//	y = beta y;  for each row i of A: y = y + (alpha x[i]) A[i][j]      with
+func Sgemv(trans bool, m, n int, alpha float32, a []float32, lda int, x []float32, incX int, beta float32, y []float32, incY int) {
+	lenX, lenY := n, m
+	if trans {
+		lenX, lenY = m, n
+	}
+	if lenY == 0 {
+		return
+	}
+	if incY != 1 {
+		buf := take[float32](lenY)
+		defer give(buf)
+		gather(*buf, y, incY)
+		defer scatter(y, incY, *buf)
+		y = *buf
+	}
+	y = y[:lenY]
+	if beta == 0 {
+		clear(y)
+	} else if beta != 1 {
+		scale(y, beta)
+	}
+	if alpha == 0 || lenX == 0 {
+		return
+	}
+	if incX != 1 {
+		buf := take[float32](lenX)
+		defer give(buf)
+		gather(*buf, x, incX)
+		x = *buf
+	}
+	checkMatrix(m, n, lda, len(a), shortA)
+	l := borrow[gemvLoop](&gemvLoops)
+	defer giveBack(&gemvLoops, l)
+	*l = gemvLoop{trans, alpha, view[float32]{a, lda, 1}, x[:lenX], y}
+	spread(ceilDiv(lenY, gemvUnit), ceilDiv(gemvWork, lenX*gemvUnit), l)
+}
+
+// gemvUnit is the number of elements of y, a cache line of them, that a goroutine takes at least.
+const gemvUnit = 16
+
+var gemvLoops sync.Pool
+
+// gemvLoop is a loop over units of y += alpha op(A) x.
+type gemvLoop struct {
+	trans bool
+	alpha float32
+	a     view[float32]
+	x, y  []float32
+}
+
+func (l *gemvLoop) piece(lo, hi int) {
+	lo, hi = lo*gemvUnit, min(hi*gemvUnit, len(l.y))
+	if !l.trans {
+		l.rows(lo, hi)
+		return
+	}
+	for ; lo < hi; lo += gemvCols {
+		l.cols(lo, min(lo+gemvCols, hi))
+	}
+}
+
+// rows adds to elements [lo, hi) of y without transposition.
+func (l *gemvLoop) rows(lo, hi int) {
+	for ; lo+4 <= hi; lo += 4 {
+		var sums [4]float32
+		dots4(&sums, l.a.from(lo, 0), l.a.rs, l.x)
+		for r, s := range sums {
+			l.y[lo+r] += float32(l.alpha * s)
+		}
+	}
+	for ; lo < hi; lo++ {
+		l.y[lo] += float32(l.alpha * Dot(l.x, l.a.from(lo, 0)))
+	}
+}
+
+// cols adds to elements [lo, hi) of y with transposition.
+func (l *gemvLoop) cols(lo, hi int) {
+	y, x, i := l.y[lo:hi], l.x, 0
+	for ; i+4 <= len(x); i += 4 {
+		t := [4]float32{l.alpha * x[i], l.alpha * x[i+1], l.alpha * x[i+2], l.alpha * x[i+3]}
+		axpys4(y, &t, l.a.from(i, lo), l.a.rs)
+	}
+	for ; i < len(x); i++ {
+		axpys1(y, l.alpha*x[i], l.a.from(i, lo))
+	}
+}
+
+// Sger computes A += alpha x yᵀ on up to GOMAXPROCS goroutines. A is m by n, see Sgemv, and must not overlap x or y. An element is
+// a = a + (alpha x) y, the products rounded. With alpha 0, nothing is read.
+func Sger(m, n int, alpha float32, x []float32, incX int, y []float32, incY int, a []float32, lda int) {
+	if m == 0 || n == 0 || alpha == 0 {
+		return
+	}
+	checkMatrix(m, n, lda, len(a), shortA)
+	if incY != 1 {
+		buf := take[float32](n)
+		defer give(buf)
+		gather(*buf, y, incY)
+		y = *buf
+	}
+	l := borrow[gerLoop](&gerLoops)
+	defer giveBack(&gerLoops, l)
+	*l = gerLoop{alpha, x, incX, start(m, incX), y[:n], view[float32]{a, lda, 1}}
+	spread(m, ceilDiv(gemvWork, n), l)
+}
+
+var gerLoops sync.Pool
+
+// gerLoop is a loop over the rows of A += alpha x yᵀ. Element i of x is x[first+i*incX].
+type gerLoop struct {
+	alpha       float32
+	x           []float32
+	incX, first int
+	y           []float32
+	a           view[float32]
+}
+
+func (l *gerLoop) piece(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		axpys1(l.a.from(i, 0)[:len(l.y)], l.alpha*l.x[l.first+i*l.incX], l.y)
+	}
+}
+
+// start is the place of the first of n elements that are inc apart.
+func start(n, inc int) int {
+	if inc < 0 {
+		return (1 - n) * inc
+	}
+	return 0
+}
+
+// gather sets dst to elements of x that are inc apart.
+func gather(dst, x []float32, inc int) {
+	at := start(len(dst), inc)
+	for i := range dst {
+		dst[i] = x[at+i*inc]
+	}
+}
+
+// scatter does the reverse.
+func scatter(x []float32, inc int, src []float32) {
+	at := start(len(src), inc)
+	for i, v := range src {
+		x[at+i*inc] = v
+	}
+}
+
+func dots4Go(out *[4]float32, a []float32, lda int, x []float32) {
+	for r := range out {
+		out[r] = Dot(x, a[r*lda:])
+	}
+}
+
+func axpys4Go(y []float32, t *[4]float32, a []float32, lda int) {
+	for r, t := range t {
+		axpys1Go(y, t, a[r*lda:])
+	}
+}
+
+func axpys1Go(y []float32, t float32, a []float32) {
+	for j, v := range a[:len(y)] {
+		y[j] += float32(t * v)
+	}
+}
