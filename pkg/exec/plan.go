@@ -16,15 +16,34 @@ type slot struct {
 	node   *gorgonia.Node
 	dt     tensor.Dtype
 	shape  tensor.Shape
-	size   int // elements
-	output bool
-	input  bool
+	size   int   // elements
+	output bool  // it has memory of its own that lasts to the next run
+	input  bool  // bound, or a constant
+	home   *slot // the slot whose memory this one lies in: the source of a reshape, the sum that it is a part of
+	adds   adds
 
-	first, last int // steps that write and that read it last
+	first, last int // steps that write and that read its memory last
 	offset      int // place in the arena, in words
 
 	buf   ops.Buffer
 	value gorgonia.Value
+}
+
+// adds says when a step adds its result to what the slot's memory holds.
+type adds int
+
+const (
+	never   adds = iota
+	inAdd        // in RunAdd: the first part of a sum
+	inEvery      // always: the further parts
+)
+
+// root is the slot that owns the memory.
+func (s *slot) root() *slot {
+	for s.home != nil {
+		s = s.home
+	}
+	return s
 }
 
 // step runs one kernel, or one operator of gorgonia.
@@ -32,11 +51,20 @@ type step struct {
 	name string
 	op   gorgonia.Op
 	run  func(dst, in []ops.Buffer) // nil for operators of gorgonia
+	plus bool                       // the sum of its two inputs
 	in   []*slot
 	out  []*slot // nil where a result is not wanted
 
 	inBuf, outBuf []ops.Buffer
 	inVal         []gorgonia.Value
+}
+
+// plan is the steps in their order, and all the values that they work on.
+type plan struct {
+	slots   map[*gorgonia.Node]*slot // values of the graph's nodes
+	outputs map[*gorgonia.Node]*slot // where those that were asked for are read
+	all     []*slot
+	steps   []*step
 }
 
 // reachable lists the nodes that the outputs need in creation order, which is topological.
@@ -65,51 +93,66 @@ func reachable(outputs []*gorgonia.Node) ([]*gorgonia.Node, error) {
 	return nodes, nil
 }
 
-func newSlot(n *gorgonia.Node) (*slot, error) {
+// add makes a slot for a value of the node's shape and dtype.
+func (p *plan) add(n *gorgonia.Node) (*slot, error) {
 	dt := n.Dtype()
 	if dt != tensor.Float32 && dt != tensor.Float64 && dt != tensor.Int32 {
 		return nil, fmt.Errorf("exec: node %v has dtype %v, want float32, float64 or int32", n, dt)
 	}
 	shape := n.Shape()
-	return &slot{node: n, dt: dt, shape: shape, size: shape.TotalSize(), first: -1, last: -1}, nil
+	s := &slot{node: n, dt: dt, shape: shape, size: shape.TotalSize(), first: -1, last: -1}
+	p.all = append(p.all, s)
+	return s, nil
+}
+
+// another makes a slot for a second value of the same shape and dtype.
+func (p *plan) another(s *slot) *slot {
+	t := &slot{node: s.node, dt: s.dt, shape: s.shape, size: s.size, first: -1, last: -1}
+	p.all = append(p.all, t)
+	return t
 }
 
 // schedule turns nodes into slots and steps. Siblings join the step of the first of them.
-func schedule(nodes []*gorgonia.Node) (map[*gorgonia.Node]*slot, []*step, error) {
-	slots := make(map[*gorgonia.Node]*slot, len(nodes))
+func schedule(nodes, outputs []*gorgonia.Node) (*plan, error) {
+	p := &plan{slots: make(map[*gorgonia.Node]*slot, len(nodes)), outputs: make(map[*gorgonia.Node]*slot, len(outputs))}
 	groups := map[string]*step{}
-	var steps []*step
 	for _, n := range nodes {
-		s, err := newSlot(n)
+		s, err := p.add(n)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		slots[n] = s
+		p.slots[n] = s
+		s.output = slices.Contains(outputs, n)
 		kids := ops.Operands(n)
 		switch {
 		case n.Op() == nil:
-			s.input = true
-			if v := n.Value(); v != nil {
-				s.value = v
-			}
+			s.input, s.value = true, n.Value()
 			continue
 		case len(kids) == 0:
-			s.input = true
-			if s.value = n.Value(); s.value == nil {
-				return nil, nil, fmt.Errorf("exec: %v has neither operands nor a value", n)
+			s.input, s.value = true, n.Value()
+			if s.value == nil {
+				return nil, fmt.Errorf("exec: %v has neither operands nor a value", n)
 			}
 			continue
 		}
-		st, err := stepFor(n, kids, slots, groups)
-		if err != nil {
-			return nil, nil, err
+		in := make([]*slot, len(kids))
+		for i, k := range kids {
+			in[i] = p.slots[k]
 		}
+		if isReshape(n, in) && !s.output {
+			s.home = in[0]
+			continue
+		}
+		st := stepFor(n, in, groups)
 		if allNil(st.out) {
-			steps = append(steps, st)
+			p.steps = append(p.steps, st)
 		}
 		st.out[resultIndex(n)] = s
 	}
-	return slots, steps, nil
+	for _, n := range outputs {
+		p.outputs[n] = p.slots[n]
+	}
+	return p, nil
 }
 
 func allNil(out []*slot) bool {
@@ -125,74 +168,36 @@ func resultIndex(n *gorgonia.Node) int {
 }
 
 // stepFor finds the step of the node's group, or starts one.
-func stepFor(n *gorgonia.Node, kids []*gorgonia.Node, slots map[*gorgonia.Node]*slot, groups map[string]*step) (*step, error) {
-	st := &step{name: n.Op().String(), op: n.Op()}
-	for _, k := range kids {
-		st.in = append(st.in, slots[k])
-	}
+func stepFor(n *gorgonia.Node, in []*slot, groups map[string]*step) *step {
+	st := &step{name: n.Op().String(), op: n.Op(), in: in}
 	op, ours := n.Op().(ops.Operator)
 	if !ours {
 		st.out = make([]*slot, 1)
-		st.run = substitute(n, st.in)
-		return st, nil
+		st.run, st.plus = substitute(n, in)
+		return st
 	}
 	key := op.Group()
-	for _, k := range kids {
-		key = fmt.Sprintf("%s|%d", key, k.ID())
+	for _, s := range in {
+		key = fmt.Sprintf("%s|%d", key, s.node.ID())
 	}
 	if known, ok := groups[key]; ok {
-		return known, nil
+		return known
 	}
 	_, of := op.Results()
 	st.name, st.run, st.out = op.Group(), op.Run, make([]*slot, of)
 	groups[key] = st
-	return st, nil
+	return st
 }
 
-// place gives every intermediate its offset in the arena: first fit among the values alive at the same time. Offsets
-// are in words of 8 bytes. It returns the arena's size in words.
-func place(steps []*step) int {
-	for i, st := range steps {
-		for _, s := range st.in {
-			s.last = i
-		}
+// producers gives the index of the step that computes each value.
+func (p *plan) producers() map[*slot]int {
+	at := make(map[*slot]int, len(p.all))
+	for i, st := range p.steps {
 		for _, s := range st.out {
 			if s != nil {
-				s.first = i
+				at[s] = i
 			}
 		}
 	}
-	var alive []*slot // sorted by offset
-	total := 0
-	for i, st := range steps {
-		alive = slices.DeleteFunc(alive, func(s *slot) bool { return s.last < i })
-		for _, s := range st.out {
-			if s == nil || s.output {
-				continue
-			}
-			s.last = max(s.last, i)
-			at, index := firstFit(alive, words(s))
-			s.offset = at
-			alive = slices.Insert(alive, index, s)
-			total = max(total, at+words(s))
-		}
-	}
-	return total
-}
-
-// firstFit finds the lowest gap of that many words between values sorted by offset.
-func firstFit(alive []*slot, need int) (at, index int) {
-	for i, s := range alive {
-		if s.offset-at >= need {
-			return at, i
-		}
-		at = max(at, s.offset+words(s))
-	}
-	return at, len(alive)
-}
-
-// words is the size of a value in words of 8 bytes, rounded up to a cache line.
-func words(s *slot) int {
-	bytes := s.size * int(s.dt.Size())
-	return (bytes + 63) / 64 * 8
+	return at
 }

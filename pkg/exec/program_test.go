@@ -71,25 +71,6 @@ func TestClippedObjective(t *testing.T) {
 	}
 }
 
-// TestReshapeKeepsItsSource: gorgonia's own machine overwrites a value that is still needed when a Reshape is followed
-// by an element-wise operator.
-func TestReshapeKeepsItsSource(t *testing.T) {
-	g := gorgonia.NewGraph()
-	a := gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(4), gorgonia.WithName("a"))
-	double := gorgonia.Must(gorgonia.Add(a, a))
-	square := gorgonia.Must(gorgonia.Square(gorgonia.Must(gorgonia.Reshape(double, tensor.Shape{2, 2}))))
-	total := gorgonia.Must(gorgonia.Add(gorgonia.Must(gorgonia.Sum(square)), gorgonia.Must(gorgonia.Sum(double))))
-	p, err := exec.Compile([]*gorgonia.Node{total, square}, exec.Options{})
-	require.NoError(t, err)
-	in := []float64{1, 2, 3, 4}
-	bindVector(t, p, a, in)
-	for range 2 {
-		require.NoError(t, p.Run(context.Background()))
-		assert.Equal(t, 4.0*30+20, scalar(t, p, total))
-		assert.Equal(t, []float64{1, 2, 3, 4}, in)
-	}
-}
-
 // TestLossAllocatesNothing: losses built with ops.Expr run without allocation, gradients included.
 func TestLossAllocatesNothing(t *testing.T) {
 	g := gorgonia.NewGraph()

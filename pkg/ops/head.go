@@ -109,9 +109,12 @@ func scalarHeadBackward(h, w, dout, layout *gorgonia.Node, perSegment bool) (gor
 	run := s.pick(scalarHeadGrad[float32](c, perSegment), scalarHeadGrad[float64](c, perSegment))
 	shapes := []tensor.Shape{{rows, c}, {1, c}, {1}}
 	grads := make(gorgonia.Nodes, 4)
-	for i, shape := range shapes {
-		var err error
-		if grads[i], err = s.build(key, i, len(shapes), shape, run, nil, nil); err != nil {
+	var err error
+	if grads[0], err = s.build(key, 0, len(shapes), shapes[0], run, nil, nil); err != nil {
+		return nil, err
+	}
+	for i := 1; i < len(shapes); i++ {
+		if grads[i], err = s.buildAdder(key, i, len(shapes), shapes[i], run); err != nil {
 			return nil, err
 		}
 	}
@@ -125,8 +128,12 @@ func scalarHeadGrad[T kern.Float](c int, perSegment bool) kernel {
 		dh, dw, db := data[T](dst[0]), data[T](dst[1]), data[T](dst[2])
 		rows := usedRows(in[3].I32, perSegment)
 		clear(dh)
-		clear(dw)
-		clear(db)
+		if !dst[1].Add {
+			clear(dw)
+		}
+		if !dst[2].Add {
+			clear(db)
+		}
 		for i := range rows {
 			g := dout[i]
 			if g == 0 {

@@ -62,13 +62,17 @@ func linearBackwardWeight(x, dout, layout *gorgonia.Node) (*gorgonia.Node, error
 	n, k := nk[0], nk[1]
 	m := s.float("dout", dout, n, -1)[1]
 	s.ints("layout", layout, -1)
-	return s.build("linear backward dw", 0, 1, tensor.Shape{m, k},
-		s.pick(linearGradWeight[float32](m, k), linearGradWeight[float64](m, k)), nil, nil)
+	return s.buildAdder("linear backward dw", 0, 1, tensor.Shape{m, k},
+		s.pick(linearGradWeight[float32](m, k), linearGradWeight[float64](m, k)))
 }
 
 func linearGradWeight[T kern.Float](m, k int) kernel {
 	return func(dst, in []Buffer) {
 		n, _ := used(in[2].I32)
-		kern.Gemm(true, false, m, k, n, 1, data[T](in[1]), m, data[T](in[0]), k, 0, data[T](dst[0]), k)
+		var beta T
+		if dst[0].Add {
+			beta = 1
+		}
+		kern.Gemm(true, false, m, k, n, 1, data[T](in[1]), m, data[T](in[0]), k, beta, data[T](dst[0]), k)
 	}
 }

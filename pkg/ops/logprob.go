@@ -110,7 +110,7 @@ func headGrads(s *sig, key string, n, c, v int, run kernel) (gorgonia.Nodes, err
 	if err != nil {
 		return nil, err
 	}
-	dw, err := s.build(key, 1, 2, tensor.Shape{v, c}, run, nil, nil)
+	dw, err := s.buildAdder(key, 1, 2, tensor.Shape{v, c}, run)
 	return gorgonia.Nodes{dh, dw, nil, nil, nil, nil}, err
 }
 
@@ -131,7 +131,7 @@ func entropyGrad[T kern.Float](c, v int) kernel {
 func headBackward[T kern.Float](dst, in []Buffer, lse, ent, dlogp, dent []T, n, c, v int) {
 	dh, dw := data[T](dst[0]), data[T](dst[1])
 	kern.TokenLogProbsBackward(dh, dw, data[T](in[0]), data[T](in[1]), in[2].I32, data[T](in[3]), data[T](in[4])[0],
-		lse, ent, dlogp, dent, n, c, v, false)
+		lse, ent, dlogp, dent, n, c, v, dst[1].Add)
 	if dh != nil {
 		clearFrom(dh, n*c)
 	}

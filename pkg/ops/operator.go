@@ -19,6 +19,10 @@ type Buffer struct {
 	F32 []float32
 	F64 []float64
 	I32 []int32
+
+	// Add, of a destination, says that the result is added to what the memory holds instead of overwriting it. Only an
+	// Adder that says so is asked to.
+	Add bool
 }
 
 // Wanted reports whether the buffer has memory.
@@ -33,6 +37,12 @@ type Operator interface {
 	Run(dst, in []Buffer) // len(dst) is the number of results
 }
 
+// Adder is an Operator whose result may be one that can be added to what its destination holds, see Buffer.Add.
+type Adder interface {
+	Operator
+	Adds() bool // whether this result can
+}
+
 // kernel computes results from inputs. It never writes into in, and keeps nothing between calls.
 type kernel func(dst, in []Buffer)
 
@@ -41,6 +51,7 @@ type operator struct {
 	key    string // name and every parameter: identity of the kernel
 	result int    // index among the kernel's results
 	of     int    // number of the kernel's results
+	adds   bool   // the kernel looks at Buffer.Add of this result
 
 	in    []hm.Type // types of the inputs
 	out   hm.Type   // type of this result
@@ -55,13 +66,14 @@ type operator struct {
 type gradient func(in gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes, error)
 
 var (
-	_ Operator                 = (*operator)(nil)
+	_ Adder                    = (*operator)(nil)
 	_ gorgonia.SDOp            = (*operator)(nil)
 	_ gorgonia.UsePreallocDoer = (*operator)(nil)
 )
 
 func (o *operator) Group() string         { return o.key }
 func (o *operator) Results() (i, of int)  { return o.result, o.of }
+func (o *operator) Adds() bool            { return o.adds }
 func (o *operator) Run(dst, in []Buffer)  { o.run(dst, in) }
 func (o *operator) Arity() int            { return len(o.in) }
 func (o *operator) ReturnsPtr() bool      { return false }
@@ -150,6 +162,16 @@ func apply(o *operator, in ...*gorgonia.Node) (*gorgonia.Node, error) {
 		o.key = fmt.Sprintf("%s~%d", base, salt)
 	}
 	return nil, fmt.Errorf("ops: %s: hash collisions in the graph", base)
+}
+
+// buildAdder is build for the gradient of a weight, whose kernel looks at Buffer.Add: with several micro-batches it is added
+// up where it lies.
+func (s *sig) buildAdder(key string, i, of int, shape tensor.Shape, run kernel) (*gorgonia.Node, error) {
+	n, err := s.build(key, i, of, shape, run, nil, nil)
+	if err == nil {
+		n.Op().(*operator).adds = true
+	}
+	return n, err
 }
 
 // Operands are the nodes that n's operator takes, in argument order, one that is taken twice twice. Inputs have none.

@@ -38,14 +38,14 @@ func embedBackward(tokens, dout, layout *gorgonia.Node, v int) (*gorgonia.Node, 
 	n := s.ints("tokens", tokens, -1)
 	c := s.float("dout", dout, n[0], -1)[1]
 	s.ints("layout", layout, -1)
-	return s.build(fmt.Sprintf("embed backward %d", v), 0, 1, tensor.Shape{v, c},
-		s.pick(embedGrad[float32](c, v), embedGrad[float64](c, v)), nil, nil)
+	return s.buildAdder(fmt.Sprintf("embed backward %d", v), 0, 1, tensor.Shape{v, c},
+		s.pick(embedGrad[float32](c, v), embedGrad[float64](c, v)))
 }
 
 func embedGrad[T kern.Float](c, v int) kernel {
 	return func(dst, in []Buffer) {
 		n, _ := used(in[2].I32)
-		kern.EmbedBackward(data[T](dst[0]), data[T](in[1]), in[0].I32, n, c, v, false)
+		kern.EmbedBackward(data[T](dst[0]), data[T](in[1]), in[0].I32, n, c, v, dst[0].Add)
 	}
 }
 
@@ -85,7 +85,7 @@ func rmsNormBackward(x, w, dout, layout *gorgonia.Node, eps float64) (gorgonia.N
 	if err != nil {
 		return nil, err
 	}
-	dw, err := s.build(key, 1, 2, tensor.Shape{c}, run, nil, nil)
+	dw, err := s.buildAdder(key, 1, 2, tensor.Shape{c}, run)
 	return gorgonia.Nodes{dx, dw, nil}, err
 }
 
@@ -93,7 +93,7 @@ func rmsNormGrad[T kern.Float](c int, eps float64) kernel {
 	return func(dst, in []Buffer) {
 		n, _ := used(in[3].I32)
 		dx, dw := data[T](dst[0]), data[T](dst[1])
-		kern.RMSNormBackward(dx, dw, data[T](in[0]), data[T](in[1]), data[T](in[2]), n, c, T(eps), false)
+		kern.RMSNormBackward(dx, dw, data[T](in[0]), data[T](in[1]), data[T](in[2]), n, c, T(eps), dst[1].Add)
 		if dx != nil {
 			clearFrom(dx, n*c)
 		}

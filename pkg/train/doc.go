@@ -37,8 +37,9 @@
 //
 // # Allocation
 //
-// A step over one micro-batch uses gradients where the program leaves them. With several, one more copy of the gradients is
-// kept. A Step that met NaN compiles a second program, which is dropped afterwards.
+// From its second call on, Run allocates nothing: the maps of its Result are used again, and the gradients of micro-batches are
+// added up where the program computes them, so that memory does not depend on how many there are. Step.Memory tells how much it
+// is. Options.Recompute keeps the intermediates of one layer instead of all, for about a third more time.
 //
 // # Concurrency
 //

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/exec"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
 )
@@ -35,8 +36,7 @@ type network struct {
 	nodes  []*gorgonia.Node // weights, all of them
 	params []optim.Param    // those with a gradient
 	grads  []*gorgonia.Node // their gradients
-	sums   []*tensor.Dense  // what the gradients add up in, made when there is more than one micro-batch
-	total  []*tensor.Dense  // gradients of the running step: in sums, or in the program's memory
+	sums   []*tensor.Dense  // their memory in the program, which adds them up over the micro-batches of a step
 }
 
 // newNetwork checks a network. NewStep fills in params and grads.
@@ -108,4 +108,31 @@ func (n *network) rate(step int) (float64, error) {
 		return 0, fmt.Errorf("train: network %q: the learning rate of step %d is %g, want a number of at least 0", n.Name, step, lr)
 	}
 	return lr, nil
+}
+
+// find finds out where the program leaves the gradients.
+func (n *network) find(p *exec.Program) error {
+	for k, node := range n.grads {
+		v, err := p.Value(node)
+		if err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		g, ok := v.(*tensor.Dense)
+		if !ok {
+			return fmt.Errorf("train: the gradient of %s/%s is a %T", n.Name, n.params[k].Name, v)
+		}
+		n.sums = append(n.sums, g)
+	}
+	return nil
+}
+
+// firstNonFinite names the first weight whose gradient is not finite. If there is none the norm itself overflowed.
+func (n *network) firstNonFinite(norm float64) (string, float64) {
+	for i, g := range n.sums {
+		part, err := optim.GlobalNorm([]*tensor.Dense{g})
+		if err == nil && (math.IsNaN(part) || math.IsInf(part, 0)) {
+			return n.params[i].Name, part
+		}
+	}
+	return "*", norm
 }

@@ -1,6 +1,8 @@
 package train
 
-// Result is what one optimisation step reports.
+import "maps"
+
+// Result is what one optimisation step reports. Its maps belong to the Step and are valid until the next Run.
 type Result struct {
 	// Step is the number of this step, counted from 0.
 	Step int
@@ -16,6 +18,12 @@ type Result struct {
 	Tokens int
 	// Seqs is the number of segments of the batch.
 	Seqs int
+}
+
+// Clone is a copy that the next Run does not change.
+func (r Result) Clone() Result {
+	r.Metrics, r.GradNorm, r.LR = maps.Clone(r.Metrics), maps.Clone(r.GradNorm), maps.Clone(r.LR)
+	return r
 }
 
 // StepInfo is what a stage tells its OnStep callback after every optimisation step.
