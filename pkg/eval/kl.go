@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -76,32 +77,50 @@ func hiddenStates(p, q *model.Params, n, s int) (*train.Forward, error) {
 	return train.NewForward(in, []*gorgonia.Node{tp.Hidden, tq.Hidden}, []*model.Trunk{tp, tq})
 }
 
+// klRows is how many slots' logits exist at a time.
+const klRows = 64
+
 // divergence is the exact KL at every counted slot, (N), computed in float64 from float32 logits.
 func divergence(hidden [][]float32, models [2]*model.Params, micro *data.Ragged, temperature float64) []float64 {
 	v := models[0].Config().VocabSize
 	kl := make([]float64, micro.N)
-	kern.For(micro.N, 16, func(lo, hi int) {
-		logits := make([]float32, v)
-		z := [2][]float64{make([]float64, v), make([]float64, v)}
-		for i := lo; i < hi; i++ {
-			if micro.Mask[i] == 0 {
-				continue
-			}
-			var lse [2]float64
-			for m, p := range models {
-				c := p.Config().Dim
-				w := p.Output().Value.Float32s()
-				kern.GemmSerial(false, true, 1, v, c, 1, hidden[m][i*c:(i+1)*c], c, w, c, 0, logits, v)
-				for k, x := range logits {
-					z[m][k] = float64(x) / temperature
-				}
-				lse[m] = kern.LogSumExp(z[m])
-			}
-			for k := range v {
-				logP, logQ := z[0][k]-lse[0], z[1][k]-lse[1]
-				kl[i] += math.Exp(logP) * (logP - logQ)
-			}
+	var counted []int // slots
+	for i, m := range micro.Mask {
+		if m != 0 {
+			counted = append(counted, i)
 		}
-	})
+	}
+	h := make([]float32, klRows*max(models[0].Config().Dim, models[1].Config().Dim))
+	logits := [2][]float32{make([]float32, klRows*v), make([]float32, klRows*v)}
+	for slots := range slices.Chunk(counted, klRows) {
+		for m, p := range models {
+			c := p.Config().Dim
+			for k, i := range slots {
+				copy(h[k*c:], hidden[m][i*c:(i+1)*c])
+			}
+			kern.Gemm(false, true, len(slots), v, c, 1, h, c, p.Output().Value.Float32s(), c, 0, logits[m], v)
+		}
+		kern.For(len(slots), 1, func(lo, hi int) {
+			logP, logQ := make([]float64, v), make([]float64, v)
+			for k := lo; k < hi; k++ {
+				logSoftmax(logP, logits[0][k*v:(k+1)*v], temperature)
+				logSoftmax(logQ, logits[1][k*v:(k+1)*v], temperature)
+				for id, lp := range logP {
+					kl[slots[k]] += math.Exp(lp) * (lp - logQ[id])
+				}
+			}
+		})
+	}
 	return kl
+}
+
+// logSoftmax sets dst to the log-probabilities of logits at a temperature.
+func logSoftmax(dst []float64, logits []float32, temperature float64) {
+	for id, x := range logits {
+		dst[id] = float64(x) / temperature
+	}
+	lse := kern.LogSumExp(dst)
+	for id := range dst {
+		dst[id] -= lse
+	}
 }
