@@ -24,6 +24,9 @@ type Config struct {
 	Seed uint64
 	// Slots is the number of samples computed at a time. It changes speed and memory, not results. Default 64.
 	Slots int
+	// MaxCacheBytes bounds the memory of keys and values: if that of all slots is more, there are fewer slots. 0 sets no bound.
+	// Default 0.
+	MaxCacheBytes int64
 }
 
 // DefaultConfig samples from the whole distribution at temperature 1.
@@ -44,6 +47,7 @@ func (c Config) Validate() error {
 	check(c.TopP > 0 && c.TopP <= 1, "TopP", c.TopP, "a number in (0, 1] (1 keeps all tokens)")
 	check(c.TopK >= 0, "TopK", c.TopK, "at least 0 (0 keeps all tokens)")
 	check(c.Slots >= 1, "Slots", c.Slots, "at least 1")
+	check(c.MaxCacheBytes >= 0, "MaxCacheBytes", c.MaxCacheBytes, "at least 0 (0 sets no bound)")
 	for i, id := range c.Stop {
 		check(id >= 0, fmt.Sprintf("Stop[%d]", i), id, "an id of at least 0")
 	}

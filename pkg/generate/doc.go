@@ -23,6 +23,14 @@
 //		fmt.Println(tok.Decode(a.Tokens), a.Finished)
 //	}
 //
+// # Memory
+//
+// Everything is allocated before the first token, and NewPlan says how much. Keys and values take
+//
+//	2 · layers · (Slots+1) · (longest prompt + MaxNewTokens) · key/value heads · head width · 4 bytes
+//
+// (sequences rounded up to whole blocks of 32 tokens), which Config.MaxCacheBytes can bound: then fewer samples are computed at a time.
+//
 // # Randomness
 //
 // A sample's random numbers are ChaCha8 keyed by (Config.Seed, Request.ID, sample index) and nothing else. A row of a

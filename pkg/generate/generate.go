@@ -16,34 +16,24 @@ import (
 //
 // onProgress, if not nil, is told the number of samples done and their total whenever some have ended, on the calling
 // goroutine. When ctx ends, Generate stops before the next token and returns the context's error, wrapped. A prompt
-// that leaves no room for an answer gives a *PromptTooLongError before anything is computed.
+// that leaves no room for an answer gives a *PromptTooLongError before anything is computed. NewPlan tells the memory it takes.
 func Generate(ctx context.Context, p *model.Params, reqs []Request, cfg Config, onProgress func(done, total int)) ([][]Sample, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, err
-	}
 	if p == nil || p.DType() != tensor.Float32 {
 		return nil, errors.New("generate: want float32 weights: convert them with Params.As")
 	}
-	shape := p.Config()
-	total, longest, err := checkRequests(reqs, shape)
+	plan, err := NewPlan(p.Config(), reqs, cfg)
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range cfg.Stop {
-		if int(id) >= shape.VocabSize {
-			return nil, fmt.Errorf("generate: Config.Stop has id %d, the vocabulary %d tokens", id, shape.VocabSize)
-		}
-	}
-	if total == 0 {
+	if plan.Samples == 0 {
 		return make([][]Sample, len(reqs)), nil
 	}
-	cfg.Slots = min(cfg.Slots, total)
-	// The spare place keeps the prompt of a request whose samples do not all fit at once.
-	dec, err := model.NewDecoder(p, cfg.Slots+1, min(shape.MaxSeqLen, longest+cfg.MaxNewTokens))
+	cfg.Slots = plan.Slots
+	dec, err := model.NewDecoder(p, plan.Slots+spareSlots, plan.Context)
 	if err != nil {
 		return nil, fmt.Errorf("generate: %w", err)
 	}
-	b := newBatch(dec, reqs, cfg, shape.MaxSeqLen)
+	b := newBatch(dec, reqs, cfg, p.Config().MaxSeqLen)
 	if err := b.run(ctx, onProgress); err != nil {
 		return nil, err
 	}

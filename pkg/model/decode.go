@@ -75,10 +75,14 @@ const pieceRows = 64
 // the matrices, caches, activations and logits.
 func DecoderBytes(c Config, slots, maxLen int) int64 {
 	weights := int64(c.NumLayers)*layerWeights(c) + 2*int64(c.VocabSize)*int64(c.Dim) // with embedding and output
-	caches := 2 * int64(c.NumLayers) * int64(slots) * int64(maxLen) * int64(c.NumKVHeads*c.HeadDim)
 	rows := int64(max(pieceRows, slots))
 	activations := rows * int64(1+2*c.Dim+c.qkvDim()+2*c.NumHeads*c.HeadDim+3*c.HiddenDim)
-	return 4 * (weights + caches + activations + int64(maxLen)*int64(c.HeadDim) + int64(slots)*int64(c.Dim+c.VocabSize))
+	return CacheBytes(c, slots, maxLen) + 4*(weights+activations+int64(maxLen)*int64(c.HeadDim)+int64(slots)*int64(c.Dim+c.VocabSize))
+}
+
+// CacheBytes is the part of DecoderBytes that keeps the keys and values of that many sequences of up to maxLen tokens.
+func CacheBytes(c Config, slots, maxLen int) int64 {
+	return 4 * 2 * int64(c.NumLayers) * int64(slots) * int64(maxLen) * int64(c.NumKVHeads*c.HeadDim)
 }
 
 // layerWeights is how many numbers the matrices of a layer have.

@@ -1,0 +1,51 @@
+package generate
+
+import (
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// Plan is what Generate does and the memory it takes, known before anything is computed.
+type Plan struct {
+	Samples int // of all requests
+	Slots   int // samples computed at a time: Config.Slots, or fewer
+	Context int // tokens of the longest prompt and its answer, for which every slot has room
+
+	CacheBytes int64 // keys and values; never more than Config.MaxCacheBytes, unless that is 0
+	Bytes      int64 // all that is allocated: caches, a packed copy of the weights, activations and logits
+}
+
+// NewPlan checks the requests and the settings for a model of that shape, and plans for them as Generate does. A prompt that leaves no
+// room for an answer gives a *PromptTooLongError.
+func NewPlan(shape model.Config, reqs []Request, cfg Config) (Plan, error) {
+	if err := cfg.Validate(); err != nil {
+		return Plan{}, err
+	}
+	samples, longest, err := checkRequests(reqs, shape)
+	if err != nil {
+		return Plan{}, err
+	}
+	for _, id := range cfg.Stop {
+		if int(id) >= shape.VocabSize {
+			return Plan{}, fmt.Errorf("generate: Config.Stop has id %d, the vocabulary %d tokens", id, shape.VocabSize)
+		}
+	}
+	p := Plan{Samples: samples, Slots: min(cfg.Slots, samples), Context: min(shape.MaxSeqLen, longest+cfg.MaxNewTokens)}
+	if samples == 0 {
+		return p, nil
+	}
+	if most := cfg.MaxCacheBytes; most > 0 {
+		each := model.CacheBytes(shape, 1, p.Context)
+		if p.Slots = min(p.Slots, int(most/each)-spareSlots); p.Slots < 1 {
+			return Plan{}, fmt.Errorf("generate: Config.MaxCacheBytes is %d, but the keys and values of %d tokens take %d for each of %d sequences: raise it, or shorten prompts or answers",
+				most, p.Context, each, 1+spareSlots)
+		}
+	}
+	p.CacheBytes = model.CacheBytes(shape, p.Slots+spareSlots, p.Context)
+	p.Bytes = model.DecoderBytes(shape, p.Slots+spareSlots, p.Context)
+	return p, nil
+}
+
+// spareSlots keep the prompt of a request whose samples do not all fit at once.
+const spareSlots = 1
