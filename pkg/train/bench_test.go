@@ -81,26 +81,36 @@ func (m benchModel) step(tb testing.TB, opts train.Options) (*train.Step, []*dat
 // BenchmarkStep is one training step: forward, loss, backward, clip, AdamW. With -v it prints the time of every operator.
 func BenchmarkStep(b *testing.B) {
 	for _, m := range benchModels {
-		b.Run(m.name, func(b *testing.B) {
-			step, micro := m.step(b, train.Options{Timing: testing.Verbose()})
-			b.ReportAllocs()
-			for b.Loop() {
-				_, err := step.Run(context.Background(), micro)
-				require.NoError(b, err)
-			}
-			perStep := b.Elapsed().Seconds() / float64(b.N)
-			b.ReportMetric(float64(m.sequences*m.length)/perStep, "tokens/s")
-			b.ReportMetric(m.flops()/perStep/1e9, "GFLOP/s")
-			var sum time.Duration
-			for _, spent := range step.Timings() {
-				sum += spent
-			}
-			for op, spent := range step.Timings() {
-				b.Logf("%9.3f ms  %5.1f %%  %s", spent.Seconds()*1e3/float64(b.N), 100*spent.Seconds()/b.Elapsed().Seconds(), op)
-			}
-			if sum > 0 {
-				b.Logf("%9.3f ms  in operators", sum.Seconds()*1e3/float64(b.N))
-			}
-		})
+		b.Run(m.name, func(b *testing.B) { m.bench(b, train.Options{Timing: testing.Verbose()}) })
+	}
+}
+
+// BenchmarkRecompute is BenchmarkStep with layers computed again for the backward pass.
+func BenchmarkRecompute(b *testing.B) {
+	for _, m := range benchModels {
+		b.Run(m.name, func(b *testing.B) { m.bench(b, train.Options{Timing: testing.Verbose(), Recompute: true}) })
+	}
+}
+
+func (m benchModel) bench(b *testing.B, opts train.Options) {
+	step, micro := m.step(b, opts)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, err := step.Run(context.Background(), micro)
+		require.NoError(b, err)
+	}
+	perStep := b.Elapsed().Seconds() / float64(b.N)
+	b.ReportMetric(float64(m.sequences*m.length)/perStep, "tokens/s")
+	b.ReportMetric(m.flops()/perStep/1e9, "GFLOP/s")
+	b.ReportMetric(float64(step.Memory().Intermediates)/1e6, "arena-MB")
+	var sum time.Duration
+	for _, spent := range step.Timings() {
+		sum += spent
+	}
+	for op, spent := range step.Timings() {
+		b.Logf("%9.3f ms  %5.1f %%  %s", spent.Seconds()*1e3/float64(b.N), 100*spent.Seconds()/b.Elapsed().Seconds(), op)
+	}
+	if sum > 0 {
+		b.Logf("%9.3f ms  in operators", sum.Seconds()*1e3/float64(b.N))
 	}
 }

@@ -39,7 +39,7 @@
 //
 // From its second call on, Run allocates nothing: the maps of its Result are used again, and the gradients of micro-batches are
 // added up where the program computes them, so that memory does not depend on how many there are. Step.Memory tells how much it
-// is. Options.Recompute keeps the intermediates of one layer instead of all, for about a third more time.
+// is. Options.Recompute keeps the intermediates of one layer instead of all, for up to a third more time.
 //
 // # Concurrency
 //

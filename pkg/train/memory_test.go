@@ -95,11 +95,17 @@ func TestRecomputeMemory(t *testing.T) {
 	assert.Less(t, with.Memory().Intermediates, without.Memory().Intermediates/3)
 }
 
-// steady makes steps on one micro-batch and on two, after some calls that make what is kept.
-func steady(t *testing.T) map[string]func() {
+func notUnderRace(t *testing.T) {
+	t.Helper()
 	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
 		t.Skip("the race detector makes pools forget")
 	}
+}
+
+// steady makes steps on one micro-batch and on two, after some calls that make what is kept.
+func steady(t *testing.T) map[string]func() {
+	t.Helper()
+	notUnderRace(t)
 	tokens, counted := sequences(2, 4)
 	ctx, runs := context.Background(), map[string]func(){}
 	for name, micro := range map[string][]*data.Ragged{
@@ -140,6 +146,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 
 // A thousand steps leave the heap as it was, and hardly anything was allocated on the way.
 func TestHeapDoesNotGrow(t *testing.T) {
+	notUnderRace(t)
 	tokens, counted := sequences(2, 4)
 	step, micro := newStep(t, tinyParams(tensor.Float32, 1), 32, 4, 1e-2), batches(t, 32, 4, 2, tokens, counted)
 	heap := func(runs int) (m runtime.MemStats) {
