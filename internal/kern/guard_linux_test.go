@@ -26,7 +26,7 @@ func guarded(t *testing.T, n int, first bool) []float32 {
 	if first {
 		at = page
 	}
-	return unsafe.Slice((*float32)(unsafe.Pointer(&mem[at])), n)
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(mem[at:]))), n)
 }
 
 // TestGemmReads finds reads and writes outside A, B and C: they fault, which ends the test binary.
@@ -55,17 +55,17 @@ func TestGemmReads(t *testing.T) {
 	}
 }
 
-// TestExpReads does the same for Exp.
-func TestExpReads(t *testing.T) {
-	for _, name := range kern.Levels() {
-		kern.SetLevel(t, name)
-		for n := range 40 {
-			for _, first := range []bool{false, true} {
-				x := guarded(t, n+1, first)[:n:n]
-				if !first {
-					x = guarded(t, n+1, first)[1:]
-				}
-				kern.Exp(x, x)
+// TestRowKernelsReads does the same for all other kernels, at every length.
+func TestRowKernelsReads(t *testing.T) {
+	for _, level := range kern.Levels() {
+		kern.SetLevel(t, level)
+		for _, k := range rowKernels {
+			for n := range 301 {
+				t.Run("", func(t *testing.T) { // its memory is given back at its end
+					for _, first := range []bool{false, true} {
+						k.run(func(n int) []float32 { return guarded(t, n, first)[:n:n] }, n)
+					}
+				})
 			}
 		}
 	}
