@@ -79,12 +79,10 @@ func (l *gemvLoop) piece(lo, hi int) {
 
 // rows adds to elements [lo, hi) of y without transposition.
 func (l *gemvLoop) rows(lo, hi int) {
-	for ; lo+4 <= hi; lo += 4 {
-		var sums [4]float32
-		dots4(&sums, l.a.from(lo, 0), l.a.rs, l.x)
-		for r, s := range sums {
-			l.y[lo+r] += float32(l.alpha * s)
-		}
+	for lo+4 <= hi {
+		n := fewRows(hi-lo, len(l.x))
+		rowsTimes(l.y[lo:lo+n], l.alpha, l.a.from(lo, 0), l.a.rs, l.x)
+		lo += n
 	}
 	for ; lo < hi; lo++ {
 		l.y[lo] += float32(l.alpha * Dot(l.x, l.a.from(lo, 0)))
@@ -94,14 +92,19 @@ func (l *gemvLoop) rows(lo, hi int) {
 // cols adds to elements [lo, hi) of y with transposition.
 func (l *gemvLoop) cols(lo, hi int) {
 	y, x, i := l.y[lo:hi], l.x, 0
-	for ; i+4 <= len(x); i += 4 {
-		t := [4]float32{l.alpha * x[i], l.alpha * x[i+1], l.alpha * x[i+2], l.alpha * x[i+3]}
-		axpys4(y, &t, l.a.from(i, lo), l.a.rs)
+	for i+4 <= len(x) {
+		n := fewRows(len(x)-i, len(y))
+		addRows(y, l.alpha, l.a.from(i, lo), l.a.rs, x[i:i+n])
+		i += n
 	}
 	for ; i < len(x); i++ {
-		axpys1(y, l.alpha*x[i], l.a.from(i, lo))
+		saxpy(y, l.alpha*x[i], l.a.from(i, lo))
 	}
 }
+
+// fewRows is how many of rows, at least 4, to give to the assembly at once: a multiple of 4. A goroutine that is in it cannot make room for
+// another, nor for the garbage collector.
+func fewRows(rows, cols int) int { return max(4, min(rows, gemvWork/cols)&^3) }
 
 // Sger computes A += alpha x yᵀ on up to GOMAXPROCS goroutines. A is m by n, see Sgemv, and must not overlap x or y. An element is
 // a = a + (alpha x) y, the products rounded. With alpha 0, nothing is read.
@@ -135,7 +138,7 @@ type gerLoop struct {
 
 func (l *gerLoop) piece(lo, hi int) {
 	for i := lo; i < hi; i++ {
-		axpys1(l.a.from(i, 0)[:len(l.y)], l.alpha*l.x[l.first+i*l.incX], l.y)
+		saxpy(l.a.from(i, 0)[:len(l.y)], l.alpha*l.x[l.first+i*l.incX], l.y)
 	}
 }
 
@@ -163,20 +166,14 @@ func scatter(x []float32, inc int, src []float32) {
 	}
 }
 
-func dots4Go(out *[4]float32, a []float32, lda int, x []float32) {
-	for r := range out {
-		out[r] = Dot(x, a[r*lda:])
+func rowsTimesGo(y []float32, alpha float32, a []float32, lda int, x []float32) {
+	for i := range y {
+		y[i] += float32(alpha * Dot(x, a[i*lda:]))
 	}
 }
 
-func axpys4Go(y []float32, t *[4]float32, a []float32, lda int) {
-	for r, t := range t {
-		axpys1Go(y, t, a[r*lda:])
-	}
-}
-
-func axpys1Go(y []float32, t float32, a []float32) {
-	for j, v := range a[:len(y)] {
-		y[j] += float32(t * v)
+func addRowsGo(y []float32, alpha float32, a []float32, lda int, x []float32) {
+	for i, v := range x {
+		axpy(y, alpha*v, a[i*lda:])
 	}
 }

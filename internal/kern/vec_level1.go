@@ -82,7 +82,7 @@ func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^
 
 // Saxpy sets y += alpha x, of the same length, on up to GOMAXPROCS goroutines. The product is rounded first, as in Axpy.
 func Saxpy(alpha float32, x, y []float32) {
-	spreadPair(pairLoop{func(x, y []float32, alpha, _ float32) { axpys1(y, alpha, x) }, x, y[:len(x)], alpha, 0})
+	spreadPair(pairLoop{func(x, y []float32, alpha, _ float32) { saxpy(y, alpha, x) }, x, y[:len(x)], alpha, 0})
 }
 
 // Sscal sets x *= alpha on up to GOMAXPROCS goroutines.

@@ -4,38 +4,38 @@ package kern
 
 //go:generate go -C _asm run ./level12 -out ../vec_level12_amd64.s -stubs ../vec_level12_stubs_amd64.go -pkg kern
 
-// dots4 sets out to the sums of a[r*lda+j] * x[j] over j, in the order of Dot, for rows r = 0, 1, 2 and 3.
-func dots4(out *[4]float32, a []float32, lda int, x []float32) {
+// rowsTimes adds alpha * Dot(row i of A, x) to y[i]; A is len(y) by len(x). len(y) is a positive multiple of 4.
+func rowsTimes(y []float32, alpha float32, a []float32, lda int, x []float32) {
 	switch simd {
 	case avx512:
-		dots4AVX512(len(x), ptr(a), 4*lda, ptr(x), &out[0])
+		rowsTimesAVX512(len(y), len(x), alpha, ptr(a), 4*lda, ptr(x), ptr(y))
 	case avx2:
-		dots4AVX2(len(x), ptr(a), 4*lda, ptr(x), &out[0])
+		rowsTimesAVX2(len(y), len(x), alpha, ptr(a), 4*lda, ptr(x), ptr(y))
 	default:
-		dots4Go(out, a, lda, x)
+		rowsTimesGo(y, alpha, a, lda, x)
 	}
 }
 
-// axpys4 adds t[r] * a[r*lda+j] to y[j], for r = 0, 1, 2 and 3 in this order.
-func axpys4(y []float32, t *[4]float32, a []float32, lda int) {
+// addRows adds alpha * x[i] times row i of A to y, row after row; A is len(x) by len(y). len(x) is a positive multiple of 4.
+func addRows(y []float32, alpha float32, a []float32, lda int, x []float32) {
 	switch simd {
 	case avx512:
-		axpys4AVX512(len(y), ptr(y), ptr(a), 4*lda, &t[0])
+		addRowsAVX512(len(x), len(y), alpha, ptr(a), 4*lda, ptr(x), ptr(y))
 	case avx2:
-		axpys4AVX2(len(y), ptr(y), ptr(a), 4*lda, &t[0])
+		addRowsAVX2(len(x), len(y), alpha, ptr(a), 4*lda, ptr(x), ptr(y))
 	default:
-		axpys4Go(y, t, a, lda)
+		addRowsGo(y, alpha, a, lda, x)
 	}
 }
 
-// axpys1 adds t * a[j] to y[j].
-func axpys1(y []float32, t float32, a []float32) {
+// saxpy is axpy of any length in the widest vectors.
+func saxpy(y []float32, alpha float32, x []float32) {
 	switch simd {
 	case avx512:
-		axpys1AVX512(len(y), ptr(y), ptr(a), t)
+		saxpyAVX512(len(y), alpha, ptr(x), ptr(y))
 	case avx2:
-		axpys1AVX2(len(y), ptr(y), ptr(a), t)
+		saxpyAVX2(len(y), alpha, ptr(x), ptr(y))
 	default:
-		axpys1Go(y, t, a)
+		axpy(y, alpha, x)
 	}
 }

@@ -4,283 +4,333 @@
 
 #include "textflag.h"
 
-// func dots4AVX512(n int, a *float32, lda int, x *float32, out *float32)
+// func rowsTimesAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·dots4AVX512(SB), NOSPLIT, $0-40
-	MOVQ   n+0(FP), AX
-	MOVQ   a+8(FP), DX
-	MOVQ   lda+16(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	MOVQ   x+24(FP), CX
-	VPXORD Z0, Z0, Z0
+TEXT ·rowsTimesAVX512(SB), NOSPLIT, $0-56
+	MOVQ         n+8(FP), AX
+	MOVQ         x+40(FP), CX
+	MOVQ         rows+0(FP), DX
+	MOVQ         a+24(FP), BX
+	MOVQ         lda+32(FP), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         y+48(FP), R8
+	VBROADCASTSS alpha+16(FP), X0
+	MOVQ         AX, R10
+	ANDQ         $+15, R10
+	MOVQ         $-1, R9
+	BZHIQ        R10, R9, R9
+	KMOVW        R9, K1
+
+group:
+	MOVQ   BX, R9
+	MOVQ   CX, R11
+	MOVQ   AX, R12
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
 
 steps:
-	SUBQ    $+16, AX
+	SUBQ    $+16, R12
 	JLT     rest
-	VMOVUPS (CX), Z4
-	VMULPS  (DX), Z4, Z5
-	VADDPS  Z5, Z0, Z0
-	VMULPS  (DX)(BX*1), Z4, Z5
-	VADDPS  Z5, Z1, Z1
-	VMULPS  (DX)(BX*2), Z4, Z5
-	VADDPS  Z5, Z2, Z2
-	VMULPS  (DX)(SI*1), Z4, Z4
-	VADDPS  Z4, Z3, Z3
-	ADDQ    $+64, DX
-	ADDQ    $+64, CX
+	VMOVUPS (R11), Z5
+	VMULPS  (R9), Z5, Z6
+	VADDPS  Z6, Z1, Z1
+	VMULPS  (R9)(SI*1), Z5, Z6
+	VADDPS  Z6, Z2, Z2
+	VMULPS  (R9)(SI*2), Z5, Z6
+	VADDPS  Z6, Z3, Z3
+	VMULPS  (R9)(DI*1), Z5, Z5
+	VADDPS  Z5, Z4, Z4
+	ADDQ    $+64, R9
+	ADDQ    $+64, R11
 	JMP     steps
 
 rest:
-	ADDQ      $+16, AX
+	TESTQ     R10, R10
 	JZ        tree
-	MOVQ      $-1, DI
-	BZHIQ     AX, DI, DI
-	KMOVW     DI, K1
-	VMOVUPS.Z (CX), K1, Z4
-	VMOVUPS.Z (DX), K1, Z5
-	VMULPS    Z4, Z5, Z5
-	VADDPS    Z5, Z0, Z0
-	VMOVUPS.Z (DX)(BX*1), K1, Z5
-	VMULPS    Z4, Z5, Z5
-	VADDPS    Z5, Z1, Z1
-	VMOVUPS.Z (DX)(BX*2), K1, Z5
-	VMULPS    Z4, Z5, Z5
-	VADDPS    Z5, Z2, Z2
-	VMOVUPS.Z (DX)(SI*1), K1, Z5
-	VMULPS    Z4, Z5, Z5
-	VADDPS    Z5, Z3, Z3
+	VMOVUPS.Z (R11), K1, Z5
+	VMOVUPS.Z (R9), K1, Z6
+	VMULPS    Z5, Z6, Z6
+	VADDPS    Z6, Z1, Z1
+	VMOVUPS.Z (R9)(SI*1), K1, Z6
+	VMULPS    Z5, Z6, Z6
+	VADDPS    Z6, Z2, Z2
+	VMOVUPS.Z (R9)(SI*2), K1, Z6
+	VMULPS    Z5, Z6, Z6
+	VADDPS    Z6, Z3, Z3
+	VMOVUPS.Z (R9)(DI*1), K1, Z6
+	VMULPS    Z5, Z6, Z6
+	VADDPS    Z6, Z4, Z4
 
 tree:
-	VEXTRACTF64X4 $0x01, Z0, Y4
-	VADDPS        Y4, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X4
-	VADDPS        X4, X0, X0
-	VEXTRACTF64X4 $0x01, Z1, Y4
-	VADDPS        Y4, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X4
-	VADDPS        X4, X1, X1
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VADDPS        Y4, Y2, Y2
-	VEXTRACTF128  $0x01, Y2, X4
-	VADDPS        X4, X2, X2
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y4, Y3, Y3
-	VEXTRACTF128  $0x01, Y3, X4
-	VADDPS        X4, X3, X3
-	VUNPCKLPS     X1, X0, X4
-	VUNPCKHPS     X1, X0, X0
-	VADDPS        X0, X4, X4
-	VUNPCKLPS     X3, X2, X0
-	VUNPCKHPS     X3, X2, X1
-	VADDPS        X1, X0, X0
-	VMOVLHPS      X0, X4, X1
-	VMOVHLPS      X4, X0, X0
-	VADDPS        X0, X1, X1
-	MOVQ          out+32(FP), AX
-	VMOVUPS       X1, (AX)
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y1
+	VEXTRACTF128  $0x01, Y1, X5
+	VADDPS        X5, X1, X1
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPS        Y5, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X5
+	VADDPS        X5, X2, X2
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VADDPS        Y5, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X5
+	VADDPS        X5, X3, X3
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X5
+	VADDPS        X5, X4, X4
+	VUNPCKLPS     X2, X1, X5
+	VUNPCKHPS     X2, X1, X6
+	VADDPS        X6, X5, X5
+	VUNPCKLPS     X4, X3, X6
+	VUNPCKHPS     X4, X3, X7
+	VADDPS        X7, X6, X6
+	VMOVLHPS      X6, X5, X7
+	VMOVHLPS      X5, X6, X5
+	VADDPS        X5, X7, X7
+	VMULPS        X0, X7, X7
+	VADDPS        (R8), X7, X7
+	VMOVUPS       X7, (R8)
+	ADDQ          $+16, R8
+	LEAQ          (BX)(SI*4), BX
+	SUBQ          $+4, DX
+	JG            group
 	VZEROUPPER
 	RET
 
-// func axpys1AVX512(n int, y *float32, a *float32, t float32)
+// func addRowsAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·axpys1AVX512(SB), NOSPLIT, $0-28
+TEXT ·addRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ         n+8(FP), AX
+	MOVQ         y+48(FP), CX
+	MOVQ         rows+0(FP), DX
+	MOVQ         a+24(FP), BX
+	MOVQ         lda+32(FP), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         x+40(FP), R8
+	VBROADCASTSS alpha+16(FP), Z0
+	MOVQ         AX, R10
+	ANDQ         $+15, R10
+	MOVQ         $-1, R9
+	BZHIQ        R10, R9, R9
+	KMOVW        R9, K1
+
+group:
+	VBROADCASTSS (R8), Z1
+	VMULPS       Z0, Z1, Z1
+	VBROADCASTSS 4(R8), Z2
+	VMULPS       Z0, Z2, Z2
+	VBROADCASTSS 8(R8), Z3
+	VMULPS       Z0, Z3, Z3
+	VBROADCASTSS 12(R8), Z4
+	VMULPS       Z0, Z4, Z4
+	MOVQ         BX, R9
+	MOVQ         CX, R11
+	MOVQ         AX, R12
+
+steps:
+	SUBQ    $+16, R12
+	JLT     rest
+	VMOVUPS (R11), Z5
+	VMULPS  (R9), Z1, Z6
+	VADDPS  Z6, Z5, Z5
+	VMULPS  (R9)(SI*1), Z2, Z6
+	VADDPS  Z6, Z5, Z5
+	VMULPS  (R9)(SI*2), Z3, Z6
+	VADDPS  Z6, Z5, Z5
+	VMULPS  (R9)(DI*1), Z4, Z6
+	VADDPS  Z6, Z5, Z5
+	VMOVUPS Z5, (R11)
+	ADDQ    $+64, R9
+	ADDQ    $+64, R11
+	JMP     steps
+
+rest:
+	TESTQ     R10, R10
+	JZ        done
+	VMOVUPS.Z (R11), K1, Z5
+	VMOVUPS.Z (R9), K1, Z6
+	VMULPS    Z1, Z6, Z6
+	VADDPS    Z6, Z5, Z5
+	VMOVUPS.Z (R9)(SI*1), K1, Z1
+	VMULPS    Z2, Z1, Z1
+	VADDPS    Z1, Z5, Z5
+	VMOVUPS.Z (R9)(SI*2), K1, Z1
+	VMULPS    Z3, Z1, Z1
+	VADDPS    Z1, Z5, Z5
+	VMOVUPS.Z (R9)(DI*1), K1, Z1
+	VMULPS    Z4, Z1, Z1
+	VADDPS    Z1, Z5, Z5
+	VMOVUPS   Z5, K1, (R11)
+
+done:
+	ADDQ $+16, R8
+	LEAQ (BX)(SI*4), BX
+	SUBQ $+4, DX
+	JG   group
+	VZEROUPPER
+	RET
+
+// func saxpyAVX512(n int, alpha float32, x *float32, y *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·saxpyAVX512(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
-	MOVQ         y+8(FP), CX
-	MOVQ         a+16(FP), DX
-	VBROADCASTSS t+24(FP), Z0
+	MOVQ         x+16(FP), CX
+	MOVQ         y+24(FP), DX
+	VBROADCASTSS alpha+8(FP), Z0
+	MOVQ         AX, SI
+	ANDQ         $+15, SI
+	MOVQ         $-1, BX
+	BZHIQ        SI, BX, BX
+	KMOVW        BX, K1
 
 steps:
 	SUBQ    $+16, AX
 	JLT     rest
-	VMULPS  (DX), Z0, Z1
-	VADDPS  (CX), Z1, Z1
-	VMOVUPS Z1, (CX)
-	ADDQ    $+64, DX
+	VMULPS  (CX), Z0, Z1
+	VADDPS  (DX), Z1, Z1
+	VMOVUPS Z1, (DX)
 	ADDQ    $+64, CX
+	ADDQ    $+64, DX
 	JMP     steps
 
 rest:
-	ADDQ      $+16, AX
+	TESTQ     SI, SI
 	JZ        done
-	MOVQ      $-1, BX
-	BZHIQ     AX, BX, BX
-	KMOVW     BX, K1
 	VMOVUPS.Z (CX), K1, Z1
 	VMOVUPS.Z (DX), K1, Z2
-	VMULPS    Z0, Z2, Z2
-	VADDPS    Z2, Z1, Z1
-	VMOVUPS   Z1, K1, (CX)
+	VMULPS    Z0, Z1, Z1
+	VADDPS    Z1, Z2, Z2
+	VMOVUPS   Z2, K1, (DX)
 
 done:
 	VZEROUPPER
 	RET
 
-// func axpys4AVX512(n int, y *float32, a *float32, lda int, t *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·axpys4AVX512(SB), NOSPLIT, $0-40
-	MOVQ         n+0(FP), AX
-	MOVQ         y+8(FP), CX
-	MOVQ         a+16(FP), DX
-	MOVQ         lda+24(FP), BX
-	LEAQ         (BX)(BX*2), SI
-	MOVQ         t+32(FP), DI
-	VBROADCASTSS (DI), Z0
-	VBROADCASTSS 4(DI), Z1
-	VBROADCASTSS 8(DI), Z2
-	VBROADCASTSS 12(DI), Z3
-
-steps:
-	SUBQ    $+16, AX
-	JLT     rest
-	VMULPS  (DX), Z0, Z4
-	VADDPS  (CX), Z4, Z4
-	VMULPS  (DX)(BX*1), Z1, Z5
-	VADDPS  Z5, Z4, Z4
-	VMULPS  (DX)(BX*2), Z2, Z5
-	VADDPS  Z5, Z4, Z4
-	VMULPS  (DX)(SI*1), Z3, Z5
-	VADDPS  Z5, Z4, Z4
-	VMOVUPS Z4, (CX)
-	ADDQ    $+64, DX
-	ADDQ    $+64, CX
-	JMP     steps
-
-rest:
-	ADDQ      $+16, AX
-	JZ        done
-	MOVQ      $-1, DI
-	BZHIQ     AX, DI, DI
-	KMOVW     DI, K1
-	VMOVUPS.Z (CX), K1, Z4
-	VMOVUPS.Z (DX), K1, Z5
-	VMULPS    Z0, Z5, Z5
-	VADDPS    Z5, Z4, Z4
-	VMOVUPS.Z (DX)(BX*1), K1, Z0
-	VMULPS    Z1, Z0, Z0
-	VADDPS    Z0, Z4, Z4
-	VMOVUPS.Z (DX)(BX*2), K1, Z0
-	VMULPS    Z2, Z0, Z0
-	VADDPS    Z0, Z4, Z4
-	VMOVUPS.Z (DX)(SI*1), K1, Z0
-	VMULPS    Z3, Z0, Z0
-	VADDPS    Z0, Z4, Z4
-	VMOVUPS   Z4, K1, (CX)
-
-done:
-	VZEROUPPER
-	RET
-
-// func dots4AVX2(n int, a *float32, lda int, x *float32, out *float32)
+// func rowsTimesAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
 // Requires: AVX, CMOV
-TEXT ·dots4AVX2(SB), NOSPLIT, $0-40
-	MOVQ   n+0(FP), AX
-	MOVQ   a+8(FP), DX
-	MOVQ   lda+16(FP), BX
-	LEAQ   (BX)(BX*2), SI
-	MOVQ   x+24(FP), CX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
+TEXT ·rowsTimesAVX2(SB), NOSPLIT, $0-56
+	MOVQ         n+8(FP), AX
+	MOVQ         x+40(FP), CX
+	MOVQ         rows+0(FP), DX
+	MOVQ         a+24(FP), BX
+	MOVQ         lda+32(FP), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         y+48(FP), R8
+	VBROADCASTSS alpha+16(FP), X0
+	MOVQ         AX, R9
+	ANDQ         $+15, R9
+	LEAQ         lanes<>+0(SB), R10
+	MOVQ         $0x00000008, R12
+	MOVQ         R9, R11
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	VMOVUPS      32(R10)(R11*4), Y1
+	MOVQ         R9, R11
+	CMPQ         R11, R12
+	CMOVQLT      R12, R11
+	NEGQ         R11
+	VMOVUPS      64(R10)(R11*4), Y2
+
+group:
+	MOVQ   BX, R10
+	MOVQ   CX, R11
+	MOVQ   AX, R12
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
 
 steps:
-	SUBQ    $+16, AX
+	SUBQ    $+16, R12
 	JLT     rest
-	VMOVUPS (CX), Y8
-	VMULPS  (DX), Y8, Y9
-	VADDPS  Y9, Y0, Y0
-	VMULPS  (DX)(BX*1), Y8, Y9
-	VADDPS  Y9, Y2, Y2
-	VMULPS  (DX)(BX*2), Y8, Y9
-	VADDPS  Y9, Y4, Y4
-	VMULPS  (DX)(SI*1), Y8, Y8
-	VADDPS  Y8, Y6, Y6
-	VMOVUPS 32(CX), Y8
-	VMULPS  32(DX), Y8, Y9
-	VADDPS  Y9, Y1, Y1
-	VMULPS  32(DX)(BX*1), Y8, Y9
-	VADDPS  Y9, Y3, Y3
-	VMULPS  32(DX)(BX*2), Y8, Y9
-	VADDPS  Y9, Y5, Y5
-	VMULPS  32(DX)(SI*1), Y8, Y8
-	VADDPS  Y8, Y7, Y7
-	ADDQ    $+64, DX
-	ADDQ    $+64, CX
+	VMOVUPS (R11), Y11
+	VMULPS  (R10), Y11, Y12
+	VADDPS  Y12, Y3, Y3
+	VMULPS  (R10)(SI*1), Y11, Y12
+	VADDPS  Y12, Y5, Y5
+	VMULPS  (R10)(SI*2), Y11, Y12
+	VADDPS  Y12, Y7, Y7
+	VMULPS  (R10)(DI*1), Y11, Y11
+	VADDPS  Y11, Y9, Y9
+	VMOVUPS 32(R11), Y11
+	VMULPS  32(R10), Y11, Y12
+	VADDPS  Y12, Y4, Y4
+	VMULPS  32(R10)(SI*1), Y11, Y12
+	VADDPS  Y12, Y6, Y6
+	VMULPS  32(R10)(SI*2), Y11, Y12
+	VADDPS  Y12, Y8, Y8
+	VMULPS  32(R10)(DI*1), Y11, Y11
+	VADDPS  Y11, Y10, Y10
+	ADDQ    $+64, R10
+	ADDQ    $+64, R11
 	JMP     steps
 
 rest:
-	ADDQ       $+16, AX
+	TESTQ      R9, R9
 	JZ         tree
-	LEAQ       lanes<>+0(SB), DI
-	MOVQ       $0x00000008, R9
-	MOVQ       AX, R8
-	CMPQ       R8, R9
-	CMOVQGT    R9, R8
-	NEGQ       R8
-	VMOVUPS    32(DI)(R8*4), Y8
-	MOVQ       AX, R8
-	CMPQ       R8, R9
-	CMOVQLT    R9, R8
-	NEGQ       R8
-	VMOVUPS    64(DI)(R8*4), Y9
-	VMASKMOVPS (CX), Y8, Y10
-	VMASKMOVPS (DX), Y8, Y11
-	VMULPS     Y10, Y11, Y11
-	VADDPS     Y11, Y0, Y0
-	VMASKMOVPS (DX)(BX*1), Y8, Y11
-	VMULPS     Y10, Y11, Y11
-	VADDPS     Y11, Y2, Y2
-	VMASKMOVPS (DX)(BX*2), Y8, Y11
-	VMULPS     Y10, Y11, Y11
-	VADDPS     Y11, Y4, Y4
-	VMASKMOVPS (DX)(SI*1), Y8, Y8
-	VMULPS     Y10, Y8, Y8
-	VADDPS     Y8, Y6, Y6
-	VMASKMOVPS 32(CX), Y9, Y8
-	VMASKMOVPS 32(DX), Y9, Y10
-	VMULPS     Y8, Y10, Y10
-	VADDPS     Y10, Y1, Y1
-	VMASKMOVPS 32(DX)(BX*1), Y9, Y10
-	VMULPS     Y8, Y10, Y10
-	VADDPS     Y10, Y3, Y3
-	VMASKMOVPS 32(DX)(BX*2), Y9, Y10
-	VMULPS     Y8, Y10, Y10
-	VADDPS     Y10, Y5, Y5
-	VMASKMOVPS 32(DX)(SI*1), Y9, Y9
-	VMULPS     Y8, Y9, Y9
-	VADDPS     Y9, Y7, Y7
+	VMASKMOVPS (R11), Y1, Y11
+	VMASKMOVPS (R10), Y1, Y12
+	VMULPS     Y11, Y12, Y12
+	VADDPS     Y12, Y3, Y3
+	VMASKMOVPS (R10)(SI*1), Y1, Y12
+	VMULPS     Y11, Y12, Y12
+	VADDPS     Y12, Y5, Y5
+	VMASKMOVPS (R10)(SI*2), Y1, Y12
+	VMULPS     Y11, Y12, Y12
+	VADDPS     Y12, Y7, Y7
+	VMASKMOVPS (R10)(DI*1), Y1, Y12
+	VMULPS     Y11, Y12, Y12
+	VADDPS     Y12, Y9, Y9
+	VMASKMOVPS 32(R11), Y2, Y11
+	VMASKMOVPS 32(R10), Y2, Y12
+	VMULPS     Y11, Y12, Y12
+	VADDPS     Y12, Y4, Y4
+	VMASKMOVPS 32(R10)(SI*1), Y2, Y12
+	VMULPS     Y11, Y12, Y12
+	VADDPS     Y12, Y6, Y6
+	VMASKMOVPS 32(R10)(SI*2), Y2, Y12
+	VMULPS     Y11, Y12, Y12
+	VADDPS     Y12, Y8, Y8
+	VMASKMOVPS 32(R10)(DI*1), Y2, Y12
+	VMULPS     Y11, Y12, Y12
+	VADDPS     Y12, Y10, Y10
 
 tree:
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VADDPS       Y3, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VADDPS       X1, X2, X2
-	VADDPS       Y5, Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X1
-	VADDPS       X1, X4, X4
-	VADDPS       Y7, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X1
-	VADDPS       X1, X6, X6
-	VUNPCKLPS    X2, X0, X1
-	VUNPCKHPS    X2, X0, X0
-	VADDPS       X0, X1, X1
-	VUNPCKLPS    X6, X4, X0
-	VUNPCKHPS    X6, X4, X2
-	VADDPS       X2, X0, X0
-	VMOVLHPS     X0, X1, X2
-	VMOVHLPS     X1, X0, X0
-	VADDPS       X0, X2, X2
-	MOVQ         out+32(FP), AX
-	VMOVUPS      X2, (AX)
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X3
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X4
+	VADDPS       X4, X5, X5
+	VADDPS       Y8, Y7, Y7
+	VEXTRACTF128 $0x01, Y7, X4
+	VADDPS       X4, X7, X7
+	VADDPS       Y10, Y9, Y9
+	VEXTRACTF128 $0x01, Y9, X4
+	VADDPS       X4, X9, X9
+	VUNPCKLPS    X5, X3, X4
+	VUNPCKHPS    X5, X3, X3
+	VADDPS       X3, X4, X4
+	VUNPCKLPS    X9, X7, X3
+	VUNPCKHPS    X9, X7, X5
+	VADDPS       X5, X3, X3
+	VMOVLHPS     X3, X4, X5
+	VMOVHLPS     X4, X3, X3
+	VADDPS       X3, X5, X5
+	VMULPS       X0, X5, X5
+	VADDPS       (R8), X5, X5
+	VMOVUPS      X5, (R8)
+	ADDQ         $+16, R8
+	LEAQ         (BX)(SI*4), BX
+	SUBQ         $+4, DX
+	JG           group
 	VZEROUPPER
 	RET
 
@@ -310,139 +360,160 @@ DATA lanes<>+88(SB)/4, $0x00000000
 DATA lanes<>+92(SB)/4, $0x00000000
 GLOBL lanes<>(SB), RODATA|NOPTR, $96
 
-// func axpys1AVX2(n int, y *float32, a *float32, t float32)
+// func addRowsAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
 // Requires: AVX, CMOV
-TEXT ·axpys1AVX2(SB), NOSPLIT, $0-28
-	MOVQ         n+0(FP), AX
-	MOVQ         y+8(FP), CX
-	MOVQ         a+16(FP), DX
-	VBROADCASTSS t+24(FP), Y0
+TEXT ·addRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ         n+8(FP), AX
+	MOVQ         y+48(FP), CX
+	MOVQ         rows+0(FP), DX
+	MOVQ         a+24(FP), BX
+	MOVQ         lda+32(FP), SI
+	LEAQ         (SI)(SI*2), DI
+	MOVQ         x+40(FP), R8
+	VBROADCASTSS alpha+16(FP), Y0
+	MOVQ         AX, R9
+	ANDQ         $+15, R9
+	LEAQ         lanes<>+0(SB), R10
+	MOVQ         $0x00000008, R12
+	MOVQ         R9, R11
+	CMPQ         R11, R12
+	CMOVQGT      R12, R11
+	NEGQ         R11
+	VMOVUPS      32(R10)(R11*4), Y1
+	MOVQ         R9, R11
+	CMPQ         R11, R12
+	CMOVQLT      R12, R11
+	NEGQ         R11
+	VMOVUPS      64(R10)(R11*4), Y2
+
+group:
+	VBROADCASTSS (R8), Y3
+	VMULPS       Y0, Y3, Y3
+	VBROADCASTSS 4(R8), Y4
+	VMULPS       Y0, Y4, Y4
+	VBROADCASTSS 8(R8), Y5
+	VMULPS       Y0, Y5, Y5
+	VBROADCASTSS 12(R8), Y6
+	VMULPS       Y0, Y6, Y6
+	MOVQ         BX, R10
+	MOVQ         CX, R11
+	MOVQ         AX, R12
 
 steps:
-	SUBQ    $+16, AX
+	SUBQ    $+16, R12
 	JLT     rest
-	VMULPS  (DX), Y0, Y1
-	VADDPS  (CX), Y1, Y1
-	VMOVUPS Y1, (CX)
-	VMULPS  32(DX), Y0, Y1
-	VADDPS  32(CX), Y1, Y1
-	VMOVUPS Y1, 32(CX)
-	ADDQ    $+64, DX
-	ADDQ    $+64, CX
+	VMOVUPS (R11), Y7
+	VMULPS  (R10), Y3, Y8
+	VADDPS  Y8, Y7, Y7
+	VMULPS  (R10)(SI*1), Y4, Y8
+	VADDPS  Y8, Y7, Y7
+	VMULPS  (R10)(SI*2), Y5, Y8
+	VADDPS  Y8, Y7, Y7
+	VMULPS  (R10)(DI*1), Y6, Y8
+	VADDPS  Y8, Y7, Y7
+	VMOVUPS Y7, (R11)
+	VMOVUPS 32(R11), Y7
+	VMULPS  32(R10), Y3, Y8
+	VADDPS  Y8, Y7, Y7
+	VMULPS  32(R10)(SI*1), Y4, Y8
+	VADDPS  Y8, Y7, Y7
+	VMULPS  32(R10)(SI*2), Y5, Y8
+	VADDPS  Y8, Y7, Y7
+	VMULPS  32(R10)(DI*1), Y6, Y8
+	VADDPS  Y8, Y7, Y7
+	VMOVUPS Y7, 32(R11)
+	ADDQ    $+64, R10
+	ADDQ    $+64, R11
 	JMP     steps
 
 rest:
-	ADDQ       $+16, AX
+	TESTQ      R9, R9
 	JZ         done
-	LEAQ       lanes<>+0(SB), BX
-	MOVQ       $0x00000008, DI
-	MOVQ       AX, SI
-	CMPQ       SI, DI
-	CMOVQGT    DI, SI
-	NEGQ       SI
-	VMOVUPS    32(BX)(SI*4), Y1
-	MOVQ       AX, SI
-	CMPQ       SI, DI
-	CMOVQLT    DI, SI
-	NEGQ       SI
-	VMOVUPS    64(BX)(SI*4), Y2
-	VMASKMOVPS (CX), Y1, Y3
-	VMASKMOVPS (DX), Y1, Y4
-	VMULPS     Y0, Y4, Y4
-	VADDPS     Y4, Y3, Y3
-	VMASKMOVPS Y3, Y1, (CX)
-	VMASKMOVPS 32(CX), Y2, Y1
-	VMASKMOVPS 32(DX), Y2, Y3
-	VMULPS     Y0, Y3, Y3
-	VADDPS     Y3, Y1, Y1
-	VMASKMOVPS Y1, Y2, 32(CX)
+	VMASKMOVPS (R11), Y1, Y7
+	VMASKMOVPS (R10), Y1, Y8
+	VMULPS     Y3, Y8, Y8
+	VADDPS     Y8, Y7, Y7
+	VMASKMOVPS (R10)(SI*1), Y1, Y8
+	VMULPS     Y4, Y8, Y8
+	VADDPS     Y8, Y7, Y7
+	VMASKMOVPS (R10)(SI*2), Y1, Y8
+	VMULPS     Y5, Y8, Y8
+	VADDPS     Y8, Y7, Y7
+	VMASKMOVPS (R10)(DI*1), Y1, Y8
+	VMULPS     Y6, Y8, Y8
+	VADDPS     Y8, Y7, Y7
+	VMASKMOVPS Y7, Y1, (R11)
+	VMASKMOVPS 32(R11), Y2, Y7
+	VMASKMOVPS 32(R10), Y2, Y8
+	VMULPS     Y3, Y8, Y8
+	VADDPS     Y8, Y7, Y7
+	VMASKMOVPS 32(R10)(SI*1), Y2, Y3
+	VMULPS     Y4, Y3, Y3
+	VADDPS     Y3, Y7, Y7
+	VMASKMOVPS 32(R10)(SI*2), Y2, Y3
+	VMULPS     Y5, Y3, Y3
+	VADDPS     Y3, Y7, Y7
+	VMASKMOVPS 32(R10)(DI*1), Y2, Y3
+	VMULPS     Y6, Y3, Y3
+	VADDPS     Y3, Y7, Y7
+	VMASKMOVPS Y7, Y2, 32(R11)
 
 done:
+	ADDQ $+16, R8
+	LEAQ (BX)(SI*4), BX
+	SUBQ $+4, DX
+	JG   group
 	VZEROUPPER
 	RET
 
-// func axpys4AVX2(n int, y *float32, a *float32, lda int, t *float32)
+// func saxpyAVX2(n int, alpha float32, x *float32, y *float32)
 // Requires: AVX, CMOV
-TEXT ·axpys4AVX2(SB), NOSPLIT, $0-40
+TEXT ·saxpyAVX2(SB), NOSPLIT, $0-32
 	MOVQ         n+0(FP), AX
-	MOVQ         y+8(FP), CX
-	MOVQ         a+16(FP), DX
-	MOVQ         lda+24(FP), BX
-	LEAQ         (BX)(BX*2), SI
-	MOVQ         t+32(FP), DI
-	VBROADCASTSS (DI), Y0
-	VBROADCASTSS 4(DI), Y1
-	VBROADCASTSS 8(DI), Y2
-	VBROADCASTSS 12(DI), Y3
+	MOVQ         x+16(FP), CX
+	MOVQ         y+24(FP), DX
+	VBROADCASTSS alpha+8(FP), Y0
+	MOVQ         AX, BX
+	ANDQ         $+15, BX
+	LEAQ         lanes<>+0(SB), SI
+	MOVQ         $0x00000008, R8
+	MOVQ         BX, DI
+	CMPQ         DI, R8
+	CMOVQGT      R8, DI
+	NEGQ         DI
+	VMOVUPS      32(SI)(DI*4), Y1
+	MOVQ         BX, DI
+	CMPQ         DI, R8
+	CMOVQLT      R8, DI
+	NEGQ         DI
+	VMOVUPS      64(SI)(DI*4), Y2
 
 steps:
 	SUBQ    $+16, AX
 	JLT     rest
-	VMULPS  (DX), Y0, Y4
-	VADDPS  (CX), Y4, Y4
-	VMULPS  (DX)(BX*1), Y1, Y5
-	VADDPS  Y5, Y4, Y4
-	VMULPS  (DX)(BX*2), Y2, Y5
-	VADDPS  Y5, Y4, Y4
-	VMULPS  (DX)(SI*1), Y3, Y5
-	VADDPS  Y5, Y4, Y4
-	VMOVUPS Y4, (CX)
-	VMULPS  32(DX), Y0, Y4
-	VADDPS  32(CX), Y4, Y4
-	VMULPS  32(DX)(BX*1), Y1, Y5
-	VADDPS  Y5, Y4, Y4
-	VMULPS  32(DX)(BX*2), Y2, Y5
-	VADDPS  Y5, Y4, Y4
-	VMULPS  32(DX)(SI*1), Y3, Y5
-	VADDPS  Y5, Y4, Y4
-	VMOVUPS Y4, 32(CX)
-	ADDQ    $+64, DX
+	VMULPS  (CX), Y0, Y3
+	VADDPS  (DX), Y3, Y3
+	VMOVUPS Y3, (DX)
+	VMULPS  32(CX), Y0, Y3
+	VADDPS  32(DX), Y3, Y3
+	VMOVUPS Y3, 32(DX)
 	ADDQ    $+64, CX
+	ADDQ    $+64, DX
 	JMP     steps
 
 rest:
-	ADDQ       $+16, AX
+	TESTQ      BX, BX
 	JZ         done
-	LEAQ       lanes<>+0(SB), DI
-	MOVQ       $0x00000008, R9
-	MOVQ       AX, R8
-	CMPQ       R8, R9
-	CMOVQGT    R9, R8
-	NEGQ       R8
-	VMOVUPS    32(DI)(R8*4), Y4
-	MOVQ       AX, R8
-	CMPQ       R8, R9
-	CMOVQLT    R9, R8
-	NEGQ       R8
-	VMOVUPS    64(DI)(R8*4), Y5
-	VMASKMOVPS (CX), Y4, Y6
-	VMASKMOVPS (DX), Y4, Y7
-	VMULPS     Y0, Y7, Y7
-	VADDPS     Y7, Y6, Y6
-	VMASKMOVPS (DX)(BX*1), Y4, Y7
-	VMULPS     Y1, Y7, Y7
-	VADDPS     Y7, Y6, Y6
-	VMASKMOVPS (DX)(BX*2), Y4, Y7
-	VMULPS     Y2, Y7, Y7
-	VADDPS     Y7, Y6, Y6
-	VMASKMOVPS (DX)(SI*1), Y4, Y7
-	VMULPS     Y3, Y7, Y7
-	VADDPS     Y7, Y6, Y6
-	VMASKMOVPS Y6, Y4, (CX)
-	VMASKMOVPS 32(CX), Y5, Y4
-	VMASKMOVPS 32(DX), Y5, Y6
-	VMULPS     Y0, Y6, Y6
-	VADDPS     Y6, Y4, Y4
-	VMASKMOVPS 32(DX)(BX*1), Y5, Y0
-	VMULPS     Y1, Y0, Y0
-	VADDPS     Y0, Y4, Y4
-	VMASKMOVPS 32(DX)(BX*2), Y5, Y0
-	VMULPS     Y2, Y0, Y0
-	VADDPS     Y0, Y4, Y4
-	VMASKMOVPS 32(DX)(SI*1), Y5, Y0
-	VMULPS     Y3, Y0, Y0
-	VADDPS     Y0, Y4, Y4
-	VMASKMOVPS Y4, Y5, 32(CX)
+	VMASKMOVPS (CX), Y1, Y3
+	VMASKMOVPS (DX), Y1, Y4
+	VMULPS     Y0, Y3, Y3
+	VADDPS     Y3, Y4, Y4
+	VMASKMOVPS Y4, Y1, (DX)
+	VMASKMOVPS 32(CX), Y2, Y1
+	VMASKMOVPS 32(DX), Y2, Y3
+	VMULPS     Y0, Y1, Y1
+	VADDPS     Y1, Y3, Y3
+	VMASKMOVPS Y3, Y2, 32(DX)
 
 done:
 	VZEROUPPER

@@ -2,9 +2,13 @@
 
 package kern
 
-func dots4(out *[4]float32, a []float32, lda int, x []float32) { dots4Go(out, a, lda, x) }
-func axpys4(y []float32, t *[4]float32, a []float32, lda int)  { axpys4Go(y, t, a, lda) }
-func axpys1(y []float32, t float32, a []float32)               { axpys1Go(y, t, a) }
+func rowsTimes(y []float32, alpha float32, a []float32, lda int, x []float32) {
+	rowsTimesGo(y, alpha, a, lda, x)
+}
+func addRows(y []float32, alpha float32, a []float32, lda int, x []float32) {
+	addRowsGo(y, alpha, a, lda, x)
+}
+func saxpy(y []float32, alpha float32, x []float32) { axpy(y, alpha, x) }
 
 // Never called: inAsm is false in this build.
 

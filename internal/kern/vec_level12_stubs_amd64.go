@@ -4,35 +4,39 @@
 
 package kern
 
-// dots4AVX512 sets out[r] to the sum of a[r][j] * x[j] over n columns j, for the four rows r, which are lda bytes apart.
+// rowsTimesAVX512 sets y[i] += alpha * the sum of a[i][j] * x[j] over n columns j. The rows of a are lda bytes apart.
+// rows is a positive multiple of 4, n any number.
 //
 //go:noescape
-func dots4AVX512(n int, a *float32, lda int, x *float32, out *float32)
+func rowsTimesAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
 
-// axpys1AVX512 sets y[j] += t * a[j] for n elements, any number.
+// addRowsAVX512 sets y[j] += (alpha * x[i]) * a[i][j] for n columns j, row i after row. The rows of a are lda bytes apart.
+// rows is a positive multiple of 4, n any number.
 //
 //go:noescape
-func axpys1AVX512(n int, y *float32, a *float32, t float32)
+func addRowsAVX512(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
 
-// axpys4AVX512 sets y[j] += t[r] * a[r][j] for n columns j and for the four rows r, one after the other, which are lda bytes apart.
+// saxpyAVX512 sets y += alpha * x for n elements, any number.
 //
 //go:noescape
-func axpys4AVX512(n int, y *float32, a *float32, lda int, t *float32)
+func saxpyAVX512(n int, alpha float32, x *float32, y *float32)
 
-// dots4AVX2 sets out[r] to the sum of a[r][j] * x[j] over n columns j, for the four rows r, which are lda bytes apart.
+// rowsTimesAVX2 sets y[i] += alpha * the sum of a[i][j] * x[j] over n columns j. The rows of a are lda bytes apart.
+// rows is a positive multiple of 4, n any number.
 //
 //go:noescape
-func dots4AVX2(n int, a *float32, lda int, x *float32, out *float32)
+func rowsTimesAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
 
-// axpys1AVX2 sets y[j] += t * a[j] for n elements, any number.
+// addRowsAVX2 sets y[j] += (alpha * x[i]) * a[i][j] for n columns j, row i after row. The rows of a are lda bytes apart.
+// rows is a positive multiple of 4, n any number.
 //
 //go:noescape
-func axpys1AVX2(n int, y *float32, a *float32, t float32)
+func addRowsAVX2(rows int, n int, alpha float32, a *float32, lda int, x *float32, y *float32)
 
-// axpys4AVX2 sets y[j] += t[r] * a[r][j] for n columns j and for the four rows r, one after the other, which are lda bytes apart.
+// saxpyAVX2 sets y += alpha * x for n elements, any number.
 //
 //go:noescape
-func axpys4AVX2(n int, y *float32, a *float32, lda int, t *float32)
+func saxpyAVX2(n int, alpha float32, x *float32, y *float32)
 
 // sumAbsAsm returns the sum of the absolute values of x over n elements, any number.
 //

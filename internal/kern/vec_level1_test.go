@@ -111,6 +111,15 @@ func TestIsamax(t *testing.T) {
 				x[at], x[0], x[n-1] = 0, 0, 0
 			}
 		}
+		for n := 17; n < 80; n++ { // NaN in the lane of the greatest number, before and after it
+			x := normals[float32](newRand(uint64(n)), n)
+			x[n-17], x[n-1] = -9, nan
+			require.Equal(t, n-17, kern.Isamax(x), "%s: n %d, NaN last", level, n)
+			if n > 17 {
+				x[n-17], x[n-1] = nan, 9
+				require.Equal(t, n-1, kern.Isamax(x), "%s: n %d, NaN first", level, n)
+			}
+		}
 		for _, n := range []int{1023, 1024, 1025, 5000} { // several blocks, the greatest number in two of them
 			x := normals[float32](newRand(uint64(n)), n)
 			x[n/2], x[n-1] = -9, 9

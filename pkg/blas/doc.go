@@ -30,8 +30,8 @@
 //
 // Those on the left take assembly for vectors whose elements follow each other, and use up to GOMAXPROCS goroutines where the
 // work is worth it: Sgemv and Sger from 65,536 elements of A on, Saxpy, Sscal, Sswap and Srot from 32,768, Sgemm from some 500,000
-// products. The four that return a number run on the goroutine of their caller. Vectors with increments other than 1 go through plain loops in level 1; Sgemv and
-// Sger copy them first. Gonum's do not use those on the left inside.
+// products. The four that return a number run on the goroutine of their caller. Vectors with increments other than 1 go through
+// plain loops in level 1; Sgemv and Sger copy them first. What is gonum's does not use what is here.
 //
 // Parameters that do not fit each other make all of them panic, with gonum's words.
 //
@@ -66,7 +66,7 @@
 //
 // # Sums
 //
-// Sdot, Sasum and Snrm2 have sixteen lanes: term i adds to lane i mod 16, from 0 on. Then lanes 8 to 15 add to 0 to 7, 4 to 7 of those to
+// Sdot, Sasum and Snrm2 have sixteen lanes: term i adds to lane i mod 16. Then lanes 8 to 15 add to lanes 0 to 7, of those 4 to 7 to
 // 0 to 3, and so on. Snrm2 does that in float64, in which squares of float32 are exact.
 //
 // # Concurrency
