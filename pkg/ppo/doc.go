@@ -77,8 +77,8 @@
 //
 // # Allocation
 //
-// A run holds policy, reference and critic, two moments of each trained weight, the activations of one micro-batch, and with
-// held-out prompts one more copy of the policy. Sampling packs the policy's weights once more, see model.DecoderBytes.
+// A run holds policy, reference and critic, gradient and two moments of each trained weight, the activations of one micro-batch (far
+// fewer with Config.Recompute), and with held-out prompts one more copy of the policy. Sampling packs the policy's weights once more, see model.DecoderBytes.
 //
 // # Differences from the paper
 //

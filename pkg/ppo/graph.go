@@ -112,7 +112,9 @@ func newStep(policy, critic *model.Params, cfg Config) (*train.Step, error) {
 			Schedule: cfg.schedule(cfg.CriticOptim),
 		})
 	}
-	return train.NewStep(g.in, terms, networks, train.Options{Scalars: map[string]float64{scalarTemperature: cfg.Temperature}})
+	return train.NewStep(g.in, terms, networks, train.Options{
+		Scalars: map[string]float64{scalarTemperature: cfg.Temperature}, Recompute: cfg.Recompute,
+	})
 }
 
 // lossInputs names the nodes.

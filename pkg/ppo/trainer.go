@@ -143,13 +143,13 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	}
 	clock.lap(m, "update")
 
-	// 8. Steer the KL coefficient and report.
+	// 8. Steer the KL coefficient.
 	if cfg.KLControl == KLAdaptive {
 		t.klCoef = AdaptKLCoef(t.klCoef, m["objective/kl"], cfg.KLTarget, len(episodes), cfg.KLHorizon)
 	}
 	t.iteration++
 
-	// 9. Look at the held-out prompts and keep the best policy.
+	// 9. Look at the held-out prompts, keep the best policy, and report.
 	if t.evaluates() && (t.iteration%cfg.EvalEvery == 0 || t.iteration == cfg.Iterations) {
 		if err := t.evaluate(ctx, m); err != nil {
 			return nil, err

@@ -362,3 +362,28 @@ func TestLossOfOnesOwn(t *testing.T) {
 	assert.InDelta(t, length, m["mine/length"], 1e-5)
 	assert.InDelta(t, place, m["mine/place"], 1e-5)
 }
+
+// Recompute is less memory for the same bits, in policy and critic, or in the trunk that they share.
+func TestRecompute(t *testing.T) {
+	for _, shared := range []bool{false, true} {
+		trained := func(recompute bool) (all []float32, memory int) {
+			cfg := smallConfig()
+			cfg.SharedTrunk, cfg.Recompute = shared, recompute
+			policy, critic := tinyModel(t, 9, 4, 1), tinyCritic(t, 9, 4, 2)
+			if shared {
+				policy, critic = critic, nil
+			}
+			tr, err := New(policy, critic, somePrompts(), nil, sevens, cfg)
+			require.NoError(t, err)
+			run(t, tr, 2)
+			if all = weights(policy); !shared {
+				all = append(all, weights(critic)...)
+			}
+			return all, tr.step.Memory().Intermediates
+		}
+		kept, more := trained(false)
+		again, less := trained(true)
+		assert.Equal(t, kept, again)
+		assert.Less(t, less, more*3/4)
+	}
+}

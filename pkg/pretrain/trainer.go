@@ -128,5 +128,5 @@ func newStep(p *model.Params, cfg Config) (*train.Step, error) {
 		Optim:       cfg.Optim.AdamW(),
 		Schedule:    cfg.Optim.Cosine(cfg.MinLRRatio, cfg.WarmupSteps, cfg.Steps),
 		MaxGradNorm: cfg.Optim.MaxGradNorm,
-	}}, train.Options{})
+	}}, train.Options{Recompute: cfg.Recompute})
 }

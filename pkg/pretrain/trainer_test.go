@@ -187,3 +187,24 @@ func TestEncode(t *testing.T) {
 	assert.Equal(t, [][]int32{{1, 'a', 'b', 2}, {1, 2}}, Encode(letters{1, 2}, []string{"ab", ""}))
 	assert.Equal(t, [][]int32{{'a', 'b'}}, Encode(letters{-1, -1}, []string{"ab"}))
 }
+
+// Recompute is less memory for the same bits.
+func TestRecompute(t *testing.T) {
+	trained := func(recompute bool) ([]float32, int) {
+		shape := tinyModel(t, 16).Config()
+		shape.NumLayers = 4
+		p := model.NewParams(shape, tensor.Float32)
+		p.Init(rand.New(rand.NewPCG(1, 9)))
+		cfg := tinyConfig()
+		cfg.Steps, cfg.MicroTokens, cfg.MicroSegments, cfg.Recompute = 3, 32, 4, recompute
+		_, err := Train(context.Background(), p, counting(4, 20), cfg)
+		require.NoError(t, err)
+		step, err := newStep(p, cfg)
+		require.NoError(t, err)
+		return numbers(p), step.Memory().Intermediates
+	}
+	kept, more := trained(false)
+	again, less := trained(true)
+	assert.Equal(t, kept, again)
+	assert.Less(t, less, more*3/4)
+}

@@ -54,6 +54,9 @@ type Config struct {
 	BatchSize int
 	// MicroTokens and MicroSegments are the budget of one micro-batch; a pair takes two segments, so the latter is even.
 	MicroTokens, MicroSegments int
+	// Recompute keeps only what goes into each layer for the backward pass, which computes the rest once more: the intermediates of
+	// 12 layers need a sixth of the memory, and a step takes up to a third longer. The bits are the same. Default false.
+	Recompute bool
 	// Seed of the order of the pairs.
 	Seed uint64
 	// Loss is what is minimised; nil means RankingLoss(SafetyWeight).

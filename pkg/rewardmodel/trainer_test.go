@@ -3,13 +3,16 @@ package rewardmodel
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
@@ -204,4 +207,26 @@ func TestCustomLoss(t *testing.T) {
 	for _, s := range score(t, scorer, sequencesOf(tastes(2, 10))) {
 		assert.InDelta(t, 3, s, 0.5)
 	}
+}
+
+// Recompute is less memory for the same bits.
+func TestRecompute(t *testing.T) {
+	trained := func(recompute bool) ([]float32, int) {
+		shape := tinyModel(t).Config()
+		shape.NumLayers = 4
+		p := model.NewParams(shape, tensor.Float32)
+		p.Init(rand.New(rand.NewPCG(1, 9)))
+		p.AddHead(rand.New(rand.NewPCG(2, 9)))
+		cfg := tinyConfig()
+		cfg.MicroTokens, cfg.MicroSegments, cfg.Recompute = 60, 12, recompute
+		_, err := Train(context.Background(), p, tastes(4, 48), cfg)
+		require.NoError(t, err)
+		step, err := newStep(p, cfg, 1)
+		require.NoError(t, err)
+		return numbers(p), step.Memory().Intermediates
+	}
+	kept, more := trained(false)
+	again, less := trained(true)
+	assert.Equal(t, kept, again)
+	assert.Less(t, less, more*3/4)
 }

@@ -150,7 +150,7 @@ func newStep(p *model.Params, cfg Config, total int) (*train.Step, error) {
 		Optim:       cfg.Optim.AdamW(),
 		Schedule:    cfg.Optim.Cosine(cfg.MinLRRatio, cfg.WarmupSteps, total),
 		MaxGradNorm: cfg.Optim.MaxGradNorm,
-	}}, train.Options{})
+	}}, train.Options{Recompute: cfg.Recompute})
 }
 
 func metrics(r train.Result, report Report, perEpoch int) map[string]float64 {

@@ -3,11 +3,13 @@ package sft
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -228,4 +230,25 @@ func TestEpochs(t *testing.T) {
 	first, second := losses[:10], losses[10:]
 	assert.NotEqual(t, first, second)
 	assert.ElementsMatch(t, first, second)
+}
+
+// Recompute is less memory for the same bits.
+func TestRecompute(t *testing.T) {
+	trained := func(recompute bool) ([]float32, int) {
+		shape := tinyModel(t).Config()
+		shape.NumLayers = 4
+		p := model.NewParams(shape, tensor.Float32)
+		p.Init(rand.New(rand.NewPCG(1, 9)))
+		cfg := tinyConfig()
+		cfg.MicroTokens, cfg.MicroSegments, cfg.Recompute = 32, 4, recompute
+		_, err := Train(context.Background(), p, copies(6, 24), cfg)
+		require.NoError(t, err)
+		step, err := newStep(p, cfg, 1)
+		require.NoError(t, err)
+		return numbers(p), step.Memory().Intermediates
+	}
+	kept, more := trained(false)
+	again, less := trained(true)
+	assert.Equal(t, kept, again)
+	assert.Less(t, less, more*3/4)
 }
