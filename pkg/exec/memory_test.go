@@ -207,7 +207,7 @@ func TestSumsLieInTheOutput(t *testing.T) {
 	}
 	b := ops.Expr(g)
 	head := must(t)(ops.ScalarHead(h, gorgonia.NewMatrix(g, tensor.Float64, gorgonia.WithShape(1, k), gorgonia.WithName("head")),
-		gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(1), gorgonia.WithName("bias")), layout, false))
+		gorgonia.NewVector(g, tensor.Float64, gorgonia.WithShape(1), gorgonia.WithName("bias")), layout))
 	loss := b.Sum(head)
 	require.NoError(t, b.Err())
 	grads, err := gorgonia.Grad(loss, w)

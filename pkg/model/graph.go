@@ -233,7 +233,7 @@ func (t *Trunk) head(h, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	if w == nil || b == nil {
 		return nil, errors.New("no scalar head: call Params.AddHead before NewTrunk")
 	}
-	return ops.ScalarHead(h, w, b, layout, false)
+	return ops.ScalarHead(h, w, b, layout)
 }
 
 func (t *Trunk) output() (*gorgonia.Node, error) {

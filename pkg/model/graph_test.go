@@ -28,17 +28,17 @@ func shortWay(t *testing.T, _ *Inputs, trunk *Trunk) gorgonia.Nodes {
 
 // longWay is the same from the whole of Hidden.
 func longWay(t *testing.T, in *Inputs, trunk *Trunk) gorgonia.Nodes {
-	head := func(h *gorgonia.Node, perSegment bool) *gorgonia.Node {
-		return node(t)(ops.ScalarHead(h, trunk.node(scoreWeight), trunk.node(scoreBias), in.Layout, perSegment))
+	head := func(h, layout *gorgonia.Node) *gorgonia.Node {
+		return node(t)(ops.ScalarHead(h, trunk.node(scoreWeight), trunk.node(scoreBias), layout))
 	}
-	h, w := trunk.Hidden, trunk.node("output")
+	h, w, last := trunk.Hidden, trunk.node("output"), node(t)(ops.LastRows(in.Layout))
 	x := ops.Expr(in.G)
 	return gorgonia.Nodes{
 		node(t)(ops.TokenLogProbs(h, w, in.Targets, in.Mask, in.Temperature, in.Layout)),
 		node(t)(ops.Entropy(h, w, in.Targets, in.Mask, in.Temperature, in.Layout)),
 		node(t)(ops.TokenHits(h, w, in.Targets, in.Mask, in.Temperature, in.Layout)),
-		x.Where(in.Mask, head(h, false)),
-		head(node(t)(ops.TakeRows(h, in.Layout)), true),
+		x.Where(in.Mask, head(h, in.Layout)),
+		head(node(t)(ops.Gather(h, last)), last),
 	}
 }
 

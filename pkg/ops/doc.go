@@ -1,7 +1,7 @@
 // Package ops holds the differentiable operators of a Llama on gorgonia nodes, and an expression builder for losses.
 //
-// The trunk is fused: Embed, RMSNorm, Linear, CausalAttention, SwiGLU, Add, TokenLogProbs, Entropy, TakeRows and
-// ScalarHead each have a hand-written forward and backward kernel (Touvron et al. 2023, section 2.2). Losses are free:
+// The trunk is fused: Embed, RMSNorm, Linear, CausalAttention, SwiGLU, Add, TokenLogProbs, Entropy and ScalarHead
+// each have a hand-written forward and backward kernel (Touvron et al. 2023, section 2.2). Losses are free:
 // Expr builds them from element-wise operators, masked sums and segment sums over vectors of tokens (N) or segments
 // (S), gorgonia.Grad differentiates through both, and pkg/exec runs the result.
 //
@@ -19,7 +19,7 @@
 // lie: [0] is the number s of used segments, [1+i] the first slot of segment i, and n, the number of used slots, in all
 // that follow. Operators of the trunk read the used rows only, and the unused rows of their results are exactly 0.
 // LastRows and CountedRows choose slots, Gather takes their rows and Scatter puts them back; in between, all but
-// CausalAttention and TakeRows take the table of chosen slots as the layout.
+// CausalAttention take the table of chosen slots as the layout.
 //
 // # Rules
 //

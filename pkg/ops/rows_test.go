@@ -65,7 +65,7 @@ func TestRows(t *testing.T) {
 		{"score of last rows", []input{x, w("w", 1, 5), w("b", 1), layout}, func(n nodes) (*gorgonia.Node, error) {
 			var c chain
 			rows := c.do(ops.LastRows(n["layout"]))
-			y := c.do(ops.ScalarHead(c.do(ops.Gather(n["x"], rows)), n["w"], n["b"], rows, false))
+			y := c.do(ops.ScalarHead(c.do(ops.Gather(n["x"], rows)), n["w"], n["b"], rows))
 			return y, c.err
 		}, usedS},
 	} {
