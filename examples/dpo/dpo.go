@@ -154,7 +154,7 @@ func optimise(ctx context.Context, policy *model.Params, pairs []pair, onStep fu
 			if err != nil {
 				return err
 			}
-			onStep(result)
+			onStep(result.Clone()) // whose maps the next step uses again
 		}
 	}
 	return nil

@@ -51,7 +51,7 @@ var modelLosses = map[string]func(in *model.Inputs, policy, critic *model.Trunk)
 		return rewardmodel.RankingLoss(0.5)(inputs)
 	},
 	"ppo": func(in *model.Inputs, policy, critic *model.Trunk) (train.Terms, error) {
-		n, err := nodesOf(policy.LogProbs, policy.Entropy, critic.TokenScores)
+		n, err := nodesOf(policy.LogProbs, policy.Entropy, critic.CountedScores)
 		if err != nil {
 			return train.Terms{}, err
 		}
