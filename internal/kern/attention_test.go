@@ -71,7 +71,7 @@ func runAttention[T kern.Float](t *testing.T, qkv, dout []T, layout []int32, n i
 
 func TestAttention(t *testing.T) {
 	rng := newRand(60)
-	lengths := []int{1, 2, 31, 64, 65, 130, 200}
+	lengths := []int{1, 2, 31, 64, 65, 130, 300}
 	layout, n := layoutOf(lengths...)
 	for _, sh := range attnShapes {
 		width, hd := attnWidth(sh), sh.H*sh.D
@@ -117,7 +117,7 @@ func TestAttentionBits(t *testing.T) {
 
 func testAttentionBits[T kern.Float](t *testing.T) {
 	rng := newRand(62)
-	lengths := []int{3, 150, 64, 1, 77}
+	lengths := []int{3, 300, 64, 1, 77}
 	layout, n := layoutOf(lengths...)
 	for _, sh := range attnShapes {
 		width, hd := attnWidth(sh), sh.H*sh.D
@@ -133,7 +133,7 @@ func testAttentionBits[T kern.Float](t *testing.T) {
 			requireBits(t, alone.out, all.out[at*hd:(at+l)*hd], "out of a segment alone")
 			requireBits(t, alone.lse, all.lse[at*sh.H:(at+l)*sh.H], "lse of a segment alone")
 			requireBits(t, alone.dqkv, all.dqkv[at*width:(at+l)*width], "dqkv of a segment alone")
-			for _, cut := range []int{1, 2, 17, 33, 63, 64, 65, 100, 129, 149} {
+			for _, cut := range []int{1, 2, 17, 33, 63, 64, 65, 100, 129, 255, 256, 257, 299} {
 				if cut < l {
 					lay, _ := layoutOf(cut)
 					prefix := runAttention(t, qkv[at*width:], dout[at*hd:], lay, cut, sh)
@@ -152,7 +152,7 @@ func TestAttentionCached(t *testing.T) {
 
 func testAttentionCached[T kern.Float](t *testing.T) {
 	rng := newRand(63)
-	const n = 210
+	const n = 300
 	layout, _ := layoutOf(n)
 	for _, sh := range attnShapes {
 		d, width, hd, kd := sh.D, attnWidth(sh), sh.H*sh.D, sh.KV*sh.D

@@ -1,0 +1,48 @@
+package kern_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/tame-rlhf/tame/internal/kern"
+)
+
+// longShape is the attention of a model of 110 million parameters.
+var longShape = kern.AttnShape{H: 12, KV: 12, D: 64}
+
+// BenchmarkAttentionLong is one segment: nanoseconds and scratch memory per token.
+func BenchmarkAttentionLong(b *testing.B) {
+	sh := longShape
+	for _, n := range []int{1024, 2048, 4096} {
+		rng := newRand(1)
+		layout, _ := layoutOf(n)
+		qkv, table := normals[float32](rng, n*attnWidth(sh)), kern.RoPETable[float32](n, sh.D, ropeTheta)
+		out, lse := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H)
+		dqkv, dout := make([]float32, len(qkv)), normals[float32](rng, len(out))
+		forward := func() { kern.Attention(out, lse, qkv, table, layout, sh) }
+		backward := func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, dout, layout, sh) }
+		forward()
+		for name, f := range map[string]func(){"Forward": forward, "Backward": backward} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				scratch := allocated(f)
+				for b.Loop() {
+					f()
+				}
+				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/token")
+				b.ReportMetric(float64(scratch)/float64(n), "scratch-B/token")
+			})
+		}
+	}
+}
+
+// allocated is how many bytes f allocates when the pools of scratch memory are empty.
+func allocated(f func()) uint64 {
+	runtime.GC() // what a pool holds survives one collection
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}

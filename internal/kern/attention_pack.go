@@ -1,0 +1,35 @@
+package kern
+
+// Keys are read as a matrix (D, tokens), in the slivers that the tiles of a product read.
+
+// packedSize is the room for packed keys.
+func packedSize(tokens, d int) int { return ceilDiv(tokens, sliver) * sliver * d }
+
+// packRotated packs keys, rows of x, turned by the rows of the table rope. near is scratch of at least sliver rows.
+func packRotated[T Float](dst, x []T, ldx int, rope []T, tokens, d int, near []T) panel[T] {
+	for t := 0; t < tokens; t += sliver {
+		rows := min(sliver, tokens-t)
+		rotateRows(rows, d, near, d, x[t*ldx:], ldx, rope[t*d:])
+		packTransposed(d, rows, near, d, dst[t*d:][:sliver*d])
+	}
+	return panel[T]{dst, sliver, sliver * d}
+}
+
+// packRows packs rows of x as they are.
+func packRows[T Float](dst, x []T, ldx, tokens, d int) panel[T] {
+	pack(d, tokens, view[T]{x, 1, ldx}, dst)
+	return panel[T]{dst, sliver, sliver * d}
+}
+
+// from is the panel from column j on, the first of a sliver.
+func (b panel[T]) from(j int) panel[T] { return panel[T]{b.data[j/sliver*b.ss:], b.bs, b.ss} }
+
+// inPlaceRows is a matrix that is not packed, for few rows of A.
+func inPlaceRows[T Float](x []T, ldx int) panel[T] { return panel[T]{x, ldx, sliver} }
+
+// tileRows is a strip of a product, at most stripRows() rows, with the arithmetic of Gemm.
+func tileRows[T Float](rows, cols, k int, alpha T, a []T, rs, cs int, b panel[T], acc bool, c []T, ldc int) {
+	for k0 := 0; k0 < k; k0 += KC {
+		strip(rows, cols, min(KC, k-k0), alpha, a[k0*cs:], rs, cs, b.data[k0*b.bs:], b.bs, b.ss, acc || k0 > 0, c, ldc)
+	}
+}
