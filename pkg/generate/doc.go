@@ -29,7 +29,7 @@
 //
 //	2 · layers · (Slots+1) · (longest prompt + MaxNewTokens) · key/value heads · head width · 4 bytes
 //
-// (sequences rounded up to whole blocks of 32 tokens), which Config.MaxCacheBytes can bound: then fewer samples are computed at a time.
+// (for keys, the tokens rounded up to a multiple of 32), which Config.MaxCacheBytes can bound: then fewer samples are computed at a time.
 //
 // # Randomness
 //

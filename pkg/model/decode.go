@@ -49,7 +49,8 @@ type Decoder struct {
 type decoderLayer struct {
 	attnNorm, ffnNorm          []float32             // (C)
 	qkv, attnOut, gateUp, down *kern.Packed[float32] // (in, out)
-	keys, values               []float32             // (slots, maxLen, KV D); keys are rotated
+	keys                       []float32             // (slots, kern.KeyCacheLen), rotated
+	values                     []float32             // (slots, maxLen, KV D)
 }
 
 // span is a run of a slot's tokens among the rows of a piece.
@@ -80,9 +81,12 @@ func DecoderBytes(c Config, slots, maxLen int) int64 {
 	return CacheBytes(c, slots, maxLen) + 4*(weights+activations+int64(maxLen)*int64(c.HeadDim)+int64(slots)*int64(c.Dim+c.VocabSize))
 }
 
-// CacheBytes is the part of DecoderBytes that keeps the keys and values of that many sequences of up to maxLen tokens.
+// CacheBytes is the part of DecoderBytes that keeps the keys and values of that many sequences of up to maxLen tokens. Keys are kept for
+// whole runs of 32 tokens.
 func CacheBytes(c Config, slots, maxLen int) int64 {
-	return 4 * 2 * int64(c.NumLayers) * int64(slots) * int64(maxLen) * int64(c.NumKVHeads*c.HeadDim)
+	heads := kern.AttnShape{H: c.NumHeads, KV: c.NumKVHeads, D: c.HeadDim}
+	each := int64(kern.KeyCacheLen(maxLen, heads)) + int64(maxLen)*int64(c.NumKVHeads*c.HeadDim)
+	return 4 * int64(c.NumLayers) * int64(slots) * each
 }
 
 // layerWeights is how many numbers the matrices of a layer have.
@@ -105,7 +109,7 @@ func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
 		return nil, err
 	}
 	for i := range d.layers {
-		d.layers[i].keys = make([]float32, slots*maxLen*c.NumKVHeads*c.HeadDim)
+		d.layers[i].keys = make([]float32, slots*kern.KeyCacheLen(maxLen, d.heads))
 		d.layers[i].values = make([]float32, slots*maxLen*c.NumKVHeads*c.HeadDim)
 	}
 	rows := max(pieceRows, slots)
@@ -180,12 +184,13 @@ func (d *Decoder) CopySlot(dst, src int) {
 	if dst == src {
 		return
 	}
-	size := d.maxLen * d.heads.KV * d.heads.D
-	used := d.length[src] * d.heads.KV * d.heads.D
+	n := d.length[src]
 	for i := range d.layers {
 		l := &d.layers[i]
-		copy(l.keys[dst*size:][:used], l.keys[src*size:])
-		copy(l.values[dst*size:][:used], l.values[src*size:])
+		toKeys, toValues := l.cache(d, dst)
+		keys, values := l.cache(d, src)
+		copy(toKeys, keys[:kern.KeyCacheLen(n, d.heads)])
+		copy(toValues, values[:n*d.heads.KV*d.heads.D])
 	}
 	d.length[dst] = d.length[src]
 }

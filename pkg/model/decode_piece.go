@@ -101,16 +101,14 @@ func (d *Decoder) attend(l *decoderLayer, spans []span, parallel bool) {
 	qDim, kvDim := sh.H*sh.D, sh.KV*sh.D
 	width := qDim + 2*kvDim
 	for _, s := range spans {
+		keys, values := l.cache(d, s.slot)
 		for i := range s.count {
 			pos := d.length[s.slot] + i
 			row, rope := d.qkv[(s.row+i)*width:][:width], d.rope[pos*sh.D:][:sh.D]
-			at := (s.slot*d.maxLen + pos) * kvDim
-			q, key := d.q[(s.row+i)*qDim:][:qDim], l.keys[at:][:kvDim]
-			copy(q, row)
-			kern.RoPE(q, sh.H, sh.D, rope)
-			copy(key, row[qDim:])
-			kern.RoPE(key, sh.KV, sh.D, rope)
-			copy(l.values[at:][:kvDim], row[qDim+kvDim:])
+			kern.RoPE(row, sh.H+sh.KV, sh.D, rope)
+			copy(d.q[(s.row+i)*qDim:][:qDim], row)
+			kern.CacheKey(keys, pos, row[qDim:], sh)
+			copy(values[pos*kvDim:][:kvDim], row[qDim+kvDim:])
 		}
 	}
 	if !parallel || len(spans) == 1 { // one prompt is in parallel over its heads and queries
@@ -124,10 +122,16 @@ func (d *Decoder) attend(l *decoderLayer, spans []span, parallel bool) {
 // attendSpans computes the attention of the spans' rows.
 func (d *Decoder) attendSpans(l *decoderLayer, spans []span) {
 	sh := d.heads
-	qDim, size := sh.H*sh.D, d.maxLen*sh.KV*sh.D
+	qDim := sh.H * sh.D
 	for _, s := range spans {
-		keys, values := l.keys[s.slot*size:][:size], l.values[s.slot*size:][:size]
+		keys, values := l.cache(d, s.slot)
 		out, q := d.attn[s.row*qDim:], d.q[s.row*qDim:]
-		kern.AttentionChunk(out, q, keys, values, s.count, d.length[s.slot]+s.count, sh)
+		kern.AttentionFromCache(out, q, keys, values, s.count, d.length[s.slot]+s.count, sh)
 	}
+}
+
+// cache are the keys and values of a slot.
+func (l *decoderLayer) cache(d *Decoder, slot int) (keys, values []float32) {
+	k, v := kern.KeyCacheLen(d.maxLen, d.heads), d.maxLen*d.heads.KV*d.heads.D
+	return l.keys[slot*k:][:k], l.values[slot*v:][:v]
 }
