@@ -1,10 +1,15 @@
 package kern
 
-import "sync"
+import (
+	"runtime"
+	"sync"
+)
 
 const (
 	gemvWork = 1 << 15 // elements of A that are worth a goroutine
 	gemvCols = 1 << 12 // most elements of y that meet all rows of A at once: they stay in the L1 cache
+	gemvWide = 1 << 10 // elements of y beyond which a goroutine's share need not be wider
+	gemvUnit = 16      // elements of y, a cache line, that a share is a multiple of
 )
 
 // Sgemv computes y = alpha op(A) x + beta y, where op transposes if the flag says so and A is m by n, row-major with lda elements
@@ -50,11 +55,12 @@ func Sgemv(trans bool, m, n int, alpha float32, a []float32, lda int, x []float3
 	l := borrow[gemvLoop](&gemvLoops)
 	defer giveBack(&gemvLoops, l)
 	*l = gemvLoop{trans, alpha, view[float32]{a, lda, 1}, x[:lenX], y}
-	spread(ceilDiv(lenY, gemvUnit), ceilDiv(gemvWork, lenX*gemvUnit), l)
+	units, grain := ceilDiv(lenY, gemvUnit), ceilDiv(gemvWork, lenX*gemvUnit)
+	if trans { // memory gives short pieces of many rows slowly
+		grain = max(grain, min(units/runtime.GOMAXPROCS(0), gemvWide/gemvUnit))
+	}
+	spread(units, grain, l)
 }
-
-// gemvUnit is the number of elements of y, a cache line of them, that a goroutine takes at least.
-const gemvUnit = 16
 
 var gemvLoops sync.Pool
 
