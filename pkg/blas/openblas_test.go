@@ -14,6 +14,7 @@ import (
 )
 
 func init() {
+	blas.OpenBLAS{}.SetThreads(1) // in tests: threads that look for work delay the rest
 	peers[1] = peer{"OpenBLAS", blas.OpenBLAS{}, blas.OpenBLAS{}.SetThreads}
 }
 
