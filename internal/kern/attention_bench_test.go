@@ -36,6 +36,23 @@ func BenchmarkAttentionLong(b *testing.B) {
 	}
 }
 
+// BenchmarkAttentionFromCache is one layer of decoding one token of one sequence.
+func BenchmarkAttentionFromCache(b *testing.B) {
+	sh := longShape
+	for _, n := range []int{64, 1024, 4096} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			rng := newRand(1)
+			kd := sh.KV * sh.D
+			q, keys, v := normals[float32](rng, sh.H*sh.D), normals[float32](rng, kern.KeyCacheLen(n, sh)), normals[float32](rng, n*kd)
+			out := make([]float32, sh.H*sh.D)
+			b.SetBytes(int64(4 * 2 * n * kd))
+			for b.Loop() {
+				kern.AttentionFromCache(out, q, keys, v, 1, n, sh)
+			}
+		})
+	}
+}
+
 // allocated is how many bytes f allocates when the pools of scratch memory are empty.
 func allocated(f func()) uint64 {
 	runtime.GC() // what a pool holds survives one collection
