@@ -7,22 +7,20 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/tame-rlhf/tame/internal/kern/_asm/emit"
 )
 
-// loop emits func(rows, n int, ...) over rows of n elements, a positive multiple of 8: each is the body of a row, which calls cols
-// for the passes over the columns; advance goes to the next row.
+// loop emits func(rows, n int, ...) over rows of n elements. row emits what is done before the rows and to each, from the label row on; the
+// advance that it returns goes to the next.
 func loop(name, signature string, doc []string, row func(left, n GPVirtual) (advance func())) {
-	TEXT(name, NOSPLIT, "func(rows, n int, "+signature+")")
-	doc[0] = name + " " + doc[0]
-	Doc(doc...)
-	Pragma("noescape")
-	left, n := arg("rows"), arg("n")
+	emit.Func(name, "func(rows, n int, "+signature+")", doc...)
+	left, n := emit.Arg("rows"), emit.Arg("n")
 	advance := row(left, n)
 	advance()
 	DECQ(left)
 	JNZ(LabelRef("row"))
-	VZEROUPPER()
-	RET()
+	emit.End()
 }
 
 // columns emits a pass over n columns, some at a time.
@@ -52,7 +50,7 @@ func scaleRows() {
 	loop("scaleRowsAsm", "dst *float32, ldd int, x *float32, ldx int, c *float32",
 		[]string{"sets each row of n elements, a positive multiple of 8, to dst = x * c with a factor of its own. ldd and ldx are in bytes."},
 		func(left, n GPVirtual) func() {
-			dst, ldd, x, ldx, c := arg("dst"), arg("ldd"), arg("x"), arg("ldx"), arg("c")
+			dst, ldd, x, ldx, c := emit.Arg("dst"), emit.Arg("ldd"), emit.Arg("x"), emit.Arg("ldx"), emit.Arg("c")
 			Label("row")
 			f := YMM()
 			VBROADCASTSS(Mem{Base: c}, f)
@@ -73,7 +71,7 @@ func copyRows() {
 	loop("copyRowsAsm", "dst *float32, ldd int, x *float32, ldx int",
 		[]string{"copies rows of n elements, a positive multiple of 8. ldd and ldx are in bytes."},
 		func(left, n GPVirtual) func() {
-			dst, ldd, x, ldx := arg("dst"), arg("ldd"), arg("x"), arg("ldx")
+			dst, ldd, x, ldx := emit.Arg("dst"), emit.Arg("ldd"), emit.Arg("x"), emit.Arg("ldx")
 			Label("row")
 			columns(n, 8, func(off GPVirtual) {
 				y := YMM()
@@ -93,7 +91,7 @@ func copyDotRows() {
 		[]string{"copies rows of n elements, a positive multiple of 16, from x to dst, and sets dot to each row's sum of x * y, as",
 			"dotAsm does. ldd, ldx and ldy are in bytes."},
 		func(left, n GPVirtual) func() {
-			dst, ldd, x, ldx, y, ldy, dot := arg("dst"), arg("ldd"), arg("x"), arg("ldx"), arg("y"), arg("ldy"), arg("dot")
+			dst, ldd, x, ldx, y, ldy, dot := emit.Arg("dst"), emit.Arg("ldd"), emit.Arg("x"), emit.Arg("ldx"), emit.Arg("y"), emit.Arg("ldy"), emit.Arg("dot")
 			Label("row")
 			acc := lanes{YMM(), YMM()}
 			for _, a := range acc {
@@ -110,7 +108,7 @@ func copyDotRows() {
 					VADDPS(w, a, a)
 				}
 			})
-			VMOVSS(tree(acc, VADDPS, VADDSS).AsX(), Mem{Base: dot})
+			VMOVSS(tree(acc, VADDPS, VADDSS), Mem{Base: dot})
 			return func() {
 				ADDQ(ldd, dst)
 				ADDQ(ldx, x)
@@ -124,16 +122,14 @@ func copyDotRows() {
 func rotateRows() {
 	for _, back := range []bool{false, true} {
 		name, doc := "rotateRowsAsm", "turned"
-		first, second := VSUBPS, VADDPS
 		if back {
 			name, doc = "rotateRowsBackAsm", "turned back"
-			first, second = VADDPS, VSUBPS
 		}
 		loop(name, "dst *float32, ldd int, x *float32, ldx int, rope *float32",
 			[]string{fmt.Sprintf("sets rows of dst to those of x %s by those of rope, as rotateAsm does; n, half of a row, is a positive", doc),
 				"multiple of 8. ldd and ldx are in bytes; rows of rope are of 2n elements."},
 			func(left, n GPVirtual) func() {
-				dst, ldd, x, ldx, rope := arg("dst"), arg("ldd"), arg("x"), arg("ldx"), arg("rope")
+				dst, ldd, x, ldx, rope := emit.Arg("dst"), emit.Arg("ldd"), emit.Arg("x"), emit.Arg("ldx"), emit.Arg("rope")
 				dst1, x1, rope1 := GP64(), GP64(), GP64()
 				Label("row")
 				LEAQ(Mem{Base: dst}.Idx(n, 4), dst1)
@@ -148,14 +144,8 @@ func rotateRows() {
 						return y
 					}
 					a, b, cos, sin := load(x), load(x1), load(rope), load(rope1)
-					ac, bs := YMM(), YMM()
-					VMULPS(cos, a, ac)
-					VMULPS(sin, b, bs)
-					VMULPS(cos, b, b)
-					VMULPS(sin, a, a)
-					first(bs, ac, ac)
-					second(a, b, b)
-					VMOVUPS(ac, Mem{Base: dst}.Idx(off, 4))
+					a, b = emit.Rotate(a, b, cos, sin, back)
+					VMOVUPS(a, Mem{Base: dst}.Idx(off, 4))
 					VMOVUPS(b, Mem{Base: dst1}.Idx(off, 4))
 				})
 				return func() {
@@ -176,10 +166,8 @@ func lseRows() {
 	for i, x := range v {
 		DATA(4*i, U32(x))
 	}
-	TEXT("lseRowsAsm", NOSPLIT, "func(n int, dst, most, sum *float32)")
-	Doc("lseRowsAsm sets dst = most + log(sum) for n elements, a positive multiple of 8; sum is at least 1, or NaN.")
-	Pragma("noescape")
-	n, dst, most, sum, t := arg("n"), arg("dst"), arg("most"), arg("sum"), GP64()
+	emit.Func("lseRowsAsm", "func(n int, dst, most, sum *float32)", "sets dst = most + log(sum) for n elements, a positive multiple of 8; sum is at least 1, or NaN.")
+	n, dst, most, sum, t := emit.Arg("n"), emit.Arg("dst"), emit.Arg("most"), emit.Arg("sum"), GP64()
 	LEAQ(consts, t)
 	c := make([]VecVirtual, len(v))
 	for i := range c {
@@ -209,6 +197,5 @@ func lseRows() {
 		VADDPS(Mem{Base: most}.Idx(off, 4), p, p)
 		VMOVUPS(p, Mem{Base: dst}.Idx(off, 4))
 	})
-	VZEROUPPER()
-	RET()
+	emit.End()
 }

@@ -8,6 +8,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/tame-rlhf/tame/internal/kern/_asm/emit"
 )
 
 func main() {
@@ -32,22 +34,9 @@ type rows struct {
 	n, full, off            GPVirtual
 }
 
-func param(name string) Mem {
-	b, err := Param(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return b.Addr
-}
-
-func arg(name string) GPVirtual { return Load(Param(name), GP64()).(GPVirtual) }
-
 func begin(i isa, name, signature string, doc ...string) *rows {
-	TEXT(name+i.name(), NOSPLIT, "func(rows, seen, step, width int, "+signature+")")
-	doc[0] = name + i.name() + " " + doc[0]
-	Doc(doc...)
-	Pragma("noescape")
-	r := &rows{isa: i, left: arg("rows"), seen: arg("seen"), step: arg("step"), width: arg("width")}
+	emit.Func(name+i.name(), "func(rows, seen, step, width int, "+signature+")", doc...)
+	r := &rows{isa: i, left: emit.Arg("rows"), seen: emit.Arg("seen"), step: emit.Arg("step"), width: emit.Arg("width")}
 	r.n, r.full, r.off = GP64(), GP64(), GP64()
 	i.prepare()
 	return r
@@ -55,7 +44,7 @@ func begin(i isa, name, signature string, doc ...string) *rows {
 
 // pointer is an argument, and the place of the lanes being treated in its row.
 func (r *rows) pointer(name string) (p GPVirtual, at func() Mem) {
-	p = arg(name)
+	p = emit.Arg(name)
 	return p, func() Mem { return Mem{Base: p}.Idx(r.off, 4) }
 }
 
@@ -115,26 +104,26 @@ func softmax(i isa) {
 		"takes at most 16 rows of scores p into a running softmax: of the first min(seen, width) of each, seen growing by step",
 		"from row to row and at least 1, and for the greatest score m so far, p = exp(p - m), decay = exp(most - m), sum = sum * decay plus the sum",
 		"of p, most = m. The rest of a row up to width is set to 0. ldp is in bytes; width may be up to a multiple of 16 that the rows have room for.")
-	ldp := arg("ldp")
+	ldp := emit.Arg("ldp")
 
 	// The rows' greatest scores, put into decay.
 	p, at := r.pointer("p")
-	to := arg("decay")
+	to := emit.Arg("decay")
 	r.row("most")
-	greatest := i.constant(cNever)
+	greatest := i.constant(emit.NegInf)
 	r.rounds("max", func() {
 		i.each(VMAXPS, i.load(at()), greatest, greatest)
 	}, func() {
 		i.each(VMAXPS, i.loadTail(at(), greatest), greatest, greatest)
 	})
-	VMOVSS(tree(greatest, VMAXPS, VMAXSS).AsX(), Mem{Base: to})
+	VMOVSS(tree(greatest, VMAXPS, VMAXSS), Mem{Base: to})
 	r.end("most", func() {
 		ADDQ(ldp, p)
 		ADDQ(I8(4), to)
 	})
 
 	// All rows at once: the greatest so far, and what the sums lose.
-	most, sum, decay := arg("most"), arg("sum"), arg("decay")
+	most, sum, decay := emit.Arg("most"), emit.Arg("sum"), emit.Arg("decay")
 	Load(Param("rows"), r.left)
 	i.tail(r.left)
 	old, m := i.loadInside(Mem{Base: most}), i.loadInside(Mem{Base: decay})
@@ -163,7 +152,7 @@ func softmax(i isa) {
 		i.each(VADDPS, x, acc, acc)
 	}
 	r.rounds("round", func() { step(false) }, func() { step(true) })
-	total := tree(acc, VADDPS, VADDSS).AsX()
+	total := tree(acc, VADDPS, VADDSS)
 	VADDSS(Mem{Base: sum}, total, total)
 	VMOVSS(total, Mem{Base: sum})
 	r.rest(at)
@@ -172,8 +161,7 @@ func softmax(i isa) {
 		ADDQ(I8(4), most)
 		ADDQ(I8(4), sum)
 	})
-	VZEROUPPER()
-	RET()
+	emit.End()
 }
 
 func scores(i isa) {
@@ -183,8 +171,8 @@ func scores(i isa) {
 		"rest of a row up to width is set to 0. ldp is in bytes; width may be up to a multiple of 16 that the rows have room for.")
 	p, atP := r.pointer("p")
 	ds, atDS := r.pointer("ds")
-	ldp, lse, delta := arg("ldp"), arg("lse"), arg("delta")
-	alpha := i.spread(param("alpha"))
+	ldp, lse, delta := emit.Arg("ldp"), emit.Arg("lse"), emit.Arg("delta")
+	alpha := i.spread(emit.Address("alpha"))
 	r.row("row")
 	shift, mean := i.spread(Mem{Base: lse}), i.spread(Mem{Base: delta})
 	step := func(clean bool) {
@@ -209,6 +197,5 @@ func scores(i isa) {
 		ADDQ(I8(4), lse)
 		ADDQ(I8(4), delta)
 	})
-	VZEROUPPER()
-	RET()
+	emit.End()
 }

@@ -12,6 +12,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/tame-rlhf/tame/internal/kern/_asm/emit"
 )
 
 const (
@@ -39,25 +41,24 @@ var (
 	tmp          = R15
 )
 
-// describe documents a strip of up to the given number of rows.
-func describe(name string, most int) {
-	Doc(name+" computes rows by cols elements of C = alpha A B, or of C += alpha A B if acc is 1 and not 0.",
+// begin begins a strip of up to the given number of rows.
+func begin(name string, most int) {
+	emit.Func(name, "func(rows, cols, k int, alpha float32, a *float32, rs, cs int, b *float32, bs, ss int, acc int, c *float32, ldc int)",
+		"computes rows by cols elements of C = alpha A B, or of C += alpha A B if acc is 1 and not 0.",
 		"Strides are in bytes: rs and cs between the rows and columns of A, bs between the rows of B, ss between",
 		"slivers of 32 columns of B, ldc between the rows of C.",
 		fmt.Sprintf("rows is 1 to %d; cols and k are at least 1.", most))
-	Pragma("noescape")
+	dispatch(most)
 }
-
-const signature = "func(rows, cols, k int, alpha float32, a *float32, rs, cs int, b *float32, bs, ss int, acc int, c *float32, ldc int)"
 
 func main() {
 	ConstraintExpr("!purego")
 	strip512()
-	masks := laneMasks()
-	strip2(masks)
+	words := emit.Words("lanes", 8, 8)
+	strip2(words)
 	transpose()
 	narrow512()
-	narrow2(masks)
+	narrow2(words)
 	Generate()
 }
 
@@ -121,9 +122,7 @@ func sumK(label string, rows int, step func()) {
 }
 
 func strip512() {
-	TEXT("stripAVX512", NOSPLIT, signature)
-	describe("stripAVX512", rows512)
-	dispatch(rows512)
+	begin("stripAVX512", rows512)
 	for rows := rows512; rows >= 1; rows-- {
 		Label(fmt.Sprintf("rows%d", rows))
 		loadStrip()
@@ -142,16 +141,15 @@ func strip512() {
 		JMP(LabelRef("done"))
 	}
 	Label("done")
-	VZEROUPPER()
-	RET()
+	emit.End()
 }
 
 // tile512 emits a tile of the given rows by one or two vectors, the last of which may be in part
 // outside the matrix.
 func tile512(rows, vecs int) {
-	acc := func(row, v int) VecPhysical { return zmm[vecs*row+v] }
-	vecB := func(v int) VecPhysical { return zmm[28+v] }
-	elem := zmm[30]
+	acc := func(row, v int) VecPhysical { return emit.Z[vecs*row+v] }
+	vecB := func(v int) VecPhysical { return emit.Z[28+v] }
+	elem := emit.Z[30]
 
 	// K1: the lanes of the last vector inside the matrix. K2, K3: the lanes of the first and
 	// the last vector to load from C; none if C is not to be read.
@@ -193,8 +191,8 @@ func tile512(rows, vecs int) {
 		}
 	})
 
-	alpha, old := zmm[30], func(v int) VecPhysical { return zmm[28+v] }
-	VBROADCASTSS(NewParamAddr("alpha", 24), alpha)
+	alpha, old := emit.Z[30], func(v int) VecPhysical { return emit.Z[28+v] }
+	VBROADCASTSS(emit.Address("alpha"), alpha)
 	MOVQ(c, a)
 	Load(Param("ldc"), a7)
 	for r := range rows {
@@ -216,245 +214,3 @@ func tile512(rows, vecs int) {
 		}
 	}
 }
-
-// laneMasks are eight words of ones, then eight of zeros.
-func laneMasks() Mem {
-	masks := GLOBL("lanes", RODATA|NOPTR)
-	for i := range 16 {
-		DATA(4*i, U32(map[bool]uint32{true: 0xffffffff}[i < 8]))
-	}
-	return masks
-}
-
-func strip2(masks Mem) {
-	TEXT("stripAVX2", NOSPLIT, signature)
-	describe("stripAVX2", rows2)
-	dispatch(rows2)
-	for rows := rows2; rows >= 1; rows-- {
-		name := func(s string) string { return fmt.Sprintf("%s%d", s, rows) }
-		Label(name("rows"))
-		loadStrip()
-		Label(name("sliver"))
-		// n counts the columns left in this sliver, the argument's stack slot those left in all.
-		Load(Param("cols"), n)
-		MOVQ(I32(sliver), tmp)
-		CMPQ(n, tmp)
-		CMOVQGT(tmp, n)
-		if rows <= 2 { // too few accumulators to keep the FMA units busy with two vectors
-			JLT(LabelRef(name("full")))
-			tile2(rows, 4, Mem{})
-			ADDQ(I32(4*sliver), bTile)
-			ADDQ(I32(4*sliver), c)
-			JMP(LabelRef(name("next")))
-		}
-		Label(name("full"))
-		CMPQ(n, I8(16))
-		JLT(LabelRef(name("part")))
-		tile2(rows, 2, Mem{})
-		ADDQ(I8(64), bTile)
-		ADDQ(I8(64), c)
-		SUBQ(I8(16), n)
-		JMP(LabelRef(name("full")))
-		Label(name("part"))
-		CMPQ(n, I8(0))
-		JLE(LabelRef(name("next")))
-		tile2(rows, 1, masks)
-		ADDQ(I8(32), bTile)
-		ADDQ(I8(32), c)
-		SUBQ(I8(8), n)
-		JMP(LabelRef(name("part")))
-		Label(name("next"))
-		SUBQ(I8(sliver), NewParamAddr("cols", 8))
-		JLE(LabelRef("done"))
-		Load(Param("ss"), tmp)
-		LEAQ(Mem{Base: bTile, Index: tmp, Scale: 1, Disp: -4 * sliver}, bTile)
-		JMP(LabelRef(name("sliver")))
-	}
-	Label("done")
-	VZEROUPPER()
-	RET()
-}
-
-// tile2 emits a tile of the given rows by two or four full vectors, or by one of which n lanes are
-// inside the matrix.
-func tile2(rows, vecs int, masks Mem) {
-	acc := func(row, v int) VecPhysical { return ymm[vecs*row+v] }
-	vecB := func(v int) VecPhysical { return ymm[14-vecs+v] }
-	elem := ymm[14]
-	mask := ymm[15]
-	if vecs == 1 {
-		MOVQ(I32(8), tmp)
-		CMPQ(n, tmp)
-		CMOVQLT(n, tmp)
-		NEGQ(tmp)
-		LEAQ(masks, a)
-		VMOVUPS(Mem{Base: a, Index: tmp, Scale: 4, Disp: 32}, mask)
-	}
-	for r := range rows {
-		for v := range vecs {
-			VXORPS(acc(r, v), acc(r, v), acc(r, v))
-		}
-	}
-	sumK(fmt.Sprintf("k%dx%d", rows, vecs), rows, func() {
-		if vecs == 1 {
-			VMASKMOVPS(Mem{Base: b}, mask, vecB(0))
-		} else {
-			for v := range vecs {
-				VMOVUPS(Mem{Base: b, Disp: 32 * v}, vecB(v))
-			}
-		}
-		for r := range rows {
-			VBROADCASTSS(elemA(r), elem)
-			for v := range vecs {
-				VFMADD231PS(vecB(v), elem, acc(r, v))
-			}
-		}
-	})
-
-	// The old C counts only under used, which is all ones or, where C must not be read, zeros.
-	alpha, old, used := ymm[12], ymm[13], ymm[14]
-	Load(Param("acc"), tmp)
-	NEGQ(tmp)
-	VMOVD(tmp.As32(), used.AsX())
-	VPBROADCASTD(used.AsX(), used)
-	VBROADCASTSS(NewParamAddr("alpha", 24), alpha)
-	MOVQ(c, a)
-	Load(Param("ldc"), a7)
-	for r := range rows {
-		for v := range vecs {
-			at := Mem{Base: a, Disp: 32 * v}
-			if vecs == 1 {
-				VMASKMOVPS(at, mask, old)
-				VANDPS(used, old, old)
-			} else {
-				VANDPS(at, used, old)
-			}
-			VFMADD231PS(alpha, acc(r, v), old)
-			if vecs == 1 {
-				VMASKMOVPS(old, mask, at)
-			} else {
-				VMOVUPS(old, at)
-			}
-		}
-		if r < rows-1 {
-			ADDQ(a7, a)
-		}
-	}
-}
-
-// transpose emits the packing of eight rows of a matrix into eight columns of a sliver.
-func transpose() {
-	TEXT("transpose8AVX2", NOSPLIT, "func(k int, dst, src *float32, ld int)")
-	Doc("transpose8AVX2 sets dst[32*p+j] = src[j][p] for p in [0, k), j in [0, 8).",
-		"k is a positive multiple of 8; ld is the bytes between the rows of src.")
-	Pragma("noescape")
-	src, src4, ld, ld3, dst := RAX, RBX, RCX, RDX, RDI
-	Load(Param("k"), kLeft)
-	Load(Param("dst"), dst)
-	Load(Param("src"), src)
-	Load(Param("ld"), ld)
-	LEAQ(Mem{Base: ld}.Idx(ld, 2), ld3)
-	LEAQ(Mem{Base: src}.Idx(ld, 4), src4)
-	Label("block")
-	// Rows j and j+4 share a register: their first four elements in one, the next four in another.
-	row := func(j int) Mem {
-		switch j {
-		case 1, 2:
-			return Mem{Base: src}.Idx(ld, uint8(j))
-		case 3:
-			return Mem{Base: src}.Idx(ld3, 1)
-		}
-		return Mem{Base: src}
-	}
-	row4 := func(j int) Mem {
-		m := row(j)
-		m.Base = src4
-		return m
-	}
-	for j := range 4 {
-		for half := range 2 {
-			y := ymm[4*half+j]
-			VMOVUPS(row(j).Offset(16*half), y.AsX())
-			VINSERTF128(I8(1), row4(j).Offset(16*half), y, y)
-		}
-	}
-	for half := range 2 {
-		in := func(j int) VecPhysical { return ymm[4*half+j] }
-		VUNPCKLPS(in(1), in(0), Y8)  // rows 0 1 0 1 of elements 0 0 1 1
-		VUNPCKHPS(in(1), in(0), Y9)  // of elements 2 2 3 3
-		VUNPCKLPS(in(3), in(2), Y10) // rows 2 3 2 3
-		VUNPCKHPS(in(3), in(2), Y11)
-		VUNPCKLPD(Y10, Y8, Y12)
-		VUNPCKHPD(Y10, Y8, Y13)
-		VUNPCKLPD(Y11, Y9, Y14)
-		VUNPCKHPD(Y11, Y9, Y15)
-		for i, y := range []VecPhysical{Y12, Y13, Y14, Y15} {
-			VMOVUPS(y, Mem{Base: dst, Disp: 4 * sliver * (4*half + i)})
-		}
-	}
-	ADDQ(I8(32), src)
-	ADDQ(I8(32), src4)
-	ADDQ(I32(8*4*sliver), dst)
-	SUBQ(I8(8), kLeft)
-	JNZ(LabelRef("block"))
-	VZEROUPPER()
-	RET()
-}
-
-// loopRows emits a loop over k that moves one short row at src, ld bytes apart, to dst, step bytes apart, with move.
-func loopRows(step int, move func(src, dst Mem)) {
-	src, dst, ld := GP64(), GP64(), GP64()
-	Load(Param("k"), kLeft)
-	Load(Param("dst"), dst)
-	Load(Param("src"), src)
-	Load(Param("ld"), ld)
-	Label("row")
-	move(Mem{Base: src}, Mem{Base: dst})
-	ADDQ(ld, src)
-	ADDQ(I32(step), dst)
-	DECQ(kLeft)
-	JNZ(LabelRef("row"))
-	VZEROUPPER()
-	RET()
-}
-
-// narrow512 emits the copy of up to 16 columns of a matrix to rows of 16.
-func narrow512() {
-	TEXT("narrowAVX512", NOSPLIT, "func(k, cols int, dst, src *float32, ld int)")
-	Doc("narrowAVX512 sets dst[16*p+j] = src[p][j] for p in [0, k), j in [0, cols), and to 0 for j in [cols, 16).",
-		"k is at least 1, cols 1 to 16; ld is the bytes between the rows of src.")
-	Pragma("noescape")
-	cols, mask := GP64(), GP64()
-	Load(Param("cols"), cols)
-	MOVQ(I32(-1), mask)
-	BZHIQ(cols, mask, mask)
-	KMOVW(mask.As32(), K1)
-	loopRows(64, func(src, dst Mem) {
-		VMOVUPS_Z(src, K1, Z0)
-		VMOVUPS(Z0, dst)
-	})
-}
-
-// narrow2 emits the copy of up to 8 columns of a matrix to rows of 8.
-func narrow2(masks Mem) {
-	TEXT("narrowAVX2", NOSPLIT, "func(k, cols int, dst, src *float32, ld int)")
-	Doc("narrowAVX2 sets dst[8*p+j] = src[p][j] for p in [0, k), j in [0, cols), and to 0 for j in [cols, 8).",
-		"k is at least 1, cols 1 to 8; ld is the bytes between the rows of src.")
-	Pragma("noescape")
-	cols, at := GP64(), GP64()
-	Load(Param("cols"), cols)
-	NEGQ(cols)
-	LEAQ(masks, at)
-	VMOVUPS(Mem{Base: at, Index: cols, Scale: 4, Disp: 32}, Y1)
-	loopRows(32, func(src, dst Mem) {
-		VMASKMOVPS(src, Y1, Y0)
-		VMOVUPS(Y0, dst)
-	})
-}
-
-var zmm = []VecPhysical{
-	Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15,
-	Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23, Z24, Z25, Z26, Z27, Z28, Z29, Z30, Z31,
-}
-
-var ymm = []VecPhysical{Y0, Y1, Y2, Y3, Y4, Y5, Y6, Y7, Y8, Y9, Y10, Y11, Y12, Y13, Y14, Y15}

@@ -12,11 +12,13 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/tame-rlhf/tame/internal/kern/_asm/emit"
 )
 
 func main() {
 	ConstraintExpr("!purego")
-	for _, w := range []wide{avx512{}, avx2{}} {
+	for _, w := range []wide{avx512{}, &avx2{}} {
 		rowsTimes(w)
 		addRows(w)
 		axpy(w)
@@ -58,23 +60,23 @@ func (avx512) disp(v int) int    { return 64 * v }
 func (avx512) zero(x VecVirtual) { VPXORD(x, x, x) }
 
 func (avx512) mask(n GPVirtual) GPVirtual {
-	m, last := GP64(), mod16(n)
-	MOVQ(I32(-1), m)
-	BZHIQ(last, m, m)
-	KMOVW(m.As32(), K1)
+	tmp, last := GP64(), mod16(n)
+	emit.FirstLanes512(last, tmp, K1)
 	return last
 }
 
 func (avx512) loadPart(m Mem, x VecVirtual, v int)  { VMOVUPS_Z(m, K1, x) }
 func (avx512) storePart(x VecVirtual, m Mem, v int) { VMOVUPS(x, K1, m) }
 
-type avx2 struct{}
+type avx2 struct {
+	part [2]VecVirtual // the masks of the kernel under construction
+}
 
-func (avx2) name() string      { return "AVX2" }
-func (avx2) vecs() int         { return 2 }
-func (avx2) reg() VecVirtual   { return YMM() }
-func (avx2) disp(v int) int    { return 32 * v }
-func (avx2) zero(x VecVirtual) { VXORPS(x, x, x) }
+func (*avx2) name() string      { return "AVX2" }
+func (*avx2) vecs() int         { return 2 }
+func (*avx2) reg() VecVirtual   { return YMM() }
+func (*avx2) disp(v int) int    { return 32 * v }
+func (*avx2) zero(x VecVirtual) { VXORPS(x, x, x) }
 
 func mod16(n GPVirtual) GPVirtual {
 	last := GP64()
@@ -83,34 +85,22 @@ func mod16(n GPVirtual) GPVirtual {
 	return last
 }
 
-// part are the masks of the kernel under construction.
-var part [2]VecVirtual
-
-func (avx2) mask(n GPVirtual) GPVirtual {
+func (w *avx2) mask(n GPVirtual) GPVirtual {
 	last := mod16(n)
-	part = lastMasks(last)
+	w.part = masks.Last(last)
 	return last
 }
 
-func (avx2) loadPart(m Mem, x VecVirtual, v int)  { VMASKMOVPS(m, part[v], x) }
-func (avx2) storePart(x VecVirtual, m Mem, v int) { VMASKMOVPS(x, part[v], m) }
+func (w *avx2) loadPart(m Mem, x VecVirtual, v int)  { VMASKMOVPS(m, w.part[v], x) }
+func (w *avx2) storePart(x VecVirtual, m Mem, v int) { VMASKMOVPS(x, w.part[v], m) }
 
 // elementwise emits a loop that changes two vectors, n a positive multiple of 8.
 func elementwise(name, doc string, consts []string, step func(x, y VecVirtual, k []VecVirtual) (newX, newY VecVirtual)) {
-	sig := "func(n int, x, y *float32"
-	for _, c := range consts {
-		sig += ", " + c + " float32"
-	}
-	TEXT(name, NOSPLIT, sig+")")
-	Doc(name + " sets " + doc + " for n elements, a positive multiple of 8.")
-	Pragma("noescape")
-	n := GP64()
-	Load(Param("n"), n)
-	x, y := Load(Param("x"), GP64()), Load(Param("y"), GP64())
+	emit.Func(name, emit.Signature([]string{"x", "y"}, consts), "sets "+doc+" for n elements, a positive multiple of 8.")
+	n, x, y := emit.Arg("n"), emit.Arg("x"), emit.Arg("y")
 	var k []VecVirtual
 	for _, c := range consts {
-		k = append(k, YMM())
-		VBROADCASTSS(param(c), k[len(k)-1])
+		k = append(k, emit.Spread(c))
 	}
 	Label("steps")
 	p, q := YMM(), YMM()
@@ -123,14 +113,5 @@ func elementwise(name, doc string, consts []string, step func(x, y VecVirtual, k
 	ADDQ(I8(32), y)
 	SUBQ(I8(8), n)
 	JG(LabelRef("steps"))
-	VZEROUPPER()
-	RET()
-}
-
-func param(name string) Mem {
-	b, err := Param(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return b.Addr
+	emit.End()
 }

@@ -4,19 +4,19 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	. "github.com/mmcloughlin/avo/reg"
+
+	"github.com/tame-rlhf/tame/internal/kern/_asm/emit"
 )
 
 // rowsTimes emits y plus a multiple of the products of rows and a vector, four rows at a time.
 func rowsTimes(w wide) {
 	const rows = 4
 	begin("rowsTimes"+w.name(), "y[i] += alpha * the sum of a[i][j] * x[j] over n columns j")
-	n, x0 := GP64(), GP64()
-	Load(Param("n"), n)
-	Load(Param("x"), x0)
+	n, x0 := emit.Arg("n"), emit.Arg("x")
 	g := loadGroups()
-	y := Load(Param("y"), GP64())
+	y := emit.Arg("y")
 	alpha := XMM()
-	VBROADCASTSS(param("alpha"), alpha)
+	VBROADCASTSS(emit.Address("alpha"), alpha)
 	last := w.mask(n)
 	var acc [rows][]VecVirtual
 	for r := range acc {
@@ -34,10 +34,7 @@ func rowsTimes(w wide) {
 			w.zero(v)
 		}
 	}
-	Label("steps")
-	SUBQ(I8(16), left)
-	JLT(LabelRef("rest"))
-	for v := range w.vecs() {
+	steps(w, left, last, []Register{a.at, x}, "tree", func(v int) {
 		xv := w.reg()
 		VMOVUPS(Mem{Base: x, Disp: w.disp(v)}, xv)
 		for r := range rows {
@@ -45,14 +42,7 @@ func rowsTimes(w wide) {
 			VMULPS(a.row(r, w.disp(v)), xv, t)
 			VADDPS(t, acc[r][v], acc[r][v])
 		}
-	}
-	ADDQ(I8(64), a.at)
-	ADDQ(I8(64), x)
-	JMP(LabelRef("steps"))
-	Label("rest")
-	TESTQ(last, last)
-	JZ(LabelRef("tree"))
-	for v := range w.vecs() {
+	}, func(v int) {
 		xv := w.reg()
 		w.loadPart(Mem{Base: x, Disp: w.disp(v)}, xv, v)
 		for r := range rows {
@@ -61,8 +51,7 @@ func rowsTimes(w wide) {
 			VMULPS(xv, t, t)
 			VADDPS(t, acc[r][v], acc[r][v])
 		}
-	}
-	Label("tree")
+	})
 	sums := join(acc)
 	VMULPS(alpha, sums, sums)
 	VADDPS(Mem{Base: y}, sums, sums)
@@ -71,21 +60,30 @@ func rowsTimes(w wide) {
 	g.next("group")
 }
 
+// steps emits a loop over n elements at pointers that it moves on, vector by vector, then the part of a step that is left: last elements.
+func steps(w wide, n, last GPVirtual, pointers []Register, end string, whole, part func(v int)) {
+	each := func(f func(v int)) func() {
+		return func() {
+			for v := range w.vecs() {
+				f(v)
+			}
+		}
+	}
+	emit.Steps(n, pointers, end, func() { TESTQ(last, last) }, each(whole), each(part))
+}
+
 // join joins the sixteen lanes of each of four rows 8, 4, 2 and 1 apart, and returns the four sums.
 func join(acc [4][]VecVirtual) VecVirtual {
 	var four [4]Register // lanes 0 to 3 of each row
 	for r, v := range acc {
-		y, x, hi := v[0].AsY(), v[0].AsX(), XMM()
-		if len(v) == 1 {
+		if y := v[0].AsY(); len(v) == 1 {
 			half := YMM()
 			VEXTRACTF64X4(U8(1), v[0], half)
 			VADDPS(half, y, y)
 		} else {
 			VADDPS(v[1], y, y)
 		}
-		VEXTRACTF128(U8(1), y, hi)
-		VADDPS(hi, x, x)
-		four[r] = x
+		four[r] = emit.Four(v[0], VADDPS)
 	}
 	two := func(p, q Register) Register { // lanes 0 and 1 of p and q: p0 q0 p1 q1
 		lo, hi := XMM(), XMM()
@@ -106,13 +104,11 @@ func join(acc [4][]VecVirtual) VecVirtual {
 func addRows(w wide) {
 	const rows = 4
 	begin("addRows"+w.name(), "y[j] += (alpha * x[i]) * a[i][j] for n columns j, row i after row")
-	n, y0 := GP64(), GP64()
-	Load(Param("n"), n)
-	Load(Param("y"), y0)
+	n, y0 := emit.Arg("n"), emit.Arg("y")
 	g := loadGroups()
-	x := Load(Param("x"), GP64())
+	x := emit.Arg("x")
 	alpha := w.reg()
-	VBROADCASTSS(param("alpha"), alpha)
+	VBROADCASTSS(emit.Address("alpha"), alpha)
 	last := w.mask(n)
 
 	Label("group")
@@ -125,10 +121,7 @@ func addRows(w wide) {
 	a, y, left := g.first(), GP64(), GP64()
 	MOVQ(y0, y)
 	MOVQ(n, left)
-	Label("steps")
-	SUBQ(I8(16), left)
-	JLT(LabelRef("rest"))
-	for v := range w.vecs() {
+	steps(w, left, last, []Register{a.at, y}, "done", func(v int) {
 		sum := w.reg()
 		VMOVUPS(Mem{Base: y, Disp: w.disp(v)}, sum)
 		for r := range rows {
@@ -137,14 +130,7 @@ func addRows(w wide) {
 			VADDPS(p, sum, sum)
 		}
 		VMOVUPS(sum, Mem{Base: y, Disp: w.disp(v)})
-	}
-	ADDQ(I8(64), a.at)
-	ADDQ(I8(64), y)
-	JMP(LabelRef("steps"))
-	Label("rest")
-	TESTQ(last, last)
-	JZ(LabelRef("done"))
-	for v := range w.vecs() {
+	}, func(v int) {
 		sum := w.reg()
 		w.loadPart(Mem{Base: y, Disp: w.disp(v)}, sum, v)
 		for r := range rows {
@@ -154,27 +140,22 @@ func addRows(w wide) {
 			VADDPS(p, sum, sum)
 		}
 		w.storePart(sum, Mem{Base: y, Disp: w.disp(v)}, v)
-	}
-	Label("done")
+	})
 	ADDQ(I8(4*rows), x)
 	g.next("group")
 }
 
 // begin starts a loop over the rows of a matrix.
 func begin(name, doc string) {
-	TEXT(name, NOSPLIT, "func(rows, n int, alpha float32, a *float32, lda int, x, y *float32)")
-	Doc(name+" sets "+doc+". The rows of a are lda bytes apart.", "rows is a positive multiple of 4, n any number.")
-	Pragma("noescape")
+	emit.Func(name, "func(rows, n int, alpha float32, a *float32, lda int, x, y *float32)",
+		"sets "+doc+". The rows of a are lda bytes apart.", "rows is a positive multiple of 4, n any number.")
 }
 
 // groups are the rows of a matrix four by four.
 type groups struct{ left, a, lda, lda3 GPVirtual }
 
 func loadGroups() groups {
-	g := groups{GP64(), GP64(), GP64(), GP64()}
-	Load(Param("rows"), g.left)
-	Load(Param("a"), g.a)
-	Load(Param("lda"), g.lda)
+	g := groups{emit.Arg("rows"), emit.Arg("a"), emit.Arg("lda"), GP64()}
 	LEAQ(Mem{Base: g.lda}.Idx(g.lda, 2), g.lda3)
 	return g
 }
@@ -191,8 +172,7 @@ func (g groups) next(label string) {
 	LEAQ(Mem{Base: g.a}.Idx(g.lda, 4), g.a)
 	SUBQ(I8(4), g.left)
 	JG(LabelRef(label))
-	VZEROUPPER()
-	RET()
+	emit.End()
 }
 
 // column is where a column of a group begins.
@@ -215,39 +195,23 @@ func (c column) row(r, disp int) Mem {
 
 // axpy emits y plus a multiple of x.
 func axpy(w wide) {
-	TEXT("saxpy"+w.name(), NOSPLIT, "func(n int, alpha float32, x, y *float32)")
-	Doc("saxpy" + w.name() + " sets y += alpha * x for n elements, any number.")
-	Pragma("noescape")
-	n := GP64()
-	Load(Param("n"), n)
-	x, y := Load(Param("x"), GP64()), Load(Param("y"), GP64())
+	emit.Func("saxpy"+w.name(), "func(n int, alpha float32, x, y *float32)", "sets y += alpha * x for n elements, any number.")
+	n, x, y := emit.Arg("n"), emit.Arg("x"), emit.Arg("y")
 	alpha := w.reg()
-	VBROADCASTSS(param("alpha"), alpha)
+	VBROADCASTSS(emit.Address("alpha"), alpha)
 	last := w.mask(n)
-	Label("steps")
-	SUBQ(I8(16), n)
-	JLT(LabelRef("rest"))
-	for v := range w.vecs() {
+	steps(w, n, last, []Register{x, y}, "done", func(v int) {
 		p := w.reg()
 		VMULPS(Mem{Base: x, Disp: w.disp(v)}, alpha, p)
 		VADDPS(Mem{Base: y, Disp: w.disp(v)}, p, p)
 		VMOVUPS(p, Mem{Base: y, Disp: w.disp(v)})
-	}
-	ADDQ(I8(64), x)
-	ADDQ(I8(64), y)
-	JMP(LabelRef("steps"))
-	Label("rest")
-	TESTQ(last, last)
-	JZ(LabelRef("done"))
-	for v := range w.vecs() {
+	}, func(v int) {
 		p, sum := w.reg(), w.reg()
 		w.loadPart(Mem{Base: x, Disp: w.disp(v)}, p, v)
 		w.loadPart(Mem{Base: y, Disp: w.disp(v)}, sum, v)
 		VMULPS(alpha, p, p)
 		VADDPS(p, sum, sum)
 		w.storePart(sum, Mem{Base: y, Disp: w.disp(v)}, v)
-	}
-	Label("done")
-	VZEROUPPER()
-	RET()
+	})
+	emit.End()
 }
