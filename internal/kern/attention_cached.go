@@ -34,22 +34,6 @@ func AttentionFromCache[T Float](out, q, keys, v []T, m, kvLen int, sh AttnShape
 	spread(blocks*sh.H, 1, l)
 }
 
-// AttentionChunk is AttentionFromCache with the keys in rows: k (>= kvLen, KV*D).
-func AttentionChunk[T Float](out, q, k, v []T, m, kvLen int, sh AttnShape) {
-	kd := sh.KV * sh.D
-	size := KeyCacheLen(kvLen, sh)
-	buf := take[T](size + line[T]())
-	defer give(buf)
-	keys := align(*buf, size)
-	packRows(keys, k, kd, kvLen, kd)
-	AttentionFromCache(out, q, keys, v, m, kvLen, sh)
-}
-
-// AttentionCached is AttentionChunk for a single token, the last of kvLen.
-func AttentionCached[T Float](out, q, k, v []T, kvLen int, sh AttnShape) {
-	AttentionChunk(out, q, k, v, 1, kvLen, sh)
-}
-
 var cacheLoops sync.Pool
 
 // cacheLoop is a loop over the blocks of queries and their heads.

@@ -23,28 +23,37 @@ func randomShape(rng *rand.Rand) kern.AttnShape {
 
 // cached holds a sequence the way a decoder does.
 type cached[T kern.Float] struct {
-	sh               kern.AttnShape
-	q, k, v, packedK []T
+	sh      kern.AttnShape
+	q, k, v []T
 }
 
-// cache takes a sequence apart and rotates it. Room that is not used holds NaN.
+// newCached has room for more than n tokens. Room that is not used holds NaN.
+func newCached[T kern.Float](n int, sh kern.AttnShape) cached[T] {
+	nan := T(math.NaN())
+	return cached[T]{sh, make([]T, n*sh.H*sh.D), filled(kern.KeyCacheLen(n+9, sh), nan), filled((n+9)*sh.KV*sh.D, nan)}
+}
+
+// add takes the row q|k|v of the token at position pos apart and rotates it by a row of the table.
+func (c *cached[T]) add(pos int, row, turn []T) {
+	sh, hd, kd := c.sh, c.sh.H*c.sh.D, c.sh.KV*c.sh.D
+	q, k := c.q[pos*hd:][:hd], append([]T(nil), row[hd:][:kd]...)
+	copy(q, row)
+	kern.RoPE(q, sh.H, sh.D, turn)
+	kern.RoPE(k, sh.KV, sh.D, turn)
+	kern.CacheKey(c.k, pos, k, sh)
+	copy(c.v[pos*kd:][:kd], row[hd+kd:])
+}
+
+// cache holds n tokens.
 func cache[T kern.Float](qkv, table []T, n int, sh kern.AttnShape) cached[T] {
-	d, width, hd, kd := sh.D, attnWidth(sh), sh.H*sh.D, sh.KV*sh.D
-	c := cached[T]{sh, make([]T, n*hd), make([]T, n*kd), make([]T, n*kd), filled(kern.KeyCacheLen(n+9, sh), T(math.NaN()))}
+	c, width := newCached[T](n, sh), attnWidth(sh)
 	for pos := range n {
-		row, turn := qkv[pos*width:][:width], table[pos*d:][:d]
-		q, k := c.q[pos*hd:][:hd], c.k[pos*kd:][:kd]
-		copy(q, row)
-		copy(k, row[hd:])
-		copy(c.v[pos*kd:][:kd], row[hd+kd:])
-		kern.RoPE(q, sh.H, d, turn)
-		kern.RoPE(k, sh.KV, d, turn)
-		kern.CacheKey(c.packedK, pos, k, sh)
+		c.add(pos, qkv[pos*width:][:width], table[pos*sh.D:][:sh.D])
 	}
 	return c
 }
 
-// TestAttentionShapes wants the same bits of Attention, of single tokens and of chunks from both kinds of caches.
+// TestAttentionShapes wants the same bits of Attention, and of single tokens and chunks from a cache.
 func TestAttentionShapes(t *testing.T) {
 	for _, level := range kern.Levels() {
 		t.Run(level, func(t *testing.T) {
@@ -67,11 +76,9 @@ func testAttentionShapes[T kern.Float](t *testing.T) {
 		c := cache(qkv, table, n, sh)
 		for at := 0; at < n; {
 			m := min(n-at, []int{1, 1, 2, 30, 100}[rng.IntN(5)])
-			kern.AttentionChunk(got[at*hd:], c.q[at*hd:], c.k, c.v, m, at+m, sh)
+			kern.AttentionFromCache(got[at*hd:], c.q[at*hd:], c.k, c.v, m, at+m, sh)
 			requireBits(t, want[at*hd:(at+m)*hd], got[at*hd:(at+m)*hd], fmt.Sprintf("%+v: chunk of %d at %d", sh, m, at))
-			kern.AttentionFromCache(got[at*hd:], c.q[at*hd:], c.packedK, c.v, m, at+m, sh)
-			requireBits(t, want[at*hd:(at+m)*hd], got[at*hd:(at+m)*hd], fmt.Sprintf("%+v: chunk of %d at %d from the cache", sh, m, at))
-			kern.AttentionCached(got[at*hd:], c.q[at*hd:], c.k, c.v, at+1, sh)
+			kern.AttentionFromCache(got[at*hd:], c.q[at*hd:], c.k, c.v, 1, at+1, sh)
 			requireBits(t, want[at*hd:(at+1)*hd], got[at*hd:(at+1)*hd], fmt.Sprintf("%+v: token %d", sh, at))
 			at += m
 		}
@@ -199,7 +206,7 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	c := cache(qkv, table, n, sh)
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.Attention(out, lse, qkv, table, layout, sh) }), "Attention")
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, out, layout, sh) }), "AttentionBackward")
-	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionFromCache(out, c.q, c.packedK, c.v, 9, 100, sh) }), "AttentionFromCache")
+	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionFromCache(out, c.q, c.k, c.v, 9, 100, sh) }), "AttentionFromCache")
 }
 
 func raceEnabled() bool {

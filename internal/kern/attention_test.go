@@ -145,39 +145,32 @@ func testAttentionBits[T kern.Float](t *testing.T) {
 	}
 }
 
-// TestAttentionCached feeds one sequence token by token, and in chunks, through a cache and wants Attention's bits.
-func TestAttentionCached(t *testing.T) {
-	eachType(t, testAttentionCached[float32], testAttentionCached[float64])
+// TestAttentionFromCache feeds one sequence token by token, and in chunks, through a cache and wants Attention's bits.
+func TestAttentionFromCache(t *testing.T) {
+	eachType(t, testAttentionFromCache[float32], testAttentionFromCache[float64])
 }
 
-func testAttentionCached[T kern.Float](t *testing.T) {
+func testAttentionFromCache[T kern.Float](t *testing.T) {
 	rng := newRand(63)
 	const n = 300
 	layout, _ := layoutOf(n)
 	for _, sh := range attnShapes {
-		d, width, hd, kd := sh.D, attnWidth(sh), sh.H*sh.D, sh.KV*sh.D
-		qkv := normals[T](rng, n*width)
-		table := kern.RoPETable[T](n, d, ropeTheta)
-		want, lse := make([]T, n*hd), make([]T, n*sh.H)
-		kern.Attention(want, lse, qkv, table, layout, sh)
+		width, hd := attnWidth(sh), sh.H*sh.D
+		qkv, table := normals[T](rng, n*width), kern.RoPETable[T](n, sh.D, ropeTheta)
+		want, got := make([]T, n*hd), make([]T, n*hd)
+		kern.Attention(want, nil, qkv, table, layout, sh)
 
-		q, k, v := make([]T, n*hd), filled(n*kd, T(math.NaN())), filled(n*kd, T(math.NaN()))
-		got := make([]T, n*hd)
+		c := newCached[T](n, sh)
 		for pos := range n {
-			row := qkv[pos*width:][:width]
-			copy(q[pos*hd:][:hd], row)
-			copy(k[pos*kd:][:kd], row[hd:])
-			copy(v[pos*kd:][:kd], row[hd+kd:])
-			kern.RoPE(q[pos*hd:][:hd], sh.H, d, table[pos*d:][:d])
-			kern.RoPE(k[pos*kd:][:kd], sh.KV, d, table[pos*d:][:d])
-			kern.AttentionCached(got[pos*hd:][:hd], q[pos*hd:][:hd], k, v, pos+1, sh)
+			c.add(pos, qkv[pos*width:][:width], table[pos*sh.D:][:sh.D])
+			kern.AttentionFromCache(got[pos*hd:], c.q[pos*hd:], c.k, c.v, 1, pos+1, sh)
 		}
 		requireBits(t, want, got, "token by token")
 		for _, chunk := range []int{1, 5, 64, 100, n} {
 			clear(got)
 			for at := 0; at < n; at += chunk {
 				m := min(chunk, n-at)
-				kern.AttentionChunk(got[at*hd:], q[at*hd:], k, v, m, at+m, sh)
+				kern.AttentionFromCache(got[at*hd:], c.q[at*hd:], c.k, c.v, m, at+m, sh)
 			}
 			requireBits(t, want, got, caseName(chunk))
 		}

@@ -136,15 +136,15 @@ func BenchmarkAttentionBackward(b *testing.B) {
 	}
 }
 
-// BenchmarkAttentionCached is one decoding step of one layer for 32 sequences of 64 tokens.
-func BenchmarkAttentionCached(b *testing.B) {
+// BenchmarkAttentionStep is one decoding step of one layer for 32 sequences of 64 tokens.
+func BenchmarkAttentionStep(b *testing.B) {
 	sh := benchShape
 	rng := newRand(1)
-	kd := sh.KV * sh.D
-	q, k, v, out := normals[float32](rng, sh.H*sh.D), normals[float32](rng, 64*kd), normals[float32](rng, 64*kd), make([]float32, sh.H*sh.D)
+	q, out := normals[float32](rng, sh.H*sh.D), make([]float32, sh.H*sh.D)
+	keys, v := normals[float32](rng, kern.KeyCacheLen(64, sh)), normals[float32](rng, 64*sh.KV*sh.D)
 	for b.Loop() {
 		for range 32 {
-			kern.AttentionCached(out, q, k, v, 64, sh)
+			kern.AttentionFromCache(out, q, keys, v, 1, 64, sh)
 		}
 	}
 }

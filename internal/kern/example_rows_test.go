@@ -7,7 +7,7 @@ import (
 )
 
 // The last row of attention over a segment, and the same from cached keys and values.
-func ExampleAttentionCached() {
+func ExampleAttentionFromCache() {
 	sh := kern.AttnShape{H: 2, KV: 1, D: 4}
 	const n, width = 3, (2 + 2*1) * 4
 	rope := kern.RoPETable[float32](n, sh.D, 10000)
@@ -16,17 +16,19 @@ func ExampleAttentionCached() {
 	out, lse := make([]float32, n*8), make([]float32, n*2)
 	kern.Attention(out, lse, qkv, rope, []int32{1, 0, n, n}, sh)
 
-	q, k, v := make([]float32, 8), make([]float32, n*4), make([]float32, n*4)
+	q, k := make([]float32, 8), make([]float32, 4)
+	keys, values := make([]float32, kern.KeyCacheLen(n, sh)), make([]float32, n*4)
 	for t := range n { // one segment: slot t is position t
 		row := qkv[t*width : (t+1)*width]
 		copy(q, row[:8])
-		copy(k[t*4:], row[8:12])
-		copy(v[t*4:], row[12:])
+		copy(k, row[8:])
+		copy(values[t*4:], row[12:])
 		kern.RoPE(q, sh.H, sh.D, rope[t*4:(t+1)*4])
-		kern.RoPE(k[t*4:], sh.KV, sh.D, rope[t*4:(t+1)*4])
+		kern.RoPE(k, sh.KV, sh.D, rope[t*4:(t+1)*4])
+		kern.CacheKey(keys, t, k, sh)
 	}
 	cached := make([]float32, 8)
-	kern.AttentionCached(cached, q, k, v, n, sh)
+	kern.AttentionFromCache(cached, q, keys, values, 1, n, sh)
 	fmt.Println([8]float32(cached) == [8]float32(out[(n-1)*8:]))
 	// Output: true
 }

@@ -18,6 +18,11 @@ func SetLevel(tb testing.TB, name string) {
 	}
 }
 
+// GemmSerial is Gemm on the calling goroutine only.
+func GemmSerial[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
+	gemm(1, transA, transB, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)
+}
+
 // RoPEBackward turns the heads of one token back, in place, as AttentionBackward does with the gradients of queries and keys.
 func RoPEBackward[T Float](dx []T, heads, d int, row []T) {
 	for h := range heads {

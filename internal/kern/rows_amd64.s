@@ -258,59 +258,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func scoreBackwardAsm(n int, ds *float32, p *float32, delta float32, alpha float32)
-// Requires: AVX
-TEXT ·scoreBackwardAsm(SB), NOSPLIT, $0-32
-	MOVQ         n+0(FP), AX
-	MOVQ         ds+8(FP), DX
-	MOVQ         p+16(FP), BX
-	VBROADCASTSS delta+24(FP), Y0
-	VBROADCASTSS alpha+28(FP), Y1
-	XORQ         CX, CX
-
-steps:
-	CMPQ    AX, $+32
-	JLT     single
-	VMOVUPS (DX)(CX*1), Y2
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  (BX)(CX*1), Y2, Y2
-	VMULPS  Y1, Y2, Y2
-	VMOVUPS Y2, (DX)(CX*1)
-	VMOVUPS 32(DX)(CX*1), Y2
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  32(BX)(CX*1), Y2, Y2
-	VMULPS  Y1, Y2, Y2
-	VMOVUPS Y2, 32(DX)(CX*1)
-	VMOVUPS 64(DX)(CX*1), Y2
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  64(BX)(CX*1), Y2, Y2
-	VMULPS  Y1, Y2, Y2
-	VMOVUPS Y2, 64(DX)(CX*1)
-	VMOVUPS 96(DX)(CX*1), Y2
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  96(BX)(CX*1), Y2, Y2
-	VMULPS  Y1, Y2, Y2
-	VMOVUPS Y2, 96(DX)(CX*1)
-	ADDQ    $+128, CX
-	SUBQ    $+32, AX
-	JMP     steps
-
-single:
-	CMPQ    AX, $+8
-	JLT     done
-	VMOVUPS (DX)(CX*1), Y2
-	VSUBPS  Y0, Y2, Y2
-	VMULPS  (BX)(CX*1), Y2, Y2
-	VMULPS  Y1, Y2, Y2
-	VMOVUPS Y2, (DX)(CX*1)
-	ADDQ    $+32, CX
-	SUBQ    $+8, AX
-	JG      single
-
-done:
-	VZEROUPPER
-	RET
-
 // func entropyBackwardAsm(n int, z *float32, p *float32, a float32, b float32, h float32)
 // Requires: AVX
 TEXT ·entropyBackwardAsm(SB), NOSPLIT, $0-36

@@ -12,7 +12,6 @@ func mulConstAsm(n int, dst, x *float32, c float32)                 { panic(noAs
 func axpyAsm(n int, dst, x *float32, alpha float32)                 { panic(noAsm) }
 func mulAxpyAsm(n int, dst, a, b *float32, alpha float32)           { panic(noAsm) }
 func scaleMulAsm(n int, dst, x, w *float32, alpha float32)          { panic(noAsm) }
-func scoreBackwardAsm(n int, ds, p *float32, delta, alpha float32)  { panic(noAsm) }
 func entropyBackwardAsm(n int, z, p *float32, a, b, h float32)      { panic(noAsm) }
 func gateAsm(n int, out, gate, up, e *float32)                      { panic(noAsm) }
 func gateBackwardAsm(n int, dgate, dup, gate, up, e, dout *float32) { panic(noAsm) }

@@ -34,11 +34,6 @@ func mulAxpyAsm(n int, dst *float32, a *float32, b *float32, alpha float32)
 //go:noescape
 func scaleMulAsm(n int, dst *float32, x *float32, w *float32, alpha float32)
 
-// scoreBackwardAsm sets ds = p * (ds - delta) * alpha for n elements, a positive multiple of 8.
-//
-//go:noescape
-func scoreBackwardAsm(n int, ds *float32, p *float32, delta float32, alpha float32)
-
 // entropyBackwardAsm sets z = p * (a + b*(z+h)) for n elements, a positive multiple of 8.
 //
 //go:noescape

@@ -2,7 +2,6 @@ package kern_test
 
 import (
 	"math"
-	"runtime/debug"
 	"slices"
 	"testing"
 
@@ -220,19 +219,19 @@ func TestAllLevels(t *testing.T) {
 			t.Run("LogSumExp", TestLogSumExp)
 			t.Run("TokenLogProbs", TestTokenLogProbs)
 			t.Run("TokenLogProbsBits", TestTokenLogProbsBits)
-			t.Run("AttentionCached", TestAttentionCached)
+			t.Run("AttentionFromCache", TestAttentionFromCache)
 			t.Run("AttentionIsCausal", TestAttentionIsCausal)
 		})
 	}
 }
 
 func TestRowKernelsAllocateNothing(t *testing.T) {
-	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+	if raceEnabled() {
 		t.Skip("the race detector makes pools forget")
 	}
 	sh := kern.AttnShape{H: 4, KV: 2, D: 16}
-	q, k, v, out := columns(64, 1), columns(100*32, 2), columns(100*32, 3), make([]float32, 64)
-	require.Zero(t, testing.AllocsPerRun(100, func() { kern.AttentionCached(out, q, k, v, 100, sh) }), "AttentionCached")
+	q, k, v, out := columns(64, 1), columns(kern.KeyCacheLen(100, sh), 2), columns(100*32, 3), make([]float32, 64)
+	require.Zero(t, testing.AllocsPerRun(100, func() { kern.AttentionFromCache(out, q, k, v, 1, 100, sh) }), "AttentionFromCache")
 	require.Zero(t, testing.AllocsPerRun(100, func() { kern.LogSumExp(k) }), "LogSumExp")
 	require.Zero(t, testing.AllocsPerRun(100, func() { kern.Sum(k) }), "Sum")
 }

@@ -110,14 +110,6 @@ func elementwise() {
 		VMULPS(l.mem("w", i), y, y)
 		VMOVUPS(y, l.mem("dst", i))
 	})
-	l = begin("scoreBackwardAsm", "ds = p * (ds - delta) * alpha", []string{"ds", "p"}, []string{"delta", "alpha"})
-	l.run(4, func(i int) {
-		y := l.load("ds", i)
-		VSUBPS(l.consts["delta"], y, y)
-		VMULPS(l.mem("p", i), y, y)
-		VMULPS(l.consts["alpha"], y, y)
-		VMOVUPS(y, l.mem("ds", i))
-	})
 	l = begin("entropyBackwardAsm", "z = p * (a + b*(z+h))", []string{"z", "p"}, []string{"a", "b", "h"})
 	l.run(4, func(i int) {
 		y := YMM()
