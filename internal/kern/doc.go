@@ -1,6 +1,6 @@
-// Package kern holds the numeric kernels under the graph's operators: matrix products, row kernels and the loops that
-// spread them over cores. It knows slices of numbers and sizes; shapes, errors and derivatives' bookkeeping are the
-// business of pkg/ops.
+// Package kern holds the numeric kernels under the graph's operators, the decoder and pkg/blas: matrix products, attention, row
+// kernels, vectors and matrices with vectors, and the loops that spread them over cores. It knows slices of numbers and sizes;
+// shapes, errors and derivatives' bookkeeping are the business of pkg/ops.
 //
 // # Legend
 //
@@ -20,15 +20,16 @@
 // bit: not on the number of rows, the place in the batch, the number of threads or the width of the vectors. Three rules
 // make it so. Every element of a matrix product is one chain of fused multiply-adds over k (Gemm). Every reduction along a
 // row adds into sixteen virtual lanes and then along one tree (Sum, Dot). Attention cuts keys into blocks of AttnBlock counted
-// from the segment's first token, so the step that decodes one token from cached keys (AttentionCached) repeats the
-// training forward's arithmetic exactly, and the first importance ratio of PPO is exactly 1.
+// from the segment's first token, so the step that decodes one token from cached keys (AttentionFromCache) repeats the
+// training forward's arithmetic exactly, and the first importance ratio of PPO is exactly 1. Its backward cuts queries too, into blocks
+// of 128 counted from there.
 //
 // Sums over rows, that is the gradients of weights, run in slot order; threads share columns, not rows. The same
 // micro-batch therefore gives the same bits on any number of threads.
 //
 // The kernels are generic over float32 and float64. float32 takes the assembly where it pays; the float64 path exists for
-// gradient checks. The build tag purego turns the assembly off; results then differ in the last bits, because portable Go
-// has no float32 fused multiply-add.
+// gradient checks. The build tag purego turns the assembly off; results of products and exponentials then differ in the last bits,
+// because portable Go has no float32 fused multiply-add. Everything else rounds products before it adds them, in assembly too.
 //
 // # Use
 //
@@ -38,10 +39,18 @@
 //	kern.Gemm(false, true, n, (sh.H+2*sh.KV)*sh.D, c, 1, xn, c, wqkv, c, 0, qkv, (sh.H+2*sh.KV)*sh.D)
 //	kern.Attention(out, lse, qkv, rope, layout, sh)
 //
+// and a decoder, for the token at position pos, with a cache of kern.KeyCacheLen(maxLen, sh) numbers:
+//
+//	kern.RoPE(q, sh.H, sh.D, rope[pos*sh.D:][:sh.D])
+//	kern.RoPE(k, sh.KV, sh.D, rope[pos*sh.D:][:sh.D])
+//	kern.CacheKey(keys, pos, k, sh)
+//	kern.AttentionFromCache(out, q, keys, values, 1, pos+1, sh)
+//
 // # Concurrency
 //
 // All functions may be called at the same time on different destinations. Those that say so use up to GOMAXPROCS goroutines
-// and return when all of them are done. Scratch memory comes from pools and is bounded by the sizes of one call.
+// and return when all pieces are done. The goroutines stay for the next loop, and sleep if none comes. Scratch memory and the states of
+// loops come from pools, so kernels allocate nothing once these are filled; what a call takes is bounded by its sizes.
 //
 // # Panics
 //

@@ -49,8 +49,8 @@
 //
 // # Allocation
 //
-// Feed.Load allocates nothing. A Decoder allocates everything when it is made, DecoderBytes says how much; what remains are the
-// goroutines of its kernels.
+// Feed.Load allocates nothing. A Decoder allocates everything when it is made, DecoderBytes says how much. Its first steps fill the
+// pools of the kernels' scratch memory; from then on a step allocates nothing, but for what the garbage collector took from the pools.
 //
 // # Differences from the paper
 //
