@@ -161,23 +161,21 @@ func TestDecoderRefuses(t *testing.T) {
 	}
 }
 
-// Decoding allocates next to nothing: what is left are the goroutines of the kernels.
+// A step of decoding allocates nothing.
 func TestDecoderAllocations(t *testing.T) {
 	cfg := tiny()
 	d, err := NewDecoder(randomParams(cfg, tensor.Float32, 15), 4, 100)
 	require.NoError(t, err)
 	chunks := []Chunk{{0, []int32{1}}, {1, []int32{2}}, {2, []int32{3}}, {3, []int32{4}}}
-	allocs := testing.AllocsPerRun(10, func() {
+	assert.Zero(t, testing.AllocsPerRun(20, func() {
 		_, err = d.Forward(chunks)
-	})
+	}))
 	require.NoError(t, err)
-	assert.LessOrEqual(t, allocs, 40.0*float64(cfg.NumLayers))
-	t.Logf("%v allocations", allocs)
 }
 
 func TestDecoderBytes(t *testing.T) {
 	c := tiny()
-	before := DecoderBytes(c, 2, 32) // caches keep keys for runs of 32 tokens
+	before := DecoderBytes(c, 2, 32)                                  // caches keep keys for runs of 32 tokens
 	perToken := int64(2 * c.NumLayers * c.NumKVHeads * c.HeadDim * 4) // keys and values
 	rope := int64(c.HeadDim * 4)
 	assert.Equal(t, 2*32*perToken+32*rope, DecoderBytes(c, 2, 64)-before)

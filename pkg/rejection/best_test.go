@@ -1,6 +1,7 @@
 package rejection
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -41,7 +42,7 @@ func TestBest(t *testing.T) {
 }
 
 func TestMeasureByHand(t *testing.T) {
-	pt := measure(0.7, []Answer{
+	pt, _ := measure(0.7, []Answer{
 		answer("a", 1, 0, 1), answer("a", 1, 1, 5), cutOff(answer("a", 1, 2, 9)), answer("a", 1, 3, -3), // median 3, best 5
 		answer("b", 1, 0, 2), answer("b", 1, 1, 2), answer("b", 1, 2, 4), cutOff(answer("b", 1, 3, 0)), // median 2, best 4
 		cutOff(answer("c", 1, 0, 7)), cutOff(answer("c", 1, 1, 7)), cutOff(answer("c", 1, 2, 7)), cutOff(answer("c", 1, 3, 7)), // median 7
@@ -52,11 +53,38 @@ func TestMeasureByHand(t *testing.T) {
 	assert.InDelta(t, 6.0/12, pt.Finished, 1e-12)
 	assert.InDelta(t, 2.0/3, pt.Winners, 1e-12)
 
-	odd := measure(1, []Answer{answer("a", 1, 0, 3), answer("a", 1, 1, 8), answer("a", 1, 2, 4)}, 3)
+	odd, _ := measure(1, []Answer{answer("a", 1, 0, 3), answer("a", 1, 1, 8), answer("a", 1, 2, 4)}, 3)
 	assert.InDelta(t, 4, odd.Median, 1e-12)
 }
 
+// TestChoose: the highest mean wins if it is higher by more than one standard error of the difference, else the first.
 func TestChoose(t *testing.T) {
-	assert.Equal(t, 2, choose([]Point{{Max: -3, Winners: 1}, {Max: 0, Winners: 0}, {Max: -1, Winners: 0.1}, {Max: -1, Winners: 1}}))
-	assert.Equal(t, -1, choose([]Point{{}, {}}))
+	nan := math.NaN()
+	for _, c := range []struct {
+		maxima [][]float64
+		want   int
+	}{
+		{[][]float64{{1, 2, 3}, {2, 3, 4}}, 1},              // 1 higher, always: no error
+		{[][]float64{{1, 2, 3}, {1, 2, 3}}, 0},              // equal
+		{[][]float64{{1, 2, 3}, {4, 2, 1}}, 0},              // differences 3, 0, -2: 0.33, with an error of 1.45
+		{[][]float64{{1, 2, 3}, {2, 2, 4}}, 1},              // differences 1, 0, 1: 0.67, with an error of 0.33
+		{[][]float64{{9, nan, 3}, {nan, 9, 4}}, 1},          // one prompt in common
+		{[][]float64{{nan, nan, nan}, {1, nan, 0}}, 1},      // nothing finished at the first
+		{[][]float64{{3, 3, 3}, {1, 2, 3}, {2, 3, 3.9}}, 0}, // the first is the highest
+		{[][]float64{{nan}, {nan}}, -1},
+	} {
+		var points []Point
+		for _, maxima := range c.maxima {
+			var pt Point
+			for _, x := range maxima {
+				if x == x {
+					pt.Max += x
+					pt.Winners++
+				}
+			}
+			pt.Max /= max(pt.Winners, 1)
+			points = append(points, pt)
+		}
+		assert.Equal(t, c.want, choose(points, c.maxima), "%v", c.maxima)
+	}
 }

@@ -15,5 +15,6 @@
 //
 // The paper gives neither K nor top-p nor the number of prompts: Config. Answers that were cut off by the length limit
 // are never chosen; a prompt without a finished answer has no winner. On equal rewards the newest version wins, then the
-// first sample, so that a pool and its parts give the same winners in every run.
+// first sample, so that a pool and its parts give the same winners in every run. Tune does not tell temperatures apart whose rewards
+// differ by less than a standard error.
 package rejection
