@@ -165,6 +165,17 @@ func tile512(rows, vecs int) {
 	KMOVW(tmp.As32(), K2)
 	KANDW(K1, K2, K3)
 
+	// C is often far away: ask for it now, to have it when the sums are done.
+	MOVQ(c, a)
+	Load(Param("ldc"), a7)
+	for r := range rows {
+		for v := range vecs {
+			PREFETCHT0(Mem{Base: a, Disp: 64 * v})
+		}
+		if r < rows-1 {
+			ADDQ(a7, a)
+		}
+	}
 	for r := range rows {
 		for v := range vecs {
 			VPXORD(acc(r, v), acc(r, v), acc(r, v))
