@@ -131,6 +131,8 @@ tile14:
 	VPXORD     Z25, Z25, Z25
 	VPXORD     Z26, Z26, Z26
 	VPXORD     Z27, Z27, Z27
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -138,6 +140,8 @@ tile14:
 	MOVQ       k+16(FP), R10
 
 k14x2:
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -349,6 +353,8 @@ half14:
 	VPXORD     Z11, Z11, Z11
 	VPXORD     Z12, Z12, Z12
 	VPXORD     Z13, Z13, Z13
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -356,6 +362,7 @@ half14:
 	MOVQ       k+16(FP), R10
 
 k14x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -540,6 +547,8 @@ tile13:
 	VPXORD     Z23, Z23, Z23
 	VPXORD     Z24, Z24, Z24
 	VPXORD     Z25, Z25, Z25
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -547,8 +556,8 @@ tile13:
 	MOVQ       k+16(FP), R10
 
 k13x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -747,6 +756,8 @@ half13:
 	VPXORD     Z10, Z10, Z10
 	VPXORD     Z11, Z11, Z11
 	VPXORD     Z12, Z12, Z12
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -754,6 +765,7 @@ half13:
 	MOVQ       k+16(FP), R10
 
 k13x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -927,6 +939,8 @@ tile12:
 	VPXORD     Z21, Z21, Z21
 	VPXORD     Z22, Z22, Z22
 	VPXORD     Z23, Z23, Z23
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -934,8 +948,8 @@ tile12:
 	MOVQ       k+16(FP), R10
 
 k12x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -1121,6 +1135,8 @@ half12:
 	VPXORD     Z9, Z9, Z9
 	VPXORD     Z10, Z10, Z10
 	VPXORD     Z11, Z11, Z11
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -1128,6 +1144,7 @@ half12:
 	MOVQ       k+16(FP), R10
 
 k12x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -1290,6 +1307,8 @@ tile11:
 	VPXORD     Z19, Z19, Z19
 	VPXORD     Z20, Z20, Z20
 	VPXORD     Z21, Z21, Z21
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -1297,8 +1316,8 @@ tile11:
 	MOVQ       k+16(FP), R10
 
 k11x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -1471,6 +1490,8 @@ half11:
 	VPXORD     Z8, Z8, Z8
 	VPXORD     Z9, Z9, Z9
 	VPXORD     Z10, Z10, Z10
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -1478,6 +1499,7 @@ half11:
 	MOVQ       k+16(FP), R10
 
 k11x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -1629,6 +1651,8 @@ tile10:
 	VPXORD     Z17, Z17, Z17
 	VPXORD     Z18, Z18, Z18
 	VPXORD     Z19, Z19, Z19
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -1636,8 +1660,8 @@ tile10:
 	MOVQ       k+16(FP), R10
 
 k10x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -1797,6 +1821,8 @@ half10:
 	VPXORD     Z7, Z7, Z7
 	VPXORD     Z8, Z8, Z8
 	VPXORD     Z9, Z9, Z9
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -1804,6 +1830,7 @@ half10:
 	MOVQ       k+16(FP), R10
 
 k10x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -1944,6 +1971,8 @@ tile9:
 	VPXORD     Z15, Z15, Z15
 	VPXORD     Z16, Z16, Z16
 	VPXORD     Z17, Z17, Z17
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -1951,8 +1980,8 @@ tile9:
 	MOVQ       k+16(FP), R10
 
 k9x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -2099,6 +2128,8 @@ half9:
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
 	VPXORD     Z8, Z8, Z8
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -2106,6 +2137,7 @@ half9:
 	MOVQ       k+16(FP), R10
 
 k9x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -2235,6 +2267,8 @@ tile8:
 	VPXORD     Z13, Z13, Z13
 	VPXORD     Z14, Z14, Z14
 	VPXORD     Z15, Z15, Z15
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -2242,8 +2276,8 @@ tile8:
 	MOVQ       k+16(FP), R10
 
 k8x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -2377,6 +2411,8 @@ half8:
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	LEAQ       (AX)(CX*1), BX
 	LEAQ       (BX)(DX*2), BX
@@ -2384,6 +2420,7 @@ half8:
 	MOVQ       k+16(FP), R10
 
 k8x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -2502,13 +2539,15 @@ tile7:
 	VPXORD     Z11, Z11, Z11
 	VPXORD     Z12, Z12, Z12
 	VPXORD     Z13, Z13, Z13
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k7x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -2628,11 +2667,14 @@ half7:
 	VPXORD     Z4, Z4, Z4
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k7x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -2739,13 +2781,15 @@ tile6:
 	VPXORD     Z9, Z9, Z9
 	VPXORD     Z10, Z10, Z10
 	VPXORD     Z11, Z11, Z11
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k6x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -2852,11 +2896,14 @@ half6:
 	VPXORD     Z3, Z3, Z3
 	VPXORD     Z4, Z4, Z4
 	VPXORD     Z5, Z5, Z5
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k6x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -2952,13 +2999,15 @@ tile5:
 	VPXORD     Z7, Z7, Z7
 	VPXORD     Z8, Z8, Z8
 	VPXORD     Z9, Z9, Z9
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k5x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -3052,11 +3101,14 @@ half5:
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
 	VPXORD     Z4, Z4, Z4
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k5x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -3141,13 +3193,15 @@ tile4:
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k4x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -3228,11 +3282,14 @@ half4:
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k4x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -3306,13 +3363,15 @@ tile3:
 	VPXORD     Z3, Z3, Z3
 	VPXORD     Z4, Z4, Z4
 	VPXORD     Z5, Z5, Z5
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k3x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -3380,11 +3439,14 @@ half3:
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k3x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -3447,13 +3509,15 @@ tile2:
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k2x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -3508,11 +3572,14 @@ half2:
 	PREFETCHT0 (AX)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k2x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0
@@ -3564,13 +3631,15 @@ tile1:
 	PREFETCHT0 64(AX)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k1x2:
-	PREFETCHT0   4096(R8)
-	PREFETCHT0   4160(R8)
+	PREFETCHT0   (R8)(R15*1)
+	PREFETCHT0   64(R8)(R15*1)
 	VMOVUPS      (R8), Z28
 	VMOVUPS.Z    64(R8), K1, Z29
 	VBROADCASTSS (AX), Z30
@@ -3612,11 +3681,14 @@ half1:
 	MOVQ       ldc+96(FP), BX
 	PREFETCHT0 (AX)
 	VPXORD     Z0, Z0, Z0
+	MOVQ       R9, R15
+	SHLQ       $0x05, R15
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
 
 k1x1:
+	PREFETCHT0   (R8)(R15*1)
 	VMOVUPS.Z    (R8), K1, Z28
 	VBROADCASTSS (AX), Z30
 	VFMADD231PS  Z28, Z30, Z0

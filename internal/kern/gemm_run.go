@@ -88,7 +88,7 @@ type gridLoop[T Float] struct {
 func (l *gridLoop[T]) piece(lo, hi int) {
 	slivers := ceilDiv(l.n, sliver)
 	for t := lo; t < hi; t++ {
-		r, c := t/l.cols, t%l.cols
+		r, c := t%l.rows, t/l.rows // cores that work at the same time read the same columns of B
 		l.task(r*l.m/l.rows, (r+1)*l.m/l.rows, c*slivers/l.cols*sliver, min((c+1)*slivers/l.cols*sliver, l.n))
 	}
 }

@@ -22,10 +22,9 @@ const (
 
 	sliver = 32 // columns of B that a packed sliver holds side by side
 
-	// Products of few rows read packed weights at the speed of memory, which the processor's own prefetching, page by page, does not
-	// reach.
-	prefetchRows  = 13
-	prefetchAhead = 4096 // bytes
+	// The rows of B are asked for this many, 2 to the power of ahead, before their use: the processor's own prefetching stops at the end of a
+	// page, where packed weights that come from memory go on, and does not find rows that are a page apart.
+	ahead = 5
 )
 
 // The registers of a strip. What is not needed while k runs is reloaded from the arguments.
@@ -181,11 +180,11 @@ func tile512(rows, vecs int) {
 			VPXORD(acc(r, v), acc(r, v), acc(r, v))
 		}
 	}
+	MOVQ(bs, tmp)
+	SHLQ(U8(ahead), tmp)
 	sumK(fmt.Sprintf("k%dx%d", rows, vecs), rows, func() {
-		if rows <= prefetchRows && vecs == 2 {
-			for v := range vecs {
-				PREFETCHT0(Mem{Base: b, Disp: prefetchAhead + 64*v})
-			}
+		for v := range vecs {
+			PREFETCHT0(Mem{Base: b, Index: tmp, Scale: 1, Disp: 64 * v})
 		}
 		for v := range vecs {
 			if v < vecs-1 {
