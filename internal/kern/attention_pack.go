@@ -21,15 +21,5 @@ func packRows[T Float](dst, x []T, ldx, tokens, d int) panel[T] {
 	return panel[T]{dst, sliver, sliver * d}
 }
 
-// from is the panel from column j on, the first of a sliver.
-func (b panel[T]) from(j int) panel[T] { return panel[T]{b.data[j/sliver*b.ss:], b.bs, b.ss} }
-
 // inPlaceRows is a matrix that is not packed, for few rows of A.
 func inPlaceRows[T Float](x []T, ldx int) panel[T] { return panel[T]{x, ldx, sliver} }
-
-// tileRows is a strip of a product, at most stripRows() rows, with the arithmetic of Gemm.
-func tileRows[T Float](rows, cols, k int, alpha T, a []T, rs, cs int, b panel[T], acc bool, c []T, ldc int) {
-	for k0 := 0; k0 < k; k0 += KC {
-		strip(rows, cols, min(KC, k-k0), alpha, a[k0*cs:], rs, cs, b.data[k0*b.bs:], b.bs, b.ss, acc || k0 > 0, c, ldc)
-	}
-}

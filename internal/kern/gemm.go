@@ -53,6 +53,9 @@ type panel[T Float] struct {
 	bs, ss int
 }
 
+// from is the panel from column j on, the first of a sliver.
+func (b panel[T]) from(j int) panel[T] { return panel[T]{b.data[j/sliver*b.ss:], b.bs, b.ss} }
+
 // product is C += alpha A B, or C = alpha A B where acc is false.
 type product[T Float] struct {
 	m, n, k int

@@ -138,11 +138,7 @@ func (p *product[T]) task(i0, i1, j0, j1 int) {
 // stream is task for few rows and a packed B: sliver by sliver, so that B is read as it lies in memory.
 func (p *product[T]) stream(i0, i1, j0, j1 int) {
 	for j := j0; j < j1; j += sliver {
-		b := p.b.data[j/sliver*p.b.ss:]
-		for k0 := 0; k0 < p.k; k0 += KC {
-			strip(i1-i0, min(j1-j, sliver), min(KC, p.k-k0), p.alpha, p.a.from(i0, k0), p.a.rs, p.a.cs, b[k0*sliver:], sliver, 0,
-				p.acc || k0 > 0, p.c[i0*p.ldc+j:], p.ldc)
-		}
+		tileRows(i1-i0, min(j1-j, sliver), p.k, p.alpha, p.a.from(i0, 0), p.a.rs, p.a.cs, p.b.from(j), p.acc, p.c[i0*p.ldc+j:], p.ldc)
 	}
 }
 
@@ -181,6 +177,13 @@ func stripRows() int {
 		return 6
 	}
 	return stripGoRows
+}
+
+// tileRows is a strip of a product, at most stripRows() rows, with the arithmetic of Gemm.
+func tileRows[T Float](rows, cols, k int, alpha T, a []T, rs, cs int, b panel[T], acc bool, c []T, ldc int) {
+	for k0 := 0; k0 < k; k0 += KC {
+		strip(rows, cols, min(KC, k-k0), alpha, a[k0*cs:], rs, cs, b.data[k0*b.bs:], b.bs, b.ss, acc || k0 > 0, c, ldc)
+	}
 }
 
 // strip computes rows by cols elements of C from kc terms each; see product for the arguments.

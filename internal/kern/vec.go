@@ -99,6 +99,10 @@ func Max[T Float](x []T) T {
 // Add sets dst = a + b on up to GOMAXPROCS goroutines. dst may be a or b.
 func Add[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]
+	if len(dst) < 2*vecGrain { // a short loop does without the pool
+		add(dst, a, b)
+		return
+	}
 	l := borrow[addLoop[T]](&addLoops)
 	defer giveBack(&addLoops, l)
 	*l = addLoop[T]{dst, a, b}
@@ -117,6 +121,10 @@ func AddTo[T Float](dst, a []T) { Add(dst, dst, a) }
 // Axpy sets dst += alpha * x on up to GOMAXPROCS goroutines.
 func Axpy[T Float](dst []T, alpha T, x []T) {
 	x = x[:len(dst)]
+	if len(dst) < 2*vecGrain {
+		axpy(dst, alpha, x)
+		return
+	}
 	l := borrow[axpyLoop[T]](&axpyLoops)
 	defer giveBack(&axpyLoops, l)
 	*l = axpyLoop[T]{dst, x, alpha}
