@@ -20,7 +20,8 @@ func Pack(lengths []int, n, s int) ([][]int, error) {
 }
 
 // PackGroups is Pack for groups of sequences that must share a micro-batch: the two answers of a preference pair, the
-// samples of one prompt. groups holds the lengths of each group's members; the result lists group indices.
+// samples of one prompt. groups holds the lengths of each group's members, of a branch (Ragged.AppendBranch) what is its
+// own; the result lists group indices.
 func PackGroups(groups [][]int, n, s int) ([][]int, error) {
 	return packPicked(groups, upTo(len(groups)), n, s)
 }

@@ -37,6 +37,10 @@ func (e *TooLongError) Is(target error) bool { return target == ErrTooLong }
 // target. Everything that belongs to an action (mask, log-probability, advantage, value) lies in the slot it is taken
 // from, so the last slot of a segment never counts.
 //
+// A segment is a root, a sequence of its own, or a branch, which continues the first tokens of the last root before it, so
+// that these are there once: the prompt of several answers. Attention sees them and positions go on behind them, so the
+// states of a branch have the bits that they have in the whole sequence.
+//
 // Legend: N slots and S segments are the budget, n and s what is used. Read the fields freely; write only into columns.
 type Ragged struct {
 	N, S int // budget
@@ -44,6 +48,7 @@ type Ragged struct {
 	Tokens   []int32   // (N) token ids, 0 in unused slots
 	Targets  []int32   // (N) the next token of the same segment, -1 in its last slot and in unused slots
 	Layout   []int32   // (S+2) s, then the first slot of each segment, then n in all that is left
+	Shared   []int32   // (S) how many of its root's first tokens a branch continues; 0 for roots and unused segments
 	Segments []int32   // (N) segment of each slot, -1 in unused slots
 	Mask     []float32 // (N) 1 where the target is counted, else 0
 
@@ -58,6 +63,7 @@ func NewRagged(n, s int) *Ragged {
 		Tokens:         make([]int32, n),
 		Targets:        make([]int32, n),
 		Layout:         make([]int32, s+2),
+		Shared:         make([]int32, s),
 		Segments:       make([]int32, n),
 		Mask:           make([]float32, n),
 		TokenColumns:   map[string][]float32{},
@@ -71,6 +77,7 @@ func NewRagged(n, s int) *Ragged {
 func (r *Ragged) Reset() {
 	clear(r.Tokens)
 	clear(r.Layout)
+	clear(r.Shared)
 	clear(r.Mask)
 	for i := range r.Targets {
 		r.Targets[i], r.Segments[i] = -1, -1
@@ -92,10 +99,32 @@ func (r *Ragged) Fits(tokens int) bool {
 	return s < r.S && tokens <= r.N-n
 }
 
-// Append adds a sequence as the next segment and returns the segment's index. counted is aligned with tokens:
+// Append adds a sequence as the next segment, a root, and returns the segment's index. counted is aligned with tokens:
 // counted[i] says that token i, predicted from the tokens before it, counts; counted[0] is ignored because nothing
 // predicts the first token. A nil counted counts nothing. Both are copied.
 func (r *Ragged) Append(tokens []int32, counted []bool) (seg int, err error) {
+	return r.append(0, tokens, counted)
+}
+
+// AppendBranch adds a sequence that begins with the first shared tokens of the last root; tokens are what follows these.
+// counted is as in Append, and counted[0] is ignored: a branch's first token is predicted in a slot of the root, which has
+// the root's own next token as its target. So a branch gives scores and values of the whole sequence, and
+// log-probabilities of its tokens but the first.
+func (r *Ragged) AppendBranch(shared int, tokens []int32, counted []bool) (seg int, err error) {
+	_, root := r.Used()
+	for root--; root >= 0 && r.Shared[root] > 0; {
+		root--
+	}
+	if root < 0 {
+		return 0, errors.New("data: append branch: there is no segment to continue: append its root first")
+	}
+	if lo, hi := r.Span(root); shared < 1 || shared > hi-lo {
+		return 0, fmt.Errorf("data: append branch: %d shared tokens, want 1 to the %d of the root", shared, hi-lo)
+	}
+	return r.append(shared, tokens, counted)
+}
+
+func (r *Ragged) append(shared int, tokens []int32, counted []bool) (seg int, err error) {
 	switch {
 	case len(tokens) == 0:
 		return 0, errors.New("data: append: a segment needs at least one token")
@@ -125,7 +154,7 @@ func (r *Ragged) Append(tokens []int32, counted []bool) (seg int, err error) {
 			r.Mask[slot-1] = 1
 		}
 	}
-	r.Layout[0] = int32(s + 1)
+	r.Layout[0], r.Shared[s] = int32(s+1), int32(shared)
 	end := int32(n + len(tokens))
 	for i := s + 1; i <= r.S; i++ {
 		r.Layout[1+i] = end
@@ -133,7 +162,7 @@ func (r *Ragged) Append(tokens []int32, counted []bool) (seg int, err error) {
 	return s, nil
 }
 
-// Span returns the slots [lo, hi) of a used segment.
+// Span returns the slots [lo, hi) of a used segment, those of its own tokens.
 func (r *Ragged) Span(seg int) (lo, hi int) { return int(r.Layout[1+seg]), int(r.Layout[2+seg]) }
 
 // Counted returns the number of counted targets.

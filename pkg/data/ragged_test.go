@@ -44,9 +44,59 @@ func TestRaggedAppend(t *testing.T) {
 	assert.False(t, r.Fits(1), "no segment left")
 }
 
+// Two answers to the prompt 1 10, the second one as a branch, then a sequence of its own with another branch.
+func TestRaggedAppendBranch(t *testing.T) {
+	r := data.NewRagged(12, 5)
+	for _, add := range []func() (int, error){
+		func() (int, error) { return r.Append([]int32{1, 10, 20, 2}, []bool{false, false, true, true}) },
+		func() (int, error) { return r.AppendBranch(2, []int32{30, 31, 2}, []bool{true, true, true}) },
+		func() (int, error) { return r.Append([]int32{1, 11}, nil) },
+		func() (int, error) { return r.AppendBranch(2, []int32{40}, nil) },
+		func() (int, error) { return r.AppendBranch(1, []int32{50, 51}, nil) },
+	} {
+		_, want := r.Used()
+		seg, err := add()
+		require.NoError(t, err)
+		assert.Equal(t, want, seg)
+	}
+	assert.Equal(t, []int32{1, 10, 20, 2, 30, 31, 2, 1, 11, 40, 50, 51}, r.Tokens)
+	assert.Equal(t, []int32{10, 20, 2, -1, 31, 2, -1, 11, -1, -1, 51, -1}, r.Targets)
+	assert.Equal(t, []int32{0, 0, 0, 0, 1, 1, 1, 2, 2, 3, 4, 4}, r.Segments)
+	assert.Equal(t, []float32{0, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0}, r.Mask, "nothing in the micro-batch predicts the 30")
+	assert.Equal(t, []int32{5, 0, 4, 7, 9, 10, 12}, r.Layout)
+	assert.Equal(t, []int32{0, 2, 0, 2, 1}, r.Shared)
+}
+
+func TestRaggedAppendBranchRefuses(t *testing.T) {
+	_, err := data.NewRagged(8, 3).AppendBranch(1, []int32{1}, nil)
+	assert.ErrorContains(t, err, "append its root first")
+	filled := func() *data.Ragged {
+		r := data.NewRagged(8, 3)
+		_, err = r.Append([]int32{1, 2, 3}, nil)
+		require.NoError(t, err)
+		_, err = r.AppendBranch(1, []int32{4, 5, 6, 7}, nil)
+		require.NoError(t, err)
+		return r
+	}
+	r := filled()
+	for shared, want := range map[int]string{
+		0: "0 shared tokens, want 1 to the 3 of the root", 4: "4 shared tokens, want 1 to the 3 of the root", -1: "-1 shared tokens",
+	} {
+		_, err = r.AppendBranch(shared, []int32{1}, nil)
+		assert.ErrorContains(t, err, want, "the root is what counts, not the branch")
+	}
+	_, err = r.AppendBranch(2, nil, nil)
+	assert.ErrorContains(t, err, "at least one token")
+	_, err = r.AppendBranch(2, []int32{1, 2}, nil)
+	assert.ErrorIs(t, err, data.ErrFull)
+	assert.Equal(t, filled(), r, "a refused segment leaves nothing behind")
+}
+
 func TestRaggedReset(t *testing.T) {
 	r := data.NewRagged(4, 2)
 	_, err := r.Append([]int32{3, 4, 5}, []bool{false, true, true})
+	require.NoError(t, err)
+	_, err = r.AppendBranch(2, []int32{6}, nil)
 	require.NoError(t, err)
 	r.TokenColumn("old_log_probs")[1] = -2
 	r.SegmentColumn("score")[0] = 0.5
