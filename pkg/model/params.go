@@ -1,6 +1,7 @@
 package model
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 
@@ -180,4 +181,23 @@ func (p *Params) As(dtype tensor.Dtype) *Params {
 		c.Get(q.Name).Decay = q.Decay
 	}
 	return c
+}
+
+// CopyFrom overwrites the weights with those of q, converted to p's dtype. Both have the same weights, by name and shape.
+func (p *Params) CopyFrom(q *Params) error {
+	if len(p.list) != len(q.list) {
+		return fmt.Errorf("model: copy: %d weights for %d: one of the models has a head or an output projection that the other lacks", len(q.list), len(p.list))
+	}
+	for _, dst := range p.list {
+		src := q.Get(dst.Name)
+		if src == nil || !src.Value.Shape().Eq(dst.Value.Shape()) {
+			return fmt.Errorf("model: copy: no weight %q of shape %v", dst.Name, dst.Value.Shape())
+		}
+	}
+	for _, dst := range p.list {
+		if err := tensor.Copy(dst.Value, convert(q.Get(dst.Name).Value, p.dtype)); err != nil {
+			return fmt.Errorf("model: copy: %s: %w", dst.Name, err)
+		}
+	}
+	return nil
 }

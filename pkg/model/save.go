@@ -113,6 +113,9 @@ func (s saver) writeModel(dir string, p *Params) error {
 	})
 }
 
+// WriteWeights writes the weights in safetensors form, the same bytes for the same weights: a hash of it names a model.
+func (p *Params) WriteWeights(w io.Writer) error { return writeSafetensors(w, p.hfSources(), nil) }
+
 func (s saver) writeFile(path string, write func(io.Writer) error) (err error) {
 	f, err := s.create(path)
 	if err != nil {

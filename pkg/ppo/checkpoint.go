@@ -60,10 +60,6 @@ func Resume(c *train.Checkpoint, prompts, heldOut []Prompt, r Rewarder, cfg Conf
 	if c == nil || c.State.Stage != stage {
 		return nil, errors.New("ppo: this is not a checkpoint of PPO: start with New")
 	}
-	var at position
-	if err := json.Unmarshal(c.State.Position, &at); err != nil {
-		return nil, fmt.Errorf("ppo: checkpoint: position: %w", err)
-	}
 	reference := c.Models[referenceModel]
 	if reference == nil {
 		return nil, fmt.Errorf("ppo: checkpoint: the model %q is missing", referenceModel)
@@ -72,10 +68,60 @@ func Resume(c *train.Checkpoint, prompts, heldOut []Prompt, r Rewarder, cfg Conf
 	if err != nil {
 		return nil, err
 	}
+	return t, t.restore(c)
+}
+
+// restore takes optimisers and position from a checkpoint. The weights are there already.
+func (t *Trainer) restore(c *train.Checkpoint) error {
+	var at position
+	if err := json.Unmarshal(c.State.Position, &at); err != nil {
+		return fmt.Errorf("ppo: checkpoint: position: %w", err)
+	}
 	if err := t.step.Restore(c); err != nil {
-		return nil, fmt.Errorf("ppo: checkpoint: %w", err)
+		return fmt.Errorf("ppo: checkpoint: %w", err)
 	}
 	t.iteration, t.klCoef = at.Iteration, at.KLCoef
 	t.best = best{weights: c.Models[bestModel], iteration: at.BestIteration, score: at.BestScore, worse: at.Worse, stopped: at.Stopped}
-	return t, nil
+	return nil
+}
+
+// begin identifies a run that keeps itself, and goes on with it if there is a checkpoint. The reference is the policy at the
+// start, which the caller gives again.
+func (t *Trainer) begin() (id train.Identity, err error) {
+	if t.cfg.Keep.Dir == "" {
+		return id, nil
+	}
+	start := []*model.Params{t.policy}
+	if t.critic != nil {
+		start = append(start, t.critic)
+	}
+	if id, err = train.NewIdentity(t.cfg, [2][]Prompt{t.prompts, t.heldOut}, start...); err != nil {
+		return id, fmt.Errorf("ppo: %w", err)
+	}
+	c, err := t.cfg.Keep.Load(stage, id)
+	if err != nil || c == nil {
+		return id, err
+	}
+	if err := t.policy.CopyFrom(c.Params); err != nil {
+		return id, fmt.Errorf("ppo: checkpoint: %w", err)
+	}
+	if t.critic != nil {
+		if err := t.critic.CopyFrom(c.Models[criticModel]); err != nil {
+			return id, fmt.Errorf("ppo: checkpoint: critic: %w", err)
+		}
+	}
+	return id, t.restore(c)
+}
+
+// keep saves the run when a checkpoint is due. Within an iteration there is nothing to save: the answers would be lost.
+func (t *Trainer) keep(id train.Identity) error {
+	k := t.cfg.Keep
+	if k.Dir == "" || t.iteration%k.Every != 0 && !t.Done() {
+		return nil
+	}
+	c, err := t.Checkpoint()
+	if err != nil {
+		return err
+	}
+	return k.Save(c, id)
 }

@@ -57,6 +57,37 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestKeep kills Train in every iteration and wants the bits of a run that was not.
+func TestKeep(t *testing.T) {
+	cfg := smallConfig()
+	cfg.Iterations, cfg.EvalEvery, cfg.KLControl = 5, 2, KLAdaptive
+	start := func() (policy, critic *model.Params) { return tinyModel(t, 9, 2, 1), tinyCritic(t, 9, 1, 2) }
+	wantPolicy, wantCritic := start()
+	want, err := Train(t.Context(), wantPolicy, wantCritic, somePrompts(), somePrompts(), sevens, cfg)
+	require.NoError(t, err)
+
+	for stop := 1; stop <= cfg.Iterations; stop++ {
+		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 2}
+		cfg.OnStep = func(info train.StepInfo) {
+			if info.Step == stop {
+				panic("killed")
+			}
+		}
+		policy, critic := start()
+		assert.Panics(t, func() { _, _ = Train(t.Context(), policy, critic, somePrompts(), somePrompts(), sevens, cfg) })
+
+		var steps []int
+		cfg.OnStep = func(info train.StepInfo) { steps = append(steps, info.Step) }
+		policy, critic = start()
+		got, err := Train(t.Context(), policy, critic, somePrompts(), somePrompts(), sevens, cfg)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		assert.Equal(t, weights(wantPolicy), weights(policy), "killed in %d", stop)
+		assert.Equal(t, weights(wantCritic), weights(critic), "killed in %d", stop)
+		assert.Equal(t, (stop-1)/2*2+1, steps[0], "it goes on where it was")
+	}
+}
+
 func TestResumeRefuses(t *testing.T) {
 	cfg := smallConfig()
 	resume := func(change func(*train.Checkpoint)) error {

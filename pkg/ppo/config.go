@@ -73,7 +73,7 @@ type Config struct {
 	CriticWarmup int
 
 	// Loss is what is minimised; nil means ClippedLoss of this config.
-	Loss Loss
+	Loss Loss `json:"-"`
 	// ClipRange is epsilon of the clipped objective (Schulman et al. 2017, equation 7). Paper 3.2.3: 0.2.
 	ClipRange float64
 	// ValueClip is how far a value may move from the old one before its loss is clipped; 0 clips nothing. Open: 0.2.
@@ -135,10 +135,12 @@ type Config struct {
 	// ExtraSegment and ExtraToken name columns that the Rewarder returns in Score.Extra and Score.TokenExtra and that a
 	// loss of one's own reads from LossInputs.Extra. A name is in one of them only.
 	ExtraSegment, ExtraToken []string
+	// Keep says where Train saves itself after iterations, to go on after a stop. Default: nowhere.
+	Keep train.Keep `json:"-"`
 	// OnAnswers is given the answers of each iteration and their scores, to keep; nil means nobody.
-	OnAnswers func(iteration int, answers []Answer, scores []Score)
+	OnAnswers func(iteration int, answers []Answer, scores []Score) `json:"-"`
 	// OnStep is called after each iteration; nil means nobody is told.
-	OnStep func(train.StepInfo)
+	OnStep func(train.StepInfo) `json:"-"`
 }
 
 // DefaultConfig holds the paper's values (section 3.2.3) and this package's choices where it gives none.
@@ -159,7 +161,7 @@ func DefaultConfig() Config {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	var errs []error
+	errs := []error{c.Keep.Validate()}
 	check := func(ok bool, field string, value any, want string) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("ppo: Config.%s is %v, want %s", field, value, want))

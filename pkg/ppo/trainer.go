@@ -59,14 +59,22 @@ func newTrainer(policy, critic, reference *model.Params, prompts, heldOut []Prom
 
 // Train runs PPO until Config.Iterations are done or the held-out score has not risen for Config.Patience evaluations.
 // At the end the policy holds the weights of the best evaluation, or the last ones without held-out prompts. When the
-// context ends, the policy holds those of the last optimisation step.
+// context ends, the policy holds those of the last optimisation step. With Config.Keep a run that was stopped goes on behind the last
+// iteration that was kept; policy and critic are the ones it started with.
 func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) (Report, error) {
 	t, err := New(policy, critic, prompts, heldOut, r, cfg)
 	if err != nil {
 		return Report{}, err
 	}
+	id, err := t.begin()
+	if err != nil {
+		return Report{}, err
+	}
 	for !t.Done() {
 		if _, err := t.Iterate(ctx); err != nil {
+			return t.report(), err
+		}
+		if err := t.keep(id); err != nil {
 			return t.report(), err
 		}
 	}

@@ -27,8 +27,10 @@ type Config struct {
 	Recompute bool
 	// Seed of the order of the documents.
 	Seed uint64
+	// Keep says where the run saves itself, to go on after a stop. Default: nowhere.
+	Keep train.Keep `json:"-"`
 	// OnStep is called after each optimisation step; nil means nobody is told.
-	OnStep func(train.StepInfo)
+	OnStep func(train.StepInfo) `json:"-"`
 }
 
 // DefaultConfig holds the paper's values (section 2.2, table 1).
@@ -46,7 +48,7 @@ func DefaultConfig() Config {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	errs := []error{c.Optim.Validate()}
+	errs := []error{c.Optim.Validate(), c.Keep.Validate()}
 	check := func(ok bool, field string, value any, want string) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("pretrain: Config.%s is %v, want %s", field, value, want))

@@ -38,7 +38,8 @@ type Report struct {
 }
 
 // Train trains p in place on the documents for cfg.Steps steps, over as many epochs as that takes; their order is
-// shuffled anew in each. When the context ends, p holds the weights of the last finished step.
+// shuffled anew in each. When the context ends, p holds the weights of the last finished step. With Config.Keep a run that
+// was stopped goes on where it was.
 func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Report, error) {
 	var report Report
 	if err := cfg.Validate(); err != nil {
@@ -68,8 +69,17 @@ func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Re
 	batch := train.NewBatch(cfg.MicroTokens, cfg.MicroSegments)
 	reader := &reader{windows: windows, seed: cfg.Seed}
 
+	// 2. Go on where an earlier run stopped.
+	run, err := cfg.Keep.Begin("pretrain", cfg, docs, p, step, &report)
+	if err != nil {
+		return report, fmt.Errorf("pretrain: %w", err)
+	}
+	for range report.Steps {
+		reader.take(cfg.BatchTokens)
+	}
+
 	for report.Steps < cfg.Steps {
-		// 2. Take windows until the batch has its tokens, and pack them into micro-batches.
+		// 3. Take windows until the batch has its tokens, and pack them into micro-batches.
 		picked, lengths := reader.take(cfg.BatchTokens)
 		plan, err := data.Pack(lengths, cfg.MicroTokens, cfg.MicroSegments)
 		if err != nil {
@@ -83,13 +93,13 @@ func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Re
 			return report, fmt.Errorf("pretrain: %w", err)
 		}
 
-		// 3. One optimisation step on the whole batch.
+		// 4. One optimisation step on the whole batch.
 		result, err := step.Run(ctx, micro)
 		if err != nil {
-			return report, fmt.Errorf("pretrain: step %d: %w", report.Steps, err)
+			return report, run.Stopped(report, fmt.Errorf("pretrain: step %d: %w", report.Steps, err))
 		}
 
-		// 4. Report.
+		// 5. Report and keep.
 		report.Steps++
 		report.Loss = result.Loss
 		report.Tokens += train.UsedTokens(micro)
@@ -101,6 +111,9 @@ func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Re
 				"grad_norm":     result.GradNorm["model"],
 				"epoch":         reader.epochs(),
 			}})
+		}
+		if err := run.Stepped(report); err != nil {
+			return report, fmt.Errorf("pretrain: %w", err)
 		}
 	}
 	return report, nil

@@ -60,9 +60,11 @@ type Config struct {
 	// Seed of the order of the pairs.
 	Seed uint64
 	// Loss is what is minimised; nil means RankingLoss(SafetyWeight).
-	Loss Loss
+	Loss Loss `json:"-"`
+	// Keep says where the run saves itself, to go on after a stop. Default: nowhere.
+	Keep train.Keep `json:"-"`
 	// OnStep is called after each optimisation step; nil means nobody is told.
-	OnStep func(train.StepInfo)
+	OnStep func(train.StepInfo) `json:"-"`
 }
 
 // DefaultConfig holds the paper's values for the helpfulness model (section 3.2.2).
@@ -89,7 +91,7 @@ func SafetyConfig() Config {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	errs := []error{c.Optim.Validate()}
+	errs := []error{c.Optim.Validate(), c.Keep.Validate()}
 	check := func(ok bool, field string, value any, want string) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("rewardmodel: Config.%s is %v, want %s", field, value, want))

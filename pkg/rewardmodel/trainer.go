@@ -22,7 +22,7 @@ type Report struct {
 }
 
 // Train trains p, which needs a scalar head (Params.AddHead), in place on the pairs. When the context ends, p holds the
-// weights of the last finished step.
+// weights of the last finished step. With Config.Keep a run that was stopped goes on where it was.
 func Train(ctx context.Context, p *model.Params, pairs []Pair, cfg Config) (Report, error) {
 	var report Report
 	if err := cfg.Validate(); err != nil {
@@ -42,31 +42,40 @@ func Train(ctx context.Context, p *model.Params, pairs []Pair, cfg Config) (Repo
 	}
 	batch := train.NewBatch(cfg.MicroTokens, cfg.MicroSegments)
 
-	for epoch := range cfg.Epochs {
-		// 2. Shuffle, cut into optimisation batches; the two answers of a pair share a micro-batch.
+	// 2. Go on where an earlier run stopped.
+	run, err := cfg.Keep.Begin("reward", cfg, pairs, p, step, &report)
+	if err != nil {
+		return report, fmt.Errorf("rewardmodel: %w", err)
+	}
+
+	for epoch := report.Steps / perEpoch; epoch < cfg.Epochs; epoch++ {
+		// 3. Shuffle, cut into optimisation batches; the two answers of a pair share a micro-batch.
 		batches, err := data.Batches(lengths, data.Shuffled(len(pairs), cfg.Seed, epoch), cfg.BatchSize, cfg.MicroTokens, cfg.MicroSegments)
 		if err != nil {
 			return report, fmt.Errorf("rewardmodel: %w", err)
 		}
-		for _, plan := range batches {
-			// 3. Fill the micro-batches.
+		for _, plan := range batches[report.Steps%perEpoch:] {
+			// 4. Fill the micro-batches.
 			micro, err := batch.Fill(plan, func(r *data.Ragged, i int) error { return appendPair(r, pairs[i], cfg.Margins) })
 			if err != nil {
 				return report, fmt.Errorf("rewardmodel: %w", err)
 			}
 
-			// 4. One optimisation step on the whole batch.
+			// 5. One optimisation step on the whole batch.
 			result, err := step.Run(ctx, micro)
 			if err != nil {
-				return report, fmt.Errorf("rewardmodel: step %d: %w", report.Steps, err)
+				return report, run.Stopped(report, fmt.Errorf("rewardmodel: step %d: %w", report.Steps, err))
 			}
 
-			// 5. Report.
+			// 6. Report and keep.
 			report.Steps++
 			report.Loss, report.Accuracy = result.Loss, result.Metrics["accuracy"]
 			report.Tokens += train.UsedTokens(micro)
 			if cfg.OnStep != nil {
 				cfg.OnStep(train.StepInfo{Stage: "reward", Step: report.Steps, Total: total, Metrics: metrics(result, report, perEpoch)})
+			}
+			if err := run.Stepped(report); err != nil {
+				return report, fmt.Errorf("rewardmodel: %w", err)
 			}
 		}
 	}

@@ -28,9 +28,11 @@ type Config struct {
 	// Seed of the order of the examples.
 	Seed uint64
 	// Loss is what is minimised; nil means NLL.
-	Loss Loss
+	Loss Loss `json:"-"`
+	// Keep says where the run saves itself, to go on after a stop. Default: nowhere.
+	Keep train.Keep `json:"-"`
 	// OnStep is called after each optimisation step; nil means nobody is told.
-	OnStep func(train.StepInfo)
+	OnStep func(train.StepInfo) `json:"-"`
 }
 
 // DefaultConfig holds the paper's values (section 3.1).
@@ -47,7 +49,7 @@ func DefaultConfig() Config {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	errs := []error{c.Optim.Validate()}
+	errs := []error{c.Optim.Validate(), c.Keep.Validate()}
 	check := func(ok bool, field string, value any, want string) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("sft: Config.%s is %v, want %s", field, value, want))

@@ -41,7 +41,7 @@ type Report struct {
 
 // Train fine-tunes p in place on the examples. Examples are shuffled anew in each epoch, cut into optimisation batches,
 // and packed whole into ragged micro-batches: none is cut, none sees another. When the context ends, p holds the
-// weights of the last finished step.
+// weights of the last finished step. With Config.Keep a run that was stopped goes on where it was.
 func Train(ctx context.Context, p *model.Params, examples []Example, cfg Config) (Report, error) {
 	var report Report
 	if err := cfg.Validate(); err != nil {
@@ -61,14 +61,20 @@ func Train(ctx context.Context, p *model.Params, examples []Example, cfg Config)
 	}
 	batch := train.NewBatch(cfg.MicroTokens, cfg.MicroSegments)
 
-	for epoch := range cfg.Epochs {
-		// 2. Shuffle, cut into optimisation batches, pack each into micro-batches.
+	// 2. Go on where an earlier run stopped.
+	run, err := cfg.Keep.Begin("sft", cfg, examples, p, step, &report)
+	if err != nil {
+		return report, fmt.Errorf("sft: %w", err)
+	}
+
+	for epoch := report.Steps / perEpoch; epoch < cfg.Epochs; epoch++ {
+		// 3. Shuffle, cut into optimisation batches, pack each into micro-batches.
 		batches, err := data.Batches(lengths, data.Shuffled(len(examples), cfg.Seed, epoch), cfg.BatchSize, cfg.MicroTokens, cfg.MicroSegments)
 		if err != nil {
 			return report, fmt.Errorf("sft: %w", err)
 		}
-		for _, plan := range batches {
-			// 3. Fill the micro-batches.
+		for _, plan := range batches[report.Steps%perEpoch:] {
+			// 4. Fill the micro-batches.
 			micro, err := batch.Fill(plan, func(r *data.Ragged, i int) error {
 				_, err := r.Append(examples[i].Tokens, examples[i].Counted)
 				return err
@@ -77,18 +83,21 @@ func Train(ctx context.Context, p *model.Params, examples []Example, cfg Config)
 				return report, fmt.Errorf("sft: %w", err)
 			}
 
-			// 4. One optimisation step on the whole batch.
+			// 5. One optimisation step on the whole batch.
 			result, err := step.Run(ctx, micro)
 			if err != nil {
-				return report, fmt.Errorf("sft: step %d: %w", report.Steps, err)
+				return report, run.Stopped(report, fmt.Errorf("sft: step %d: %w", report.Steps, err))
 			}
 
-			// 5. Report.
+			// 6. Report and keep.
 			report.Steps++
 			report.Loss = result.Loss
 			report.Tokens += train.UsedTokens(micro)
 			if cfg.OnStep != nil {
 				cfg.OnStep(train.StepInfo{Stage: "sft", Step: report.Steps, Total: total, Metrics: metrics(result, report, perEpoch)})
+			}
+			if err := run.Stepped(report); err != nil {
+				return report, fmt.Errorf("sft: %w", err)
 			}
 		}
 	}

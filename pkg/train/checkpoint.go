@@ -52,6 +52,8 @@ type State struct {
 	Position json.RawMessage `json:"position,omitempty"`
 	// Rand are the states of random sources by name, as MarshalBinary of math/rand/v2 gives them.
 	Rand map[string][]byte `json:"rand,omitempty"`
+	// Identity is the run that a stage's own checkpoints belong to, see Keep.
+	Identity Identity `json:"identity,omitzero"`
 	// Metrics are the last numbers, for a reader. NaN and Inf are left out.
 	Metrics map[string]float64 `json:"metrics,omitempty"`
 }

@@ -22,16 +22,16 @@ func (s *Step) Memory() Memory {
 	m := Memory{Intermediates: s.program.ArenaBytes()}
 	for _, n := range s.nets {
 		for _, p := range n.Params.All() {
-			m.Weights += bytes(p.Value)
+			m.Weights += sizeOf(p.Value)
 		}
 		for _, g := range n.sums {
-			m.Gradients += bytes(g)
+			m.Gradients += sizeOf(g)
 		}
 		for _, o := range n.Optim.State().Moments {
-			m.Moments += bytes(o.M) + bytes(o.V)
+			m.Moments += sizeOf(o.M) + sizeOf(o.V)
 		}
 	}
 	return m
 }
 
-func bytes(t *tensor.Dense) int { return t.Shape().TotalSize() * int(t.Dtype().Size()) }
+func sizeOf(t *tensor.Dense) int { return t.Shape().TotalSize() * int(t.Dtype().Size()) }
