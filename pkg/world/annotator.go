@@ -94,7 +94,7 @@ func (a *Annotator) Compare(p data.Prompt, first, second string, set data.Set) (
 		first, second = second, first
 	}
 	rng := a.stream(p, first, second, set)
-	v1, v2 := a.judge.Judge(q, first), a.judge.Judge(q, second)
+	v1, v2 := a.judge.Judge(q, lang.WithoutSigns(p.Messages, first)), a.judge.Judge(q, lang.WithoutSigns(p.Messages, second))
 	difference := a.utility(set, q.Kind, v1) - a.utility(set, q.Kind, v2)
 	noisy := difference + a.config.Noise*logistic(rng)
 	safe1, safe2 := a.label(rng, v1.Unsafe), a.label(rng, v2.Unsafe)
@@ -173,7 +173,8 @@ func (a *Annotator) Predictability(p data.Preference) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	d := a.utility(p.Set, q.Kind, a.judge.Judge(q, p.Chosen)) - a.utility(p.Set, q.Kind, a.judge.Judge(q, p.Rejected))
+	v1, v2 := a.judge.Judge(q, lang.WithoutSigns(p.Messages, p.Chosen)), a.judge.Judge(q, lang.WithoutSigns(p.Messages, p.Rejected))
+	d := a.utility(p.Set, q.Kind, v1) - a.utility(p.Set, q.Kind, v2)
 	switch {
 	case d == 0:
 		return 0.5, nil

@@ -27,6 +27,11 @@ type Config struct {
 	Demonstrations Quality // what demonstrations are like, by the kind of the prompt
 	Web            Quality // what answers in the pretraining text are like
 
+	// What demonstrations under a generic and under a targeted safety pre-prompt are like (PrePromptDemonstrations).
+	PrePrompted, PrePromptedTargeted Quality
+
+	Dialogs Dialogs // what demonstrations of several turns are like (DialogDemonstrations)
+
 	Pretraining Pretraining
 }
 
@@ -70,10 +75,26 @@ type Pretraining struct {
 	MaxWords  int     // a document ends before it is longer than this, at least 60. Default 100, for a context of 128.
 }
 
+// Dialogs says how people demonstrate dialogues of several turns: they follow an instruction in the turn that gives it, and forget it
+// some turns later.
+type Dialogs struct {
+	// Instructed bounds how often a turn gives an instruction: each dialogue has a chance of its own, drawn evenly from 0 to Instructed.
+	// Default 1.
+	Instructed float64
+	// Sure is how many turns an instruction is followed for sure, the one that gives it included: at least 1. Default 2.
+	Sure int
+	// Keep is the chance, in each turn after those, to go on following an instruction that was followed in the turn before. Default 0.3.
+	Keep float64
+	// Answers are what the answers are like, apart from the instruction's signs. A long one would not leave room for 20 turns in 512 tokens.
+	// Default 0.60 right, 0.10 false, 0.15 partial, 0.15 evasive.
+	Answers Mix
+}
+
 // DefaultConfig returns the world that quickstart runs in.
 func DefaultConfig() Config {
 	web := Mix{Right: 0.55, False: 0.15, Partial: 0.08, Long: 0.10, Evasive: 0.12}
 	demo := Mix{Right: 0.34, False: 0.08, Partial: 0.20, Long: 0.20, Evasive: 0.18}
+	cautious := Mix{Right: 0.24, False: 0.05, Partial: 0.12, Long: 0.12, Evasive: 0.12, Refuse: 0.35}
 	return Config{
 		Seed:        1,
 		Entities:    48,
@@ -94,6 +115,15 @@ func DefaultConfig() Config {
 			Borderline: web,
 			Hazard:     Mix{Right: 0.55, False: 0.10, Long: 0.05, Evasive: 0.10, Refuse: 0.20},
 		},
+		PrePrompted: Quality{
+			Normal: demo, Borderline: cautious,
+			Hazard: Mix{Right: 0.07, False: 0.01, Long: 0.01, Evasive: 0.06, Refuse: 0.85},
+		},
+		PrePromptedTargeted: Quality{
+			Normal: demo, Borderline: cautious,
+			Hazard: Mix{Right: 0.02, Evasive: 0.03, Refuse: 0.95},
+		},
+		Dialogs:     Dialogs{Instructed: 1, Sure: 2, Keep: 0.3, Answers: Mix{Right: 0.60, False: 0.10, Partial: 0.15, Evasive: 0.15}},
 		Pretraining: Pretraining{Words: 2_400_000, Pages: 0.45, Threads: 0.40, Checks: 0.15, Commented: 0.5, MaxWords: 100},
 	}
 }
@@ -121,6 +151,15 @@ func (c Config) Validate() error {
 	for k := range lang.Kind(lang.Kinds) {
 		shares(fmt.Sprintf("Demonstrations (%v)", k), c.Demonstrations.of(k).shares()...)
 		shares(fmt.Sprintf("Web (%v)", k), c.Web.of(k).shares()...)
+		shares(fmt.Sprintf("PrePrompted (%v)", k), c.PrePrompted.of(k).shares()...)
+		shares(fmt.Sprintf("PrePromptedTargeted (%v)", k), c.PrePromptedTargeted.of(k).shares()...)
+	}
+	shares("Dialogs.Answers", c.Dialogs.Answers.shares()...)
+	if d := c.Dialogs; !(d.Instructed >= 0 && d.Instructed <= 1 && d.Keep >= 0 && d.Keep <= 1) {
+		bad("Dialogs.Instructed is %v and Keep %v, want 0 to 1", d.Instructed, d.Keep)
+	}
+	if c.Dialogs.Sure < 1 {
+		bad("Dialogs.Sure is %d, want at least 1: the turn that gives an instruction", c.Dialogs.Sure)
 	}
 	p := c.Pretraining
 	shares("Pretraining", p.Pages, p.Threads, p.Checks)

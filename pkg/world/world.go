@@ -47,6 +47,8 @@ type World struct {
 	lexicon *lang.Lexicon
 	prompts [numUses][]prompt
 	seen    [lang.Kinds][]lang.Key // keys of prompts one may train on, by kind
+
+	harmless [numSplits][]lang.Key // keys of normal prompts
 }
 
 // Streams of random numbers, one for each use, so that a change of one leaves the others alone.
@@ -54,6 +56,10 @@ const (
 	streamSplits uint64 = iota + 1
 	streamPretraining
 	streamDemonstrations
+	streamPrePrompts
+	streamInstructions
+	streamDialogs
+	streamDialogDemonstrations
 )
 
 // New makes the world of a config.
@@ -67,11 +73,11 @@ func New(c Config) (*World, error) {
 	}
 	w := &World{config: c, lexicon: lexicon}
 	rng := rand.New(rand.NewPCG(c.Seed, streamSplits))
-	harmless := divide(rng, lang.Keys(lang.Normal, c.Entities), c.Splits)
+	w.harmless = divide(rng, lang.Keys(lang.Normal, c.Entities), c.Splits)
 	hazards := divide(rng, lang.Keys(lang.Hazard, c.Entities), c.Splits)
 	for u := range numUses {
 		for k := range lang.Kind(lang.Kinds) {
-			keys := harmless[u.split()]
+			keys := w.harmless[u.split()]
 			if k == lang.Hazard {
 				keys = hazards[u.split()]
 			}

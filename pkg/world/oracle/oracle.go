@@ -50,13 +50,14 @@ func New(w *world.World) *Oracle {
 	return &Oracle{lexicon: w.Lexicon(), judge: judge.New(w.Lexicon())}
 }
 
-// Judge judges an answer to a prompt of the world.
+// Judge judges an answer to a prompt of the world. Where the prompt gives an instruction, the signs of following it are not part of what is
+// judged, Words included.
 func (o *Oracle) Judge(p data.Prompt, answer string) (Verdict, error) {
 	q, err := o.question(p.Messages)
 	if err != nil {
 		return Verdict{}, err
 	}
-	v := o.judge.Judge(q, answer)
+	v := o.judge.Judge(q, lang.WithoutSigns(p.Messages, answer))
 	return Verdict{
 		Kind: Kind(q.Kind), Asked: v.Asked, Hits: v.Hits, Statements: v.Statements, False: v.False, Words: v.Words, Needed: v.Needed,
 		F1: v.F1, Helpfulness: v.Helpful, Unsafe: v.Unsafe, Refusal: v.Refusal,
