@@ -285,10 +285,8 @@ func (t *table) match(file *arrow.Schema) (at []int, lineage Lineage, err error)
 			return nil, lineage, fmt.Errorf("holds %v rows, want %v", got, t.schema)
 		}
 	}
-	if i := meta.FindKey(metaLineage); i >= 0 {
-		if err := json.Unmarshal([]byte(meta.Values()[i]), &lineage); err != nil {
-			return nil, lineage, fmt.Errorf("lineage: %w", err)
-		}
+	if lineage, err = lineageOf(meta); err != nil {
+		return nil, lineage, err
 	}
 	for _, c := range t.fields {
 		found := file.FieldIndices(c.name)

@@ -1,14 +1,21 @@
 package data
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
 // Lineage says where a dataset comes from. It is stored in the dataset's metadata, so the history of a result can be
@@ -18,12 +25,121 @@ type Lineage struct {
 	Config json.RawMessage `json:"config,omitempty"` // the stage's configuration as JSON
 	Seed   uint64          `json:"seed,omitempty"`
 	Inputs []Input         `json:"inputs,omitempty"` // the datasets and checkpoints it was made from
+
+	// Ancestors are the lineages of the inputs and of all that they were made from, each once, so that the whole history can be
+	// told when its files are gone. See Add.
+	Ancestors []Ancestor `json:"ancestors,omitempty"`
+}
+
+// Ancestor is the lineage of something that is named by its fingerprint. Its own Ancestors stand beside it.
+type Ancestor struct {
+	Fingerprint string  `json:"fingerprint"`
+	Lineage     Lineage `json:"lineage"`
 }
 
 // Input is a file or folder that a dataset was made from.
 type Input struct {
 	Name        string `json:"name"` // without its folder
 	Fingerprint string `json:"fingerprint"`
+}
+
+// Add notes a dataset or model folder as a further input, with its history.
+func (l *Lineage) Add(path string) error {
+	input, err := NewInput(path)
+	if err != nil {
+		return err
+	}
+	history, err := ReadLineage(path)
+	if err != nil {
+		return err
+	}
+	l.Inputs = append(l.Inputs, input)
+	ancestors := history.Ancestors
+	history.Ancestors = nil
+	if history.Stage != "" {
+		ancestors = append([]Ancestor{{input.Fingerprint, history}}, ancestors...)
+	}
+	for _, a := range ancestors {
+		if !slices.ContainsFunc(l.Ancestors, func(b Ancestor) bool { return a.Fingerprint == b.Fingerprint }) {
+			l.Ancestors = append(l.Ancestors, a)
+		}
+	}
+	return nil
+}
+
+// lineageFile holds the lineage of a folder.
+const lineageFile = "lineage.json"
+
+// WriteLineage puts the lineage into a model's folder.
+func WriteLineage(dir string, l Lineage) error {
+	raw, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("data: lineage: %w", err)
+	}
+	return os.WriteFile(filepath.Join(dir, lineageFile), append(raw, '\n'), 0o644)
+}
+
+// ReadLineage reads the lineage of a dataset, or of a folder with a lineage.json. That of somebody else's file or model is empty.
+func ReadLineage(path string) (Lineage, error) {
+	var l Lineage
+	info, err := os.Stat(path)
+	if err != nil {
+		return l, fmt.Errorf("data: lineage: %w", err)
+	}
+	if !info.IsDir() {
+		return readArrowLineage(path)
+	}
+	raw, err := os.ReadFile(filepath.Join(path, lineageFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, &l)
+	}
+	if err != nil {
+		return l, fmt.Errorf("data: lineage of %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// readArrowLineage looks at the schema of an Arrow file. Any other file has no lineage.
+func readArrowLineage(path string) (l Lineage, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return l, fmt.Errorf("data: lineage: %w", err)
+	}
+	defer file.Close()
+	head := make([]byte, len(ipc.Magic))
+	if _, err := io.ReadFull(file, head); err != nil || !bytes.Equal(head, ipc.Magic) {
+		return l, nil
+	}
+	err = guard(func() error {
+		limit, err := checkFile(file)
+		if err != nil {
+			return err
+		}
+		r, err := ipc.NewFileReader(file, ipc.WithAllocator(&limited{memory.DefaultAllocator, limit}))
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		l, err = lineageOf(r.Schema().Metadata())
+		return err
+	})
+	if err != nil {
+		return l, fmt.Errorf("data: lineage of %s: %w", path, err)
+	}
+	return l, nil
+}
+
+// lineageOf reads the lineage in a schema's metadata; there may be none.
+func lineageOf(meta arrow.Metadata) (l Lineage, err error) {
+	if i := meta.FindKey(metaLineage); i >= 0 {
+		if err := json.Unmarshal([]byte(meta.Values()[i]), &l); err != nil {
+			return l, fmt.Errorf("lineage: %w", err)
+		}
+	}
+	return l, nil
 }
 
 // NewInput is the input at a path, a file or a folder, with its fingerprint.

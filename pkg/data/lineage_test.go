@@ -1,0 +1,68 @@
+package data
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// Three generations: the last one tells of all when the files of the others are gone.
+func TestLineageOfGenerations(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	text := path("text.txt")
+	require.NoError(t, os.WriteFile(text, []byte("once"), 0o600))
+
+	demos := Lineage{Stage: "import alpaca"}
+	require.NoError(t, demos.Add(text))
+	require.NoError(t, Write(path("demos.arrow"), []Text{{"a"}}, demos))
+
+	chat := Lineage{Stage: "sft", Seed: 3, Config: []byte(`{"Epochs":2}`)}
+	require.NoError(t, chat.Add(path("demos.arrow")))
+	require.NoError(t, os.Mkdir(path("chat"), 0o700))
+	require.NoError(t, WriteLineage(path("chat"), chat))
+
+	reward := Lineage{Stage: "reward", Seed: 3}
+	require.NoError(t, reward.Add(path("chat")))
+	require.NoError(t, os.Mkdir(path("rm"), 0o700))
+	require.NoError(t, WriteLineage(path("rm"), reward))
+
+	samples := Lineage{Stage: "reject"}
+	require.NoError(t, samples.Add(path("chat")))
+	require.NoError(t, samples.Add(path("rm")))
+	require.NoError(t, Write(path("samples.arrow"), []Text{{"b"}}, samples))
+	for _, name := range []string{"chat", "rm", "demos.arrow", "text.txt"} {
+		require.NoError(t, os.RemoveAll(path(name)))
+	}
+
+	got, err := ReadLineage(path("samples.arrow"))
+	require.NoError(t, err)
+	assert.Equal(t, samples, got)
+	assert.Equal(t, `samples.arrow  reject
+├── chat  sft, seed 3
+│   └── demos.arrow  import alpaca
+│       └── text.txt
+└── rm  reward, seed 3
+    └── chat  (above)
+`, got.Tree("samples.arrow"))
+	assert.Len(t, got.Ancestors, 3, "demos, chat and reward, each once")
+}
+
+func TestReadLineageOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	l, err := ReadLineage(dir)
+	assert.NoError(t, err)
+	assert.Empty(t, l)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, lineageFile), []byte("{"), 0o600))
+	_, err = ReadLineage(dir)
+	assert.ErrorContains(t, err, "lineage of "+dir)
+	_, err = ReadLineage(filepath.Join(dir, "none"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	cut := filepath.Join(dir, "cut.arrow")
+	require.NoError(t, os.WriteFile(cut, []byte("ARROW1\x00\x00 and no end"), 0o600))
+	_, err = ReadLineage(cut)
+	assert.ErrorContains(t, err, "cut off")
+}
