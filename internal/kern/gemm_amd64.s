@@ -2781,11 +2781,47 @@ tile6:
 	VPXORD     Z9, Z9, Z9
 	VPXORD     Z10, Z10, Z10
 	VPXORD     Z11, Z11, Z11
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose6x2
+	CMPQ       k+16(FP), $+128
+	JLT        loose6x2
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet6x2:
+	VMOVUPS      (R8), Z28
+	VMOVUPS.Z    64(R8), K1, Z29
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS (AX)(CX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (AX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS (AX)(CX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	VBROADCASTSS (AX)(SI*1), Z30
+	VFMADD231PS  Z28, Z30, Z10
+	VFMADD231PS  Z29, Z30, Z11
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet6x2
+	JMP          sum6x2
+
+loose6x2:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k6x2:
 	PREFETCHT0   (R8)(R15*1)
@@ -2814,6 +2850,8 @@ k6x2:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k6x2
+
+sum6x2:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -2896,11 +2934,40 @@ half6:
 	VPXORD     Z3, Z3, Z3
 	VPXORD     Z4, Z4, Z4
 	VPXORD     Z5, Z5, Z5
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose6x1
+	CMPQ       k+16(FP), $+128
+	JLT        loose6x1
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet6x1:
+	VMOVUPS.Z    (R8), K1, Z28
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z1
+	VBROADCASTSS (AX)(CX*2), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VBROADCASTSS (AX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z3
+	VBROADCASTSS (AX)(CX*4), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VBROADCASTSS (AX)(SI*1), Z30
+	VFMADD231PS  Z28, Z30, Z5
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet6x1
+	JMP          sum6x1
+
+loose6x1:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k6x1:
 	PREFETCHT0   (R8)(R15*1)
@@ -2921,6 +2988,8 @@ k6x1:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k6x1
+
+sum6x1:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -2999,11 +3068,44 @@ tile5:
 	VPXORD     Z7, Z7, Z7
 	VPXORD     Z8, Z8, Z8
 	VPXORD     Z9, Z9, Z9
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose5x2
+	CMPQ       k+16(FP), $+128
+	JLT        loose5x2
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet5x2:
+	VMOVUPS      (R8), Z28
+	VMOVUPS.Z    64(R8), K1, Z29
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS (AX)(CX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (AX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	VBROADCASTSS (AX)(CX*4), Z30
+	VFMADD231PS  Z28, Z30, Z8
+	VFMADD231PS  Z29, Z30, Z9
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet5x2
+	JMP          sum5x2
+
+loose5x2:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k5x2:
 	PREFETCHT0   (R8)(R15*1)
@@ -3029,6 +3131,8 @@ k5x2:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k5x2
+
+sum5x2:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3101,11 +3205,38 @@ half5:
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
 	VPXORD     Z4, Z4, Z4
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose5x1
+	CMPQ       k+16(FP), $+128
+	JLT        loose5x1
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet5x1:
+	VMOVUPS.Z    (R8), K1, Z28
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z1
+	VBROADCASTSS (AX)(CX*2), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VBROADCASTSS (AX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z3
+	VBROADCASTSS (AX)(CX*4), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet5x1
+	JMP          sum5x1
+
+loose5x1:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k5x1:
 	PREFETCHT0   (R8)(R15*1)
@@ -3124,6 +3255,8 @@ k5x1:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k5x1
+
+sum5x1:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3193,11 +3326,41 @@ tile4:
 	VPXORD     Z5, Z5, Z5
 	VPXORD     Z6, Z6, Z6
 	VPXORD     Z7, Z7, Z7
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose4x2
+	CMPQ       k+16(FP), $+128
+	JLT        loose4x2
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet4x2:
+	VMOVUPS      (R8), Z28
+	VMOVUPS.Z    64(R8), K1, Z29
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS (AX)(CX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	VBROADCASTSS (AX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z6
+	VFMADD231PS  Z29, Z30, Z7
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet4x2
+	JMP          sum4x2
+
+loose4x2:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k4x2:
 	PREFETCHT0   (R8)(R15*1)
@@ -3220,6 +3383,8 @@ k4x2:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k4x2
+
+sum4x2:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3282,11 +3447,36 @@ half4:
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose4x1
+	CMPQ       k+16(FP), $+128
+	JLT        loose4x1
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet4x1:
+	VMOVUPS.Z    (R8), K1, Z28
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z1
+	VBROADCASTSS (AX)(CX*2), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VBROADCASTSS (AX)(DX*1), Z30
+	VFMADD231PS  Z28, Z30, Z3
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet4x1
+	JMP          sum4x1
+
+loose4x1:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k4x1:
 	PREFETCHT0   (R8)(R15*1)
@@ -3303,6 +3493,8 @@ k4x1:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k4x1
+
+sum4x1:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3363,11 +3555,38 @@ tile3:
 	VPXORD     Z3, Z3, Z3
 	VPXORD     Z4, Z4, Z4
 	VPXORD     Z5, Z5, Z5
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose3x2
+	CMPQ       k+16(FP), $+128
+	JLT        loose3x2
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet3x2:
+	VMOVUPS      (R8), Z28
+	VMOVUPS.Z    64(R8), K1, Z29
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	VBROADCASTSS (AX)(CX*2), Z30
+	VFMADD231PS  Z28, Z30, Z4
+	VFMADD231PS  Z29, Z30, Z5
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet3x2
+	JMP          sum3x2
+
+loose3x2:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k3x2:
 	PREFETCHT0   (R8)(R15*1)
@@ -3387,6 +3606,8 @@ k3x2:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k3x2
+
+sum3x2:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3439,11 +3660,34 @@ half3:
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose3x1
+	CMPQ       k+16(FP), $+128
+	JLT        loose3x1
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet3x1:
+	VMOVUPS.Z    (R8), K1, Z28
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z1
+	VBROADCASTSS (AX)(CX*2), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet3x1
+	JMP          sum3x1
+
+loose3x1:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k3x1:
 	PREFETCHT0   (R8)(R15*1)
@@ -3458,6 +3702,8 @@ k3x1:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k3x1
+
+sum3x1:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3509,11 +3755,35 @@ tile2:
 	VPXORD     Z1, Z1, Z1
 	VPXORD     Z2, Z2, Z2
 	VPXORD     Z3, Z3, Z3
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose2x2
+	CMPQ       k+16(FP), $+128
+	JLT        loose2x2
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet2x2:
+	VMOVUPS      (R8), Z28
+	VMOVUPS.Z    64(R8), K1, Z29
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z2
+	VFMADD231PS  Z29, Z30, Z3
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet2x2
+	JMP          sum2x2
+
+loose2x2:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k2x2:
 	PREFETCHT0   (R8)(R15*1)
@@ -3530,6 +3800,8 @@ k2x2:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k2x2
+
+sum2x2:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3572,11 +3844,32 @@ half2:
 	PREFETCHT0 (AX)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose2x1
+	CMPQ       k+16(FP), $+128
+	JLT        loose2x1
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet2x1:
+	VMOVUPS.Z    (R8), K1, Z28
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VBROADCASTSS (AX)(CX*1), Z30
+	VFMADD231PS  Z28, Z30, Z1
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet2x1
+	JMP          sum2x1
+
+loose2x1:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k2x1:
 	PREFETCHT0   (R8)(R15*1)
@@ -3589,6 +3882,8 @@ k2x1:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k2x1
+
+sum2x1:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3631,11 +3926,32 @@ tile1:
 	PREFETCHT0 64(AX)
 	VPXORD     Z0, Z0, Z0
 	VPXORD     Z1, Z1, Z1
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose1x2
+	CMPQ       k+16(FP), $+128
+	JLT        loose1x2
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet1x2:
+	VMOVUPS      (R8), Z28
+	VMOVUPS.Z    64(R8), K1, Z29
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	VFMADD231PS  Z29, Z30, Z1
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet1x2
+	JMP          sum1x2
+
+loose1x2:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k1x2:
 	PREFETCHT0   (R8)(R15*1)
@@ -3649,6 +3965,8 @@ k1x2:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k1x2
+
+sum1x2:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX
@@ -3681,11 +3999,30 @@ half1:
 	MOVQ       ldc+96(FP), BX
 	PREFETCHT0 (AX)
 	VPXORD     Z0, Z0, Z0
-	MOVQ       R9, R15
-	SHLQ       $0x05, R15
+	CMPQ       R9, $+128
+	JNE        loose1x1
+	CMPQ       k+16(FP), $+128
+	JLT        loose1x1
 	MOVQ       a+32(FP), AX
 	MOVQ       R11, R8
 	MOVQ       k+16(FP), R10
+
+quiet1x1:
+	VMOVUPS.Z    (R8), K1, Z28
+	VBROADCASTSS (AX), Z30
+	VFMADD231PS  Z28, Z30, Z0
+	ADDQ         DI, AX
+	ADDQ         R9, R8
+	DECQ         R10
+	JNZ          quiet1x1
+	JMP          sum1x1
+
+loose1x1:
+	MOVQ R9, R15
+	SHLQ $0x05, R15
+	MOVQ a+32(FP), AX
+	MOVQ R11, R8
+	MOVQ k+16(FP), R10
 
 k1x1:
 	PREFETCHT0   (R8)(R15*1)
@@ -3696,6 +4033,8 @@ k1x1:
 	ADDQ         R9, R8
 	DECQ         R10
 	JNZ          k1x1
+
+sum1x1:
 	VBROADCASTSS alpha+24(FP), Z30
 	MOVQ         R12, AX
 	MOVQ         ldc+96(FP), BX

@@ -25,6 +25,12 @@ const (
 	// The rows of B are asked for this many, 2 to the power of ahead, before their use: the processor's own prefetching stops at the end of a
 	// page, where packed weights that come from memory go on, and does not find rows that are a page apart.
 	ahead = 5
+
+	// With up to quietRows rows, a packed B of at least quietK is not asked for ahead. So few rows wait for B and for nothing else; its rows
+	// follow each other, where the processor finds them by itself, and sooner if requests of ours do not take the places of its own. Shorter
+	// slivers may lie far from each other, as those of cached keys do: then what it finds ends too soon.
+	quietRows = 6
+	quietK    = 128
 )
 
 // The registers of a strip. What is not needed while k runs is reloaded from the arguments.
@@ -180,12 +186,7 @@ func tile512(rows, vecs int) {
 			VPXORD(acc(r, v), acc(r, v), acc(r, v))
 		}
 	}
-	MOVQ(bs, tmp)
-	SHLQ(U8(ahead), tmp)
-	sumK(fmt.Sprintf("k%dx%d", rows, vecs), rows, func() {
-		for v := range vecs {
-			PREFETCHT0(Mem{Base: b, Index: tmp, Scale: 1, Disp: 64 * v})
-		}
+	step := func() {
 		for v := range vecs {
 			if v < vecs-1 {
 				VMOVUPS(Mem{Base: b, Disp: 64 * v}, vecB(v))
@@ -199,7 +200,26 @@ func tile512(rows, vecs int) {
 				VFMADD231PS(vecB(v), elem, acc(r, v))
 			}
 		}
+	}
+	size := fmt.Sprintf("%dx%d", rows, vecs)
+	if rows <= quietRows {
+		CMPQ(bs, I32(4*sliver))
+		JNE(LabelRef("loose" + size))
+		CMPQ(emit.Address("k"), I32(quietK))
+		JLT(LabelRef("loose" + size))
+		sumK("quiet"+size, rows, step)
+		JMP(LabelRef("sum" + size))
+		Label("loose" + size)
+	}
+	MOVQ(bs, tmp)
+	SHLQ(U8(ahead), tmp)
+	sumK("k"+size, rows, func() {
+		for v := range vecs {
+			PREFETCHT0(Mem{Base: b, Index: tmp, Scale: 1, Disp: 64 * v})
+		}
+		step()
 	})
+	Label("sum" + size)
 
 	alpha, old := emit.Z[30], func(v int) VecPhysical { return emit.Z[28+v] }
 	VBROADCASTSS(emit.Address("alpha"), alpha)
