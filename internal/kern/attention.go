@@ -11,25 +11,29 @@ type AttnShape struct{ H, KV, D int }
 // width is the number of columns of a packed q|k|v row.
 func (sh AttnShape) width() int { return (sh.H + 2*sh.KV) * sh.D }
 
-// AttnBlock is the length of a block of keys, counted from the segment's first token. It is part of the arithmetic: a
+// AttnBlock is the length of a block of keys, counted from the sequence's first token. It is part of the arithmetic: a
 // query's softmax is put together block after block.
 const AttnBlock = 256
 
-// Attention is causal softmax attention inside each segment of a ragged batch, rotary positions included; positions start
-// at 0 in every segment:
+// Attention is causal softmax attention inside each sequence of a ragged batch, rotary positions included; positions start
+// at 0 in every sequence:
 //
 //	out[t, h] = sum over u <= t of softmax_u(q[t,h]·k[u,g] / sqrt(D)) v[u,g],   g = h / (H/KV)
 //
-// qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest segment, D) of RoPETable; layout (S+2): the number s of used
+// qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest sequence, D) of RoPETable; layout (S+2): the number s of used
 // segments, then the first slot of each and the number n of used slots. out (N, H*D); lse (N, H), or nil, the log-sum-exp of each
 // query's scaled scores, kept for the backward. Slots from n on are not touched.
 //
+// shared (S), or nil, is 0 for a segment that is a sequence of its own, a root. A branch continues as many first tokens of the last root
+// before it as shared says: its queries see those too, and its positions go on behind them. Its rows have the bits that they have
+// in the whole sequence.
+//
 // Computed block by block with a running maximum and sum (Dao et al. 2022, algorithm 1). Parallel over segments and key/value
-// heads, and over ranges of queries where those are too few. A goroutine's scratch memory is linear in the longest segment.
-func Attention[T Float](out, lse, qkv, rope []T, layout []int32, sh AttnShape) {
+// heads, and over ranges of queries where those are too few. A goroutine's scratch memory is linear in the longest sequence.
+func Attention[T Float](out, lse, qkv, rope []T, layout, shared []int32, sh AttnShape) {
 	l := borrow[attnLoop[T]](&attnLoops)
 	defer giveBack(&attnLoops, l)
-	*l = attnLoop[T]{out, lse, qkv, rope, forwardTasks(layout, sh.KV), sh}
+	*l = attnLoop[T]{out, lse, qkv, rope, forwardTasks(layout, shared, sh.KV), sh}
 	spread(l.tasks.count(), 1, l)
 }
 
@@ -51,16 +55,18 @@ func (l *attnLoop[T]) piece(first, end int) {
 // queries computes the task's queries, of all query heads that share its key/value head.
 func (l *attnLoop[T]) queries(w *attnScratch[T], t attnTask) {
 	sh, d, width, group := l.sh, l.sh.D, l.sh.width(), l.sh.H/l.sh.KV
+	path := l.tasks.path(t.root, t.first)
 	size := packedSize(t.to, d)
 	buf := take[T](size + t.to*d + line[T]())
 	defer give(buf)
 	scratch := align(*buf, size+t.to*d)
-	k := packRotated(carve(&scratch, size), l.qkv[t.lo*width+(sh.H+t.g)*d:], width, l.rope, t.to, d, w.q)
+	k := packRotated(carve(&scratch, size), l.qkv[(sh.H+t.g)*d:], width, l.rope, path, t.to, d, w.q)
 	v := carve(&scratch, t.to*d) // (to, D) values, side by side
-	copyRows(t.to, d, v, d, l.qkv[t.lo*width+(sh.H+sh.KV+t.g)*d:], width)
+	copyPath(v, d, l.qkv[(sh.H+sh.KV+t.g)*d:], width, path, 0, t.to)
 	w.finite = isFinite(v)
-	for t0 := t.from; t0 < t.to; t0 += queryBlock {
-		rows, slot := min(queryBlock, t.to-t0), t.lo+t0
+	for t0, rows := t.from, 0; t0 < t.to; t0 += rows {
+		rows = blockRows(t0, t.to)
+		slot := path.slot(t0)
 		for h := t.g * group; h < (t.g+1)*group; h++ {
 			rotateRows(rows, d, w.q, d, l.qkv[slot*width+h*d:], width, l.rope[t0*d:])
 			w.attend(w.q, d, rows, t0, 1, k, v, d)

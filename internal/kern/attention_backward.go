@@ -10,14 +10,15 @@ import "sync"
 //	dQ = dS K,  dK = dSᵀ Q, both turned back by RoPE
 //
 // dqkv, qkv (N, (H+2KV)*D); out, dout (N, H*D); lse (N, H), out and lse as Attention wrote them; rope and layout as there.
-// dqkv is overwritten in the used slots only. The sums over the queries (and query heads) of a key run in a fixed order.
+// dqkv is overwritten in the used slots only. The sums over the queries (and query heads) of a key run in a fixed order; a root's own
+// queries come first, then the sum over each of its branches.
 //
-// Parallel over segments and key/value heads; where those are too few also over ranges of tokens, which computes P twice: once for the
-// queries of a range, once for its keys. A goroutine's scratch memory is linear in the longest segment.
-func AttentionBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, layout []int32, sh AttnShape) {
+// Parallel over roots, each with its branches, and key/value heads; where those are too few also over ranges of positions, which computes
+// P twice: once for the queries of a range, once for its keys. A goroutine's scratch memory is linear in the longest sequence.
+func AttentionBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, layout, shared []int32, sh AttnShape) {
 	l := borrow[attnBackLoop[T]](&attnBackLoops)
 	defer giveBack(&attnBackLoops, l)
-	*l = attnBackLoop[T]{dqkv, qkv, rope, out, lse, dout, backwardTasks(layout, sh.KV), sh}
+	*l = attnBackLoop[T]{dqkv, qkv, rope, out, lse, dout, backwardTasks(layout, shared, sh.KV), sh}
 	spread(l.tasks.count(), 1, l)
 }
 
@@ -39,13 +40,15 @@ func (l *attnBackLoop[T]) piece(first, end int) {
 }
 
 // attnGrad is the backward of a task: the gradients of the task's queries, of all query heads that share its key/value head, and
-// of its keys and values.
+// of its keys and values. It goes through the unit's segments one after the other; what is named after keys is of one of them.
 type attnGrad[T Float] struct {
 	*attnBackLoop[T]
 	attnTask
-	k      []T      // (hi-lo, D) rotated keys
+	path   attnPath
+	keyEnd int      // position behind the last key that counts: that of the task, or of the path
+	k      []T      // (keyEnd, D) rotated keys
 	kT, vT panel[T] // keys and values packed
-	dk, dv []T      // (to-from, D) gradients of keys and values
+	dk, dv []T      // (keyEnd-from, D) gradients of keys and values
 	q, do  []T      // (queryBlock, D) rotated queries and their results' gradient
 	dq     []T      // (queryBlock, D) gradient of q
 	p      []T      // (queryBlock, scoreLd) softmax weights
@@ -55,40 +58,71 @@ type attnGrad[T Float] struct {
 }
 
 func (w *attnGrad[T]) run() {
-	sh, d, width, length := w.sh, w.sh.D, w.sh.width(), w.hi-w.lo
-	own, packed := w.to-w.from, packedSize(w.hi-w.lo, d)
-	size := 2*packed + (length+2*own)*d + queryBlock*(3*d+2*scoreLd+2)
+	d, own, packed := w.sh.D, w.to-w.from, packedSize(w.to, w.sh.D)
+	size := 2*packed + (w.to+2*own)*d + queryBlock*(3*d+2*scoreLd+2)
 	buf := take[T](size + line[T]())
 	defer give(buf)
 	rest := align(*buf, size)
-	kT, vT := carve(&rest, packed), carve(&rest, packed)
-	w.k = carve(&rest, length*d)
+	w.kT, w.vT = packedPanel(carve(&rest, packed), d), packedPanel(carve(&rest, packed), d)
+	w.k = carve(&rest, w.to*d)
 	w.dk, w.dv = carve(&rest, own*d), carve(&rest, own*d)
 	w.q, w.do, w.dq = carve(&rest, queryBlock*d), carve(&rest, queryBlock*d), carve(&rest, queryBlock*d)
 	w.p, w.ds = carve(&rest, queryBlock*scoreLd), carve(&rest, queryBlock*scoreLd)
 	w.rowLSE, w.delta = carve(&rest, queryBlock), carve(&rest, queryBlock)
-
-	kcol, vcol := (sh.H+w.g)*d, (sh.H+sh.KV+w.g)*d
-	rotateRows(length, d, w.k, d, w.qkv[w.lo*width+kcol:], width, w.rope)
-	w.kT = packRows(kT, w.k, d, length, d)
-	w.vT = packRows(vT, w.qkv[w.lo*width+vcol:], width, length, d)
-	clear(w.dk)
-	clear(w.dv)
-	group := sh.H / sh.KV
-	for h := w.g * group; h < (w.g+1)*group; h++ {
-		for t0 := w.from; t0 < length; t0 += queryBlock {
-			w.queries(h, t0, min(queryBlock, length-t0))
+	for s := w.first; s < w.end; s++ {
+		if w.path = w.tasks.path(w.root, s); w.path.length > w.from {
+			w.segment()
 		}
 	}
-	dqkv := w.dqkv[(w.lo+w.from)*width:]
-	rotateRowsBack(own, d, dqkv[kcol:], width, w.dk, d, w.rope[w.from*d:])
-	copyRows(own, d, dqkv[vcol:], width, w.dv, d)
+}
+
+// segment takes the queries of one of the unit's segments.
+func (w *attnGrad[T]) segment() {
+	sh, d, width := w.sh, w.sh.D, w.sh.width()
+	w.keyEnd = min(w.to, w.path.length)
+	kcol, vcol := (sh.H+w.g)*d, (sh.H+sh.KV+w.g)*d
+	rows := view[T]{w.k, 1, d} // first the values, which are needed packed only
+	copyPath(w.k, d, w.qkv[vcol:], width, w.path, 0, w.keyEnd)
+	pack(d, w.keyEnd, rows, w.vT.data)
+	rotatePath(w.k, d, w.qkv[kcol:], width, w.rope, w.path, 0, w.keyEnd)
+	pack(d, w.keyEnd, rows, w.kT.data)
+	own := w.keyEnd - w.from
+	clear(w.dk[:own*d])
+	clear(w.dv[:own*d])
+	group := sh.H / sh.KV
+	for h := w.g * group; h < (w.g+1)*group; h++ {
+		for t0, rows := max(w.from, w.path.shared), 0; t0 < w.path.length; t0 += rows {
+			rows = blockRows(t0, w.path.length)
+			w.queries(h, t0, rows)
+		}
+	}
+	w.addShared(kcol, vcol)
+	if from := max(w.from, w.path.shared); from < w.keyEnd {
+		dqkv, at := w.dqkv[w.path.slot(from)*width:], (from-w.from)*d
+		rotateRowsBack(w.keyEnd-from, d, dqkv[kcol:], width, w.dk[at:], d, w.rope[from*d:])
+		copyRows(w.keyEnd-from, d, dqkv[vcol:], width, w.dv[at:], d)
+	}
+}
+
+// addShared adds the gradients of the keys and values that a branch shares to those of its root, which are there already.
+func (w *attnGrad[T]) addShared(kcol, vcol int) {
+	d, width := w.sh.D, w.sh.width()
+	rows := min(w.keyEnd, w.path.shared) - w.from
+	if rows <= 0 {
+		return
+	}
+	rotateRowsBack(rows, d, w.dk, d, w.dk, d, w.rope[w.from*d:])
+	for r := range rows {
+		dqkv := w.dqkv[w.path.slot(w.from+r)*width:]
+		add(dqkv[kcol:][:d], dqkv[kcol:][:d], w.dk[r*d:][:d])
+		add(dqkv[vcol:][:d], dqkv[vcol:][:d], w.dv[r*d:][:d])
+	}
 }
 
 // queries takes rows queries of head h from position t0 on. Keys of the task get their gradients; the queries themselves if they belong to the
 // task too.
 func (w *attnGrad[T]) queries(h, t0, rows int) {
-	sh, d, width, slot := w.sh, w.sh.D, w.sh.width(), w.lo+t0
+	sh, d, width, slot := w.sh, w.sh.D, w.sh.width(), w.path.slot(t0)
 	rotateRows(rows, d, w.q, d, w.qkv[slot*width+h*d:], width, w.rope[t0*d:])
 	at := (slot*sh.H + h) * d
 	copyDotRows(rows, d, w.do, d, w.dout[at:], sh.H*d, w.out[at:], sh.H*d, w.delta)
@@ -96,7 +130,7 @@ func (w *attnGrad[T]) queries(h, t0, rows int) {
 		w.rowLSE[r] = w.lse[(slot+r)*sh.H+h]
 	}
 	own := t0 < w.to // else only the task's keys count
-	begin, end := w.from, min(w.to, t0+rows)
+	begin, end := w.from, min(w.keyEnd, t0+rows)
 	if own {
 		begin = 0
 	}

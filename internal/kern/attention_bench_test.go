@@ -20,8 +20,8 @@ func BenchmarkAttentionLong(b *testing.B) {
 		qkv, table := normals[float32](rng, n*attnWidth(sh)), kern.RoPETable[float32](n, sh.D, ropeTheta)
 		out, lse := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H)
 		dqkv, dout := make([]float32, len(qkv)), normals[float32](rng, len(out))
-		forward := func() { kern.Attention(out, lse, qkv, table, layout, sh) }
-		backward := func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, dout, layout, sh) }
+		forward := func() { kern.Attention(out, lse, qkv, table, layout, nil, sh) }
+		backward := func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, dout, layout, nil, sh) }
 		forward()
 		for name, f := range map[string]func(){"Forward": forward, "Backward": backward} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {

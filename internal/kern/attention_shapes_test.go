@@ -72,7 +72,7 @@ func testAttentionShapes[T kern.Float](t *testing.T) {
 		hd := sh.H * sh.D
 		qkv, table := normals[T](rng, n*attnWidth(sh)), kern.RoPETable[T](n, sh.D, ropeTheta)
 		want, got := make([]T, n*hd), make([]T, n*hd)
-		kern.Attention(want, nil, qkv, table, layout, sh)
+		kern.Attention(want, nil, qkv, table, layout, nil, sh)
 		c := cache(qkv, table, n, sh)
 		for at := 0; at < n; {
 			m := min(n-at, []int{1, 1, 2, 30, 100}[rng.IntN(5)])
@@ -161,8 +161,8 @@ func TestAttentionCuts(t *testing.T) {
 			run := func(procs int) attn[float32] {
 				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 				r := attn[float32]{make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H), filled[float32](len(qkv), 7)}
-				kern.Attention(r.out, r.lse, qkv, table, layout, sh)
-				kern.AttentionBackward(r.dqkv, qkv, table, r.out, r.lse, dout, layout, sh)
+				kern.Attention(r.out, r.lse, qkv, table, layout, nil, sh)
+				kern.AttentionBackward(r.dqkv, qkv, table, r.out, r.lse, dout, layout, nil, sh)
 				return r
 			}
 			one := run(1)
@@ -190,8 +190,8 @@ func TestAttentionMemory(t *testing.T) {
 		qkv, table := columns(n*attnWidth(sh), 1), kern.RoPETable[float32](n, sh.D, ropeTheta)
 		out, lse, dqkv := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H), make([]float32, len(qkv))
 		bound := uint64(procs*(perToken*n*sh.D*4) + fixed)
-		assert.Less(t, allocated(func() { kern.Attention(out, lse, qkv, table, layout, sh) }), bound)
-		assert.Less(t, allocated(func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, out, layout, sh) }), bound)
+		assert.Less(t, allocated(func() { kern.Attention(out, lse, qkv, table, layout, nil, sh) }), bound)
+		assert.Less(t, allocated(func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, out, layout, nil, sh) }), bound)
 	}
 }
 
@@ -204,8 +204,8 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	qkv, table := columns(n*attnWidth(sh), 1), kern.RoPETable[float32](n, sh.D, ropeTheta)
 	out, lse, dqkv := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H), make([]float32, len(qkv))
 	c := cache(qkv, table, n, sh)
-	require.Zero(t, testing.AllocsPerRun(20, func() { kern.Attention(out, lse, qkv, table, layout, sh) }), "Attention")
-	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, out, layout, sh) }), "AttentionBackward")
+	require.Zero(t, testing.AllocsPerRun(20, func() { kern.Attention(out, lse, qkv, table, layout, nil, sh) }), "Attention")
+	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, out, layout, nil, sh) }), "AttentionBackward")
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionFromCache(out, c.q, c.k, c.v, 9, 100, sh) }), "AttentionFromCache")
 }
 

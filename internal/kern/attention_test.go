@@ -61,8 +61,8 @@ func runAttention[T kern.Float](t *testing.T, qkv, dout []T, layout []int32, n i
 	width, hd := attnWidth(sh), sh.H*sh.D
 	table := kern.RoPETable[T](512, sh.D, ropeTheta)
 	r := attn[T]{filled[T]((n+2)*hd, 7), filled[T]((n+2)*sh.H, 7), filled[T]((n+2)*width, 7)}
-	kern.Attention(r.out, r.lse, qkv, table, layout, sh)
-	kern.AttentionBackward(r.dqkv, qkv, table, r.out, r.lse, dout, layout, sh)
+	kern.Attention(r.out, r.lse, qkv, table, layout, nil, sh)
+	kern.AttentionBackward(r.dqkv, qkv, table, r.out, r.lse, dout, layout, nil, sh)
 	requireBits(t, filled[T](2*hd, 7), r.out[n*hd:], "unused rows of out")
 	requireBits(t, filled[T](2*sh.H, 7), r.lse[n*sh.H:], "unused rows of lse")
 	requireBits(t, filled[T](2*width, 7), r.dqkv[n*width:], "unused rows of dqkv")
@@ -158,7 +158,7 @@ func testAttentionFromCache[T kern.Float](t *testing.T) {
 		width, hd := attnWidth(sh), sh.H*sh.D
 		qkv, table := normals[T](rng, n*width), kern.RoPETable[T](n, sh.D, ropeTheta)
 		want, got := make([]T, n*hd), make([]T, n*hd)
-		kern.Attention(want, nil, qkv, table, layout, sh)
+		kern.Attention(want, nil, qkv, table, layout, nil, sh)
 
 		c := newCached[T](n, sh)
 		for pos := range n {
@@ -188,7 +188,7 @@ func TestAttentionIsCausal(t *testing.T) {
 	table := kern.RoPETable[float32](n, sh.D, ropeTheta)
 	run := func() ([]float32, []float32) {
 		out, lse := make([]float32, n*hd), make([]float32, n*sh.H)
-		kern.Attention(out, lse, qkv, table, layout, sh)
+		kern.Attention(out, lse, qkv, table, layout, nil, sh)
 		return out, lse
 	}
 	want, wantLSE := run()
@@ -221,7 +221,7 @@ func TestAttentionOfHugeScores(t *testing.T) {
 		copy(qkv[t*6:], []float32{1e4, 0, 1e4 * float32(t%3), 0, float32(t), 1})
 	}
 	out, lse := make([]float32, n*2), make([]float32, n)
-	kern.Attention(out, lse, qkv, noRotation(n), layout, sh)
+	kern.Attention(out, lse, qkv, noRotation(n), layout, nil, sh)
 	// Keys 2, 5, 8, ..., 68 tie: the mean of their values.
 	require.InDelta(t, 35, out[(n-1)*2], 1e-4)
 	require.InDelta(t, 1, out[(n-1)*2+1], 1e-6)
@@ -238,7 +238,7 @@ func TestAttentionRemembersTheGreatest(t *testing.T) {
 	}
 	copy(qkv[2:], []float32{1e3, 0, 7, 8}) // token 0
 	out, lse := make([]float32, n*2), make([]float32, n)
-	kern.Attention(out, lse, qkv, noRotation(n), layout, sh)
+	kern.Attention(out, lse, qkv, noRotation(n), layout, nil, sh)
 	for i := range n {
 		require.Equal(t, []float32{7, 8}, out[2*i:2*i+2], "row %d", i)
 	}
@@ -255,8 +255,8 @@ func TestAttentionOfEmptySegments(t *testing.T) {
 	requireBits(t, want.out, got.out, "out")
 	requireBits(t, want.dqkv, got.dqkv, "dqkv")
 	table := kern.RoPETable[float32](8, sh.D, ropeTheta)
-	kern.Attention(want.out, want.lse, qkv, table, layout, sh) // no slot behind the last segment
-	kern.AttentionBackward(want.dqkv, qkv, table, want.out, want.lse, dout, layout, sh)
+	kern.Attention(want.out, want.lse, qkv, table, layout, nil, sh) // no slot behind the last segment
+	kern.AttentionBackward(want.dqkv, qkv, table, want.out, want.lse, dout, layout, nil, sh)
 }
 
 func TestAttentionWithoutLSE(t *testing.T) {
@@ -266,7 +266,7 @@ func TestAttentionWithoutLSE(t *testing.T) {
 	layout, _ := layoutOf(n)
 	qkv, table := normals[float32](rng, n*attnWidth(sh)), kern.RoPETable[float32](n, sh.D, ropeTheta)
 	want, got, lse := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H)
-	kern.Attention(want, lse, qkv, table, layout, sh)
-	kern.Attention(got, nil, qkv, table, layout, sh)
+	kern.Attention(want, lse, qkv, table, layout, nil, sh)
+	kern.Attention(got, nil, qkv, table, layout, nil, sh)
 	requireBits(t, want, got, "out")
 }

@@ -120,7 +120,7 @@ func BenchmarkAttention(b *testing.B) {
 	qkv, table := normals[float32](newRand(1), benchN*attnWidth(sh)), kern.RoPETable[float32](64, sh.D, ropeTheta)
 	out, lse := make([]float32, benchN*sh.H*sh.D), make([]float32, benchN*sh.H)
 	for b.Loop() {
-		kern.Attention(out, lse, qkv, table, layout, sh)
+		kern.Attention(out, lse, qkv, table, layout, nil, sh)
 	}
 }
 
@@ -130,9 +130,9 @@ func BenchmarkAttentionBackward(b *testing.B) {
 	qkv, table := normals[float32](rng, benchN*attnWidth(sh)), kern.RoPETable[float32](64, sh.D, ropeTheta)
 	out, lse := make([]float32, benchN*sh.H*sh.D), make([]float32, benchN*sh.H)
 	dqkv, dout := make([]float32, len(qkv)), normals[float32](rng, len(out))
-	kern.Attention(out, lse, qkv, table, layout, sh)
+	kern.Attention(out, lse, qkv, table, layout, nil, sh)
 	for b.Loop() {
-		kern.AttentionBackward(dqkv, qkv, table, out, lse, dout, layout, sh)
+		kern.AttentionBackward(dqkv, qkv, table, out, lse, dout, layout, nil, sh)
 	}
 }
 

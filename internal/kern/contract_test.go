@@ -89,9 +89,19 @@ var contractCases = map[string]func(rng *rand.Rand) contractCase{
 		table := kern.RoPETable[float32](150, sh.D, ropeTheta)
 		return func() []float32 {
 			out, lse, dqkv := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H), make([]float32, len(qkv))
-			kern.Attention(out, lse, qkv, table, layout, sh)
-			kern.AttentionBackward(dqkv, qkv, table, out, lse, dout, layout, sh)
+			kern.Attention(out, lse, qkv, table, layout, nil, sh)
+			kern.AttentionBackward(dqkv, qkv, table, out, lse, dout, layout, nil, sh)
 			return slices.Concat(out, lse, dqkv)
+		}
+	},
+	"branches": func(rng *rand.Rand) contractCase {
+		kv := 1 + rng.IntN(3)
+		sh := kern.AttnShape{H: kv * (1 + rng.IntN(3)), KV: kv, D: 2 * (1 + rng.IntN(24))}
+		b := randomBranches(rng, 150)
+		qkv, dout := normals[float32](rng, b.n*attnWidth(sh)), normals[float32](rng, b.n*sh.H*sh.D)
+		return func() []float32 {
+			r := b.run(qkv, dout, sh)
+			return slices.Concat(r.out, r.lse, r.dqkv)
 		}
 	},
 	"TokenLogProbs": func(rng *rand.Rand) contractCase {

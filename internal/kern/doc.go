@@ -16,13 +16,13 @@
 //
 // # Arithmetic
 //
-// A row of a result depends on that row of the input and the weights only (in attention: on its segment up to it), bit for
+// A row of a result depends on that row of the input and the weights only (in attention: on its sequence up to it), bit for
 // bit: not on the number of rows, the place in the batch, the number of threads or the width of the vectors. Three rules
 // make it so. Every element of a matrix product is one chain of fused multiply-adds over k (Gemm). Every reduction along a
 // row adds into sixteen virtual lanes and then along one tree (Sum, Dot). Attention cuts keys into blocks of AttnBlock counted
-// from the segment's first token, so the step that decodes one token from cached keys (AttentionFromCache) repeats the
-// training forward's arithmetic exactly, and the first importance ratio of PPO is exactly 1. Its backward cuts queries too, into blocks
-// of 128 counted from there.
+// from the sequence's first token, so the step that decodes one token from cached keys (AttentionFromCache) repeats the
+// training forward's arithmetic exactly, and the first importance ratio of PPO is exactly 1. For the same reason a segment that continues
+// another one has the bits of the whole sequence. The backward cuts queries too, into blocks of 128 counted from there.
 //
 // Sums over rows, that is the gradients of weights, run in slot order; threads share columns, not rows. The same
 // micro-batch therefore gives the same bits on any number of threads.
@@ -37,7 +37,7 @@
 //	sh := kern.AttnShape{H: 4, KV: 2, D: 32}
 //	kern.RMSNorm(xn, x, w, n, c, 1e-5)
 //	kern.Gemm(false, true, n, (sh.H+2*sh.KV)*sh.D, c, 1, xn, c, wqkv, c, 0, qkv, (sh.H+2*sh.KV)*sh.D)
-//	kern.Attention(out, lse, qkv, rope, layout, sh)
+//	kern.Attention(out, lse, qkv, rope, layout, nil, sh) // nil: every segment is a sequence of its own
 //
 // and a decoder, for the token at position pos, with a cache of kern.KeyCacheLen(maxLen, sh) numbers:
 //

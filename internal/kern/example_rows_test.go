@@ -14,7 +14,7 @@ func ExampleAttentionFromCache() {
 	qkv := normals[float32](newRand(1), n*width)
 
 	out, lse := make([]float32, n*8), make([]float32, n*2)
-	kern.Attention(out, lse, qkv, rope, []int32{1, 0, n, n}, sh)
+	kern.Attention(out, lse, qkv, rope, []int32{1, 0, n, n}, nil, sh)
 
 	q, k := make([]float32, 8), make([]float32, 4)
 	keys, values := make([]float32, kern.KeyCacheLen(n, sh)), make([]float32, n*4)

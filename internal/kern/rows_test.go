@@ -114,15 +114,15 @@ var rowKernels = map[string]rowKernel{
 	"Attention": {func(mem memory, n int) []float32 {
 		sh := kern.AttnShape{H: 2, KV: 1, D: 6}
 		out, lse := fill(mem, n*12, 9), fill(mem, n*2, 10)
-		kern.Attention(out, lse, fill(mem, n*24, 1), fill(mem, n*6, 2), []int32{1, 0, int32(n)}, sh)
+		kern.Attention(out, lse, fill(mem, n*24, 1), fill(mem, n*6, 2), []int32{1, 0, int32(n)}, nil, sh)
 		return slices.Concat(out, lse)
 	}, false},
 	"AttentionBackward": {func(mem memory, n int) []float32 {
 		sh, layout := kern.AttnShape{H: 2, KV: 1, D: 6}, []int32{1, 0, int32(n)}
 		qkv, rope := fill(mem, n*24, 1), fill(mem, n*6, 2)
 		out, lse, dqkv := fill(mem, n*12, 9), fill(mem, n*2, 10), fill(mem, n*24, 11)
-		kern.Attention(out, lse, qkv, rope, layout, sh)
-		kern.AttentionBackward(dqkv, qkv, rope, out, lse, fill(mem, n*12, 3), layout, sh)
+		kern.Attention(out, lse, qkv, rope, layout, nil, sh)
+		kern.AttentionBackward(dqkv, qkv, rope, out, lse, fill(mem, n*12, 3), layout, nil, sh)
 		return dqkv
 	}, false},
 	"TokenLogProbs": {func(mem memory, n int) []float32 {

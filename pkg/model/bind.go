@@ -37,10 +37,10 @@ func (t *Trunk) Bind(p *exec.Program) error {
 type Feed struct {
 	in *Inputs
 
-	tokens, targets, layout, segments []int32
-	mask, segMask                     numbers
-	tokenColumns, segmentColumns      []named
-	scalars                           []named
+	tokens, targets, layout, shared, segments []int32
+	mask, segMask                             numbers
+	tokenColumns, segmentColumns              []named
+	scalars                                   []named
 }
 
 // named is the memory of a column or scalar that the program needs.
@@ -94,7 +94,8 @@ func (in *Inputs) NewFeed(p *exec.Program) (*Feed, error) {
 		bind(n, tensor.New(tensor.WithShape(size), tensor.WithBacking(x)))
 		return numbers{f32: x}
 	}
-	f.tokens, f.targets, f.layout, f.segments = ints(in.Tokens), ints(in.Targets), ints(in.Layout), ints(in.Segments)
+	f.tokens, f.targets, f.segments = ints(in.Tokens), ints(in.Targets), ints(in.Segments)
+	f.layout, f.shared = ints(in.Layout), ints(in.Shared)
 	f.mask, f.segMask = floats(in.Mask), floats(in.SegMask)
 	collect := func(c columns, memory func(*gorgonia.Node) numbers) []named {
 		var out []named
@@ -141,6 +142,7 @@ func (f *Feed) Load(batch *data.Ragged, scalars map[string]float64) error {
 	copyUsed(f.targets, batch.Targets[:n], -1)
 	copyUsed(f.segments, batch.Segments[:n], -1)
 	copy(f.layout, batch.Layout)
+	copyUsed(f.shared, batch.Shared[:s], 0)
 	f.mask.set(batch.Mask[:n])
 	f.segMask.set(nil)
 	setOnes(f.segMask, s)
@@ -183,7 +185,7 @@ func (in *Inputs) check(b *data.Ragged) error {
 		return fmt.Errorf("model: batch for %d slots and %d segments, the graph has %d and %d", b.N, b.S, in.N, in.S)
 	}
 	n, s := b.Used()
-	if n < 0 || n > b.N || s < 0 || s > b.S || len(b.Layout) != b.S+2 || min(len(b.Tokens), len(b.Targets), len(b.Segments), len(b.Mask)) < b.N {
+	if n < 0 || n > b.N || s < 0 || s > b.S || len(b.Layout) != b.S+2 || len(b.Shared) != b.S || min(len(b.Tokens), len(b.Targets), len(b.Segments), len(b.Mask)) < b.N {
 		return fmt.Errorf("model: batch with %d of %d slots and %d of %d segments used is malformed: make it with data.NewRagged", n, b.N, s, b.S)
 	}
 	vocab, longest := int32(math.MaxInt32), in.N
@@ -191,11 +193,20 @@ func (in *Inputs) check(b *data.Ragged) error {
 		vocab = min(vocab, int32(t.params.cfg.VocabSize))
 		longest = min(longest, t.params.cfg.MaxSeqLen)
 	}
+	root := 0 // length of the last root
 	for seg := range s {
-		if lo, hi := b.Span(seg); lo < 0 || lo >= hi || hi > n {
+		lo, hi := b.Span(seg)
+		shared := int(b.Shared[seg])
+		if shared == 0 {
+			root = hi - lo
+		}
+		switch {
+		case lo < 0 || lo >= hi || hi > n:
 			return fmt.Errorf("model: segment %d lies at slots %d to %d of %d", seg, lo, hi, n)
-		} else if hi-lo > longest {
-			return fmt.Errorf("model: segment %d has %d tokens, the model's MaxSeqLen is %d", seg, hi-lo, longest)
+		case shared < 0 || shared > root:
+			return fmt.Errorf("model: segment %d continues %d tokens of a root of %d", seg, shared, root)
+		case shared+hi-lo > longest:
+			return fmt.Errorf("model: segment %d has %d tokens, the model's MaxSeqLen is %d", seg, shared+hi-lo, longest)
 		}
 	}
 	for i := range n {

@@ -93,7 +93,7 @@ func (t *Trunk) build() error {
 		}
 		h := c.do(ops.RMSNorm(x, t.layer(i, "attn_norm"), layout, cfg.NormEps)) // (N, C)
 		h = c.do(ops.Linear(h, t.layer(i, "qkv"), layout))                      // (N, (H+2KV) D)
-		t.residual, t.attended = x, c.do(ops.CausalAttention(h, t.in.ropes[t.rope].node, layout, heads))
+		t.residual, t.attended = x, c.do(ops.CausalAttention(h, t.in.ropes[t.rope].node, layout, t.in.Shared, heads))
 	}
 	return c.err
 }

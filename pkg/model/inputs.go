@@ -24,6 +24,7 @@ type Inputs struct {
 	Tokens      *gorgonia.Node // (N) int32 token ids, 0 in unused slots
 	Targets     *gorgonia.Node // (N) int32 the next token of the segment, -1 where there is none
 	Layout      *gorgonia.Node // (S+2) int32 used segments, first slot of each, used slots
+	Shared      *gorgonia.Node // (S) int32 how many of its root's first tokens a branch continues, 0 for roots
 	Segments    *gorgonia.Node // (N) int32 segment of each slot, -1 in unused slots
 	Mask        *gorgonia.Node // (N) 1 where the target counts, else 0
 	SegMask     *gorgonia.Node // (S) 1 for used segments, else 0
@@ -75,6 +76,7 @@ func NewInputs(dt tensor.Dtype, n, s int) *Inputs {
 	in.Tokens = in.vector("tokens", tensor.Int32, n)
 	in.Targets = in.vector("targets", tensor.Int32, n)
 	in.Layout = in.vector("layout", tensor.Int32, s+2)
+	in.Shared = in.vector("shared", tensor.Int32, s)
 	in.Segments = in.vector("segments", tensor.Int32, n)
 	in.Mask = in.vector("mask", in.DType, n)
 	in.SegMask = in.vector("segmask", in.DType, s)

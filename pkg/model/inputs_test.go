@@ -3,6 +3,7 @@ package model
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -193,6 +194,9 @@ func TestFeedRefuses(t *testing.T) {
 		"target 99 at slot 0":             func(b *data.Ragged) { b.Targets[0] = 99 },
 		"malformed":                       func(b *data.Ragged) { b.Layout[4] = 7 },
 		"segment 0 lies at slots 0 to 0":  func(b *data.Ragged) { b.Layout[2] = 0 },
+		"continues 1 tokens of a root of": func(b *data.Ragged) { b.Shared[0] = 1 },
+		"segment 0 continues -1 tokens":   func(b *data.Ragged) { b.Shared[0] = -1 },
+		"3 segments used is malformed":    func(b *data.Ragged) { b.Shared = b.Shared[:2] },
 	} {
 		b := fresh()
 		change(b)
@@ -214,6 +218,10 @@ func TestFeedRefuses(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, in.Bind(prog, pack(t, 6, 3, []int32{1, 2, 3, 4}, []int32{1}), nil))
 	assert.ErrorContains(t, in.Bind(prog, pack(t, 6, 3, []int32{1, 2, 3, 4, 5}), nil), "5 tokens, the model's MaxSeqLen is 4")
+	long := pack(t, 6, 3, []int32{1, 2, 3})
+	_, err = long.AppendBranch(3, []int32{4, 5}, nil)
+	require.NoError(t, err)
+	assert.ErrorContains(t, in.Bind(prog, long, nil), "segment 1 has 5 tokens, the model's MaxSeqLen is 4")
 }
 
 // A weight that was dropped after the graph was built is an error only where it is needed.
@@ -245,5 +253,41 @@ func TestPackingDoesNotContaminate(t *testing.T) {
 	beside := g.run(t, pack(t, 80, 4, randomTokens(rng, 33, 31), seq, randomTokens(rng, 9, 31)), outs...)
 	for i := range outs {
 		assert.Equal(t, alone[i][:20], beside[i][33:53])
+	}
+}
+
+// A branch has the bits of its whole sequence, in everything that is computed of its own tokens; and the root those that it has alone.
+func TestBranchesHaveTheBitsOfSequences(t *testing.T) {
+	p := randomParams(tiny(), tensor.Float32, 59)
+	rng := rand.New(rand.NewPCG(1, 1))
+	root, shared := randomTokens(rng, 20, 31), 13
+	var outs []*gorgonia.Node
+	g := newGraph(t, p, 80, 6, func(_ *Inputs, trunk *Trunk) []*gorgonia.Node {
+		outs = []*gorgonia.Node{trunk.Hidden, node(t)(trunk.LogProbs()), node(t)(trunk.Entropy()), node(t)(trunk.CountedScores()), node(t)(trunk.SegmentScores())}
+		return outs
+	})
+	width := []int{p.Config().Dim, 1, 1, 1}
+	b := pack(t, 80, 6, randomTokens(rng, 5, 31), root)
+	answers := [][]int32{randomTokens(rng, 1, 31), randomTokens(rng, 17, 31), randomTokens(rng, 9, 31)}
+	for _, answer := range answers {
+		counted := make([]bool, len(answer))
+		for i := range counted {
+			counted[i] = true
+		}
+		_, err := b.AppendBranch(shared, answer, counted)
+		require.NoError(t, err)
+	}
+	got := g.run(t, b, outs...)
+	same := func(seg, shared int, sequence []int32) {
+		want := g.run(t, pack(t, 80, 6, sequence), outs...)
+		lo, hi := b.Span(seg)
+		for i, w := range width {
+			assert.Equal(t, want[i][shared*w:len(sequence)*w], got[i][lo*w:hi*w], "segment %d, output %d", seg, i)
+		}
+		assert.Equal(t, want[len(width)][0], got[len(width)][seg], "score of segment %d", seg)
+	}
+	same(1, 0, root)
+	for i, answer := range answers {
+		same(2+i, shared, slices.Concat(root[:shared], answer))
 	}
 }

@@ -21,6 +21,7 @@ const slots, usedN, segs, usedS = 8, 6, 4, 3
 
 var (
 	layout  = ints("layout", 3, 0, 3, 4, 6, 6)
+	shared  = ints("shared", 0, 0, 0, 0)
 	targets = ints("targets", 1, 4, -1, -1, 2, -1, -1, -1)
 	tokens  = ints("tokens", 3, 1, 4, 0, 4, 2, 0, 0)
 )
@@ -51,8 +52,11 @@ func trunkCases() []opCase {
 		{"linear", []input{floats("x", true, rows(rng, 5), 8, 5), floats("w", true, normal(rng, 15), 3, 5), layout}, func(n nodes) (*gorgonia.Node, error) {
 			return ops.Linear(n["x"], n["w"], n["layout"])
 		}, usedN * 3},
-		{"attention", []input{floats("qkv", true, rows(rng, 48), 8, 48), floats("rope", false, rope, 8, 6), layout}, func(n nodes) (*gorgonia.Node, error) {
-			return ops.CausalAttention(n["qkv"], n["rope"], n["layout"], attention)
+		{"attention", []input{floats("qkv", true, rows(rng, 48), 8, 48), floats("rope", false, rope, 8, 6), layout, shared}, func(n nodes) (*gorgonia.Node, error) {
+			return ops.CausalAttention(n["qkv"], n["rope"], n["layout"], n["shared"], attention)
+		}, usedN * 24},
+		{"attention of branches", []input{floats("qkv", true, rows(rng, 48), 8, 48), floats("rope", false, rope, 8, 6), layout, ints("shared", 0, 2, 3, 0)}, func(n nodes) (*gorgonia.Node, error) {
+			return ops.CausalAttention(n["qkv"], n["rope"], n["layout"], n["shared"], attention)
 		}, usedN * 24},
 		{"swiglu", []input{floats("gu", true, rows(rng, 6), 8, 6), layout}, func(n nodes) (*gorgonia.Node, error) {
 			return ops.SwiGLU(n["gu"], n["layout"])
@@ -137,6 +141,9 @@ func TestShapeErrors(t *testing.T) {
 	assert.EqualError(t, err, "ops: linear: w is (3, 4) float32, want (any, 5) float32")
 	_, err = ops.Linear(nil, w, lay)
 	assert.EqualError(t, err, "ops: linear: x is nil")
-	_, err = ops.CausalAttention(x, w, lay, ops.AttentionShape{NumHeads: 3, NumKVHeads: 2, HeadDim: 2})
+	_, err = ops.CausalAttention(x, w, lay, lay, ops.AttentionShape{NumHeads: 3, NumKVHeads: 2, HeadDim: 2})
 	assert.ErrorContains(t, err, "NumHeads a multiple of NumKVHeads")
+	qkv := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(8, 12), gorgonia.WithName("qkv"))
+	_, err = ops.CausalAttention(qkv, w, lay, lay, ops.AttentionShape{NumHeads: 1, NumKVHeads: 1, HeadDim: 4})
+	assert.EqualError(t, err, "ops: attention: shared is (6) int32, want (4) int32")
 }
