@@ -35,14 +35,19 @@ func MeanOf(values []float64) Mean {
 // ShareOf is the share of true values with the Wilson score interval, which stays inside [0, 1] and is right for shares
 // near the ends.
 func ShareOf(values []bool) Mean {
-	hits := 0.0
+	hits := 0
 	for _, v := range values {
 		if v {
 			hits++
 		}
 	}
-	lo, hi := Wilson(hits, len(values))
-	return Mean{Mean: hits / float64(len(values)), Lo: lo, Hi: hi, N: len(values)}
+	return shareOf(float64(hits), len(values))
+}
+
+// shareOf is the share of hits among n with the Wilson score interval.
+func shareOf(hits float64, n int) Mean {
+	lo, hi := Wilson(hits, n)
+	return Mean{Mean: hits / float64(n), Lo: lo, Hi: hi, N: n}
 }
 
 // Wilson is the 95 % Wilson score interval of hits out of n; NaN if n is 0. Hits need not be whole: a tie may count half.
