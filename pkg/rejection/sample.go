@@ -53,7 +53,7 @@ type Config struct {
 	// Seed of the random streams.
 	Seed uint64
 	// OnProgress is told the number of finished samples; nil means nobody is.
-	OnProgress func(done, total int)
+	OnProgress func(done, total int) `json:"-"`
 }
 
 // DefaultConfig fills what the paper leaves open; Stop is the tokenizer's EOS and has to be set.

@@ -1,0 +1,107 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/sft"
+)
+
+// Config of the iteration over RLHF versions (section 3.2). Take DefaultConfig and change what differs: a zero is never replaced by a
+// default. Where the paper is silent the comment says "Open".
+type Config struct {
+	// Versions is the number of rounds. Paper 3.2.3: V1 to V5.
+	Versions int
+	// PoolFrom is the first version that is fine-tuned on the best samples of all versions; earlier ones take the last version's only.
+	// Paper 3.2.3: 4, because V3 had forgotten how to rhyme. 1 pools always, Versions+1 never.
+	PoolFrom int
+	// PPOFrom is the first version with PPO on top of rejection sampling. Paper 3.2.3: 5.
+	PPOFrom int
+	// FromStart fine-tunes every version from the start model instead of from the version before. Open: false.
+	FromStart bool
+
+	// PairTemperatures are those of the two answers that annotators compare; the second answer comes from the version before the newest, if
+	// there is one. Paper 3.2.1: two variants, and varying temperatures. Open: 0.8 and 1.2.
+	PairTemperatures [2]float64
+	// HelpfulnessPairs and SafetyPairs are the pairs of answers per prompt that are compared. Open: 1.
+	HelpfulnessPairs, SafetyPairs int
+	// HeldOut is the share of preference prompts, chosen by a hash, whose pairs no reward model is trained on: they measure its accuracy.
+	// Paper 3.2.2: 1000 examples of every batch. Open: 0.1.
+	HeldOut float64
+
+	// Helpfulness and Safety train the reward models, from the start model, on all preferences so far.
+	Helpfulness, Safety rewardmodel.Config
+	// Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to
+	// 1.3 after RLHF. Default 0.8, 1, 1.2.
+	Temperatures []float64
+	// Rejection samples answers. Its Temperature and Version are set by the iteration.
+	Rejection rejection.Config
+	// FineTune is SFT on the best answers.
+	FineTune sft.Config
+	// PPO runs on top, judged by both reward models.
+	PPO ppo.Config
+
+	// KeepEvery is the number of training steps (of PPO: iterations, at most 1 is lost) between two checkpoints, and PartPrompts the number of prompts
+	// whose answers are kept at a time. They decide what is lost when a run is stopped, not its results. Default 100 and 256.
+	KeepEvery, PartPrompts int
+	// Seed of all that the stages' own seeds do not decide: pairs, mixes and heads of the reward models.
+	Seed uint64
+	// Watch is told of progress; nil means nobody is.
+	Watch func(Event) `json:"-"`
+}
+
+// Event is a moment of a run.
+type Event struct {
+	// Step names the result that is worked on, by its path in the run's folder, such as "v1/helpfulness".
+	Step string
+	// Done and Total count its parts: optimisation steps, iterations, prompts.
+	Done, Total int
+	// Metrics are the numbers of an optimisation step or iteration; nil where there are none.
+	Metrics map[string]float64
+	// Finished says that the result is there, Reused that it was there before.
+	Finished, Reused bool
+}
+
+// DefaultConfig holds the paper's values and this package's choices where it gives none. The stop ids of sampling have to be set.
+func DefaultConfig() Config {
+	return Config{
+		Versions: 5, PoolFrom: 4, PPOFrom: 5,
+		PairTemperatures: [2]float64{0.8, 1.2}, HelpfulnessPairs: 1, SafetyPairs: 1, HeldOut: 0.1,
+		Helpfulness: rewardmodel.DefaultConfig(), Safety: rewardmodel.SafetyConfig(),
+		Temperatures: []float64{0.8, 1, 1.2}, Rejection: rejection.DefaultConfig(), FineTune: sft.DefaultConfig(), PPO: ppo.DefaultConfig(),
+		KeepEvery: 100, PartPrompts: 256,
+	}
+}
+
+// Validate reports every setting that makes no sense.
+func (c Config) Validate() error {
+	var errs []error
+	check := func(ok bool, field string, value any, want string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("pipeline: Config.%s is %v, want %s", field, value, want))
+		}
+	}
+	check(c.Versions >= 1, "Versions", c.Versions, "at least 1")
+	check(c.PoolFrom >= 1, "PoolFrom", c.PoolFrom, "at least 1")
+	check(c.PPOFrom >= 1, "PPOFrom", c.PPOFrom, "at least 1")
+	for _, t := range c.PairTemperatures {
+		check(t > 0, "PairTemperatures", c.PairTemperatures, "two positive numbers")
+	}
+	check(c.HelpfulnessPairs >= 1, "HelpfulnessPairs", c.HelpfulnessPairs, "at least 1")
+	check(c.SafetyPairs >= 1, "SafetyPairs", c.SafetyPairs, "at least 1")
+	check(c.HeldOut >= 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "a share in [0, 1)")
+	check(len(c.Temperatures) > 0, "Temperatures", c.Temperatures, "at least one temperature")
+	check(c.KeepEvery >= 1, "KeepEvery", c.KeepEvery, "at least 1")
+	check(c.PartPrompts >= 1, "PartPrompts", c.PartPrompts, "at least 1")
+	for name, v := range map[string]interface{ Validate() error }{
+		"Helpfulness": c.Helpfulness, "Safety": c.Safety, "Rejection": c.Rejection, "FineTune": c.FineTune, "PPO": c.PPO,
+	} {
+		if err := v.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("pipeline: Config.%s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,93 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+// Data is what an iteration works on.
+type Data struct {
+	// Start is the chat model after SFT, with float32 weights. It is not changed.
+	Start *model.Params
+	// Tokenizer and Template read and write its text.
+	Tokenizer *tokenizer.Tokenizer
+	Template  *data.Template
+
+	// Helpfulness and Safety are the prompts on which preferences are collected. Every version takes its own share of them, each prompt once.
+	Helpfulness, Safety []data.Prompt
+	// Prompts are what rejection sampling and PPO answer; those with the safety tag are judged by the safety model.
+	Prompts []data.Prompt
+	// Validation are prompts on which the temperature is chosen and PPO is watched.
+	Validation []data.Prompt
+	// Open are preferences of other people that go into the mix of both reward models (section 3.2.2), from V1 on. There may be none.
+	Open []data.Preference
+
+	// Annotate asks the annotators.
+	Annotate Annotate
+	// Lineage says where Start and the prompts come from.
+	Lineage data.Lineage
+}
+
+// Comparison is what an annotator is shown: two different answers to a prompt.
+type Comparison struct {
+	Prompt        data.Prompt
+	First, Second string
+	Set           data.Set // what to judge
+}
+
+// Annotate asks annotators: people, a program, or a simulation. It gives as many preferences as comparisons, in their order; one is nil
+// where there is none to keep. The chosen text of a preference is First or Second. Only a part that is not kept yet is asked again after a stop.
+type Annotate func(ctx context.Context, list []Comparison) ([]*data.Preference, error)
+
+func (d Data) validate() error {
+	var errs []error
+	missing := func(absent bool, what string) {
+		if absent {
+			errs = append(errs, fmt.Errorf("pipeline: Data.%s is missing", what))
+		}
+	}
+	missing(d.Start == nil, "Start")
+	missing(d.Tokenizer == nil, "Tokenizer")
+	missing(d.Template == nil, "Template")
+	missing(d.Annotate == nil, "Annotate")
+	missing(len(d.Helpfulness) == 0, "Helpfulness")
+	missing(len(d.Safety) == 0, "Safety")
+	missing(len(d.Prompts) == 0, "Prompts")
+	missing(len(d.Validation) == 0, "Validation")
+	return errors.Join(errs...)
+}
+
+// SampledPreference is a preference between two sampled answers: a data.Preference with the ids that were sampled. Tools that read
+// preferences read its files too.
+type SampledPreference struct {
+	Messages     []data.Message `arrow:"messages"`
+	Chosen       string         `arrow:"chosen"`
+	Rejected     string         `arrow:"rejected"`
+	Rating       data.Rating    `arrow:"rating"`
+	ChosenSafe   data.Safety    `arrow:"chosen_safe"`
+	RejectedSafe data.Safety    `arrow:"rejected_safe"`
+	Set          data.Set       `arrow:"set"`
+	PromptIDs    []int32        `arrow:"prompt_ids"`   // the prompt as sampled from
+	ChosenIDs    []int32        `arrow:"chosen_ids"`   // the answer's ids, with EOS if it was finished
+	RejectedIDs  []int32        `arrow:"rejected_ids"` // likewise
+	Version      int            `arrow:"version"`      // for which they were collected
+}
+
+// Schema is preference v1, with more columns.
+func (SampledPreference) Schema() data.Schema { return data.Preference{}.Schema() }
+
+// Question is the first message of the user, as data.Split asks for it.
+func (p SampledPreference) Question() string { return data.Preference{Messages: p.Messages}.Question() }
+
+func (p SampledPreference) pair() rewardmodel.Pair {
+	return rewardmodel.Pair{
+		Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs,
+		Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
+	}
+}

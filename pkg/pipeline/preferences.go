@@ -1,0 +1,117 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// variant is one of the two models whose answers are compared.
+type variant struct {
+	params      *model.Params
+	temperature float64
+	seed        uint64
+}
+
+// answered is a sampled answer with its text.
+type answered struct {
+	prompt data.Prompt
+	ids    []int32 // of the prompt
+	sample generate.Sample
+	text   string
+}
+
+// collect gathers fresh preferences (section 3.2.1): two answers per prompt, from two variants, compared by annotators.
+func (r *run) collect(ctx context.Context, name string, l data.Lineage, prompts []data.Prompt, pairs int, set data.Set, variants [2]variant, version int) ([]SampledPreference, error) {
+	return inParts(r.store, name, l, len(prompts), r.cfg.PartPrompts, func(lo, hi int) ([]SampledPreference, error) {
+		var sides [2][]answered
+		for k, v := range variants {
+			var err error
+			if sides[k], err = r.answer(ctx, v, prompts[lo:hi], pairs); err != nil {
+				return nil, err
+			}
+		}
+		return r.compare(ctx, sides, set, version)
+	})
+}
+
+// answer samples n answers to each prompt, side by side.
+func (r *run) answer(ctx context.Context, v variant, prompts []data.Prompt, n int) ([]answered, error) {
+	requests := make([]generate.Request, len(prompts))
+	for i, p := range prompts {
+		ids, err := r.data.Template.EncodePrompt(p.Messages)
+		if err != nil {
+			return nil, fmt.Errorf("pipeline: prompt %q: %w", p.ID, err)
+		}
+		requests[i] = generate.Request{Prompt: ids, ID: data.StreamKey(p.ID), Samples: n}
+	}
+	cfg := r.cfg.Rejection
+	sampled, err := generate.Generate(ctx, v.params, requests, generate.Config{
+		MaxNewTokens: cfg.MaxNewTokens, Temperature: v.temperature, TopP: cfg.TopP, Stop: cfg.Stop, Seed: v.seed, Slots: cfg.Slots,
+	}, nil)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	var answers []answered
+	for i, samples := range sampled {
+		for _, s := range samples {
+			text, err := r.data.Tokenizer.Decode(s.Tokens)
+			if err != nil {
+				return nil, fmt.Errorf("pipeline: answer to %q: %w", prompts[i].ID, err)
+			}
+			answers = append(answers, answered{prompts[i], requests[i].Prompt, s, text})
+		}
+	}
+	return answers, nil
+}
+
+// compare shows the annotators the pairs whose answers differ.
+func (r *run) compare(ctx context.Context, sides [2][]answered, set data.Set, version int) ([]SampledPreference, error) {
+	var asked []Comparison
+	var pairs [][2]answered
+	for i, a := range sides[0] {
+		if b := sides[1][i]; a.text != b.text {
+			asked = append(asked, Comparison{Prompt: a.prompt, First: a.text, Second: b.text, Set: set})
+			pairs = append(pairs, [2]answered{a, b})
+		}
+	}
+	said, err := r.data.Annotate(ctx, asked)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: annotators: %w", err)
+	}
+	if len(said) != len(asked) {
+		return nil, fmt.Errorf("pipeline: the annotators gave %d preferences for %d comparisons", len(said), len(asked))
+	}
+	var rows []SampledPreference
+	for i, p := range said {
+		if p == nil {
+			continue
+		}
+		chosen, rejected := pairs[i][0], pairs[i][1]
+		switch p.Chosen {
+		case chosen.text:
+		case rejected.text:
+			chosen, rejected = rejected, chosen
+		default:
+			return nil, fmt.Errorf("pipeline: the annotators chose %q, which is none of the two answers to %q", p.Chosen, chosen.prompt.ID)
+		}
+		rows = append(rows, SampledPreference{
+			Messages: chosen.prompt.Messages, Chosen: chosen.text, Rejected: rejected.text, Rating: p.Rating,
+			ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: set,
+			PromptIDs: chosen.ids, ChosenIDs: chosen.sample.Tokens, RejectedIDs: rejected.sample.Tokens, Version: version,
+		})
+	}
+	return rows, nil
+}
+
+// share is the part of the prompts that belongs to a version, so that each version asks about prompts of its own.
+func share(prompts []data.Prompt, version, versions int) []data.Prompt {
+	var own []data.Prompt
+	for i := version - 1; i < len(prompts); i += versions {
+		own = append(own, prompts[i])
+	}
+	return own
+}

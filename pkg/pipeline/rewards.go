@@ -1,0 +1,153 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// preferences are all pairs that were collected so far, and those of them that no reward model is trained on.
+type preferences struct {
+	train, heldOut []SampledPreference
+}
+
+// add takes fresh pairs. Pairs that ask the same lie on the same side in all versions.
+func (p *preferences) add(fresh []SampledPreference, heldOut float64, seed uint64) error {
+	train, held, err := data.Split(fresh, heldOut, seed)
+	p.train, p.heldOut = append(p.train, train...), append(p.heldOut, held...)
+	return err
+}
+
+func pairsOf(rows []SampledPreference) []rewardmodel.Pair {
+	pairs := make([]rewardmodel.Pair, len(rows))
+	for i, row := range rows {
+		pairs[i] = row.pair()
+	}
+	return pairs
+}
+
+// rewardModel trains one of the two on top of the start model, on the paper's mix of all preferences so far.
+func (r *run) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []rewardmodel.Pair, inputs []string) (*model.Params, error) {
+	name := at(v, which)
+	l, err := r.store.lineage(of(v, which+" model"), cfg, r.cfg.Seed, inputs...)
+	if err != nil {
+		return nil, err
+	}
+	return r.store.params(name, l, func() (*model.Params, error) {
+		p := r.data.Start.Clone()
+		p.AddHead(rand.New(rand.NewPCG(r.cfg.Seed, streamHead)))
+		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
+		_, err := rewardmodel.Train(ctx, p, pairs, cfg)
+		return p, err
+	})
+}
+
+// Streams of random numbers.
+const (
+	streamHead uint64 = iota + 1
+	streamFirst
+	streamSecond
+)
+
+// rewardModels trains both on all preferences so far (section 3.2.2).
+func (r *run) rewardModels(ctx context.Context, v int, inputs []string) (helpfulness, safety *model.Params, err error) {
+	h, s := pairsOf(r.helpfulness.train), pairsOf(r.safety.train)
+	inputs = append([]string{startName, openName}, inputs...)
+	helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness,
+		rewardmodel.HelpfulnessMix(h, slices.Concat(s, r.open), r.cfg.Seed), inputs)
+	if err != nil {
+		return nil, nil, err
+	}
+	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety,
+		rewardmodel.WithoutUnsafeChoices(rewardmodel.SafetyMix(s, slices.Concat(h, r.open), r.cfg.Seed)), inputs)
+	return helpfulness, safety, err
+}
+
+// Accuracy is how often a reward model agrees with the annotators on held-out pairs (figures 6 and 11).
+type Accuracy struct {
+	Model  string      `arrow:"model"` // helpfulness or safety
+	Set    data.Set    `arrow:"set"`
+	Batch  int         `arrow:"batch"` // the version that the pairs were collected for
+	Rating data.Rating `arrow:"rating"`
+	Hits   float64     `arrow:"hits"` // a tie counts half
+	N      int         `arrow:"n"`
+}
+
+// Schema is accuracy v1.
+func (Accuracy) Schema() data.Schema { return data.Schema{Name: "accuracy", Version: 1} }
+
+// accuracies measures both models on the held-out pairs of all batches so far, rating by rating.
+func (r *run) accuracies(ctx context.Context, v int, helpfulness, safety *model.Params, inputs []string) ([]Accuracy, error) {
+	name := at(v, "accuracy.arrow")
+	l, err := r.store.lineage(of(v, "accuracy"), map[string]float64{"held_out": r.cfg.HeldOut}, r.cfg.Seed,
+		append([]string{at(v, "helpfulness"), at(v, "safety")}, inputs...)...)
+	if err != nil {
+		return nil, err
+	}
+	return dataset(r.store, name, l, func() (rows []Accuracy, err error) {
+		for _, m := range []struct {
+			name   string
+			params *model.Params
+			cfg    rewardmodel.Config
+		}{{"helpfulness", helpfulness, r.cfg.Helpfulness}, {"safety", safety, r.cfg.Safety}} {
+			scorer, err := rewardmodel.NewScorer(m.params, m.cfg.MicroTokens, m.cfg.MicroSegments)
+			if err != nil {
+				return nil, err
+			}
+			for _, set := range []data.Set{data.HelpfulnessSet, data.SafetySet} {
+				for batch := 1; batch <= v; batch++ {
+					more, err := r.accuracy(ctx, scorer, set, batch)
+					if err != nil {
+						return nil, err
+					}
+					for i := range more {
+						more[i].Model = m.name
+					}
+					rows = append(rows, more...)
+				}
+			}
+		}
+		return rows, nil
+	})
+}
+
+// accuracy evaluates a model on the held-out pairs of one set and batch.
+func (r *run) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, set data.Set, batch int) ([]Accuracy, error) {
+	held := r.helpfulness.heldOut
+	if set == data.SafetySet {
+		held = r.safety.heldOut
+	}
+	var pairs []rewardmodel.Pair
+	for _, row := range held {
+		if row.Version == batch {
+			pairs = append(pairs, row.pair())
+		}
+	}
+	if len(pairs) == 0 {
+		return nil, nil
+	}
+	e, err := rewardmodel.Evaluate(ctx, scorer, pairs)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	var rows []Accuracy
+	for rating := data.SignificantlyBetter; rating >= data.NegligiblyBetter; rating-- {
+		if c := e.ByRating[rating]; c.N > 0 {
+			rows = append(rows, Accuracy{Set: set, Batch: batch, Rating: rating, Hits: c.Hits, N: c.N})
+		}
+	}
+	return rows, nil
+}
+
+// steps tells of optimisation steps.
+func (r *run) steps(name string) func(train.StepInfo) {
+	return func(info train.StepInfo) {
+		r.store.watch(Event{Step: name, Done: info.Step, Total: info.Total, Metrics: info.Metrics})
+	}
+}

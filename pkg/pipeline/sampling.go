@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/sft"
+)
+
+// Tuning is a temperature that was tried (figure 8).
+type Tuning struct {
+	Temperature float64 `arrow:"temperature"`
+	Max         float64 `arrow:"max"`      // mean reward of the best finished answer
+	Median      float64 `arrow:"median"`   // mean of the median rewards
+	Finished    float64 `arrow:"finished"` // share of answers that ended by themselves
+	Winners     float64 `arrow:"winners"`  // share of prompts with a finished answer
+	Chosen      bool    `arrow:"chosen"`
+}
+
+// Schema is tuning v1.
+func (Tuning) Schema() data.Schema { return data.Schema{Name: "tuning", Version: 1} }
+
+// tune chooses the temperature on the validation prompts.
+func (r *run) tune(ctx context.Context, v int, policy string, p *model.Params, judges *Judges) (float64, []Tuning, error) {
+	cfg := r.cfg.Rejection
+	cfg.Version = v
+	l, err := r.store.lineage(of(v, "temperature"), struct {
+		Rejection    rejection.Config
+		Temperatures []float64
+	}{cfg, r.cfg.Temperatures}, cfg.Seed, policy, at(v, "helpfulness"), at(v, "safety"), validationName)
+	if err != nil {
+		return 0, nil, err
+	}
+	rows, err := dataset(r.store, at(v, "temperatures.arrow"), l, func() ([]Tuning, error) {
+		chosen, points, err := rejection.Tune(ctx, p, r.validation, judges.Reward, cfg, r.cfg.Temperatures)
+		rows := make([]Tuning, len(points))
+		for i, pt := range points {
+			rows[i] = Tuning{pt.Temperature, pt.Max, pt.Median, pt.Finished, pt.Winners, pt.Temperature == chosen}
+		}
+		return rows, err
+	})
+	for _, row := range rows {
+		if row.Chosen {
+			return row.Temperature, rows, err
+		}
+	}
+	return 0, nil, err
+}
+
+// sample draws the answers of a version, with their rewards.
+func (r *run) sample(ctx context.Context, v int, policy string, p *model.Params, judges *Judges, temperature float64) ([]data.Sample, error) {
+	cfg := r.cfg.Rejection
+	cfg.Version, cfg.Temperature, cfg.OnProgress = v, temperature, nil
+	name := at(v, "samples.arrow")
+	l, err := r.store.lineage(of(v, "rejection sampling"), cfg, cfg.Seed, policy, at(v, "helpfulness"), at(v, "safety"), at(v, "temperatures.arrow"), promptsName)
+	if err != nil {
+		return nil, err
+	}
+	return inParts(r.store, name, l, len(r.prompts), r.cfg.PartPrompts, func(lo, hi int) ([]data.Sample, error) {
+		answers, err := rejection.Sample(ctx, p, r.prompts[lo:hi], judges.Reward, cfg)
+		if err != nil {
+			return nil, err
+		}
+		rows := make([]data.Sample, len(answers))
+		for i, a := range answers {
+			if rows[i], err = r.row(a); err != nil {
+				return nil, err
+			}
+		}
+		return rows, nil
+	})
+}
+
+// row is an answer as it is written.
+func (r *run) row(a rejection.Answer) (data.Sample, error) {
+	text, err := r.data.Tokenizer.Decode(a.Answer)
+	if err != nil {
+		return data.Sample{}, fmt.Errorf("pipeline: answer to %q: %w", a.ID, err)
+	}
+	reward := a.Reward
+	return data.Sample{
+		PromptID: a.ID, Messages: r.messages[a.ID], Prompt: a.Tokens, Tokens: a.Answer, LogProbs: a.LogProbs, Text: text,
+		Finished: a.Finished, Combined: &reward, Version: a.Version, Temperature: a.Temperature,
+	}, nil
+}
+
+// winners picks the best answer to each prompt: of this version's samples, or from PoolFrom on of all versions', whose rewards are
+// then taken from the newest reward models.
+func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample, error) {
+	first := v
+	if v >= r.cfg.PoolFrom {
+		first = 1
+	}
+	inputs := []string{at(v, "helpfulness"), at(v, "safety")}
+	for k := first; k <= v; k++ {
+		inputs = append(inputs, at(k, "samples.arrow"))
+	}
+	l, err := r.store.lineage(of(v, "best answers"), map[string]int{"first_version": first}, 0, inputs...)
+	if err != nil {
+		return nil, err
+	}
+	return dataset(r.store, at(v, "winners.arrow"), l, func() ([]data.Sample, error) {
+		var pool []rejection.Answer
+		for k := first; k <= v; k++ {
+			for i, row := range r.samples[k-1] {
+				pool = append(pool, rejection.Answer{
+					Prompt: rejection.Prompt{ID: row.PromptID, Tokens: row.Prompt, Safety: r.isSafety[row.PromptID]},
+					Answer: row.Tokens, LogProbs: row.LogProbs, Finished: row.Finished, Temperature: row.Temperature,
+					Version: row.Version, Sample: i, Reward: *row.Combined,
+				})
+			}
+		}
+		if first < v {
+			rewards, err := judges.Reward(ctx, pool)
+			if err != nil {
+				return nil, err
+			}
+			for i := range pool {
+				pool[i].Reward = rewards[i]
+			}
+		}
+		best := rejection.Best(pool)
+		rows := make([]data.Sample, len(best))
+		for i, a := range best {
+			if rows[i], err = r.row(a); err != nil {
+				return nil, err
+			}
+		}
+		return rows, data.NotEmpty("finished answers", len(rows))
+	})
+}
+
+// fineTune is SFT on the winners: "the best answer becomes the new gold answer" of its prompt.
+func (r *run) fineTune(ctx context.Context, v int, from string, start *model.Params, winners []data.Sample) (*model.Params, error) {
+	name := at(v, "tuned")
+	cfg := r.cfg.FineTune
+	l, err := r.store.lineage(of(v, "SFT on the best answers"), cfg, cfg.Seed, from, at(v, "winners.arrow"))
+	if err != nil {
+		return nil, err
+	}
+	return r.store.params(name, l, func() (*model.Params, error) {
+		examples := make([]sft.Example, len(winners))
+		for i, w := range winners {
+			examples[i].Tokens, examples[i].Counted = data.Join(w.Prompt, w.Tokens)
+		}
+		p := start.Clone()
+		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
+		_, err := sft.Train(ctx, p, examples, cfg)
+		return p, err
+	})
+}
