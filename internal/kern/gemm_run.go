@@ -135,10 +135,14 @@ func (p *product[T]) task(i0, i1, j0, j1 int) {
 	}
 }
 
-// stream is task for few rows and a packed B: sliver by sliver, so that B is read as it lies in memory.
+// stream is task for few rows and a packed B: sliver by sliver, or by as many as a tile has, so that B is read as it lies in memory.
 func (p *product[T]) stream(i0, i1, j0, j1 int) {
-	for j := j0; j < j1; j += sliver {
-		tileRows(i1-i0, min(j1-j, sliver), p.k, p.alpha, p.a.from(i0, 0), p.a.rs, p.a.cs, p.b.from(j), p.acc, p.c[i0*p.ldc+j:], p.ldc)
+	cols := sliver
+	if i1-i0 == 1 && simd == avx512 {
+		cols = 2 * sliver
+	}
+	for j := j0; j < j1; j += cols {
+		tileRows(i1-i0, min(j1-j, cols), p.k, p.alpha, p.a.from(i0, 0), p.a.rs, p.a.cs, p.b.from(j), p.acc, p.c[i0*p.ldc+j:], p.ldc)
 	}
 }
 

@@ -208,6 +208,23 @@ func testGemmBits[T kern.Float](t *testing.T) {
 	}
 }
 
+// TestGemmPackedRow wants the bits of Gemm of one row and packed weights, which have tiles of their own, at every width.
+func TestGemmPackedRow(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for _, name := range kern.Levels() {
+		kern.SetLevel(t, name)
+		for n := 1; n <= 2*64+1; n++ {
+			g := gemmCase{m: 1, n: n, k: 300}
+			a, b, c := operands[float32](rng, g)
+			want, beta := c.clone(), float32(n%2)
+			kern.Gemm(false, false, 1, n, g.k, 1, a.data, a.ld, b.data, b.ld, beta, want.data, want.ld)
+			kern.GemmPacked(1, a.data, a.ld, kern.Pack(false, g.k, n, b.data, b.ld), beta, c.data, c.ld)
+			c.requireMargins(t)
+			require.Equal(t, want.data, c.data, "%s, %d columns", name, n)
+		}
+	}
+}
+
 // TestGemmLevels wants the same bits of AVX2 and AVX-512, and of one and several goroutines.
 func TestGemmLevels(t *testing.T) {
 	if len(kern.Levels()) < 3 {

@@ -132,15 +132,18 @@ func strip512() {
 		Label(fmt.Sprintf("rows%d", rows))
 		loadStrip()
 		Label(fmt.Sprintf("tile%d", rows))
+		if rows == 1 { // two vectors of sums are too few to keep the FMA unit busy: take two slivers at once
+			CMPQ(n, I8(48))
+			JLE(LabelRef("single"))
+			unlessQuiet("single")
+			tile512(1, 4)
+			nextTile(1, 4)
+			Label("single")
+		}
 		CMPQ(n, I8(16))
 		JLE(LabelRef(fmt.Sprintf("half%d", rows)))
 		tile512(rows, 2)
-		Load(Param("ss"), tmp)
-		ADDQ(tmp, bTile)
-		ADDQ(I32(4*sliver), c)
-		SUBQ(I8(sliver), n)
-		JG(LabelRef(fmt.Sprintf("tile%d", rows)))
-		JMP(LabelRef("done"))
+		nextTile(rows, 2)
 		Label(fmt.Sprintf("half%d", rows))
 		tile512(rows, 1)
 		JMP(LabelRef("done"))
@@ -149,12 +152,38 @@ func strip512() {
 	emit.End()
 }
 
-// tile512 emits a tile of the given rows by one or two vectors, the last of which may be in part
+// nextTile moves on to the next tile, past one of that many vectors, or to the end.
+func nextTile(rows, vecs int) {
+	Load(Param("ss"), tmp)
+	for range vecs / 2 {
+		ADDQ(tmp, bTile)
+	}
+	ADDQ(I32(64*vecs), c)
+	SUBQ(I8(16*vecs), n)
+	JG(LabelRef(fmt.Sprintf("tile%d", rows)))
+	JMP(LabelRef("done"))
+}
+
+// unlessQuiet jumps if B is to be asked for ahead although the rows are few.
+func unlessQuiet(label string) {
+	CMPQ(bs, I32(4*sliver))
+	JNE(LabelRef(label))
+	CMPQ(emit.Address("k"), I32(quietK))
+	JLT(LabelRef(label))
+}
+
+// tile512 emits a tile of the given rows by one, two or, where unlessQuiet did not jump, four vectors, the last of which may be in part
 // outside the matrix.
 func tile512(rows, vecs int) {
 	acc := func(row, v int) VecPhysical { return emit.Z[vecs*row+v] }
-	vecB := func(v int) VecPhysical { return emit.Z[28+v] }
+	vecB := func(v int) VecPhysical { return emit.Z[30-vecs+v] }
 	elem := emit.Z[30]
+	rowB := func(v int) Mem {
+		if v >= 2 {
+			return Mem{Base: b, Index: tmp, Scale: 1, Disp: 64 * (v - 2)} // in the next sliver
+		}
+		return Mem{Base: b, Disp: 64 * v}
+	}
 
 	// K1: the lanes of the last vector inside the matrix. K2, K3: the lanes of the first and
 	// the last vector to load from C; none if C is not to be read.
@@ -186,12 +215,12 @@ func tile512(rows, vecs int) {
 			VPXORD(acc(r, v), acc(r, v), acc(r, v))
 		}
 	}
-	step := func() {
+	sumTile(rows, vecs, func() {
 		for v := range vecs {
 			if v < vecs-1 {
-				VMOVUPS(Mem{Base: b, Disp: 64 * v}, vecB(v))
+				VMOVUPS(rowB(v), vecB(v))
 			} else {
-				VMOVUPS_Z(Mem{Base: b, Disp: 64 * v}, K1, vecB(v))
+				VMOVUPS_Z(rowB(v), K1, vecB(v))
 			}
 		}
 		for r := range rows {
@@ -200,28 +229,9 @@ func tile512(rows, vecs int) {
 				VFMADD231PS(vecB(v), elem, acc(r, v))
 			}
 		}
-	}
-	size := fmt.Sprintf("%dx%d", rows, vecs)
-	if rows <= quietRows {
-		CMPQ(bs, I32(4*sliver))
-		JNE(LabelRef("loose" + size))
-		CMPQ(emit.Address("k"), I32(quietK))
-		JLT(LabelRef("loose" + size))
-		sumK("quiet"+size, rows, step)
-		JMP(LabelRef("sum" + size))
-		Label("loose" + size)
-	}
-	MOVQ(bs, tmp)
-	SHLQ(U8(ahead), tmp)
-	sumK("k"+size, rows, func() {
-		for v := range vecs {
-			PREFETCHT0(Mem{Base: b, Index: tmp, Scale: 1, Disp: 64 * v})
-		}
-		step()
 	})
-	Label("sum" + size)
 
-	alpha, old := emit.Z[30], func(v int) VecPhysical { return emit.Z[28+v] }
+	alpha, old := emit.Z[30], vecB
 	VBROADCASTSS(emit.Address("alpha"), alpha)
 	MOVQ(c, a)
 	Load(Param("ldc"), a7)
@@ -243,4 +253,30 @@ func tile512(rows, vecs int) {
 			ADDQ(a7, a)
 		}
 	}
+}
+
+// sumTile emits the loop over k of a tile, with rows of B asked for ahead where that pays. tmp is the bytes to the next sliver if step needs
+// them, with four vectors.
+func sumTile(rows, vecs int, step func()) {
+	size := fmt.Sprintf("%dx%d", rows, vecs)
+	if vecs == 4 {
+		Load(Param("ss"), tmp)
+		sumK("quiet"+size, rows, step)
+		return
+	}
+	if rows <= quietRows {
+		unlessQuiet("ask" + size)
+		sumK("quiet"+size, rows, step)
+		JMP(LabelRef("sum" + size))
+		Label("ask" + size)
+	}
+	MOVQ(bs, tmp)
+	SHLQ(U8(ahead), tmp)
+	sumK("k"+size, rows, func() {
+		for v := range vecs {
+			PREFETCHT0(Mem{Base: b, Index: tmp, Scale: 1, Disp: 64 * v})
+		}
+		step()
+	})
+	Label("sum" + size)
 }
