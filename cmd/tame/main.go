@@ -11,15 +11,29 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// Groups of commands in the help.
+const (
+	groupStages = "stages"
+	groupTools  = "tools"
+	groupLines  = "lines"
+)
+
+// exitInterrupted is the shells' status of a command that Ctrl-C ended.
+const exitInterrupted = 130
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	err := rootCommand().ExecuteContext(ctx)
+	interrupted := ctx.Err() != nil
 	if err == nil {
 		return
 	}
 	if !errors.Is(err, errLines) { // bad lines were answered on standard output
 		fmt.Fprintln(os.Stderr, "tame:", err)
+	}
+	if interrupted && errors.Is(err, context.Canceled) {
+		os.Exit(exitInterrupted)
 	}
 	os.Exit(1)
 }
@@ -27,12 +41,24 @@ func main() {
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "tame",
-		Short: "Llama 2's training pipeline: tokenize, score and sample with its models",
-		Long: "All commands read JSON lines on standard input and write one JSON line for each on standard output, in order.\n" +
-			`A bad line is answered by {"error": "line 3: ..."}, the rest goes on, and the exit status is 1 at the end.`,
+		Short: "Llama 2's training pipeline",
+		Long: "Llama 2's training pipeline: pretraining, supervised fine-tuning, reward models, rejection sampling, PPO, Ghost Attention and\n" +
+			"safety context distillation, and small commands to use the models.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(tokenizeCommand(), logProbsCommand(), generateCommand(), scoreCommand())
+	root.AddGroup(
+		&cobra.Group{ID: groupStages, Title: "Training stages (YAML configuration, can be stopped and resumed):"},
+		&cobra.Group{ID: groupTools, Title: "Tools:"},
+		&cobra.Group{ID: groupLines, Title: "JSON lines on standard input, one JSON line for each on standard output:"},
+	)
+	root.AddCommand(stageCommand(sftStage()))
+	for _, lines := range []*cobra.Command{tokenizeCommand(), logProbsCommand(), generateCommand(), scoreCommand()} {
+		lines.GroupID = groupLines
+		lines.Long += longLines
+		root.AddCommand(lines)
+	}
 	return root
 }
+
+const longLines = "\n\nA bad line is answered by {\"error\": \"line 3: ...\"}, the rest goes on, and the exit status is 1 at the end."

@@ -41,7 +41,8 @@ var levels = [][]string{
 	{"pkg/tokenizer"},
 	{"pkg/blas"},
 	{"internal/kern"},
-	{"internal/golden", "internal/archtest"},
+	{"internal/yamlconf"}, // configurations of commands
+	{"internal/golden", "internal/archtest", "internal/yamlconf/gendocs"},
 }
 
 // oracle knows the truth of the synthetic world. Training on it would be cheating.

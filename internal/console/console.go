@@ -3,6 +3,7 @@ package console
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -10,16 +11,17 @@ import (
 	"golang.org/x/term"
 )
 
-// Console writes to one file. Its methods are for one goroutine.
+// Console writes to one place. Its methods are for one goroutine.
 type Console struct {
-	out  *os.File
+	out  io.Writer
 	bars progress.Writer // nil where out is not a terminal
 }
 
 // New looks whether out is a terminal.
-func New(out *os.File) *Console {
+func New(out io.Writer) *Console {
 	c := &Console{out: out}
-	if !term.IsTerminal(int(out.Fd())) {
+	file, ok := out.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return c
 	}
 	c.bars = progress.NewWriter()
@@ -35,7 +37,7 @@ func New(out *os.File) *Console {
 	return c
 }
 
-// Close leaves the terminal as it was.
+// Close leaves the terminal as it was. It may be called again.
 func (c *Console) Close() {
 	if c.bars == nil {
 		return
@@ -45,6 +47,7 @@ func (c *Console) Close() {
 	for c.bars.IsRenderInProgress() {
 		time.Sleep(10 * time.Millisecond)
 	}
+	c.bars = nil
 }
 
 // Printf writes lines, above the bars on a terminal.
@@ -61,17 +64,21 @@ type Task struct {
 	console *Console
 	name    string
 	total   int
+	before  int // done in an earlier run: the time left is not told by it
 	start   time.Time
 	printed time.Time
 	bar     *progress.Tracker
 }
 
 // Start shows a task.
-func (c *Console) Start(name string, total int) *Task {
+func (c *Console) Start(name string, total int) *Task { return c.GoOn(name, 0, total) }
+
+// GoOn shows a task of which a part was done in an earlier run.
+func (c *Console) GoOn(name string, before, total int) *Task {
 	now := time.Now()
-	t := &Task{console: c, name: name, total: total, start: now, printed: now}
+	t := &Task{console: c, name: name, total: total, before: before, start: now, printed: now}
 	if c.bars != nil {
-		t.bar = &progress.Tracker{Message: name, Total: int64(total), AutoStopDisabled: true}
+		t.bar = &progress.Tracker{Message: name, Total: int64(total - before), AutoStopDisabled: true}
 		c.bars.AppendTracker(t.bar)
 	}
 	return t
@@ -80,19 +87,22 @@ func (c *Console) Start(name string, total int) *Task {
 // plainInterval is how often a task prints a line where there is no terminal.
 const plainInterval = 15 * time.Second
 
-// Update says how much is done, and what there is to tell.
+// Update says how much is done, that of an earlier run included, and what there is to tell.
 func (t *Task) Update(done int, detail string) {
+	now, since := time.Now(), done-t.before
 	if t.bar != nil {
+		if t.before > 0 {
+			detail = fmt.Sprintf("%d/%d  %s", done, t.total, detail)
+		}
 		t.bar.UpdateMessage(t.name + "  " + detail)
-		t.bar.SetValue(int64(done))
+		t.bar.SetValue(int64(since))
 		return
 	}
-	now := time.Now()
-	if now.Sub(t.printed) < plainInterval || done == 0 {
+	if now.Sub(t.printed) < plainInterval || since <= 0 {
 		return
 	}
 	t.printed = now
-	left := time.Duration(float64(now.Sub(t.start)) / float64(done) * float64(t.total-done))
+	left := time.Duration(float64(now.Sub(t.start)) / float64(since) * float64(t.total-done))
 	t.console.Printf("%-24s %5d/%d  %v left  %s", t.name, done, t.total, left.Round(time.Second), detail)
 }
 
@@ -101,7 +111,7 @@ func (t *Task) Done(detail string) time.Duration {
 	took := time.Since(t.start)
 	if t.bar != nil {
 		t.bar.UpdateMessage(t.name + "  " + detail)
-		t.bar.SetValue(int64(t.total))
+		t.bar.SetValue(int64(t.total - t.before))
 		t.bar.MarkAsDone()
 		return took
 	}

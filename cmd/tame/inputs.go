@@ -1,0 +1,111 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+// modelConfig is the model that a stage starts from.
+type modelConfig struct {
+	// Model is the model to start from: a folder in Hugging Face layout, or a llama2.c .bin file.
+	Model string `conf:"required,place"`
+	// Tokenizer is a SentencePiece .model, or a llama2.c tokenizer.bin. Default: tokenizer.model of the model's folder.
+	Tokenizer string `conf:"place"`
+}
+
+// load reads both.
+func (c modelConfig) load() (*model.Params, *tokenizer.Tokenizer, *data.Template, error) {
+	p, tok, err := loadBoth(c.Model, c.Tokenizer)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if tok == nil {
+		return nil, nil, nil, fmt.Errorf("%s has no %s in it: name a tokenizer by tokenizer: FILE", c.Model, tokenizerFile)
+	}
+	tmpl, err := data.Llama2Template(tok)
+	return p, tok, tmpl, err
+}
+
+// readers are the forms of a dataset that a stage can use: each gives the rows if the file has that form.
+type readers[T any] []func(path string) ([]T, error)
+
+// as reads rows of one form and converts them.
+func as[R data.Row, T any](convert func(R) T) func(path string) ([]T, error) {
+	return func(path string) ([]T, error) {
+		rows, _, err := data.Read[R](path)
+		if err != nil {
+			return nil, err
+		}
+		converted := make([]T, len(rows))
+		for i, row := range rows {
+			converted[i] = convert(row)
+		}
+		return converted, nil
+	}
+}
+
+// readAll reads datasets one after the other. hint is what `tame convert data --as` is told for a file of another kind.
+func readAll[T any](paths []string, hint string, forms readers[T]) ([]T, error) {
+	var all []T
+	for _, path := range paths {
+		if err := checkArrow(path, hint); err != nil {
+			return nil, err
+		}
+		rows, err := forms.read(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := data.NotEmpty(path, len(rows)); err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
+}
+
+func (forms readers[T]) read(path string) ([]T, error) {
+	var errs []error
+	for _, form := range forms {
+		rows, err := form(path)
+		if err == nil {
+			return rows, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
+}
+
+// checkArrow refuses, with the way out, the files that people have in place of Arrow datasets.
+func checkArrow(path, hint string) error {
+	name := strings.ToLower(path)
+	for _, suffix := range []string{".json", ".jsonl", ".gz", ".csv", ".txt"} {
+		if strings.HasSuffix(name, suffix) {
+			base := strings.TrimSuffix(filepath.Base(path), ".gz")
+			base = strings.TrimSuffix(base, filepath.Ext(base))
+			return fmt.Errorf("%s is no Arrow dataset: convert it first: tame convert data %s %s.arrow --as %s", path, path, base, hint)
+		}
+	}
+	return nil
+}
+
+// checkShare wants a share of rows.
+func checkShare(key string, x float64) error {
+	if x >= 0 && x < 1 {
+		return nil
+	}
+	return fmt.Errorf("%s is %v, want a share in [0, 1)", key, x)
+}
+
+// checkEvery wants a number of steps between checkpoints.
+func (c runConfig) check() error {
+	if c.CheckpointEvery >= 1 {
+		return nil
+	}
+	return fmt.Errorf("checkpoint_every is %d, want at least 1", c.CheckpointEvery)
+}

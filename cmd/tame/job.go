@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// job is one run of a stage.
+type job struct {
+	stage   string
+	place   place
+	every   int
+	lineage data.Lineage
+	out     io.Writer        // what came out
+	console *console.Console // how far it is
+	log     *stepLog         // nil for none
+}
+
+// tokenizerFile is the tokenizer's name in a model's folder.
+const tokenizerFile = "tokenizer.model"
+
+// evaluationFile holds a stage's numbers in its folder.
+const evaluationFile = "evaluation.json"
+
+// keep is what a stage's Config needs to save itself in the checkpoint's folder.
+func (j *job) keep(tok *tokenizer.Tokenizer) train.Keep {
+	return train.Keep{Dir: j.place.checkpoint, Every: j.every, WriteFiles: func(dir string) error {
+		return tok.Save(filepath.Join(dir, tokenizerFile))
+	}}
+}
+
+// notef tells something about the run.
+func (j *job) notef(format string, args ...any) { j.console.Printf(format, args...) }
+
+// onStep shows a stage's progress and writes its log. done ends the display.
+func (j *job) onStep(name string) (onStep func(train.StepInfo), done func()) {
+	var task *console.Task
+	detail := ""
+	onStep = func(info train.StepInfo) {
+		if task == nil {
+			task = j.console.GoOn(name, info.Step-1, info.Total)
+		}
+		if j.log != nil {
+			j.log.write(info)
+		}
+		detail = stepDetail(info.Metrics)
+		task.Update(info.Step, detail)
+	}
+	return onStep, func() {
+		if task != nil {
+			task.Done(detail)
+		}
+	}
+}
+
+// stepDetail are the numbers that tell most.
+func stepDetail(m map[string]float64) string {
+	detail := ""
+	add := func(format, name string) {
+		if x, ok := m[name]; ok {
+			detail += fmt.Sprintf(format, x)
+		}
+	}
+	add("loss %.3f  ", "loss")
+	add("accuracy %.2f  ", "accuracy")
+	add("reward %.3f  ", "objective/scores")
+	add("KL %.2f  ", "objective/kl")
+	return detail
+}
+
+// finishModel writes the result, removes the checkpoint and tells what came out. evaluation, if not nil, goes into evaluation.json.
+func (j *job) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation any, text string) error {
+	err := model.Save(j.place.output, p, func(dir string) error {
+		if err := tok.Save(filepath.Join(dir, tokenizerFile)); err != nil {
+			return err
+		}
+		if evaluation != nil {
+			if err := writeJSON(filepath.Join(dir, evaluationFile), evaluation); err != nil {
+				return err
+			}
+		}
+		return data.WriteLineage(dir, j.lineage)
+	})
+	if err != nil {
+		return err
+	}
+	return j.finish(text)
+}
+
+// finish removes the checkpoint of a result that is safe, and tells what came out.
+func (j *job) finish(text string) error {
+	j.console.Close()
+	fmt.Fprintf(j.out, "%s\n%s is written\n", text, j.place.output)
+	return os.RemoveAll(j.place.checkpoint)
+}
+
+func writeJSON(path string, value any) error {
+	raw, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return os.WriteFile(path, append(raw, '\n'), 0o666)
+}
+
+// stepLog writes what each step reports as JSON lines. A run that goes on does some steps again: their lines are replaced.
+type stepLog struct {
+	path     string
+	resume   bool
+	file     *os.File
+	recorder *train.Recorder
+	err      error
+}
+
+func (l *stepLog) write(info train.StepInfo) {
+	if l.err != nil {
+		return
+	}
+	if l.file == nil {
+		if l.err = l.open(info.Step); l.err != nil {
+			return
+		}
+		l.recorder = train.NewRecorder(l.file)
+	}
+	l.recorder.OnStep(info)
+	l.err = l.recorder.Err()
+}
+
+// open starts the file, with the lines of the steps before this one if the run goes on.
+func (l *stepLog) open(step int) error {
+	var kept []byte
+	if l.resume && step > 1 {
+		raw, err := os.ReadFile(l.path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for line := range bytes.Lines(raw) {
+			var before struct{ Step int }
+			if json.Unmarshal(line, &before) != nil || before.Step >= step {
+				break
+			}
+			kept = append(kept, line...)
+		}
+	}
+	var err error
+	if l.file, err = os.Create(l.path); err != nil {
+		return err
+	}
+	_, err = l.file.Write(kept)
+	return err
+}
+
+func (l *stepLog) close() {
+	if l.file != nil {
+		l.file.Close()
+	}
+}

@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/yamlconf"
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+//go:generate go run ../../internal/yamlconf/gendocs ../.. fielddocs.gen.go
+
+// stage is a command with a configuration C and a result that a stopped run goes on to.
+type stage[C any] struct {
+	name, short, long string
+
+	defaults func() C
+	// adapt gives the defaults that belong to a setting, such as the kind of a reward model; nil if there are none such. It is given
+	// a configuration as the user wrote it.
+	adapt func(written C) C
+	// check reports every setting that makes no sense.
+	check func(c *C) error
+	// plan says what the run is made from and where its result goes.
+	plan func(c *C) plan
+	// run does the work and ends with job.finish.
+	run func(ctx context.Context, j *job, c *C) error
+}
+
+// plan is what has to be known of a run before it starts.
+type plan struct {
+	runConfig
+	seed   uint64
+	inputs []string // files and folders in a fixed order; empty names are none
+}
+
+// runConfig is what all stages have.
+type runConfig struct {
+	// Output is what the stage makes: a folder, which must not be there yet. While the stage runs, OUTPUT.checkpoint is what
+	// --resume goes on from.
+	Output string `conf:"required,place"`
+	// Log is a file of JSON lines, one for each step with its metrics. Default: none.
+	Log string `conf:"place"`
+	// CheckpointEvery is the number of optimisation steps between two checkpoints; of PPO it is iterations. Ctrl-C makes one by itself.
+	// Default 50, of PPO 1.
+	CheckpointEvery int `conf:"place"`
+}
+
+const longStage = `The configuration is the defaults, with --config FILE over them, and each --set over both. --print-config prints all of
+it as YAML, each setting below its meaning, and can be the start of a file.
+
+A run that was stopped, by Ctrl-C or in any other way, goes on from OUTPUT.checkpoint when the same command is started with --resume,
+and ends in the same bytes.`
+
+// stageCommand makes the command line of a stage.
+func stageCommand[C any](s stage[C]) *cobra.Command {
+	var file string
+	var sets []string
+	var resume, printConfig bool
+	cmd := &cobra.Command{
+		Use:     s.name + " --config FILE.yaml [--set key=value ...] [--resume]",
+		Short:   s.short,
+		Long:    s.long + "\n\n" + longStage,
+		Args:    cobra.NoArgs,
+		GroupID: groupStages,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, source, err := loadConfig(s, file, sets)
+			if err != nil {
+				return err
+			}
+			if printConfig {
+				return yamlconf.Print(cmd.OutOrStdout(), cfg, fieldDocs)
+			}
+			if err := errors.Join(source.Missing(), source.Explain(s.check(cfg))); err != nil {
+				return err
+			}
+			again := againCommand(s.name, file, sets)
+			return runStage(cmd.Context(), s, cfg, resume, again, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "YAML file")
+	cmd.Flags().StringArrayVar(&sets, "set", nil, "change one setting, such as --set optim.learning_rate=1e-4")
+	cmd.Flags().BoolVar(&resume, "resume", false, "go on with a run that was stopped; start it if there is none")
+	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print the configuration as YAML, with comments, and end")
+	return cmd
+}
+
+// loadConfig puts defaults, file and assignments over each other.
+func loadConfig[C any](s stage[C], file string, sets []string) (*C, *yamlconf.Source, error) {
+	load := func(cfg *C) (*yamlconf.Source, error) {
+		source, err := yamlconf.Load(file, cfg)
+		if source == nil {
+			return nil, err
+		}
+		errs := []error{err}
+		for _, assignment := range sets {
+			errs = append(errs, source.Set(assignment))
+		}
+		return source, errors.Join(errs...)
+	}
+	cfg := s.defaults()
+	source, err := load(&cfg)
+	if err != nil || s.adapt == nil {
+		return &cfg, source, err
+	}
+	cfg = s.adapt(cfg)
+	source, err = load(&cfg)
+	return &cfg, source, err
+}
+
+// runStage runs a stage with a complete configuration.
+func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again string, out, progress io.Writer) error {
+	p := s.plan(cfg)
+	lineage := data.Lineage{Stage: s.name, Config: yamlconf.JSON(cfg), Seed: p.seed}
+	if err := checkInputs(p.inputs); err != nil {
+		return err
+	}
+	for _, path := range p.inputs {
+		if path == "" {
+			continue
+		}
+		if err := lineage.Add(path); err != nil {
+			return err
+		}
+	}
+	j := &job{stage: s.name, place: newPlace(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
+	defer j.console.Close()
+	done, err := j.place.begin(lineage, resume)
+	if err != nil {
+		return err
+	}
+	if done {
+		fmt.Fprintf(out, "%s is finished already.\n", p.Output)
+		return nil
+	}
+	if p.Log != "" {
+		j.log = &stepLog{path: p.Log, resume: resume}
+		defer j.log.close()
+	}
+	err = s.run(ctx, j, cfg)
+	if j.log != nil {
+		err = errors.Join(err, j.log.err)
+	}
+	if err != nil && ctx.Err() != nil {
+		return &stoppedError{again: again, kept: j.place.begun()}
+	}
+	return err
+}
+
+// checkInputs names all inputs that are not there.
+func checkInputs(paths []string) error {
+	var errs []error
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		if _, err := os.Stat(path); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// stoppedError says that Ctrl-C ended a stage.
+type stoppedError struct {
+	again string
+	kept  bool // there is something to go on from
+}
+
+func (e *stoppedError) Error() string {
+	if !e.kept {
+		return "stopped before there was anything to keep; start again with: " + e.again
+	}
+	return "stopped; go on with: " + e.again
+}
+
+func (e *stoppedError) Unwrap() error { return context.Canceled }
+
+// againCommand is the command line that goes on with a run.
+func againCommand(name, file string, sets []string) string {
+	words := []string{"tame", name}
+	if file != "" {
+		words = append(words, "--config", file)
+	}
+	for _, s := range sets {
+		words = append(words, "--set", s)
+	}
+	for i, w := range words {
+		if strings.ContainsAny(w, " \t\n'\"[]{}()*?$&|;<>\\`!#~") {
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(append(words, "--resume"), " ")
+}

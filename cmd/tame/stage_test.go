@@ -1,0 +1,250 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/internal/yamlconf"
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// TestMain is the command itself when a test starts it as a process of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv("TAME_TEST_MAIN") != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// process is the command as a process of its own.
+func process(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Env = append(os.Environ(), "TAME_TEST_MAIN=1")
+	return cmd
+}
+
+// words are questions and answers that the tiny tokenizer knows.
+var words = []string{"the cat", "the dog", "a mat", "a log", "the cat sat", "a dog sat", "the mat", "the log", "on a mat", "on a log"}
+
+// conversations writes a dataset of n short dialogues.
+func conversations(t *testing.T, n int) string {
+	t.Helper()
+	rows := make([]data.Conversation, n)
+	for i := range rows {
+		rows[i].Messages = []data.Message{
+			{Role: data.User, Content: words[i%len(words)]},
+			{Role: data.Assistant, Content: words[(3*i+1)%len(words)]},
+			{Role: data.User, Content: fmt.Sprint(words[(7*i)%len(words)], " ", i%7)},
+			{Role: data.Assistant, Content: words[(i+2)%len(words)]},
+		}
+	}
+	path := filepath.Join(t.TempDir(), "conversations.arrow")
+	require.NoError(t, data.Write(path, rows, data.Lineage{Stage: "import test"}))
+	return path
+}
+
+// yamlFile writes a configuration.
+func yamlFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "c.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o666))
+	return path
+}
+
+// fingerprint names a folder's content.
+func fingerprint(t *testing.T, path string) string {
+	t.Helper()
+	print, err := data.Fingerprint(path)
+	require.NoError(t, err)
+	return print
+}
+
+// run is tame for commands that have to succeed; it gives all that they wrote.
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	lines, err := tame(t, "", args...)
+	require.NoError(t, err, strings.Join(lines, "\n"))
+	return strings.Join(lines, "\n")
+}
+
+func sftYAML(t *testing.T) string {
+	return fmt.Sprintf(`
+model: %s
+data: %s
+epochs: 2
+batch_size: 4
+micro_tokens: 256
+micro_segments: 8
+held_out: 0.3
+checkpoint_every: 1
+optim: {learning_rate: 1e-2}
+`, tinyModel(t), conversations(t, 24))
+}
+
+func TestSFT(t *testing.T) {
+	dir := t.TempDir()
+	config, out, log := yamlFile(t, sftYAML(t)), filepath.Join(dir, "chat"), filepath.Join(dir, "log.jsonl")
+	text := run(t, "sft", "--config", config, "--set", "output="+out, "--set", "log="+log)
+	assert.Regexp(t, `\d+ steps on \d+ examples, \d+ tokens; loss of the last step \d`, text)
+	assert.Regexp(t, `held out: \d+ rows, loss (\d\.\d+) before and (\d\.\d+) after`, text)
+	assert.Contains(t, text, out+" is written")
+	for _, name := range []string{"config.json", "model.safetensors", "tokenizer.model", "lineage.json", "evaluation.json"} {
+		assert.FileExists(t, filepath.Join(out, name))
+	}
+	assert.NoDirExists(t, out+".checkpoint")
+	lines, err := os.ReadFile(log)
+	require.NoError(t, err)
+	assert.Contains(t, string(lines), `"stage":"sft","step":1,`)
+	l, err := data.ReadLineage(out)
+	require.NoError(t, err)
+	assert.Equal(t, "sft", l.Stage)
+	assert.Contains(t, string(l.Config), `"learning_rate":0.01`)
+	assert.NotContains(t, string(l.Config), dir, "no places")
+	require.Len(t, l.Inputs, 2)
+	assert.Equal(t, "conversations.arrow", l.Inputs[1].Name)
+
+	// The result is there: the same command says so, another one refuses, and so does one without --resume.
+	text = run(t, "sft", "--config", config, "--set", "output="+out, "--resume")
+	assert.Contains(t, text, "is finished already")
+	_, err = tame(t, "", "sft", "--config", config, "--set", "output="+out)
+	assert.ErrorContains(t, err, out+" is there already: delete it, or give another output")
+	_, err = tame(t, "", "sft", "--config", config, "--set", "output="+out, "--set", "epochs=3", "--resume")
+	assert.ErrorContains(t, err, "is the result of another run (epochs was 2 and is 3)")
+
+	// Samples are taken as they are, and the same run elsewhere gives the same bytes.
+	again := filepath.Join(t.TempDir(), "chat")
+	run(t, "sft", "--config", config, "--set", "output="+again, "--set", "checkpoint_every=100")
+	assert.Equal(t, fingerprint(t, out), fingerprint(t, again))
+}
+
+func TestErrorsNameFieldAndLine(t *testing.T) {
+	config := yamlFile(t, "model: m\nepochs: 0\noptim:\n  learning_ratee: 1\n")
+	_, err := tame(t, "", "sft", "--config", config)
+	assert.EqualError(t, err, config+`:4: unknown key "learning_ratee" in optim, did you mean learning_rate?`)
+
+	config = yamlFile(t, "model: m\nepochs: 0\noptim:\n  learning_rate: -1\n")
+	_, err = tame(t, "", "sft", "--config", config, "--set", "held_out=2")
+	for _, want := range []string{
+		config + ": missing data, output: write it there, or give --set data=VALUE",
+		config + ":2: epochs is 0, want at least 1",
+		config + ":4: optim.learning_rate is -1, want",
+		"--set held_out=2: held_out is 2, want a share in [0, 1)",
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	_, err = tame(t, "", "sft", "--config", filepath.Join(t.TempDir(), "none.yaml"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+
+	args := []string{"sft", "--set", "output=" + filepath.Join(t.TempDir(), "o")}
+	_, err = tame(t, "", append(args, "--set", "model=nowhere", "--set", "data=[x.arrow, y.arrow]")...)
+	for _, name := range []string{"nowhere", "x.arrow", "y.arrow"} {
+		assert.ErrorContains(t, err, "stat "+name)
+	}
+	jsonl := filepath.Join(t.TempDir(), "talks.jsonl.gz")
+	require.NoError(t, os.WriteFile(jsonl, nil, 0o666))
+	_, err = tame(t, "", append(args, "--set", "model="+tinyModel(t), "--set", "data="+jsonl)...)
+	assert.ErrorContains(t, err, "convert it first: tame convert data "+jsonl+" talks.arrow --as messages")
+}
+
+// What --print-config prints is complete and is the default.
+func TestPrintedConfigs(t *testing.T) {
+	check := func(name string, printed func(t *testing.T, text string)) {
+		t.Run(name, func(t *testing.T) { printed(t, run(t, name, "--print-config")) })
+	}
+	check("sft", func(t *testing.T, text string) { checkPrinted(t, sftStage(), text) })
+}
+
+func checkPrinted[C any](t *testing.T, s stage[C], text string) {
+	cfg := s.defaults()
+	_, err := yamlconf.Parse("printed", []byte(text), &cfg)
+	require.NoError(t, err)
+	assert.Equal(t, s.defaults(), cfg)
+	// The comment of a key stands above it, or above the key before and names both.
+	comment, above := "", false
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(line, "#") && above:
+			comment += line
+		case strings.HasPrefix(line, "#"):
+			comment, above = line, true
+		case line != "":
+			key, _, _ := strings.Cut(line, ":")
+			assert.True(t, above || strings.Contains(comment, key), "%s has no comment", key)
+			above = false
+		}
+	}
+	assert.NoError(t, s.check(&cfg), "the defaults make sense")
+}
+
+// A run that is killed again and again ends in the bytes of one that was left alone.
+func TestKilledRunEndsInTheSameBytes(t *testing.T) {
+	config := yamlFile(t, sftYAML(t))
+	whole, broken := filepath.Join(t.TempDir(), "chat"), filepath.Join(t.TempDir(), "chat")
+	run(t, "sft", "--config", config, "--set", "output="+whole)
+	killed := 0
+	for range 20 {
+		cmd := process("sft", "--config", config, "--set", "output="+broken, "--resume")
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		require.NoError(t, cmd.Start())
+		kill := time.AfterFunc(time.Duration(20+15*killed)*time.Millisecond, func() { _ = cmd.Process.Kill() })
+		err := cmd.Wait()
+		kill.Stop()
+		if err == nil {
+			break
+		}
+		require.Contains(t, err.Error(), "killed", out.String())
+		killed++
+		if there, _ := exists(broken + ".checkpoint"); there {
+			_, err := tame(t, "", "sft", "--config", config, "--set", "output="+broken)
+			require.ErrorContains(t, err, "go on with it by --resume, or delete it to start anew")
+		}
+	}
+	assert.Positive(t, killed)
+	run(t, "sft", "--config", config, "--set", "output="+broken, "--resume")
+	assert.Equal(t, fingerprint(t, whole), fingerprint(t, broken))
+	assert.NoDirExists(t, broken+".checkpoint")
+}
+
+// Ctrl-C stops between two steps, keeps them, and says how to go on.
+func TestCtrlC(t *testing.T) {
+	config, out := yamlFile(t, sftYAML(t)), filepath.Join(t.TempDir(), "chat")
+	log := filepath.Join(t.TempDir(), "log.jsonl")
+	args := []string{"sft", "--config", config, "--set", "output=" + out, "--set", "epochs=100000", "--set", "log=" + log}
+	cmd := process(args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { there, _ := exists(log); return there }, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	var exit *exec.ExitError
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	assert.Equal(t, 130, exit.ExitCode())
+	assert.Contains(t, stderr.String(), "tame: stopped; go on with: tame "+strings.Join(args, " ")+" --resume")
+	assert.DirExists(t, out+".checkpoint")
+	assert.NoDirExists(t, out)
+}
+
+func TestStoppedBeforeAnythingWasKept(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	root := rootCommand()
+	root.SetArgs([]string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + filepath.Join(t.TempDir(), "chat")})
+	err := root.ExecuteContext(ctx)
+	var stopped *stoppedError
+	require.True(t, errors.As(err, &stopped), "%v", err)
+	assert.Contains(t, err.Error(), "stopped before there was anything to keep")
+}

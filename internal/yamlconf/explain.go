@@ -1,0 +1,71 @@
+package yamlconf
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Missing names all required keys that are empty.
+func (s *Source) Missing() error {
+	var names []string
+	leaves(s.root, nil, "", func(path string, f field) {
+		if f.required && (f.value.IsZero() || f.value.Kind() == reflect.Slice && f.value.Len() == 0) {
+			names = append(names, path)
+		}
+	})
+	if len(names) == 0 {
+		return nil
+	}
+	place := "the configuration"
+	if s.file != "" {
+		place = s.file
+	}
+	return fmt.Errorf("%s: missing %s: write it there, or give --set %s=VALUE", place, strings.Join(names, ", "), names[0])
+}
+
+// fieldName is how the errors of a config name a field: "sft: Config.BatchSize is 0", "ppo: Config.Optim: optim: Config.LearningRate is 0".
+var fieldName = regexp.MustCompile(`^(?:[a-z]\w*: )*(?:[A-Z]\w*\.)?([A-Z]\w*):? `)
+
+// Explain rewrites the errors of a config, and others that begin with a key, for who wrote the file: names of fields become keys, with
+// the place where they were set.
+func (s *Source) Explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var lines []error
+	for line := range strings.Lines(err.Error()) {
+		lines = append(lines, errors.New(s.explain(strings.TrimSuffix(line, "\n"))))
+	}
+	return errors.Join(lines...)
+}
+
+func (s *Source) explain(line string) string {
+	known := map[string]bool{}
+	leaves(s.root, nil, "", func(path string, _ field) {
+		for key := range strings.SplitSeq(path, ".") {
+			known[key] = true
+		}
+	})
+	path, rest := "", line
+	for {
+		m := fieldName.FindStringSubmatchIndex(rest)
+		if m == nil || !known[snake(rest[m[2]:m[3]])] {
+			break
+		}
+		path, rest = join(path, snake(rest[m[2]:m[3]])), rest[m[1]:]
+	}
+	if path == "" {
+		path, rest, _ = strings.Cut(line, " ")
+	}
+	for _, at := range slices.Sorted(maps.Keys(s.at)) {
+		if at == path || strings.HasSuffix(at, "."+path) { // a config inside of another does not know where it stands
+			return fmt.Sprintf("%s: %s %s", s.at[at], at, rest)
+		}
+	}
+	return strings.TrimSuffix(path+" "+rest, " ")
+}

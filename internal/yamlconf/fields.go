@@ -1,0 +1,132 @@
+package yamlconf
+
+import (
+	"encoding"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// field is a key of a struct with the value behind it.
+type field struct {
+	key      string
+	owner    reflect.Type // the struct that declares it
+	name     string       // in Go
+	value    reflect.Value
+	required bool
+	place    bool
+	omit     []string // keys of the value, if that is a struct
+}
+
+// fieldsOf lists the keys of a struct in the order of their declaration, those of embedded structs among them.
+func fieldsOf(v reflect.Value, omit []string) []field {
+	var list []field
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		embedded := f.Anonymous && f.Type.Kind() == reflect.Struct // its own name does not matter
+		if !f.IsExported() && !embedded || f.Tag.Get("json") == "-" || f.Type.Kind() == reflect.Func {
+			continue
+		}
+		item := field{key: snake(f.Name), owner: v.Type(), name: f.Name, value: v.Field(i)}
+		for word := range strings.SplitSeq(f.Tag.Get("conf"), ",") {
+			if keys, ok := strings.CutPrefix(word, "omit="); ok {
+				item.omit = strings.Fields(keys)
+			}
+			item.required = item.required || word == "required"
+			item.place = item.place || word == "place"
+		}
+		switch {
+		case slices.Contains(omit, item.key):
+		case embedded:
+			list = append(list, fieldsOf(item.value, item.omit)...)
+		default:
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// isMap reports whether a value is written as a map of keys. A struct with a text form may be both.
+func isMap(v reflect.Value) bool { return v.Kind() == reflect.Struct }
+
+// find gives the field of a key.
+func find(fields []field, key string) (field, bool) {
+	i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
+	if i < 0 {
+		return field{}, false
+	}
+	return fields[i], true
+}
+
+// leaves calls visit for every key that holds no further keys, with the path to it.
+func leaves(v reflect.Value, omit []string, path string, visit func(path string, f field)) {
+	for _, f := range fieldsOf(v, omit) {
+		at := join(path, f.key)
+		if isMap(f.value) {
+			leaves(f.value, f.omit, at, visit)
+			if textual(f.value) {
+				visit(at, f)
+			}
+			continue
+		}
+		visit(at, f)
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// textual reports whether a value can be read from a text form of its own.
+func textual(v reflect.Value) bool {
+	if !v.CanAddr() {
+		return false
+	}
+	_, ok := v.Addr().Interface().(encoding.TextUnmarshaler)
+	return ok
+}
+
+// textOf is the text form of a value, if it has one.
+func textOf(v reflect.Value) (string, bool) {
+	m, ok := v.Interface().(encoding.TextMarshaler)
+	if !ok {
+		return "", false
+	}
+	text, err := m.MarshalText()
+	return string(text), err == nil
+}
+
+// choices are the text forms of a type with a few numbered values.
+func choices(t reflect.Type) []string {
+	var names []string
+	if t.Kind() != reflect.Int || !t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) {
+		return nil
+	}
+	const most = 16
+	for i := range most {
+		v := reflect.New(t).Elem()
+		v.SetInt(int64(i))
+		if text, ok := textOf(v); ok {
+			names = append(names, text)
+		}
+	}
+	return names
+}
+
+// snake writes a Go name in snake case: MinLRRatio is min_lr_ratio, NumKVHeads is num_kv_heads, KLCoef is kl_coef.
+func snake(name string) string {
+	runes := []rune(name)
+	var b strings.Builder
+	for i, r := range runes {
+		upper := unicode.IsUpper(r)
+		if upper && i > 0 && (!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}

@@ -1,0 +1,73 @@
+package yamlconf
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// unknown refuses a key and names the one that was meant, if there is one: a similar key here, or the same one elsewhere.
+func (r *reader) unknown(n *yaml.Node, fields []field, path string) {
+	place := ""
+	if path != "" {
+		place = " in " + path
+	}
+	hint := ""
+	if near := nearest(n.Value, fields); near != "" {
+		hint = fmt.Sprintf(", did you mean %s?", near)
+	} else if other := elsewhere(n.Value, r.source.root); other != "" {
+		hint = fmt.Sprintf(", did you mean %s?", other)
+	} else {
+		keys := make([]string, len(fields))
+		for i, f := range fields {
+			keys[i] = f.key
+		}
+		hint = ", want one of " + strings.Join(keys, ", ")
+	}
+	r.fail(n, "unknown key %q%s%s", n.Value, place, hint)
+}
+
+// nearest is the key with the fewest edits from the one written, if these are few.
+func nearest(key string, fields []field) string {
+	best, least := "", max(1, len(key)/3)+1
+	for _, f := range fields {
+		if d := distance(key, f.key); d < least {
+			best, least = f.key, d
+		}
+	}
+	return best
+}
+
+// elsewhere is the path of a key that ends in the one written.
+func elsewhere(key string, root reflect.Value) string {
+	last := key[strings.LastIndexByte(key, '.')+1:]
+	found := ""
+	leaves(root, nil, "", func(path string, f field) {
+		if found == "" && f.key == last {
+			found = path
+		}
+	})
+	return found
+}
+
+// distance is the number of letters to insert, delete or replace (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		before := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			before, row[j+1] = row[j+1], min(before+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
