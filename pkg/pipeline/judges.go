@@ -53,15 +53,15 @@ func NewJudges(helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, er
 
 // Score gives both raw scores of each answer. It implements ppo.Rewarder.
 func (j *Judges) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, error) {
-	sequences := make([][]int32, len(answers))
+	prompts, ids := make([][]int32, len(answers)), make([][]int32, len(answers))
 	for i, a := range answers {
-		sequences[i] = a.Sequence()
+		prompts[i], ids[i] = a.Prompt.Tokens, a.Tokens
 	}
-	helpfulness, err := j.helpfulness.Score(ctx, sequences)
+	helpfulness, err := j.helpfulness.ScoreAnswers(ctx, prompts, ids)
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: helpfulness model: %w", err)
 	}
-	safety, err := j.safety.Score(ctx, sequences)
+	safety, err := j.safety.ScoreAnswers(ctx, prompts, ids)
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: safety model: %w", err)
 	}
