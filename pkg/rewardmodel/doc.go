@@ -19,7 +19,8 @@
 //
 // # Shapes
 //
-// N token slots and S segments of a micro-batch; a pair is two segments that follow each other, P = S/2 pairs.
+// N token slots and S segments of a micro-batch; a pair is two segments that follow each other, P = S/2 pairs. The first one
+// is the chosen answer with its prompt, the second one what the rejected answer does not share with it (data.Ragged).
 //
 // # Concurrency
 //

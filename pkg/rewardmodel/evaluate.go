@@ -38,13 +38,11 @@ func Evaluate(ctx context.Context, s *Scorer, pairs []Pair) (Evaluation, error) 
 	if len(pairs) == 0 {
 		return Evaluation{}, fmt.Errorf("rewardmodel: evaluation: %w", data.ErrEmpty)
 	}
-	sequences := make([][]int32, 0, 2*len(pairs))
+	var prompts, answers [][]int32
 	for _, p := range pairs {
-		chosen, _ := data.Join(p.Prompt, p.Chosen)
-		rejected, _ := data.Join(p.Prompt, p.Rejected)
-		sequences = append(sequences, chosen, rejected)
+		prompts, answers = append(prompts, p.Prompt, p.Prompt), append(answers, p.Chosen, p.Rejected)
 	}
-	scores, err := s.Score(ctx, sequences)
+	scores, err := s.ScoreAnswers(ctx, prompts, answers)
 	if err != nil {
 		return Evaluation{}, err
 	}

@@ -22,9 +22,9 @@ type LossInputs struct {
 	RejectedKnown *gorgonia.Node
 
 	Scores   *gorgonia.Node // (S) the scores of all answers, chosen and rejected in turn, differentiable
-	Hidden   *gorgonia.Node // (N, C) differentiable, for heads of one's own
-	Segments *gorgonia.Node // (N) int32, the segment of each token
-	SegMask  *gorgonia.Node // (S)
+	Hidden   *gorgonia.Node // (N, C) differentiable, for heads of one's own; what both answers share is there once
+	Segments *gorgonia.Node // (N) int32, the segment of each token: that of the chosen answer where both share it
+	SegMask  *gorgonia.Node // (S) 1 for used segments
 	Pairs    *gorgonia.Node // () pairs of the whole optimisation batch
 	Step     *gorgonia.Node // () optimisation step, for schedules
 }

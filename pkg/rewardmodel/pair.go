@@ -35,6 +35,16 @@ func Encode(tmpl *data.Template, preferences []data.Preference) ([]Pair, error) 
 	return pairs, nil
 }
 
+// sharedTokens is how many first tokens two answers to a prompt have in common, prompt included. At least the second answer's last
+// token is its own.
+func sharedTokens(prompt, first, second []int32) int {
+	n := 0
+	for n < min(len(first), len(second)) && first[n] == second[n] {
+		n++
+	}
+	return len(prompt) + min(n, len(second)-1)
+}
+
 // encodeAnswer gives the ids before the last answer and those of the answer.
 func encodeAnswer(tmpl *data.Template, prompt []data.Message, answer string) (before, ids []int32, err error) {
 	dialog := append(append([]data.Message(nil), prompt...), data.Message{Role: data.Assistant, Content: answer})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -16,6 +17,8 @@ import (
 // Scorer scores sequences with a reward model whose weights are shared, not copied. It is for one goroutine at a time.
 type Scorer struct {
 	forward *train.Forward
+	batch   *train.Batch
+	n, s    int // budget of a micro-batch
 	maxLen  int
 }
 
@@ -37,32 +40,109 @@ func NewScorer(p *model.Params, n, s int) (*Scorer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
-	return &Scorer{forward: forward, maxLen: p.Config().MaxSeqLen}, nil
+	return &Scorer{forward, train.NewBatch(n, s), n, s, p.Config().MaxSeqLen}, nil
 }
 
 // Score gives the raw score, before any sigmoid, of each sequence: prompt, answer and its EOS. It is read at the last
 // token.
 func (s *Scorer) Score(ctx context.Context, sequences [][]int32) ([]float64, error) {
-	lengths := make([]int, len(sequences))
-	for i, seq := range sequences {
-		lengths[i] = len(seq)
-		if len(seq) == 0 || len(seq) > s.maxLen {
-			return nil, fmt.Errorf("rewardmodel: sequence %d has %d tokens, want 1 to the model's context of %d", i, len(seq), s.maxLen)
-		}
+	return s.ScoreAnswers(ctx, make([][]int32, len(sequences)), sequences)
+}
+
+// ScoreAnswers is Score of each answer behind its prompt, with the same bits. What answers have in common with the first
+// one to their prompt is computed once if they follow each other: the samples of a prompt, the two answers of a pair.
+func (s *Scorer) ScoreAnswers(ctx context.Context, prompts, answers [][]int32) ([]float64, error) {
+	if len(prompts) != len(answers) {
+		return nil, fmt.Errorf("rewardmodel: %d prompts for %d answers, want one for each", len(prompts), len(answers))
 	}
-	scores := make([]float64, len(sequences))
-	err := s.forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(sequences[i], nil)
-		return err
-	}, func(_ *data.Ragged, items []int, out [][]float32) {
-		for k, i := range items {
-			scores[i] = float64(out[0][k])
-		}
-	})
+	groups, err := s.group(prompts, answers)
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
+	lengths := make([][]int, len(groups))
+	for g, group := range groups {
+		for _, seg := range group {
+			lengths[g] = append(lengths[g], len(seg.tokens))
+		}
+	}
+	plan, err := data.PackGroups(lengths, s.n, s.s)
+	if err != nil {
+		return nil, fmt.Errorf("rewardmodel: %w", err)
+	}
+	scores := make([]float64, len(answers))
+	for _, micro := range plan {
+		if err := s.run(ctx, groups, micro, scores); err != nil {
+			return nil, fmt.Errorf("rewardmodel: %w", err)
+		}
+	}
 	return scores, nil
+}
+
+// segment is an answer with its prompt, or without the first tokens that it shares with the first one of its group.
+type segment struct {
+	answer int // its index
+	shared int
+	tokens []int32
+}
+
+// group puts answers to one prompt that follow each other together, as many as a micro-batch has room for.
+func (s *Scorer) group(prompts, answers [][]int32) (groups [][]segment, err error) {
+	root, room := 0, 0 // the last group's first answer, and how many more tokens fit
+	for i, answer := range answers {
+		sequence := slices.Concat(prompts[i], answer)
+		switch {
+		case len(sequence) == 0 || len(sequence) > s.maxLen:
+			return nil, fmt.Errorf("sequence %d has %d tokens, want 1 to the model's context of %d", i, len(sequence), s.maxLen)
+		case len(sequence) > s.n:
+			return nil, &data.TooLongError{Index: i, Length: len(sequence), Budget: s.n, Unit: "tokens"}
+		}
+		last, shared := len(groups)-1, 0
+		if i > 0 && len(prompts[i]) > 0 && slices.Equal(prompts[root], prompts[i]) {
+			shared = sharedTokens(prompts[i], answers[root], answer)
+		}
+		seg := segment{i, shared, sequence[shared:]}
+		if shared == 0 || len(seg.tokens) > room || len(groups[last]) == s.s {
+			groups = append(groups, nil)
+			seg, last, root, room = segment{i, 0, sequence}, last+1, i, s.n
+		}
+		groups[last] = append(groups[last], seg)
+		room -= len(seg.tokens)
+	}
+	return groups, nil
+}
+
+// run scores the groups of a micro-batch.
+func (s *Scorer) run(ctx context.Context, groups [][]segment, micro []int, scores []float64) error {
+	var inside []segment
+	filled, err := s.batch.Fill([][]int{micro}, func(r *data.Ragged, g int) error {
+		for _, seg := range groups[g] {
+			if err := seg.append(r); err != nil {
+				return err
+			}
+			inside = append(inside, seg)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	out, err := s.forward.Run(ctx, filled[0])
+	if err != nil {
+		return err
+	}
+	for k, seg := range inside {
+		scores[seg.answer] = float64(out[0][k])
+	}
+	return nil
+}
+
+func (seg segment) append(r *data.Ragged) (err error) {
+	if seg.shared == 0 {
+		_, err = r.Append(seg.tokens, nil)
+	} else {
+		_, err = r.AppendBranch(seg.shared, seg.tokens, nil)
+	}
+	return err
 }
 
 // Center shifts the head's bias so that the mean of these scores, which the model gave, becomes 0. Do this to the

@@ -82,19 +82,23 @@ func Train(ctx context.Context, p *model.Params, pairs []Pair, cfg Config) (Repo
 	return report, nil
 }
 
-// appendPair puts a pair into the micro-batch: the chosen answer in an even segment, the rejected one behind it.
+// appendPair puts a pair into the micro-batch: prompt and chosen answer in an even segment, and behind it what the rejected
+// one has of its own, as a branch.
 func appendPair(r *data.Ragged, p Pair, margins Margins) error {
-	labels := [2]data.Safety{p.ChosenSafe, p.RejectedSafe}
-	for k, answer := range [2][]int32{p.Chosen, p.Rejected} {
-		seg, err := r.Append(data.Join(p.Prompt, answer))
-		if err != nil {
-			return err
-		}
-		if k == 0 {
-			r.SegmentColumn(columnMargin)[seg] = float32(margins.Of(p.Rating))
-		}
-		r.SegmentColumn(columnSafe)[seg] = mark(labels[k] == data.Safe)
-		r.SegmentColumn(columnKnown)[seg] = mark(labels[k] != data.SafetyUnknown)
+	chosen, counted := data.Join(p.Prompt, p.Chosen)
+	first, err := r.Append(chosen, counted)
+	if err != nil {
+		return err
+	}
+	rejected, counted := data.Join(p.Prompt, p.Rejected)
+	shared := sharedTokens(p.Prompt, p.Chosen, p.Rejected)
+	if _, err := r.AppendBranch(shared, rejected[shared:], counted[shared:]); err != nil {
+		return err
+	}
+	r.SegmentColumn(columnMargin)[first] = float32(margins.Of(p.Rating))
+	for k, label := range [2]data.Safety{p.ChosenSafe, p.RejectedSafe} {
+		r.SegmentColumn(columnSafe)[first+k] = mark(label == data.Safe)
+		r.SegmentColumn(columnKnown)[first+k] = mark(label != data.SafetyUnknown)
 	}
 	return nil
 }
@@ -106,7 +110,7 @@ func mark(b bool) float32 {
 	return 0
 }
 
-// check refuses what training could not use, and gives the lengths of both answers with their prompt.
+// check refuses what training could not use, and gives the lengths of each pair's segments; see appendPair.
 func check(p *model.Params, pairs []Pair) ([][]int, error) {
 	if p == nil {
 		return nil, errors.New("rewardmodel: the model is nil")
@@ -120,8 +124,9 @@ func check(p *model.Params, pairs []Pair) ([][]int, error) {
 	var errs []error
 	lengths := make([][]int, len(pairs))
 	for i, pair := range pairs {
-		lengths[i] = []int{len(pair.Prompt) + len(pair.Chosen), len(pair.Prompt) + len(pair.Rejected)}
-		switch longest := max(lengths[i][0], lengths[i][1]); {
+		chosen, rejected := len(pair.Prompt)+len(pair.Chosen), len(pair.Prompt)+len(pair.Rejected)
+		lengths[i] = []int{chosen, rejected - sharedTokens(pair.Prompt, pair.Chosen, pair.Rejected)}
+		switch longest := max(chosen, rejected); {
 		case len(pair.Prompt) == 0 || len(pair.Chosen) == 0 || len(pair.Rejected) == 0:
 			errs = append(errs, fmt.Errorf("rewardmodel: pair %d: prompt or answer without tokens", i))
 		case longest > p.Config().MaxSeqLen:

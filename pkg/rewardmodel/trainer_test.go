@@ -129,7 +129,7 @@ func TestTrainRefuses(t *testing.T) {
 
 	cfg := tinyConfig()
 	cfg.MicroTokens, cfg.MicroSegments = 10, 2
-	long := Pair{Prompt: make([]int32, 5), Chosen: []int32{2}, Rejected: []int32{3}}
+	long := Pair{Prompt: make([]int32, 9), Chosen: []int32{2}, Rejected: []int32{3}} // the prompt counts once
 	_, err = Train(ctx, tinyModel(t), []Pair{good, long}, cfg)
 	assert.ErrorIs(t, err, data.ErrTooLong)
 
