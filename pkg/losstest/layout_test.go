@@ -36,10 +36,20 @@ func (g *modelGraph) sameBits(t *testing.T, want, got [][]float64, when string) 
 	}
 }
 
-// Another order of the sequences, another packing, more micro-batches: the loss, every metric and the gradient of every
-// weight stay, to rounding.
+// apart lays no sequence out as a branch.
+func apart(pairs [][2]sequence) [][2]sequence {
+	pairs = slices.Clone(pairs)
+	for i := range pairs {
+		pairs[i][1].shared = 0
+	}
+	return pairs
+}
+
+// Another order of the sequences, another packing, more micro-batches, what sequences share once or twice: the loss, every
+// metric and the gradient of every weight stay, to rounding.
 func TestLayoutDoesNotMatter(t *testing.T) {
 	pairs := drawPairs(6)
+	require.True(t, slices.ContainsFunc(pairs, func(p [2]sequence) bool { return p[1].shared > 1 }))
 	order := func(idx ...int) (out [][2]sequence) {
 		for _, i := range idx {
 			out = append(out, pairs[i])
@@ -59,6 +69,7 @@ func TestLayoutDoesNotMatter(t *testing.T) {
 		"two micro-batches":   batches(order(0, 1, 2), order(3, 4, 5)),
 		"another packing":     batches(order(3, 0), order(4, 1, 5), order(2)),
 		"every pair alone":    batches(order(0), order(1), order(2), order(3), order(4), order(5)),
+		"nothing shared":      batches(apart(pairs)),
 		"the pairs backwards": batches(order(5), order(4), order(3), order(2), order(1), order(0)),
 	}
 	scalars := batchScalars(pairs)

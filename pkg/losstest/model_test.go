@@ -82,15 +82,17 @@ func nodesOf(build ...func() (*gorgonia.Node, error)) (nodes []*gorgonia.Node, e
 	return nodes, nil
 }
 
-// sequence is one segment with its columns, token by token.
+// sequence is one sequence with its columns, token by token. It is laid out as a branch of the one before if it shares tokens with it.
 type sequence struct {
+	shared  int
 	tokens  []int32
 	counted []bool
 	token   map[string][]float32
 	segment map[string]float32
 }
 
-// drawPairs draws pairs of sequences of different lengths, with one pair of which nothing counts. What does not count is 0.
+// drawPairs draws pairs of sequences of different lengths, with one pair of which nothing counts. What does not count is 0. The
+// second sequence shares first tokens of the first one if it is long enough; these and the next one do not count.
 func drawPairs(count int) [][2]sequence {
 	rng := rand.New(rand.NewPCG(11, 12))
 	pairs := make([][2]sequence, count)
@@ -115,6 +117,10 @@ func drawPairs(count int) [][2]sequence {
 					s.token["old_logprobs"][t] = float32(-math.Log(13) + 0.2*rng.NormFloat64())
 				}
 			}
+			if k == 1 {
+				s.shared = min(length/3, len(pairs[i][0].tokens))
+				copy(s.tokens, pairs[i][0].tokens[:s.shared])
+			}
 			s.segment = map[string]float32{"margin": rng.Float32(), "safe": float32(rng.IntN(2)), "known": float32((i + k) % 2)}
 			pairs[i][k] = s
 		}
@@ -131,11 +137,17 @@ func micro(t *testing.T, n, s int, pairs [][2]sequence) *data.Ragged {
 	}
 	for _, pair := range pairs {
 		for _, q := range pair {
-			seg, err := r.Append(q.tokens, q.counted)
+			var seg int
+			var err error
+			if q.shared == 0 {
+				seg, err = r.Append(q.tokens, q.counted)
+			} else {
+				seg, err = r.AppendBranch(q.shared, q.tokens[q.shared:], q.counted[q.shared:])
+			}
 			require.NoError(t, err)
 			lo, _ := r.Span(seg)
 			for name, x := range q.token {
-				copy(r.TokenColumn(name)[lo:], x)
+				copy(r.TokenColumn(name)[lo:], x[q.shared:])
 			}
 			for name, x := range q.segment {
 				r.SegmentColumn(name)[seg] = x

@@ -107,3 +107,19 @@ func TestWithoutUnsafeChoices(t *testing.T) {
 	assert.Equal(t, data.Rating(2), kept[0].Rating)
 	assert.Equal(t, data.Rating(1), pairs[0].Rating, "the argument stays as it is")
 }
+
+// A pair as a micro-batch, by hand: the prompt 1 6, and the 4 that both answers begin with, are there once.
+func TestAppendPair(t *testing.T) {
+	r := data.NewRagged(20, 4)
+	require.NoError(t, appendPair(r, Pair{
+		Prompt: []int32{1, 6}, Chosen: []int32{4, 5, 2}, Rejected: []int32{4, 7, 2},
+		Rating: data.Better, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe,
+	}, LargeMargin))
+	require.NoError(t, appendPair(r, Pair{Prompt: []int32{1}, Chosen: []int32{3, 2, 2}, Rejected: []int32{3, 2}, RejectedSafe: data.Safe}, LargeMargin))
+	assert.Equal(t, []int32{1, 6, 4, 5, 2, 7, 2, 1, 3, 2, 2, 2}, r.Tokens[:12])
+	assert.Equal(t, []int32{4, 0, 5, 7, 11, 12}, r.Layout)
+	assert.Equal(t, []int32{0, 3, 0, 2}, r.Shared)
+	assert.Equal(t, []float32{2, 0, 0, 0}, r.SegmentColumn(columnMargin))
+	assert.Equal(t, []float32{1, 0, 0, 1}, r.SegmentColumn(columnSafe))
+	assert.Equal(t, []float32{1, 1, 0, 1}, r.SegmentColumn(columnKnown))
+}

@@ -43,6 +43,59 @@ func TestScoresDoNotDependOnPacking(t *testing.T) {
 	assert.NotEqual(t, want[0], score(t, wide, [][]int32{first[:len(first)-1]})[0], "read at the last token")
 }
 
+// Answers that share their prompt, and what they begin with, have the bits of their sequences, whatever is grouped.
+func TestScoresOfAnswers(t *testing.T) {
+	p := tinyModel(t)
+	plain, err := NewScorer(p, 256, 32)
+	require.NoError(t, err)
+	a, b, c := []int32{1, 6, 7}, []int32{1, 6, 8, 9}, []int32{1}
+	var prompts, answers [][]int32
+	add := func(prompt []int32, group ...[]int32) {
+		for _, answer := range group {
+			prompts, answers = append(prompts, prompt), append(answers, answer)
+		}
+	}
+	add(a, []int32{4, 2}, []int32{5, 6, 7, 2}, []int32{5, 6, 2}, []int32{4, 2}, []int32{4}, nil, []int32{4, 2, 2, 2})
+	add(b, []int32{4, 2}, []int32{4, 5, 2})
+	add(a, []int32{9})
+	add(c, nil, []int32{3}, nil, []int32{3, 3}) // a prompt alone has nothing to share
+	add(nil, []int32{1, 2}, []int32{1, 2})
+	for _, pair := range tastes(8, 20) {
+		add(pair.Prompt, pair.Chosen, pair.Rejected)
+	}
+	var sequences [][]int32
+	for i := range answers {
+		sequences = append(sequences, slices.Concat(prompts[i], answers[i]))
+	}
+	want := score(t, plain, sequences)
+	for _, budget := range [][2]int{{256, 32}, {16, 16}, {16, 3}, {11, 2}, {12, 1}} {
+		scorer, err := NewScorer(p, budget[0], budget[1])
+		require.NoError(t, err)
+		got, err := scorer.ScoreAnswers(t.Context(), prompts, answers)
+		require.NoError(t, err)
+		assert.Equal(t, want, got, "%v", budget)
+	}
+
+	groups, err := plain.group(prompts[:10], answers[:10])
+	require.NoError(t, err)
+	tokens := make([][][]int32, len(groups))
+	for g, group := range groups {
+		for _, seg := range group {
+			tokens[g] = append(tokens[g], seg.tokens)
+		}
+	}
+	assert.Equal(t, [][][]int32{
+		{{1, 6, 7, 4, 2}, {5, 6, 7, 2}, {5, 6, 2}, {2}, {4}, {7}, {2, 2}}, // the last token is always an answer's own
+		{{1, 6, 8, 9, 4, 2}, {5, 2}},
+		{{1, 6, 7, 9}},
+	}, tokens)
+
+	_, err = plain.ScoreAnswers(t.Context(), prompts[:1], answers[:2])
+	assert.ErrorContains(t, err, "1 prompts for 2 answers")
+	_, err = plain.ScoreAnswers(t.Context(), [][]int32{a, make([]int32, 9)}, [][]int32{{2}, make([]int32, 8)})
+	assert.ErrorContains(t, err, "sequence 1 has 17 tokens, want 1 to the model's context of 16")
+}
+
 func TestScorerRefuses(t *testing.T) {
 	p := tinyModel(t)
 	scorer, err := NewScorer(p, 8, 2)
