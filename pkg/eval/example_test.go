@@ -237,3 +237,21 @@ func ExampleAgreementOf() {
 	fmt.Println("precision", a.Precision().Mean, "recall", a.Recall().Mean, "kappa", a.Kappa())
 	// Output: precision 0.5 recall 1 kappa 0.5
 }
+
+func ExampleAttention() {
+	dialog := eval.Look{
+		Tokens: []int32{1, 7, 8, 5, 6, 9, 10, 2},
+		From:   []eval.Span{{From: 5, To: 8}}, // the answer's tokens
+		To:     []eval.Span{{From: 1, To: 3}}, // the instruction's tokens
+	}
+	weights, err := eval.Attention(context.Background(), tinyModel(1), []eval.Look{dialog}, 64, 8)
+	if err != nil {
+		log.Fatal(err)
+	}
+	w := weights[0]
+	fmt.Printf("%d layer, %d heads; %d answer tokens look at %d tokens\n", len(w.Share), len(w.Share[0]), len(w.Map), len(w.Map[0]))
+	fmt.Printf("share on the instruction %.2f, most on one of its tokens %.2f\n", w.Mean(), w.Peak)
+	// Output:
+	// 1 layer, 2 heads; 3 answer tokens look at 8 tokens
+	// share on the instruction 0.29, most on one of its tokens 0.15
+}

@@ -21,6 +21,9 @@ import (
 type Trunk struct {
 	// Hidden are the states after the final norm: (N, C), exactly 0 in unused slots.
 	Hidden *gorgonia.Node
+	// QKV are the projections of each layer that its attention is computed from: (N, (H+2KV) D), queries, keys and values of a token side by
+	// side, not yet rotated by their position. For looking at; what is not asked for is not kept.
+	QKV []*gorgonia.Node
 
 	name   string
 	in     *Inputs
@@ -93,6 +96,7 @@ func (t *Trunk) build() error {
 		}
 		h := c.do(ops.RMSNorm(x, t.layer(i, "attn_norm"), layout, cfg.NormEps)) // (N, C)
 		h = c.do(ops.Linear(h, t.layer(i, "qkv"), layout))                      // (N, (H+2KV) D)
+		t.QKV = append(t.QKV, h)
 		t.residual, t.attended = x, c.do(ops.CausalAttention(h, t.in.ropes[t.rope].node, layout, t.in.Shared, heads))
 	}
 	return c.err

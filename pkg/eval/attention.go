@@ -1,0 +1,208 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// Span is the positions From to To, To not included.
+type Span struct{ From, To int }
+
+// Look is a dialogue, and who looks at whom in it: the answers' tokens at those of the instruction, say. A token sees itself and what is before it;
+// what the first token of an answer is predicted from is the state of the token before it.
+type Look struct {
+	Tokens   []int32
+	From, To []Span
+}
+
+// Weights is how a model's attention is spread in one Look.
+type Weights struct {
+	// Share is the part of the attention that lies on To, mean over the tokens of From: (layers, H), each from 0 to 1.
+	Share [][]float64
+	// Map is the largest weight over all layers and heads of each token of From on every token of the dialogue: (tokens of From, tokens). Figure 10 of the
+	// Llama 2 paper shows it with neighbouring tokens put together.
+	Map [][]float64
+	// Peak is the largest weight of a token of From on one of To, mean over the tokens of From.
+	Peak float64
+}
+
+// Mean is the mean share of all layers and heads.
+func (w Weights) Mean() float64 {
+	sum, n := 0.0, 0
+	for _, layer := range w.Share {
+		for _, x := range layer {
+			sum += x
+			n++
+		}
+	}
+	return sum / float64(n)
+}
+
+// Attention measures what a model attends to (Touvron et al. 2023, figure 10): softmax(q kᵀ / √D) of every layer and head, in float64 from the
+// queries and keys of the float32 forward pass. n and s are the budget of a micro-batch; a dialogue has at most n tokens.
+func Attention(ctx context.Context, p *model.Params, looks []Look, n, s int) ([]Weights, error) {
+	lengths := make([]int, len(looks))
+	for i, l := range looks {
+		if err := l.check(p); err != nil {
+			return nil, fmt.Errorf("eval: attention: dialogue %d: %w", i, err)
+		}
+		lengths[i] = len(l.Tokens)
+	}
+	if len(looks) == 0 {
+		return nil, nil
+	}
+	in := model.NewInputs(p.DType(), n, s)
+	trunk, err := model.NewTrunk(in, p, "model")
+	if err != nil {
+		return nil, fmt.Errorf("eval: attention: %w", err)
+	}
+	forward, err := train.NewForward(in, trunk.QKV, []*model.Trunk{trunk})
+	if err != nil {
+		return nil, fmt.Errorf("eval: attention: %w", err)
+	}
+	out := make([]Weights, len(looks))
+	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
+		_, err := r.Append(looks[i].Tokens, make([]bool, lengths[i]))
+		return err
+	}, func(r *data.Ragged, items []int, qkv [][]float32) {
+		kern.For(len(items), 1, func(lo, hi int) {
+			for k := lo; k < hi; k++ {
+				from, to := r.Span(k)
+				out[items[k]] = looks[items[k]].weights(p.Config(), qkv, from, to)
+			}
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("eval: attention: %w", err)
+	}
+	return out, nil
+}
+
+// check refuses spans that are not in the dialogue.
+func (l Look) check(p *model.Params) error {
+	if p == nil || p.DType() != tensor.Float32 {
+		return fmt.Errorf("want float32 weights: convert them with Params.As")
+	}
+	if len(l.Tokens) > p.Config().MaxSeqLen {
+		return fmt.Errorf("it has %d tokens, the model's context is %d", len(l.Tokens), p.Config().MaxSeqLen)
+	}
+	if len(l.From) == 0 || len(l.To) == 0 {
+		return fmt.Errorf("From and To want at least one span each")
+	}
+	for _, list := range [][]Span{l.From, l.To} {
+		for _, sp := range list {
+			if sp.From < 0 || sp.To <= sp.From || sp.To > len(l.Tokens) {
+				return fmt.Errorf("span %d to %d: want a part of its %d tokens", sp.From, sp.To, len(l.Tokens))
+			}
+		}
+	}
+	return p.Config().CheckTokens(l.Tokens)
+}
+
+// weights computes the attention of one dialogue, whose rows of qkv, (N, (H+2KV) D) of each layer, are lo to hi.
+func (l Look) weights(c model.Config, qkv [][]float32, lo, hi int) Weights {
+	var from []int
+	for _, sp := range l.From {
+		for i := sp.From; i < sp.To; i++ {
+			from = append(from, i)
+		}
+	}
+	w := Weights{Map: make([][]float64, len(from))}
+	for k := range w.Map {
+		w.Map[k] = make([]float64, hi-lo)
+	}
+	width := (c.NumHeads + 2*c.NumKVHeads) * c.HeadDim
+	for _, x := range qkv {
+		share := make([]float64, c.NumHeads)
+		for h := range share {
+			a := newHead(c, x[lo*width:hi*width], h)
+			for k, i := range from {
+				row := a.row(i)
+				for j, weight := range row {
+					w.Map[k][j] = max(w.Map[k][j], weight)
+				}
+				share[h] += l.on(row) / float64(len(from))
+			}
+		}
+		w.Share = append(w.Share, share)
+	}
+	for _, row := range w.Map {
+		w.Peak += l.peak(row) / float64(len(from))
+	}
+	return w
+}
+
+// on is the part of a row that lies on To. A token in two spans counts once.
+func (l Look) on(row []float64) (sum float64) {
+	for j, weight := range row {
+		if l.isTo(j) {
+			sum += weight
+		}
+	}
+	return sum
+}
+
+func (l Look) peak(row []float64) (top float64) {
+	for j, weight := range row {
+		if l.isTo(j) {
+			top = max(top, weight)
+		}
+	}
+	return top
+}
+
+func (l Look) isTo(j int) bool {
+	for _, sp := range l.To {
+		if sp.From <= j && j < sp.To {
+			return true
+		}
+	}
+	return false
+}
+
+// head is the rotated queries and keys of one head, (T, D) each.
+type head struct {
+	d    int
+	q, k []float64
+}
+
+func newHead(c model.Config, x []float32, h int) head {
+	d := c.HeadDim
+	width := (c.NumHeads + 2*c.NumKVHeads) * d
+	t := len(x) / width
+	a := head{d: d, q: make([]float64, t*d), k: make([]float64, t*d)}
+	table := kern.RoPETable[float64](t, d, c.RopeTheta)
+	key := (c.NumHeads + h*c.NumKVHeads/c.NumHeads) * d // column of the key head that this query head shares
+	for i := range t {
+		for e := range d {
+			a.q[i*d+e], a.k[i*d+e] = float64(x[i*width+h*d+e]), float64(x[i*width+key+e])
+		}
+		kern.RoPE(a.q[i*d:(i+1)*d], 1, d, table[i*d:(i+1)*d])
+		kern.RoPE(a.k[i*d:(i+1)*d], 1, d, table[i*d:(i+1)*d])
+	}
+	return a
+}
+
+// row is the attention of token i on itself and what is before it; it adds up to 1.
+func (a head) row(i int) []float64 {
+	weights := make([]float64, i+1)
+	for j := range weights {
+		for e := range a.d {
+			weights[j] += a.q[i*a.d+e] * a.k[j*a.d+e]
+		}
+		weights[j] /= math.Sqrt(float64(a.d))
+	}
+	lse := kern.LogSumExp(weights)
+	for j := range weights {
+		weights[j] = math.Exp(weights[j] - lse)
+	}
+	return weights
+}
