@@ -8,6 +8,13 @@ import "github.com/tame-rlhf/tame/internal/yamlconf"
 var fieldDocs = yamlconf.Docs{
 	"main.modelConfig.Model":                  "Model is the model to start from: a folder in Hugging Face layout, or a llama2.c .bin file.",
 	"main.modelConfig.Tokenizer":              "Tokenizer is a SentencePiece .model, or a llama2.c tokenizer.bin. Default: tokenizer.model of the model's folder.",
+	"main.rewardConfig.Data":                  "Data are Arrow datasets of preferences.",
+	"main.rewardConfig.Kind":                  "Kind is which of the two reward models it is: it decides on the data mix, and for safety the default of safety_weight is 1.",
+	"main.rewardConfig.Mix":                   "Mix takes all pairs of the model's own set and as many of the other as the paper does (section 3.2.2): for helpfulness the same number, for safety one to nine. false takes all pairs as they are. Default true.",
+	"main.rewardConfig.DropUnsafeChoices":     "DropUnsafeChoices leaves out pairs whose chosen answer is labelled unsafe while the other is labelled safe, as the paper does (section 3.2.1). Default true.",
+	"main.rewardConfig.HeldOut":               "HeldOut is the share of the first questions that are held out, with all pairs that begin with them, to measure the accuracy on. Default 0.",
+	"main.rewardConfig.SplitSeed":             "SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.",
+	"main.rewardConfig.Margins":               "Margins are the gaps that the ranking loss asks for at each step of the annotators' scale (Table 27): none, small, large, or four numbers {significantly: 3, better: 2, slightly: 1, negligibly: 0}. Default large, which has the table's best row.",
 	"main.sftConfig.Data":                     "Data are Arrow datasets of conversations, or of samples, such as the winners of tame reject, whose tokens are taken as they are.",
 	"main.sftConfig.LastTurnOnly":             "LastTurnOnly takes the loss on the last answer of each conversation alone, instead of all answers. Default false.",
 	"main.sftConfig.HeldOut":                  "HeldOut is the share of the first questions that are held out, with all rows that begin with them, to report the loss on them before and after. Default 0.",

@@ -73,6 +73,8 @@ func (p *printer) comment(doc string, f field, fields []field, depth int) {
 	}
 }
 
+var configDot = regexp.MustCompile(`\bConfig\.(\w)`)
+
 var goName = regexp.MustCompile(`\b[A-Z]\w*\b`)
 
 // keysForNames writes keys where a comment has the names of fields: all names that are no plain words, and a plain one at its beginning.
@@ -81,7 +83,7 @@ func keysForNames(doc string, fields []field) string {
 	for _, f := range fields {
 		names[f.name] = f.key
 	}
-	doc = strings.ReplaceAll(doc, "Config.", "")
+	doc = configDot.ReplaceAllString(doc, "$1")
 	first := true
 	return goName.ReplaceAllStringFunc(doc, func(word string) string {
 		key, known := names[word]

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+)
+
+// rewardConfig is the configuration of `tame reward`.
+type rewardConfig struct {
+	modelConfig
+	// Data are Arrow datasets of preferences.
+	Data []string `conf:"required,place"`
+	runConfig
+	// Kind is which of the two reward models it is: it decides on the data mix, and for safety the default of safety_weight is 1.
+	Kind data.Set
+	// Mix takes all pairs of the model's own set and as many of the other as the paper does (section 3.2.2): for helpfulness the same
+	// number, for safety one to nine. false takes all pairs as they are. Default true.
+	Mix bool
+	// DropUnsafeChoices leaves out pairs whose chosen answer is labelled unsafe while the other is labelled safe, as the paper does
+	// (section 3.2.1). Default true.
+	DropUnsafeChoices bool
+	// HeldOut is the share of the first questions that are held out, with all pairs that begin with them, to measure the accuracy on.
+	// Default 0.
+	HeldOut float64
+	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
+	SplitSeed uint64
+	// Margins are the gaps that the ranking loss asks for at each step of the annotators' scale (Table 27): none, small, large, or four
+	// numbers {significantly: 3, better: 2, slightly: 1, negligibly: 0}. Default large, which has the table's best row.
+	Margins            margins
+	rewardmodel.Config `conf:"omit=margins"`
+}
+
+func rewardStage() stage[rewardConfig] {
+	defaults := func(cfg rewardmodel.Config, kind data.Set) rewardConfig {
+		return rewardConfig{
+			runConfig: runConfig{CheckpointEvery: 50}, Kind: kind, Mix: true, DropUnsafeChoices: true,
+			Margins: margins{cfg.Margins}, Config: cfg,
+		}
+	}
+	return stage[rewardConfig]{
+		name: "reward", short: "Train a reward model on preferences (section 3.2.2)",
+		long: "Trains a helpfulness or a safety reward model on pairs of answers. A model without a scalar head gets one.",
+		defaults: func() rewardConfig {
+			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
+		},
+		adapt: func(written rewardConfig) rewardConfig {
+			if written.Kind == data.SafetySet {
+				return defaults(rewardmodel.SafetyConfig(), data.SafetySet)
+			}
+			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
+		},
+		check: func(c *rewardConfig) error {
+			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate())
+		},
+		plan: func(c *rewardConfig) plan {
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
+		},
+		run: runReward,
+	}
+}
+
+// margins are rewardmodel.Margins with the names of Table 27.
+type margins struct{ rewardmodel.Margins }
+
+var namedMargins = []struct {
+	name   string
+	values rewardmodel.Margins
+}{{"none", rewardmodel.NoMargin}, {"small", rewardmodel.SmallMargin}, {"large", rewardmodel.LargeMargin}}
+
+// MarshalText is the name, if there is one.
+func (m margins) MarshalText() ([]byte, error) {
+	for _, named := range namedMargins {
+		if named.values == m.Margins {
+			return []byte(named.name), nil
+		}
+	}
+	return nil, errors.New("these margins have no name")
+}
+
+// UnmarshalText takes a name.
+func (m *margins) UnmarshalText(text []byte) error {
+	for _, named := range namedMargins {
+		if named.name == string(text) {
+			m.Margins = named.values
+			return nil
+		}
+	}
+	return fmt.Errorf("unknown margins %q, want none, small, large, or {significantly: 3, better: 2, slightly: 1, negligibly: 0}", text)
+}
+
+// pairRow is a preference with its pair.
+type pairRow struct {
+	question string
+	pair     rewardmodel.Pair
+	err      error
+}
+
+// Question is what data.Split goes by.
+func (r pairRow) Question() string { return r.question }
+
+func runReward(ctx context.Context, j *job, c *rewardConfig) error {
+	p, tok, tmpl, err := c.load()
+	if err != nil {
+		return err
+	}
+	rows, err := readAll(c.Data, "preference", readers[pairRow]{as(func(p data.Preference) pairRow {
+		row := pairRow{question: p.Question()}
+		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
+		if row.err = err; err == nil {
+			row.pair = pairs[0]
+		}
+		return row
+	})})
+	if err != nil {
+		return err
+	}
+	pairs, heldOut, err := splitPairs(j, rows, p.Config().MaxSeqLen, c)
+	if err != nil {
+		return err
+	}
+	if pairs, err = mixPairs(j, pairs, c); err != nil {
+		return err
+	}
+	if !p.HasHead() {
+		const headStream = 2 // of the seed
+		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
+	}
+	cfg := c.Config
+	cfg.Margins = c.Margins.Margins
+	cfg.Keep = j.keep(tok)
+	var done func()
+	cfg.OnStep, done = j.onStep("reward")
+	report, err := rewardmodel.Train(ctx, p, pairs, cfg)
+	if err != nil {
+		return err
+	}
+	done()
+	text := fmt.Sprintf("%d steps on %d pairs, %d tokens; loss of the last step %.3f", report.Steps, len(pairs), report.Tokens, report.Loss)
+	if len(heldOut) == 0 {
+		return j.finishModel(p, tok, nil, text)
+	}
+	evaluation, err := evaluateReward(ctx, p, heldOut, c.MicroTokens, c.MicroSegments)
+	if err != nil {
+		return err
+	}
+	return j.finishModel(p, tok, evaluation, text+"\n"+evaluation.String())
+}
+
+// splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some out.
+func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, heldOut []rewardmodel.Pair, err error) {
+	var fit []pairRow
+	for i, row := range rows {
+		if row.err != nil {
+			return nil, nil, fmt.Errorf("row %d: %w", i, row.err)
+		}
+		if len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) <= context {
+			fit = append(fit, row)
+		}
+	}
+	tooLong := len(rows) - len(fit)
+	if tooLong > 0 {
+		j.notef("%d of %d pairs are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
+	}
+	train, held, err := data.Split(fit, c.HeldOut, c.SplitSeed)
+	if err != nil {
+		return nil, nil, err
+	}
+	pairs, heldOut = onlyPairs(train), onlyPairs(held)
+	if c.DropUnsafeChoices {
+		kept := rewardmodel.WithoutUnsafeChoices(pairs)
+		if dropped := len(pairs) - len(kept); dropped > 0 {
+			j.notef("%d pairs whose chosen answer is unsafe and whose other one is safe are left out", dropped)
+		}
+		pairs = kept
+	}
+	if len(pairs) == 0 {
+		return nil, nil, fmt.Errorf("no pair is left to train on: %d are too long, %d held out", tooLong, len(heldOut))
+	}
+	return pairs, heldOut, nil
+}
+
+func onlyPairs(rows []pairRow) []rewardmodel.Pair {
+	pairs := make([]rewardmodel.Pair, len(rows))
+	for i, row := range rows {
+		pairs[i] = row.pair
+	}
+	return pairs
+}
+
+// mixPairs is the data mix of section 3.2.2, if there is anything to mix.
+func mixPairs(j *job, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.Pair, error) {
+	if !c.Mix {
+		return pairs, nil
+	}
+	own, others := bySet(pairs, c.Kind)
+	if len(own) == 0 {
+		return nil, fmt.Errorf("none of the %d pairs is of the %v set: give kind: %v, or mix: false to train on them all the same",
+			len(pairs), c.Kind, others[0].Set)
+	}
+	if len(others) == 0 {
+		return own, nil
+	}
+	mixed := rewardmodel.HelpfulnessMix(own, others, c.Seed)
+	if c.Kind == data.SafetySet {
+		mixed = rewardmodel.SafetyMix(own, others, c.Seed)
+	}
+	j.notef("%d pairs of the %v set and %d of the %d others", len(own), c.Kind, len(mixed)-len(own), len(others))
+	return mixed, nil
+}
+
+func bySet(pairs []rewardmodel.Pair, set data.Set) (own, others []rewardmodel.Pair) {
+	for _, p := range pairs {
+		if p.Set == set {
+			own = append(own, p)
+		} else {
+			others = append(others, p)
+		}
+	}
+	return own, others
+}
+
+// count is a rewardmodel.Count as JSON.
+type count struct {
+	Rate  float64 `json:"rate"`
+	Lo    float64 `json:"lo"` // 95 % interval
+	Hi    float64 `json:"hi"`
+	Pairs int     `json:"n"`
+}
+
+func newCount(c rewardmodel.Count) *count {
+	if c.N == 0 {
+		return nil
+	}
+	lo, hi := c.Interval()
+	return &count{Rate: c.Rate(), Lo: lo, Hi: hi, Pairs: c.N}
+}
+
+func (c count) String() string {
+	return fmt.Sprintf("%5.1f %% [%.1f, %.1f] of %d", 100*c.Rate, 100*c.Lo, 100*c.Hi, c.Pairs)
+}
+
+// line is a row of a printed table.
+func line(b *strings.Builder, name string, c *count) {
+	if c != nil {
+		fmt.Fprintf(b, "\n  %-28s %v", name, c)
+	}
+}

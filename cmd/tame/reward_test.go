@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// preferences writes pairs of both sets in which cats are better, and safe.
+func preferences(t *testing.T, helpfulness, safety int) string {
+	t.Helper()
+	rows := make([]data.Preference, helpfulness+safety)
+	for i := range rows {
+		rows[i] = data.Preference{
+			Messages: []data.Message{{Role: data.User, Content: fmt.Sprint(words[i%len(words)], " ", i%13)}},
+			Chosen:   "the cat", Rejected: "the dog", Rating: data.Rating(1 + i%4),
+		}
+		if i >= helpfulness {
+			rows[i].Set, rows[i].ChosenSafe, rows[i].RejectedSafe = data.SafetySet, data.Safe, data.Unsafe
+		}
+	}
+	path := filepath.Join(t.TempDir(), "preferences.arrow")
+	require.NoError(t, data.Write(path, rows, data.Lineage{}))
+	return path
+}
+
+// rewardModel trains one quickly.
+func rewardModel(t *testing.T, from, preferences, kind string, args ...string) (dir, text string) {
+	t.Helper()
+	dir = filepath.Join(t.TempDir(), kind)
+	text = run(t, append([]string{"reward", "--set", "model=" + from, "--set", "data=" + preferences, "--set", "output=" + dir, "--set", "kind=" + kind,
+		"--set", "batch_size=8", "--set", "micro_tokens=256", "--set", "micro_segments=16", "--set", "optim.learning_rate=1e-2"}, args...)...)
+	return dir, text
+}
+
+func TestReward(t *testing.T) {
+	from, pairs := tinyModel(t), preferences(t, 60, 30)
+	dir, text := rewardModel(t, from, pairs, "safety", "--set", "held_out=0.3", "--set", "epochs=4")
+	assert.Regexp(t, `\d+ pairs of the safety set and \d+ of the \d+ others`, text)
+	assert.Regexp(t, `accuracy +\d+\.\d % \[\d`, text)
+	assert.Contains(t, text, "significantly better")
+	assert.Contains(t, text, "recall of unsafe answers")
+	raw, err := os.ReadFile(filepath.Join(dir, "evaluation.json"))
+	require.NoError(t, err)
+	var e rewardEvaluation
+	require.NoError(t, json.Unmarshal(raw, &e))
+	assert.Greater(t, e.Accuracy.Rate, 0.9)
+	assert.Len(t, e.ByRating, 4)
+	assert.Len(t, e.BySet, 2)
+	l, err := data.ReadLineage(dir)
+	require.NoError(t, err)
+	assert.Contains(t, string(l.Config), `"kind":"safety"`)
+	assert.Contains(t, string(l.Config), `"safety_weight":1`, "the default of the kind")
+	assert.Contains(t, string(l.Config), `"margins":"large"`)
+	p, err := model.Load(dir)
+	require.NoError(t, err)
+	assert.True(t, p.HasHead())
+	lines, err := tame(t, `{"prompt": "a mat", "chosen": "the cat", "rejected": "the dog"}`, "score", "--model", dir)
+	require.NoError(t, err)
+	var s scoreOutput
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &s))
+	assert.Greater(t, *s.Chosen, *s.Rejected)
+}
+
+func TestRewardSettings(t *testing.T) {
+	text := run(t, "reward", "--set", "kind=safety", "--set", "margins={significantly: 5}", "--print-config")
+	assert.Contains(t, text, "safety_weight: 1\n")
+	assert.Contains(t, text, "margins:\n  significantly: 5\n")
+	assert.Contains(t, text, "One of: helpfulness, safety.\nkind: safety\n")
+	assert.Contains(t, run(t, "reward", "--set", "margins=small", "--print-config"), "margins: small\n")
+	_, err := tame(t, "", "reward", "--set", "margins=big", "--set", "kind=friendly")
+	assert.ErrorContains(t, err, `--set margins=big: margins: unknown margins "big", want none, small, large`)
+	assert.ErrorContains(t, err, `unknown set "friendly", want "helpfulness", "safety"`)
+
+	_, err = tame(t, "", "reward", "--set", "model="+tinyModel(t), "--set", "data="+preferences(t, 0, 10), "--set", "output="+filepath.Join(t.TempDir(), "o"))
+	assert.ErrorContains(t, err, "none of the 10 pairs is of the helpfulness set: give kind: safety, or mix: false")
+	_, err = tame(t, "", "reward", "--set", "model="+tinyModel(t), "--set", "data="+conversations(t, 3), "--set", "output="+filepath.Join(t.TempDir(), "o"))
+	assert.ErrorContains(t, err, "holds conversation v1 rows, want preference v1")
+}
