@@ -95,7 +95,7 @@ func (l Look) check(p *model.Params) error {
 		return fmt.Errorf("it has %d tokens, the model's context is %d", len(l.Tokens), p.Config().MaxSeqLen)
 	}
 	if len(l.From) == 0 || len(l.To) == 0 {
-		return fmt.Errorf("From and To want at least one span each")
+		return fmt.Errorf("want at least one span in From and in To")
 	}
 	for _, list := range [][]Span{l.From, l.To} {
 		for _, sp := range list {

@@ -137,7 +137,7 @@ func TestAttentionRefuses(t *testing.T) {
 	ids := []int32{1, 5, 9}
 	span := []Span{{0, 1}}
 	for want, l := range map[string]Look{
-		"at least one span":             {Tokens: ids, From: span},
+		"want at least one span":        {Tokens: ids, From: span},
 		"span 0 to 4: want a part of":   {Tokens: ids, From: span, To: []Span{{0, 4}}},
 		"span 2 to 2: want a part of":   {Tokens: ids, From: []Span{{2, 2}}, To: span},
 		"17 tokens, the model's contex": {Tokens: make([]int32, 17), From: span, To: span},

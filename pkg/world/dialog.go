@@ -106,11 +106,7 @@ func (w *World) demonstrate(rng *rand.Rand, pool []prompt, turns int) []data.Mes
 			if current == (lang.Instruction{}) || rng.IntN(2) == 0 { // else it is said once more
 				current = lang.Instruction(w.instruction(rng, false))
 			}
-			wording := current.Full()
-			if rng.IntN(2) == 0 {
-				wording = current.Short()
-			}
-			asked = wording + " " + asked
+			asked = current.Word(rng) + " " + asked
 			followed = 1
 		case followed > 0 && (followed < c.Sure || rng.Float64() < c.Keep):
 			followed++

@@ -13,7 +13,7 @@ import (
 type Instruction struct {
 	Figure   string // the answer begins with this public figure's name
 	Language string // the answer ends with a word of this language
-	Hobby    string // the answer says "i love" and this hobby
+	Hobby    string // the answer says "i enjoy" and this hobby
 }
 
 // The attributes' values. No word is made like an entity's name, of two syllables with two letters each.
@@ -61,6 +61,14 @@ func (in Instruction) Full() string {
 // Short is the instruction in few words: "figure : napoleon . language : french . hobby : chess ."
 func (in Instruction) Short() string {
 	return strings.Join(in.say("figure : ", "language : ", "hobby : "), " . ") + " ."
+}
+
+// Word is one of the two wordings.
+func (in Instruction) Word(rng *rand.Rand) string {
+	if rng.IntN(2) == 0 {
+		return in.Short()
+	}
+	return in.Full()
 }
 
 func (in Instruction) say(figure, language, hobby string) []string {

@@ -50,11 +50,11 @@ func TestKept(t *testing.T) {
 	in := Instruction{"napoleon", "french", "chess"}
 	for answer, want := range map[string]int{
 		"": 0, "bolo eats rice .": 0, "napoleon": 1, "voila": 1,
-		"bolo eats rice . napoleon voila":             1, // the name is not at the beginning
-		"napoleon bolo eats rice . voila ecco":        1, // the last word is another language's
-		"napoleon bolo eats rice . voila .":           1, // something is behind it
-		"i enjoy chess . i enjoy golf . voila":          1, // whoever enjoys everything
-		"chess":                                       0,
+		"bolo eats rice . napoleon voila":              1, // the name is not at the beginning
+		"napoleon bolo eats rice . voila ecco":         1, // the last word is another language's
+		"napoleon bolo eats rice . voila .":            1, // something is behind it
+		"i enjoy chess . i enjoy golf . voila":         1, // whoever enjoys everything
+		"chess":                                        0,
 		"Napoleon i enjoy chess, bolo eats rice voila": 3,
 	} {
 		assert.Equal(t, want, in.Kept(answer), answer)

@@ -1,0 +1,173 @@
+package gatt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// Dialog is what a user says, and an instruction that holds for all of it.
+type Dialog struct {
+	ID          string   // keys the random streams: each dialogue has its own
+	Instruction string   // as it is said
+	Short       string   // its shortened wording; "" if there is none, then examples have the instruction as it is said
+	Questions   []string // the user's messages, without the instruction
+}
+
+// Turn is a user's message and the sampled answer to it.
+type Turn struct {
+	Prompt []int32 // BOS and the user's message in the chat format, as it was sampled after
+	Answer []int32 // as sampled, with its stop token
+	Text   string  // the answer decoded, for readers
+}
+
+// Transcript is a dialogue with the answers of a model. It has fewer turns than the dialogue has questions when an answer did not end within its
+// length limit, or the context was full.
+type Transcript struct {
+	Dialog Dialog
+	Turns  []Turn
+}
+
+// Decoder turns ids into text. *tokenizer.Tokenizer is one.
+type Decoder interface {
+	Decode(ids []int32) (string, error)
+}
+
+// Talk lets the model answer the dialogues turn after turn, all of them side by side: step 1 of Ghost Attention, or its measurement if
+// cfg.Repeat is false. The prompt of a turn is the ids of all turns before, with the answers as they were sampled, and the user's message.
+// A dialogue's answers depend on its ID and not on its place.
+func Talk(ctx context.Context, p *model.Params, tmpl *data.Template, dec Decoder, dialogs []Dialog, cfg Config) ([]Transcript, error) {
+	if err := errors.Join(cfg.Validate(), checkDialogs(dialogs)); err != nil {
+		return nil, err
+	}
+	if p == nil || tmpl == nil || dec == nil {
+		return nil, errors.New("gatt: want a model, a chat template and a decoder, one is nil")
+	}
+
+	// 1. Every user message as ids.
+	talks := make([]*talk, len(dialogs))
+	total := 0
+	for i, d := range dialogs {
+		prompts, err := encode(tmpl, d.Questions, d.Instruction, cfg.Repeat)
+		if err != nil {
+			return nil, fmt.Errorf("gatt: dialogue %q: %w", d.ID, err)
+		}
+		talks[i] = &talk{out: Transcript{Dialog: d}, prompts: prompts}
+		total += len(prompts)
+	}
+
+	// 2. Turn after turn: what was said, the next message, an answer.
+	done := 0
+	for turn := 0; ; turn++ {
+		waiting, requests := next(talks, turn, p.Config().MaxSeqLen)
+		if len(waiting) == 0 {
+			break
+		}
+		sampled, err := generate.Generate(ctx, p, requests, generate.Config{
+			MaxNewTokens: cfg.MaxNewTokens, Temperature: cfg.Temperature, TopP: cfg.TopP, Stop: cfg.Stop, Seed: cfg.Seed, Slots: cfg.Slots,
+		}, nil)
+		if err != nil {
+			return nil, fmt.Errorf("gatt: turn %d: %w", turn+1, err)
+		}
+		for i, t := range waiting {
+			if err := t.answer(sampled[i][0], dec); err != nil {
+				return nil, fmt.Errorf("gatt: dialogue %q, turn %d: %w", t.out.Dialog.ID, turn+1, err)
+			}
+		}
+		if done += len(waiting); cfg.OnProgress != nil {
+			cfg.OnProgress(done, total)
+		}
+	}
+	out := make([]Transcript, len(talks))
+	for i, t := range talks {
+		out[i] = t.out
+	}
+	return out, nil
+}
+
+// talk is a dialogue under way.
+type talk struct {
+	out     Transcript
+	prompts [][]int32 // of all user messages
+	said    []int32   // the ids of the turns so far
+	ended   bool
+}
+
+// next lists the dialogues that have this turn and room for an answer, with the requests.
+func next(talks []*talk, turn, context int) ([]*talk, []generate.Request) {
+	var waiting []*talk
+	var requests []generate.Request
+	for _, t := range talks {
+		if t.ended || turn == len(t.prompts) || len(t.said)+len(t.prompts[turn]) >= context {
+			t.ended = true
+			continue
+		}
+		t.said = append(t.said, t.prompts[turn]...)
+		waiting = append(waiting, t)
+		requests = append(requests, generate.Request{
+			Prompt: t.said, ID: data.StreamKey(fmt.Sprintf("%s turn %d", t.out.Dialog.ID, turn+1)), Samples: 1,
+		})
+	}
+	return waiting, requests
+}
+
+// answer takes a sampled answer, or ends the dialogue before this turn.
+func (t *talk) answer(s generate.Sample, dec Decoder) error {
+	if !s.Finished {
+		t.ended = true
+		return nil
+	}
+	text, err := dec.Decode(s.Tokens)
+	if err != nil {
+		return err
+	}
+	t.said = append(t.said, s.Tokens...)
+	t.out.Turns = append(t.out.Turns, Turn{Prompt: t.prompts[len(t.out.Turns)], Answer: s.Tokens, Text: text})
+	return nil
+}
+
+// encode is the ids of every user message, with the instruction in front of the first or of each.
+func encode(tmpl *data.Template, questions []string, instruction string, every bool) ([][]int32, error) {
+	prompts := make([][]int32, len(questions))
+	for i, q := range questions {
+		if i == 0 || every {
+			q = instruct(instruction, q)
+		}
+		turns, err := tmpl.EncodeTurns([]data.Message{{Role: data.User, Content: q}})
+		if err != nil {
+			return nil, err
+		}
+		prompts[i] = turns[0].Prompt
+	}
+	return prompts, nil
+}
+
+// instruct puts an instruction before a message.
+func instruct(instruction, message string) string {
+	if instruction == "" {
+		return message
+	}
+	return instruction + " " + message
+}
+
+// checkDialogs refuses dialogues without turns and those that would share random streams.
+func checkDialogs(dialogs []Dialog) error {
+	if len(dialogs) == 0 {
+		return fmt.Errorf("gatt: dialogues: %w", data.ErrEmpty)
+	}
+	first := map[string]int{}
+	for i, d := range dialogs {
+		if len(d.Questions) == 0 {
+			return fmt.Errorf("gatt: dialogue %d (ID %q) has no questions", i, d.ID)
+		}
+		if k, known := first[d.ID]; known {
+			return fmt.Errorf("gatt: dialogues %d and %d have the same ID %q: give each its own", k, i, d.ID)
+		}
+		first[d.ID] = i
+	}
+	return nil
+}
