@@ -14,9 +14,9 @@ import (
 // modelConfig is the model that a stage starts from.
 type modelConfig struct {
 	// Model is the model to start from: a folder in Hugging Face layout, or a llama2.c .bin file.
-	Model string `conf:"required,place"`
+	Model string `conf:"required,input"`
 	// Tokenizer is a SentencePiece .model, or a llama2.c tokenizer.bin. Default: tokenizer.model of the model's folder.
-	Tokenizer string `conf:"place"`
+	Tokenizer string `conf:"input"`
 }
 
 // load reads both.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -106,12 +108,13 @@ func (j *job) finish(text string) error {
 	return os.RemoveAll(j.place.checkpoint)
 }
 
+// writeJSON writes a file, all of it or nothing.
 func writeJSON(path string, value any) error {
 	raw, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	return os.WriteFile(path, append(raw, '\n'), 0o666)
+	return renameio.WriteFile(path, append(raw, '\n'), 0o644)
 }
 
 // stepLog writes what each step reports as JSON lines. A run that goes on does some steps again: their lines are replaced.

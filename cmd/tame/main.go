@@ -52,7 +52,8 @@ func rootCommand() *cobra.Command {
 		&cobra.Group{ID: groupTools, Title: "Tools:"},
 		&cobra.Group{ID: groupLines, Title: "JSON lines on standard input, one JSON line for each on standard output:"},
 	)
-	root.AddCommand(stageCommand(sftStage()), stageCommand(rewardStage()))
+	root.AddCommand(stageCommand(sftStage()), stageCommand(rewardStage()), stageCommand(rejectStage()), stageCommand(ppoStage()))
+	root.AddCommand(lineageCommand())
 	for _, lines := range []*cobra.Command{tokenizeCommand(), logProbsCommand(), generateCommand(), scoreCommand()} {
 		lines.GroupID = groupLines
 		lines.Long += longLines

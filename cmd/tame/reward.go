@@ -15,7 +15,7 @@ import (
 type rewardConfig struct {
 	modelConfig
 	// Data are Arrow datasets of preferences.
-	Data []string `conf:"required,place"`
+	Data []string `conf:"required,input"`
 	runConfig
 	// Kind is which of the two reward models it is: it decides on the data mix, and for safety the default of safety_weight is 1.
 	Kind data.Set

@@ -18,7 +18,7 @@ import (
 type sftConfig struct {
 	modelConfig
 	// Data are Arrow datasets of conversations, or of samples, such as the winners of tame reject, whose tokens are taken as they are.
-	Data []string `conf:"required,place"`
+	Data []string `conf:"required,input"`
 	runConfig
 	// LastTurnOnly takes the loss on the last answer of each conversation alone, instead of all answers. Default false.
 	LastTurnOnly bool

@@ -27,6 +27,8 @@ type stage[C any] struct {
 	adapt func(written C) C
 	// check reports every setting that makes no sense.
 	check func(c *C) error
+	// needs reports what is missing beside required keys; nil if nothing can be.
+	needs func(c *C) error
 	// plan says what the run is made from and where its result goes.
 	plan func(c *C) plan
 	// run does the work and ends with job.finish.
@@ -47,8 +49,8 @@ type runConfig struct {
 	Output string `conf:"required,place"`
 	// Log is a file of JSON lines, one for each step with its metrics. Default: none.
 	Log string `conf:"place"`
-	// CheckpointEvery is the number of optimisation steps between two checkpoints; of PPO it is iterations. Ctrl-C makes one by itself.
-	// Default 50, of PPO 1.
+	// CheckpointEvery is how much work a run that is killed loses at most: a number of optimisation steps, of PPO iterations, of
+	// sampling prompts. Ctrl-C loses nothing but an iteration or the prompts begun.
 	CheckpointEvery int `conf:"place"`
 }
 
@@ -77,7 +79,11 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 			if printConfig {
 				return yamlconf.Print(cmd.OutOrStdout(), cfg, fieldDocs)
 			}
-			if err := errors.Join(source.Missing(), source.Explain(s.check(cfg))); err != nil {
+			errs := []error{source.Missing(), source.Explain(s.check(cfg))}
+			if s.needs != nil {
+				errs = append(errs, source.Explain(s.needs(cfg)))
+			}
+			if err := errors.Join(errs...); err != nil {
 				return err
 			}
 			again := againCommand(s.name, file, sets)

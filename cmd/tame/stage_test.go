@@ -183,6 +183,8 @@ func TestPrintedConfigs(t *testing.T) {
 	}
 	check("sft", func(t *testing.T, text string) { checkPrinted(t, sftStage(), text) })
 	check("reward", func(t *testing.T, text string) { checkPrinted(t, rewardStage(), text) })
+	check("reject", func(t *testing.T, text string) { checkPrinted(t, rejectStage(), text) })
+	check("ppo", func(t *testing.T, text string) { checkPrinted(t, ppoStage(), text) })
 }
 
 func checkPrinted[C any](t *testing.T, s stage[C], text string) {
@@ -210,12 +212,27 @@ func checkPrinted[C any](t *testing.T, s stage[C], text string) {
 
 // A run that is killed again and again ends in the bytes of one that was left alone.
 func TestKilledRunEndsInTheSameBytes(t *testing.T) {
-	config := yamlFile(t, sftYAML(t))
-	whole, broken := filepath.Join(t.TempDir(), "chat"), filepath.Join(t.TempDir(), "chat")
-	run(t, "sft", "--config", config, "--set", "output="+whole)
-	killed := 0
+	base := tinyModel(t)
+	for name, args := range map[string][]string{
+		"sft":    {"sft", "--config", yamlFile(t, sftYAML(t))},
+		"reject": append(rejectArgs(base, conversations(t, 30)), "--set", "helpfulness="+base, "--set", "samples=32", "--set", "checkpoint_every=1"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			whole, broken := filepath.Join(t.TempDir(), "result"), filepath.Join(t.TempDir(), "result")
+			run(t, append(args, "--set", "output="+whole)...)
+			killed := killOften(t, broken, append(args, "--set", "output="+broken))
+			assert.Positive(t, killed)
+			run(t, append(args, "--set", "output="+broken, "--resume")...)
+			sameFolders(t, whole, broken)
+			assert.NoDirExists(t, broken+".checkpoint")
+		})
+	}
+}
+
+// killOften starts a command again and again and kills it, a little later each time, until it ends by itself.
+func killOften(t *testing.T, output string, args []string) (killed int) {
 	for range 20 {
-		cmd := process("sft", "--config", config, "--set", "output="+broken, "--resume")
+		cmd := process(append(args, "--resume")...)
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out
 		require.NoError(t, cmd.Start())
@@ -223,20 +240,17 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 		err := cmd.Wait()
 		kill.Stop()
 		if err == nil {
-			break
+			return killed
 		}
 		require.Contains(t, err.Error(), "killed", out.String())
 		killed++
-		begun, _ := exists(broken + ".checkpoint")
-		if finished, _ := exists(broken); begun && !finished {
-			_, err := tame(t, "", "sft", "--config", config, "--set", "output="+broken)
+		begun, _ := exists(output + ".checkpoint")
+		if finished, _ := exists(output); begun && !finished {
+			_, err := tame(t, "", args...)
 			require.ErrorContains(t, err, "go on with it by --resume, or delete it to start anew")
 		}
 	}
-	assert.Positive(t, killed)
-	run(t, "sft", "--config", config, "--set", "output="+broken, "--resume")
-	sameFolders(t, whole, broken)
-	assert.NoDirExists(t, broken+".checkpoint")
+	return killed
 }
 
 // Ctrl-C stops between two steps, keeps them, and says how to go on.

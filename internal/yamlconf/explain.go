@@ -46,7 +46,9 @@ func (s *Source) Explain(err error) error {
 
 func (s *Source) explain(line string) string {
 	known := map[string]bool{}
-	leaves(s.root, nil, "", func(path string, _ field) {
+	var fields []field
+	leaves(s.root, nil, "", func(path string, f field) {
+		fields = append(fields, f)
 		for key := range strings.SplitSeq(path, ".") {
 			known[key] = true
 		}
@@ -62,6 +64,7 @@ func (s *Source) explain(line string) string {
 	if path == "" {
 		path, rest, _ = strings.Cut(line, " ")
 	}
+	rest = keysForNames(rest, fields)
 	for _, at := range slices.Sorted(maps.Keys(s.at)) {
 		if at == path || strings.HasSuffix(at, "."+path) { // a config inside of another does not know where it stands
 			return fmt.Sprintf("%s: %s %s", s.at[at], at, rest)

@@ -16,6 +16,7 @@ type field struct {
 	value    reflect.Value
 	required bool
 	place    bool
+	input    bool
 	omit     []string // keys of the value, if that is a struct
 }
 
@@ -35,6 +36,7 @@ func fieldsOf(v reflect.Value, omit []string) []field {
 			}
 			item.required = item.required || word == "required"
 			item.place = item.place || word == "place"
+			item.input = item.input || word == "input"
 		}
 		switch {
 		case slices.Contains(omit, item.key):

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"strconv"
@@ -156,21 +157,24 @@ func writeJSON(b *bytes.Buffer, v reflect.Value, omit []string) {
 			writeJSON(b, f.value, f.omit)
 			continue
 		}
-		b.WriteString(jsonLiteral(f.value))
+		b.WriteString(jsonLiteral(f.value, f.input))
 	}
 	b.WriteByte('}')
 }
 
-func jsonLiteral(v reflect.Value) string {
+func jsonLiteral(v reflect.Value, isPath bool) string {
 	text, isText := textOf(v)
 	switch {
 	case isText:
 	case v.Kind() == reflect.String:
 		text, isText = v.String(), true
+		if isPath && text != "" {
+			text = filepath.Base(text)
+		}
 	case v.Kind() == reflect.Slice:
 		items := make([]string, v.Len())
 		for i := range items {
-			items[i] = jsonLiteral(v.Index(i))
+			items[i] = jsonLiteral(v.Index(i), isPath)
 		}
 		return "[" + strings.Join(items, ",") + "]"
 	}

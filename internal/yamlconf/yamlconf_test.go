@@ -31,7 +31,7 @@ type innerConfig struct {
 
 type config struct {
 	Model       string   `conf:"required,place"`
-	Data        []string `conf:"required,place"`
+	Data        []string `conf:"required,input"`
 	innerConfig `conf:"omit=stop"`
 	Share       float32
 	Shape       struct{ NumKVHeads, MaxSeqLen int } `conf:"omit=max_seq_len"`
@@ -198,7 +198,7 @@ func TestExplain(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, s.Set("share=2"))
 	explained := s.Explain(errors.Join(
-		errors.New("sft: Config.Epochs is 0, want at least 1"),
+		errors.New("sft: Config.Epochs is 0, want at least LearningRate"),
 		errors.New("optim: Config.LearningRate is -1, want a number"),
 		errors.New("ppo: Config.Optim: optim: AdamW.Beta2 is 3, want less"),
 		errors.New("share is 2, want a share"),
@@ -206,7 +206,7 @@ func TestExplain(t *testing.T) {
 		errors.New("sft: Example 3 is wrong"),
 	))
 	assert.Equal(t, strings.Split(explained.Error(), "\n"), []string{
-		"c.yaml:1: epochs is 0, want at least 1",
+		"c.yaml:1: epochs is 0, want at least learning_rate",
 		"c.yaml:3: optim.learning_rate is -1, want a number",
 		"c.yaml:4: optim.beta2 is 3, want less",
 		"--set share=2: share is 2, want a share",
@@ -244,11 +244,11 @@ func TestPrint(t *testing.T) {
 	assert.Equal(t, fmt.Sprint(c), fmt.Sprint(again))
 }
 
-// JSON holds what decides the result: no places.
+// JSON holds what decides the result: no folders.
 func TestJSON(t *testing.T) {
 	c := defaults()
-	c.Model, c.Data = "m", []string{"d"}
-	assert.Equal(t, `{"optim":{"learning_rate":0.00002,"beta1":0.9,"beta2":0.95},"epochs":2,"seed":0,"gate":false,"mode":"slow","margins":"large",`+
+	c.Model, c.Data = "m", []string{"/where/d.arrow", ""}
+	assert.Equal(t, `{"data":["d.arrow",""],"optim":{"learning_rate":0.00002,"beta1":0.9,"beta2":0.95},"epochs":2,"seed":0,"gate":false,"mode":"slow","margins":"large",`+
 		`"share":0.1,"shape":{"num_kv_heads":8}}`, string(JSON(&c)))
 	c.Margins.Big = 5
 	assert.Contains(t, string(JSON(&c)), `"margins":{"big":5,"small":1}`)

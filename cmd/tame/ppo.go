@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+)
+
+// ppoConfig is the configuration of `tame ppo`.
+type ppoConfig struct {
+	modelConfig
+	ratersConfig
+	// Critic is the model that the value function starts from, one with a scalar head. Default: the helpfulness model, or the only
+	// reward model. Not used with shared_trunk.
+	Critic string `conf:"input"`
+	// Data are Arrow datasets whose prompts are answered: of prompts, conversations or preferences.
+	Data []string `conf:"required,input"`
+	// HeldOutData are such datasets for the evaluation alone, which chooses the best policy and stops the training.
+	HeldOutData []string `conf:"input"`
+	runConfig
+	// HeldOut is the share of the first questions in data that are held out for the evaluation, if there is no held_out_data. 0 does
+	// without an evaluation: the last policy is taken. Default 0.05.
+	HeldOut float64
+	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
+	SplitSeed  uint64
+	ppo.Config `conf:"omit=stop extra_segment extra_token"`
+}
+
+func ppoStage() stage[ppoConfig] {
+	return stage[ppoConfig]{
+		name: "ppo", short: "Train a policy by PPO against reward models (section 3.2.3)",
+		long: "Trains a chat model by PPO against one or two reward models, and keeps the policy that does best on held-out prompts.",
+		defaults: func() ppoConfig {
+			return ppoConfig{runConfig: runConfig{CheckpointEvery: 1}, HeldOut: 0.05, Config: ppo.DefaultConfig()}
+		},
+		check: func(c *ppoConfig) error {
+			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate())
+		},
+		needs: func(c *ppoConfig) error {
+			if c.Gate && c.ratersConfig.check() == nil && (c.Helpfulness == "" || c.Safety == "") {
+				return errors.New("gate is true and wants both reward models, helpfulness and safety: with one of them set gate: false")
+			}
+			return c.ratersConfig.check()
+		},
+		plan: func(c *ppoConfig) plan {
+			inputs := []string{c.Model, c.Tokenizer, c.Helpfulness, c.Safety, c.Critic}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append(inputs, c.Data...), c.HeldOutData...)}
+		},
+		run: runPPO,
+	}
+}
+
+func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
+	policy, tok, tmpl, err := c.modelConfig.load()
+	if err != nil {
+		return err
+	}
+	cfg := c.Config
+	cfg.Stop = []int32{tok.EOS()}
+	if !c.Gate && c.Helpfulness != "" && c.Safety != "" {
+		j.notef("gate is false: the safety model is not asked")
+		c.Safety = ""
+	}
+	raters, err := c.ratersConfig.load(tok, pipeline.JudgesConfig{
+		SafetyThreshold: c.SafetyThreshold, MicroTokens: c.MicroTokens, MicroSegments: c.MicroSegments,
+	})
+	if err != nil {
+		return err
+	}
+	critic, err := c.critic(policy, raters)
+	if err != nil {
+		return err
+	}
+	context := min(policy.Config().MaxSeqLen, c.MicroTokens)
+	if critic != nil {
+		context = min(context, critic.Config().MaxSeqLen)
+	}
+	prompts, heldOut, err := c.prompts(j, tmpl, context)
+	if err != nil {
+		return err
+	}
+	j.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
+	cfg.Keep = j.keep(tok)
+	var done func()
+	cfg.OnStep, done = j.onStep("ppo")
+	report, err := ppo.Train(ctx, policy, critic, ppoPrompts(prompts), ppoPrompts(heldOut), raters, cfg)
+	if err != nil {
+		return err
+	}
+	done()
+	policy.DropHead() // of the shared trunk: a policy is no reward model
+	text := fmt.Sprintf("%d iterations, %d optimisation steps", report.Iterations, report.Steps)
+	evaluation := ppoEvaluation{Iterations: report.Iterations, Steps: report.Steps, BestIteration: report.BestIteration, Stopped: report.Stopped}
+	if !math.IsNaN(report.BestScore) {
+		evaluation.BestScore = &report.BestScore
+		text += fmt.Sprintf("; the policy is that of iteration %d, with a mean reward of %.3f on the held-out prompts", report.BestIteration, report.BestScore)
+	}
+	return j.finishModel(policy, tok, evaluation, text)
+}
+
+// ppoEvaluation is evaluation.json.
+type ppoEvaluation struct {
+	Iterations    int      `json:"iterations"`
+	Steps         int      `json:"steps"`
+	BestIteration int      `json:"best_iteration"`
+	BestScore     *float64 `json:"best_score,omitempty"` // mean reward on the held-out prompts
+	Stopped       bool     `json:"stopped_early"`
+}
+
+// critic is the model of the value function, nil if the policy has it.
+func (c *ppoConfig) critic(policy *model.Params, r *raters) (*model.Params, error) {
+	if c.SharedTrunk {
+		if !policy.HasHead() {
+			policy.AddHead(nil)
+		}
+		return nil, nil
+	}
+	if c.Critic == "" {
+		return r.first.Clone(), nil // trained in place, while the reward model goes on judging
+	}
+	p, err := model.Load(c.Critic)
+	if err != nil {
+		return nil, err
+	}
+	if !p.HasHead() {
+		return nil, fmt.Errorf("%s has no scalar head, want a reward model as the critic", c.Critic)
+	}
+	return p, nil
+}
+
+// prompts are those to train on and those of the evaluation.
+func (c *ppoConfig) prompts(j *job, tmpl *data.Template, context int) (prompts, heldOut []encodedPrompt, err error) {
+	if prompts, err = readPrompts(j, c.Data, tmpl, context, c.MaxNewTokens); err != nil {
+		return nil, nil, err
+	}
+	if len(c.HeldOutData) > 0 {
+		heldOut, err = readPrompts(j, c.HeldOutData, tmpl, context, c.MaxNewTokens)
+		return prompts, heldOut, err
+	}
+	total := len(prompts)
+	if prompts, heldOut, err = data.Split(prompts, c.HeldOut, c.SplitSeed); err != nil {
+		return nil, nil, err
+	}
+	if len(prompts) == 0 {
+		return nil, nil, fmt.Errorf("all %d prompts are held out: lower held_out", total)
+	}
+	return prompts, heldOut, nil
+}

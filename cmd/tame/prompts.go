@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+)
+
+// encodedPrompt is a prompt with its ids.
+type encodedPrompt struct {
+	data.Prompt
+	tokens []int32
+}
+
+func (p encodedPrompt) rejection() rejection.Prompt {
+	return rejection.Prompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
+}
+
+func (p encodedPrompt) ppo() ppo.Prompt {
+	return ppo.Prompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
+}
+
+// asked is a row that has a prompt.
+type asked struct{ prompt data.Prompt }
+
+// Prompt is what data.Prompts asks for.
+func (a asked) Prompt() data.Prompt { return a.prompt }
+
+// readPrompts reads the prompts of datasets, each once, and leaves out those without room for an answer, counting them.
+func readPrompts(j *job, paths []string, tmpl *data.Template, context, answer int) ([]encodedPrompt, error) {
+	rows, err := readAll(paths, "prompts", readers[asked]{
+		as(func(p data.Prompt) asked { return asked{p} }),
+		as(func(c data.Conversation) asked { return asked{c.Prompt()} }),
+		as(func(p data.Preference) asked { return asked{p.Prompt()} }),
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := data.Prompts(rows)
+	var fit []encodedPrompt
+	for _, p := range all {
+		ids, err := tmpl.EncodePrompt(p.Messages)
+		if err != nil {
+			return nil, fmt.Errorf("prompt %s: %w", p.ID, err)
+		}
+		if len(ids)+answer <= context {
+			fit = append(fit, encodedPrompt{p, ids})
+		}
+	}
+	if tooLong := len(all) - len(fit); tooLong > 0 {
+		j.notef("%d of %d prompts leave no room for an answer of %d tokens in the context of %d and are left out", tooLong, len(all), answer, context)
+	}
+	if len(fit) == 0 {
+		return nil, fmt.Errorf("no prompt is left to answer: of %d none leaves room for %d tokens in a context of %d: lower max_new_tokens", len(all), answer, context)
+	}
+	return fit, nil
+}
+
+// pick draws at most n prompts, or takes all for 0.
+func pick(prompts []encodedPrompt, n int, seed uint64) []encodedPrompt {
+	if n == 0 || n >= len(prompts) {
+		return prompts
+	}
+	picked := make([]encodedPrompt, n)
+	for i, at := range data.Shuffled(len(prompts), seed, 0)[:n] {
+		picked[i] = prompts[at]
+	}
+	return picked
+}
+
+func rejectionPrompts(prompts []encodedPrompt) []rejection.Prompt {
+	list := make([]rejection.Prompt, len(prompts))
+	for i, p := range prompts {
+		list[i] = p.rejection()
+	}
+	return list
+}
+
+func ppoPrompts(prompts []encodedPrompt) []ppo.Prompt {
+	list := make([]ppo.Prompt, len(prompts))
+	for i, p := range prompts {
+		list[i] = p.ppo()
+	}
+	return list
+}

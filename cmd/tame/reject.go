@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+// rejectConfig is the configuration of `tame reject`.
+type rejectConfig struct {
+	modelConfig
+	ratersConfig
+	// Data are Arrow datasets whose prompts are answered: of prompts, conversations or preferences. Each prompt is answered once.
+	Data []string `conf:"required,input"`
+	// Pool are samples.arrow files of earlier versions, whose answers, rated anew, take part in the choice (section 3.2.3: the best of all
+	// versions, from RLHF-V4 on).
+	Pool []string `conf:"input"`
+	runConfig
+	// MaxPrompts draws so many prompts at random. 0 takes all. Default 0.
+	MaxPrompts int
+	// Temperatures are tried on some prompts, and the one whose best answers have the highest reward is taken (figure 8): give them in
+	// ascending order, such as [0.7, 1, 1.3]. Default none: temperature is taken.
+	Temperatures []float64
+	// TunePrompts is the number of prompts that temperatures are tried on. Default 100.
+	TunePrompts           int
+	rejection.Config      `conf:"omit=stop"`
+	pipeline.JudgesConfig // of two reward models
+}
+
+func rejectStage() stage[rejectConfig] {
+	return stage[rejectConfig]{
+		name: "reject", short: "Sample answers and keep the best of each prompt (section 3.2.3)",
+		long: "Samples answers to prompts, rates them by one or two reward models, and writes a folder with all of them (samples.arrow) and the\n" +
+			"best finished one of each prompt (winners.arrow), which `tame sft` can read.",
+		defaults: func() rejectConfig {
+			return rejectConfig{
+				runConfig: runConfig{CheckpointEvery: 32}, TunePrompts: 100,
+				Config: rejection.DefaultConfig(), JudgesConfig: pipeline.DefaultJudgesConfig(),
+			}
+		},
+		check: func(c *rejectConfig) error {
+			cfg := c.Config
+			cfg.Stop = []int32{0} // the tokenizer's, later
+			errs := []error{c.runConfig.check(), cfg.Validate()}
+			if c.MaxPrompts < 0 {
+				errs = append(errs, fmt.Errorf("max_prompts is %d, want at least 0", c.MaxPrompts))
+			}
+			if c.TunePrompts < 1 {
+				errs = append(errs, fmt.Errorf("tune_prompts is %d, want at least 1", c.TunePrompts))
+			}
+			for _, t := range c.Temperatures {
+				if cfg.Temperature = t; cfg.Validate() != nil {
+					errs = append(errs, fmt.Errorf("temperatures has %v, want positive numbers", t))
+				}
+			}
+			return errors.Join(errs...)
+		},
+		needs: func(c *rejectConfig) error { return c.ratersConfig.check() },
+		plan: func(c *rejectConfig) plan {
+			inputs := []string{c.Model, c.Tokenizer, c.Helpfulness, c.Safety}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append(inputs, c.Data...), c.Pool...)}
+		},
+		run: runReject,
+	}
+}
+
+// sampling is what samples: the models and the prompts.
+type sampling struct {
+	*job
+	cfg     rejection.Config
+	policy  *model.Params
+	tok     *tokenizer.Tokenizer
+	raters  *raters
+	prompts []encodedPrompt
+	byID    map[string]encodedPrompt
+}
+
+func runReject(ctx context.Context, j *job, c *rejectConfig) error {
+	p, tok, tmpl, err := c.modelConfig.load()
+	if err != nil {
+		return err
+	}
+	s := &sampling{job: j, cfg: c.Config, policy: p, tok: tok, byID: map[string]encodedPrompt{}}
+	s.cfg.Stop = []int32{tok.EOS()}
+	if s.raters, err = c.ratersConfig.load(tok, c.JudgesConfig); err != nil {
+		return err
+	}
+	all, err := readPrompts(j, c.Data, tmpl, min(p.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
+	if err != nil {
+		return err
+	}
+	s.prompts = pick(all, c.MaxPrompts, c.Seed)
+	for _, prompt := range all {
+		s.byID[prompt.ID] = prompt
+	}
+	parts, err := j.place.openParts(j.lineage)
+	if err != nil {
+		return err
+	}
+	report := rejectReport{Temperature: c.Temperature}
+	if len(c.Temperatures) > 0 {
+		tuned, err := remember(parts, "tuning.json", func() (tuning, error) { return s.tune(ctx, c) })
+		if err != nil {
+			return err
+		}
+		report.Temperature, report.Tuning = tuned.Chosen, tuned.Points
+	}
+	s.cfg.Temperature = report.Temperature
+	samples, err := s.sample(ctx, parts, c.CheckpointEvery)
+	if err != nil {
+		return err
+	}
+	pool, err := s.readPool(ctx, c.Pool)
+	if err != nil {
+		return err
+	}
+	winners := best(append(pool, samples...))
+	report.measure(samples, winners, len(s.prompts))
+	err = parts.writeResult(func(dir string) error {
+		return errors.Join(
+			data.Write(filepath.Join(dir, "samples.arrow"), samples, j.lineage),
+			data.Write(filepath.Join(dir, "winners.arrow"), winners, j.lineage),
+			writeJSON(filepath.Join(dir, "report.json"), report),
+		)
+	})
+	if err != nil {
+		return err
+	}
+	return j.finish(report.String())
+}
+
+// rejectReport is report.json.
+type rejectReport struct {
+	Temperature  float64           `json:"temperature"`
+	Tuning       []rejection.Point `json:"tuning,omitempty"`
+	Prompts      int               `json:"prompts"`
+	Answers      int               `json:"answers"`
+	Finished     float64           `json:"finished"` // share of the answers
+	MeanReward   float64           `json:"mean_reward"`
+	Winners      int               `json:"winners"`
+	WinnerReward float64           `json:"mean_reward_of_winners"`
+}
+
+func (r *rejectReport) measure(samples, winners []data.Sample, prompts int) {
+	r.Prompts, r.Answers, r.Winners = prompts, len(samples), len(winners)
+	for _, s := range samples {
+		r.MeanReward += *s.Combined / float64(len(samples))
+		if s.Finished {
+			r.Finished += 1 / float64(len(samples))
+		}
+	}
+	for _, w := range winners {
+		r.WinnerReward += *w.Combined / float64(len(winners))
+	}
+}
+
+// String is for people.
+func (r *rejectReport) String() string {
+	var b strings.Builder
+	for _, pt := range r.Tuning {
+		fmt.Fprintf(&b, "temperature %-5v best answer %.3f, median answer %.3f, %.0f %% finished\n", pt.Temperature, pt.Max, pt.Median, 100*pt.Finished)
+	}
+	fmt.Fprintf(&b, "%d answers to %d prompts at temperature %v: reward %.3f on average, %.0f %% finished\n",
+		r.Answers, r.Prompts, r.Temperature, r.MeanReward, 100*r.Finished)
+	if r.Winners == 0 {
+		b.WriteString("no prompt has a best answer, because none is finished: raise max_new_tokens, or train the model to stop")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "%d prompts have a best answer: reward %.3f on average", r.Winners, r.WinnerReward)
+	return b.String()
+}
