@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"testing"
 
@@ -229,4 +230,29 @@ func TestRecompute(t *testing.T) {
 	again, less := trained(true)
 	assert.Equal(t, kept, again)
 	assert.Less(t, less, more*3/4)
+}
+
+// Branches do not make a step allocate.
+func TestStepAllocatesNothing(t *testing.T) {
+	if info, ok := debug.ReadBuildInfo(); ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"}) {
+		t.Skip("the race detector makes pools forget")
+	}
+	cfg := tinyConfig()
+	step, err := newStep(tinyModel(t), cfg, 100)
+	require.NoError(t, err)
+	r := data.NewRagged(cfg.MicroTokens, cfg.MicroSegments)
+	for _, pair := range tastes(1, 8) {
+		require.NoError(t, appendPair(r, pair, cfg.Margins))
+	}
+	require.Positive(t, r.Shared[1])
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection empties the kernels' pools
+	micro := []*data.Ragged{r, r}
+	run := func() {
+		_, err = step.Run(context.Background(), micro)
+	}
+	for range 3 {
+		run()
+	}
+	assert.Zero(t, testing.AllocsPerRun(20, run))
+	assert.NoError(t, err)
 }
