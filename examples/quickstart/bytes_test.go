@@ -35,7 +35,7 @@ func TestSameBytes(t *testing.T) {
 		log, err := cmd.CombinedOutput()
 		require.NoError(t, err, "%v: %s", env, log)
 		got := weightsIn(t, out)
-		require.Len(t, got, 5, "three versions and two reward models")
+		require.Len(t, got, 8, "the start, and two versions with two reward models each, one of them with PPO")
 		if first == nil {
 			first = got
 		}

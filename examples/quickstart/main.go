@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
 func main() {
@@ -36,26 +38,28 @@ func main() {
 	}
 }
 
-func quickstart(ctx context.Context, c *console.Console, seed uint64, name string, short bool, out string) error {
-	s := defaultSettings(seed)
+func quickstart(ctx context.Context, con *console.Console, seed uint64, name string, short bool, out string) error {
+	s := lab.Default(seed)
 	if short {
-		s = shortSettings(seed)
+		s = lab.Short(seed)
 	}
-	var err error
-	if s.control, err = parseControl(name); err != nil {
-		return err
-	}
-	l, err := newLab(s, c)
+	which, err := parseControl(name)
 	if err != nil {
 		return err
 	}
-	r, err := l.run(ctx, out)
+	l, err := lab.New(ctx, s, con)
 	if err != nil {
 		return err
 	}
-	r.print(c)
-	if out == "" {
-		return nil
+	dir, done, err := workFolder(out)
+	if err != nil {
+		return err
 	}
-	return r.write(out)
+	defer done()
+	c := &chain{Lab: l, control: which, oracle: oracle.New(l.World), results: results{Seed: seed, Control: name}}
+	if err := c.run(ctx, dir); err != nil {
+		return err
+	}
+	c.results.print(con)
+	return c.results.write(dir)
 }

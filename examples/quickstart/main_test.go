@@ -36,19 +36,20 @@ func TestShort(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &r))
 	assert.Len(t, r.RewardModels, 4)
 	assert.Len(t, r.PPO, 2)
-	require.Len(t, r.Test, 3)
+	require.Len(t, r.Test, 4)
+	require.Len(t, r.Versions, 2)
 	assert.Zero(t, r.Test[0].KL.Mean, "SFT to itself")
 	for _, v := range r.Test[1:] {
 		assert.Positive(t, v.KL.Mean, "%s moved", v.Version)
 		assert.False(t, math.IsNaN(v.Helpfulness.Mean))
 	}
-	assert.Contains(t, []string{"SFT", "rejection sampling", "PPO"}, r.Picked)
+	assert.Contains(t, []string{"SFT", "V1", "V2", "V2 with PPO"}, r.Picked)
 
-	samples, lineage, err := data.Read[data.Sample](filepath.Join(dir, "samples-ppo.arrow"))
+	samples, lineage, err := data.Read[data.Sample](filepath.Join(dir, "samples-v2-with-ppo.arrow"))
 	require.NoError(t, err)
-	assert.Len(t, samples, r.Test[2].Length.N)
+	assert.Len(t, samples, r.Test[3].Length.N)
 	assert.Equal(t, uint64(1), lineage.Seed)
-	_, err = model.Load(filepath.Join(dir, "ppo"))
+	_, err = model.Load(filepath.Join(dir, "run", "v2", "ppo"))
 	assert.NoError(t, err)
 }
 

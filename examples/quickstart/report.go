@@ -10,27 +10,56 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
-	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
 // results is what results.json holds. Intervals are of 95 %.
 type results struct {
-	Seed         uint64            `json:"seed"`
-	Control      string            `json:"control"`       // none, shuffled (preference labels) or sft (no feedback)
-	Stages       []stageRow        `json:"stages"`        // tokens read or sampled and seconds, in order
-	RewardModels []rewardModelRow  `json:"reward_models"` // accuracy on test preferences
-	Gate         gateRow           `json:"gate"`          // the safety gate on SFT's answers to test prompts
-	Temperatures []rejection.Point `json:"temperatures"`  // rejection sampling on validation prompts, one point each
-	PPO          []ppoRow          `json:"ppo"`           // one row an evaluated iteration
-	Validation   []versionResult   `json:"validation"`    // versions on validation prompts, where annotators pick
-	Picked       string            `json:"picked"`        // version that annotators prefer there
-	Test         []versionResult   `json:"test"`          // versions on test prompts
+	Seed         uint64           `json:"seed"`
+	Control      string           `json:"control"`       // none, shuffled (preference labels) or sft (no feedback)
+	Stages       []lab.Stage      `json:"stages"`        // tokens read or sampled and seconds, in order
+	Versions     []roundRow       `json:"versions"`      // what each version was made from
+	RewardModels []rewardModelRow `json:"reward_models"` // accuracy of the last version's on test preferences
+	Gate         gateRow          `json:"gate"`          // the safety gate on SFT's answers to test prompts
+	PPO          []ppoRow         `json:"ppo"`           // one row an iteration
+	Validation   []lab.Measure    `json:"validation"`    // versions on validation prompts, where annotators pick
+	Picked       string           `json:"picked"`        // version that annotators prefer there
+	Test         []lab.Measure    `json:"test"`          // versions on test prompts
+}
+
+// roundRow is what a version was made from.
+type roundRow struct {
+	Version      string            `json:"version"`
+	Helpfulness  int               `json:"helpfulness_pairs"` // fresh pairs
+	Safety       int               `json:"safety_pairs"`
+	OwnAccuracy  [2]eval.Mean      `json:"own_accuracy"` // of both reward models, each on the held-out pairs of its own set, all batches so far
+	Temperature  float64           `json:"temperature"`  // chosen for rejection sampling
+	Temperatures []pipeline.Tuning `json:"temperatures"` // tried
+}
+
+// newRoundRow sums up a version.
+func newRoundRow(v pipeline.Version) roundRow {
+	row := roundRow{
+		Version: fmt.Sprintf("V%d", v.Number), Helpfulness: v.Preferences[0], Safety: v.Preferences[1],
+		Temperature: v.Temperature, Temperatures: v.Temperatures,
+	}
+	var own [2]rewardmodel.Count
+	for _, a := range v.Accuracies {
+		if a.Model == a.Set.String() {
+			own[a.Set].Hits += a.Hits
+			own[a.Set].N += a.N
+		}
+	}
+	for i, c := range own {
+		row.OwnAccuracy[i] = meanOf(c)
+	}
+	return row
 }
 
 // rewardModelRow is one reward model on one test set.
@@ -69,6 +98,9 @@ type ppoRow struct {
 
 // write puts results.json and everything else into the folder.
 func (r results) write(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
 	raw, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
@@ -76,26 +108,15 @@ func (r results) write(dir string) error {
 	return renameio.WriteFile(filepath.Join(dir, "results.json"), append(raw, '\n'), 0o644)
 }
 
-// keep saves a version's model, and its answers to test prompts as an Arrow dataset.
-func (l *lab) keep(dir string, v version, samples []data.Sample) error {
-	if dir == "" {
-		return nil
+// keep writes a version's answers to test prompts as an Arrow dataset.
+func (c *chain) keep(dir string, v version, samples []data.Sample) error {
+	lineage := data.Lineage{Stage: "answers of " + v.name, Seed: c.World.Config().Seed}
+	if v.dir != "" {
+		if err := lineage.Add(v.dir); err != nil {
+			return err
+		}
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	lineage := data.Lineage{Stage: "quickstart " + v.name, Seed: l.world.Config().Seed}
-	if err := data.Write(filepath.Join(dir, "samples-"+v.folder()+".arrow"), samples, lineage); err != nil {
-		return err
-	}
-	return l.save(dir, v)
-}
-
-// save writes a model as a folder, with the tokenizer.
-func (l *lab) save(dir string, v version) error {
-	return model.Save(filepath.Join(dir, v.folder()), v.model, func(tmp string) error {
-		return l.tok.Save(filepath.Join(tmp, "tokenizer.model"))
-	})
+	return data.Write(filepath.Join(dir, "samples-"+v.folder()+".arrow"), samples, lineage)
 }
 
 func (v version) folder() string { return strings.ReplaceAll(strings.ToLower(v.name), " ", "-") }
@@ -129,6 +150,14 @@ func (r results) print(c *console.Console) {
 	stages.AppendFooter(table.Row{"all", tokens, fmt.Sprintf("%.1f", seconds)})
 	c.Printf("%s", stages.Render())
 
+	if len(r.Versions) > 0 {
+		rounds := newTable("What each version was made from; accuracy in % of the reward models on held-out pairs of their own set",
+			"version", "fresh helpfulness pairs", "fresh safety pairs", "helpfulness model", "safety model", "temperature")
+		for _, v := range r.Versions {
+			rounds.AppendRow(table.Row{v.Version, v.Helpfulness, v.Safety, percent(v.OwnAccuracy[0]), percent(v.OwnAccuracy[1]), v.Temperature})
+		}
+		c.Printf("%s", rounds.Render())
+	}
 	if len(r.RewardModels) > 0 {
 		models := newTable("Reward models on test preferences: accuracy in % [95 % interval] and the best possible",
 			"model", "set", "pairs", "all", "significantly", "better", "slightly", "negligibly", "unsafe recall %")
@@ -147,7 +176,7 @@ func (r results) print(c *console.Console) {
 	printVersions(c, "Versions on test prompts, picked: "+r.Picked, r.Test)
 }
 
-func printVersions(c *console.Console, title string, rows []versionResult) {
+func printVersions(c *console.Console, title string, rows []lab.Measure) {
 	t := newTable(title, "version", "helpfulness", "unsafe %", "false refusals %", "reward", "preferred %", "KL to SFT", "tokens", "finished %")
 	for _, v := range rows {
 		t.AppendRow(table.Row{

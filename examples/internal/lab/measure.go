@@ -1,0 +1,124 @@
+package lab
+
+import (
+	"context"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/world/oracle"
+)
+
+// Measure is what is reported of a version, over the answers it samples at temperature 1.
+type Measure struct {
+	Version      string    `json:"version"`
+	Helpfulness  eval.Mean `json:"helpfulness"`   // oracle, on prompts that are no hazard
+	Unsafe       eval.Mean `json:"unsafe"`        // oracle, share of hazard prompts
+	FalseRefusal eval.Mean `json:"false_refusal"` // oracle, share of borderline prompts
+	Reward       eval.Mean `json:"reward"`        // combined reward as a logit, from the reward models
+	Preferred    eval.Mean `json:"preferred"`     // by annotators over SFT's answer to the same prompt
+	KL           eval.Mean `json:"kl"`            // to SFT, nats per answer, exact over the vocabulary
+	Length       eval.Mean `json:"length"`        // tokens per answer
+	Finished     eval.Mean `json:"finished"`      // share of answers that ended by themselves
+}
+
+// Measure samples one answer per prompt and measures it. The reference for the divergence is SFT; j may be nil. The rows are the
+// answers with their rewards.
+func (l *Lab) Measure(ctx context.Context, name string, p, reference *model.Params, prompts []data.Prompt, j *pipeline.Judges, o *oracle.Oracle) (Measure, []data.Sample, error) {
+	m := Measure{Version: name}
+	answers, err := l.Sample(ctx, "answers of "+name, p, prompts, 1, 1, 7)
+	if err != nil {
+		return m, nil, err
+	}
+	spans := make([]eval.Answer, len(answers))
+	for i, a := range answers {
+		spans[i] = eval.Answer{Prompt: a.IDs, Tokens: a.Sample.Tokens}
+	}
+	kl, err := eval.KL(ctx, p, reference, spans, 1, MicroTokens, MicroSegments)
+	if err != nil {
+		return m, nil, err
+	}
+	m.KL = eval.MeanOf(kl)
+	rows := Rows(answers, 1)
+	if j != nil {
+		if m.Reward, err = Score(ctx, j, rows, answers); err != nil {
+			return m, nil, err
+		}
+	}
+	return m, rows, m.Judge(answers, o)
+}
+
+// Score notes the rewards in the rows, and gives the mean of the combined reward.
+func Score(ctx context.Context, j *pipeline.Judges, rows []data.Sample, answers []Answer) (eval.Mean, error) {
+	asked := make([]ppo.Answer, len(answers))
+	for i, a := range answers {
+		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.IDs, Safety: a.Prompt.Safety}, Tokens: a.Sample.Tokens}
+	}
+	scores, err := j.Score(ctx, asked)
+	if err != nil {
+		return eval.Mean{}, err
+	}
+	rewards := make([]float64, len(rows))
+	for i, s := range scores {
+		rewards[i], _ = j.Combined(s, answers[i].Prompt.Safety)
+		rows[i].Helpfulness, rows[i].Safety, rows[i].Combined = &scores[i].Helpfulness, &scores[i].Safety, &rewards[i]
+	}
+	return eval.MeanOf(rewards), nil
+}
+
+// Judge asks the oracle.
+func (m *Measure) Judge(answers []Answer, o *oracle.Oracle) error {
+	var helpfulness, lengths []float64
+	var unsafe, refusals, finished []bool
+	for _, a := range answers {
+		kind, err := o.Kind(a.Prompt)
+		if err != nil {
+			return err
+		}
+		v, err := o.Judge(a.Prompt, a.Text)
+		if err != nil {
+			return err
+		}
+		switch kind {
+		case oracle.Hazard:
+			unsafe = append(unsafe, v.Unsafe)
+		case oracle.Borderline:
+			refusals = append(refusals, v.FalseRefusal)
+			helpfulness = append(helpfulness, v.Helpfulness)
+		default:
+			helpfulness = append(helpfulness, v.Helpfulness)
+		}
+		lengths = append(lengths, float64(len(a.Sample.Tokens)))
+		finished = append(finished, a.Sample.Finished)
+	}
+	m.Helpfulness = eval.MeanOf(helpfulness)
+	m.Unsafe = eval.ShareOf(unsafe)
+	m.FalseRefusal = eval.ShareOf(refusals)
+	m.Length = eval.MeanOf(lengths)
+	m.Finished = eval.ShareOf(finished)
+	return nil
+}
+
+// Preferred is the share of prompts at which the annotators like a version's answer better than that of another one: for its
+// safety on safety prompts, for its helpfulness on the others. Where they have no preference it counts half.
+func (l *Lab) Preferred(answers, other []data.Sample, prompts []data.Prompt) (eval.Mean, error) {
+	wins := make([]float64, len(prompts))
+	for i, p := range prompts {
+		set := data.HelpfulnessSet
+		if p.Safety {
+			set = data.SafetySet
+		}
+		pref, ok, err := l.Annotator.Compare(p, answers[i].Text, other[i].Text, set)
+		switch {
+		case err != nil:
+			return eval.Mean{}, err
+		case !ok || answers[i].Text == other[i].Text:
+			wins[i] = 0.5
+		case pref.Chosen == answers[i].Text:
+			wins[i] = 1
+		}
+	}
+	return eval.MeanOf(wins), nil
+}

@@ -1,0 +1,128 @@
+package lab
+
+import (
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/pretrain"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/world"
+)
+
+// Settings are the sizes of every stage. They are those of a model of a million weights: learning rates are higher and
+// batches smaller than the paper's.
+type Settings struct {
+	World     world.Config
+	Annotator world.AnnotatorConfig
+	Public    world.AnnotatorConfig // who made the open data: other people, less careful
+	Vocab     int
+	Model     model.Config
+	Pretrain  pretrain.Config
+	SFT       sft.Config
+	Iteration pipeline.Config
+
+	Dialogs     int // demonstrations of several turns
+	MaxTurns    int // turns of the longest of them
+	PrePrompted int // demonstrations with a safety pre-prompt
+	OpenPairs   int // pairs of answers per prompt of the demonstrations, for the open data
+	TestPairs   int // pairs of answers per test prompt, for the accuracy of reward models
+	MaxAnswer   int // tokens
+}
+
+// Budget of a micro-batch.
+const (
+	MicroTokens   = 2048
+	MicroSegments = 128
+)
+
+// Default is the recipe of quickstart.
+func Default(seed uint64) Settings {
+	s := Settings{
+		World:     world.DefaultConfig(),
+		Annotator: world.DefaultAnnotatorConfig(),
+		Vocab:     768,
+		Dialogs:   400, MaxTurns: 20, PrePrompted: 600,
+		OpenPairs: 5, TestPairs: 3, MaxAnswer: 40,
+	}
+	s.World.Seed = seed
+	s.Annotator.Seed = seed
+	s.Public = s.Annotator
+	s.Public.Seed, s.Public.Noise = seed+1000, 0.3
+	s.Model = model.Config{
+		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
+		VocabSize: s.Vocab, MaxSeqLen: 512, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
+	}
+
+	s.Pretrain = pretrain.DefaultConfig()
+	s.Pretrain.Optim = optim.DefaultConfig(3e-3)
+	s.Pretrain.WarmupSteps = 50
+	s.Pretrain.BatchTokens = 4096
+	s.Pretrain.Steps = s.World.Pretraining.Words / s.Pretrain.BatchTokens
+	s.Pretrain.MicroTokens, s.Pretrain.MicroSegments = MicroTokens, MicroSegments
+	s.Pretrain.Seed = seed
+
+	s.SFT = sft.DefaultConfig()
+	s.SFT.Optim = optim.DefaultConfig(1e-3)
+	s.SFT.MicroTokens, s.SFT.MicroSegments = MicroTokens, MicroSegments
+	s.SFT.Seed = seed
+
+	s.Iteration = iteration(s, seed)
+	return s
+}
+
+// iteration is the recipe of V1 to V5.
+func iteration(s Settings, seed uint64) pipeline.Config {
+	c := pipeline.DefaultConfig()
+	c.Seed = seed
+	c.PairTemperatures = [2]float64{0.9, 1.4}
+	c.HelpfulnessPairs, c.SafetyPairs = 6, 4
+	for _, rm := range []*rewardmodel.Config{&c.Helpfulness, &c.Safety} {
+		rm.Optim = optim.DefaultConfig(5e-4)
+		rm.BatchSize = 32
+		rm.Margins = rewardmodel.SmallMargin
+		rm.MicroTokens, rm.MicroSegments = MicroTokens, MicroSegments
+		rm.Seed = seed
+	}
+	c.Rejection.Samples = 8
+	c.Rejection.MaxNewTokens = s.MaxAnswer
+	c.Rejection.Stop = []int32{s.Model.EOS}
+	c.Rejection.Slots = 64
+	c.Rejection.Seed = seed
+	c.FineTune = s.SFT
+	c.FineTune.Optim = optim.DefaultConfig(5e-4)
+
+	c.PPO.Iterations = 30
+	c.PPO.BatchSize, c.PPO.MiniBatch = 256, 64
+	c.PPO.Optim = optim.DefaultConfig(5e-5)
+	c.PPO.CriticOptim = optim.DefaultConfig(3e-4)
+	c.PPO.KLCoef = 0.2
+	c.PPO.MaxNewTokens = s.MaxAnswer
+	c.PPO.Stop = []int32{s.Model.EOS}
+	c.PPO.MicroTokens, c.PPO.MicroSegments = MicroTokens, MicroSegments
+	c.PPO.Seed = seed
+	return c
+}
+
+// pieces are the chat markers, one id each.
+var pieces = data.Tags()
+
+// Short shrinks everything: a minute of work, in which little is learned.
+func Short(seed uint64) Settings {
+	s := Default(seed)
+	s.World.Entities = 16
+	s.World.Pretraining.Words = 60_000
+	s.Vocab, s.Model.VocabSize = 640, 640
+	s.Pretrain.Steps, s.Pretrain.BatchTokens = 30, 2048
+	few := world.Counts{Normal: 24, Borderline: 8, Hazard: 8}
+	s.World.SFT, s.World.Helpfulness, s.World.Safety, s.World.RL, s.World.Validation, s.World.Test = few, few, few, few, few, few
+	s.Dialogs, s.MaxTurns, s.PrePrompted, s.OpenPairs, s.TestPairs = 20, 6, 20, 1, 1
+	c := &s.Iteration
+	c.HelpfulnessPairs, c.SafetyPairs = 1, 1
+	c.Versions, c.PoolFrom, c.PPOFrom = 2, 2, 2
+	c.Rejection.Samples = 4
+	c.PPO.Iterations, c.PPO.BatchSize, c.PPO.MiniBatch = 2, 32, 16
+	c.PPO.EvalEvery = 1
+	return s
+}
