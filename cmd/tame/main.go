@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 
@@ -25,17 +26,25 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	err := rootCommand().ExecuteContext(ctx)
-	interrupted := ctx.Err() != nil
-	if err == nil {
-		return
+	os.Exit(status(os.Stderr, err, ctx.Err() != nil))
+}
+
+// status reports an error and gives the exit status.
+func status(w io.Writer, err error, interrupted bool) int {
+	var stopped *stoppedError
+	switch {
+	case err == nil:
+		return 0
+	case interrupted && errors.As(err, &stopped):
+		fmt.Fprintln(w, "tame:", stopped)
+		return exitInterrupted
+	case interrupted && errors.Is(err, context.Canceled):
+		fmt.Fprintln(w, "tame: stopped")
+		return exitInterrupted
+	case !errors.Is(err, errLines): // bad lines were answered on standard output
+		fmt.Fprintln(w, "tame:", err)
 	}
-	if !errors.Is(err, errLines) { // bad lines were answered on standard output
-		fmt.Fprintln(os.Stderr, "tame:", err)
-	}
-	if interrupted && errors.Is(err, context.Canceled) {
-		os.Exit(exitInterrupted)
-	}
-	os.Exit(1)
+	return 1
 }
 
 func rootCommand() *cobra.Command {
@@ -52,8 +61,11 @@ func rootCommand() *cobra.Command {
 		&cobra.Group{ID: groupTools, Title: "Tools:"},
 		&cobra.Group{ID: groupLines, Title: "JSON lines on standard input, one JSON line for each on standard output:"},
 	)
-	root.AddCommand(stageCommand(sftStage()), stageCommand(rewardStage()), stageCommand(rejectStage()), stageCommand(ppoStage()))
-	root.AddCommand(lineageCommand())
+	cobra.EnableCommandSorting = false
+	root.AddCommand(
+		stageCommand(pretrainStage()), stageCommand(sftStage()), stageCommand(rewardStage()), stageCommand(rejectStage()), stageCommand(ppoStage()),
+		chatCommand(), convertCommand(), tokenizerCommand(), lineageCommand(),
+	)
 	for _, lines := range []*cobra.Command{tokenizeCommand(), logProbsCommand(), generateCommand(), scoreCommand()} {
 		lines.GroupID = groupLines
 		lines.Long += longLines

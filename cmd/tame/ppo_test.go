@@ -14,7 +14,7 @@ import (
 // ppoArgs are the settings of a quick run.
 func ppoArgs(policy, prompts string) []string {
 	return []string{"ppo", "--set", "model=" + policy, "--set", "data=" + prompts, "--set", "iterations=3", "--set", "batch_size=8", "--set", "mini_batch=4",
-		"--set", "max_new_tokens=8", "--set", "micro_tokens=256", "--set", "micro_segments=16", "--set", "eval_every=1"}
+		"--set", "max_new_tokens=8", "--set", "micro_tokens=256", "--set", "micro_segments=16", "--set", "eval_every=1", "--set", "checkpoint_every=2"}
 }
 
 func TestPPO(t *testing.T) {

@@ -22,7 +22,7 @@ func rejectArgs(policy, prompts string) []string {
 func chatModel(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "chat")
-	run(t, "sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output="+dir, "--set", "held_out=0", "--set", "epochs=6")
+	run(t, "sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output="+dir, "--set", "held_out=0", "--set", "epochs=6", "--set", "checkpoint_every=100")
 	return dir
 }
 

@@ -87,7 +87,7 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 				return err
 			}
 			again := againCommand(s.name, file, sets)
-			return runStage(cmd.Context(), s, cfg, resume, again, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return source.Explain(runStage(cmd.Context(), s, cfg, resume, again, cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "YAML file")

@@ -185,6 +185,7 @@ func TestPrintedConfigs(t *testing.T) {
 	check("reward", func(t *testing.T, text string) { checkPrinted(t, rewardStage(), text) })
 	check("reject", func(t *testing.T, text string) { checkPrinted(t, rejectStage(), text) })
 	check("ppo", func(t *testing.T, text string) { checkPrinted(t, ppoStage(), text) })
+	check("pretrain", func(t *testing.T, text string) { checkPrinted(t, pretrainStage(), text) })
 }
 
 func checkPrinted[C any](t *testing.T, s stage[C], text string) {

@@ -1,7 +1,6 @@
 package yamlconf
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -31,18 +30,26 @@ func (s *Source) Missing() error {
 // fieldName is how the errors of a config name a field: "sft: Config.BatchSize is 0", "ppo: Config.Optim: optim: Config.LearningRate is 0".
 var fieldName = regexp.MustCompile(`^(?:[a-z]\w*: )*(?:[A-Z]\w*\.)?([A-Z]\w*):? `)
 
-// Explain rewrites the errors of a config, and others that begin with a key, for who wrote the file: names of fields become keys, with
-// the place where they were set.
+// Explain rewrites the errors of a config, and others that begin with a field or a key, for who wrote the file: names of fields become
+// keys, with the place where they were set. The error stays what it was for errors.Is.
 func (s *Source) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	var lines []error
-	for line := range strings.Lines(err.Error()) {
-		lines = append(lines, errors.New(s.explain(strings.TrimSuffix(line, "\n"))))
+	var lines []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		lines = append(lines, s.explain(line))
 	}
-	return errors.Join(lines...)
+	return &explained{text: strings.Join(lines, "\n"), err: err}
 }
+
+type explained struct {
+	text string
+	err  error
+}
+
+func (e *explained) Error() string { return e.text }
+func (e *explained) Unwrap() error { return e.err }
 
 func (s *Source) explain(line string) string {
 	known := map[string]bool{}

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+func chatCommand() *cobra.Command {
+	var path, tokenizerPath, system string
+	cfg := generate.DefaultConfig()
+	cfg.Temperature, cfg.TopP, cfg.MaxNewTokens = 0.7, 0.9, 0
+	cmd := &cobra.Command{
+		Use:   "chat --model PATH",
+		Short: "Talk with a chat model",
+		Long: "Reads what you say line by line and streams the answers. The model remembers the dialogue until its context is full.\n" +
+			"/reset starts a new dialogue, /quit ends. Lines may come from a pipe.",
+		Args:    cobra.NoArgs,
+		GroupID: groupTools,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkChat(cfg); err != nil {
+				return err
+			}
+			p, tok, err := loadBoth(path, tokenizerPath)
+			if err != nil {
+				return err
+			}
+			c, err := newChat(p, tok, system, cfg, cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			in := cmd.InOrStdin()
+			file, ok := in.(*os.File)
+			return c.run(cmd.Context(), in, ok && term.IsTerminal(int(file.Fd())))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&path, "model", "", "Hugging Face folder, or llama2.c .bin file")
+	flags.StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model, or llama2.c tokenizer.bin (default: tokenizer.model of the model's folder)")
+	flags.StringVar(&system, "system", "", "system prompt")
+	flags.Float64Var(&cfg.Temperature, "temperature", cfg.Temperature, "divides the logits; 0 takes the most probable token")
+	flags.Float64Var(&cfg.TopP, "top-p", cfg.TopP, "keep the most probable tokens that add up to this probability")
+	flags.IntVar(&cfg.MaxNewTokens, "max-new-tokens", cfg.MaxNewTokens, "longest answer; 0: as long as the context allows")
+	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random numbers")
+	_ = cmd.MarkFlagRequired("model") // the flag was defined above
+	return cmd
+}
+
+// checkChat is Validate, but for a limit of 0, which the context is.
+func checkChat(cfg generate.Config) error {
+	if cfg.MaxNewTokens == 0 {
+		cfg.MaxNewTokens = 1
+	}
+	return cfg.Validate()
+}
+
+// chat is a dialogue with a model. Its tokens stay in the decoder's cache from turn to turn: nothing is encoded twice.
+type chat struct {
+	decoder *model.Decoder
+	tok     *tokenizer.Tokenizer
+	tmpl    *data.Template
+	sampler *sampler
+	system  string
+	longest int // answer, 0 for no limit
+	pending []int32
+	turns   int
+	out     io.Writer
+}
+
+func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg generate.Config, out io.Writer) (*chat, error) {
+	tmpl, err := chatTemplate(tok)
+	if err != nil {
+		return nil, err
+	}
+	decoder, err := model.NewDecoder(p, 1, p.Config().MaxSeqLen)
+	if err != nil {
+		return nil, err
+	}
+	return &chat{
+		decoder: decoder, tok: tok, tmpl: tmpl, sampler: newSampler(cfg.Temperature, cfg.TopP, cfg.Seed),
+		system: system, longest: cfg.MaxNewTokens, out: out,
+	}, nil
+}
+
+// run answers line by line. prompting shows where to type.
+func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
+	lines := bufio.NewReader(in)
+	for {
+		if prompting {
+			fmt.Fprint(c.out, "> ")
+		}
+		text, readErr := readLine(ctx, lines)
+		line := strings.TrimSpace(text)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case line == "/quit":
+			return nil
+		case line == "/reset":
+			c.reset()
+			fmt.Fprintln(c.out, "(a new dialogue)")
+		case strings.HasPrefix(line, "/"):
+			fmt.Fprintf(c.out, "(unknown command %s: there are /reset and /quit)\n", line)
+		case line != "":
+			if err := c.answer(ctx, line); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				fmt.Fprintf(c.out, "(%v)\n", err)
+			}
+		}
+		if errors.Is(readErr, io.EOF) {
+			return nil
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+}
+
+// readLine waits for a line or for Ctrl-C. After Ctrl-C a goroutine is left waiting, until the process ends.
+func readLine(ctx context.Context, lines *bufio.Reader) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	read := make(chan result, 1)
+	go func() {
+		text, err := lines.ReadString('\n')
+		read <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case r := <-read:
+		return r.text, r.err
+	}
+}
+
+func (c *chat) reset() {
+	c.decoder.Reset(0)
+	c.pending, c.turns = nil, 0
+}
+
+// answer streams the answer to a line. A line that cannot be answered leaves the dialogue as it was.
+func (c *chat) answer(ctx context.Context, line string) error {
+	messages := []data.Message{{Role: data.User, Content: line}}
+	if c.turns == 0 && c.system != "" {
+		messages = append([]data.Message{{Role: data.System, Content: c.system}}, messages...)
+	}
+	ids, err := c.tmpl.EncodePrompt(messages)
+	if err != nil {
+		return err
+	}
+	ids = append(append([]int32(nil), c.pending...), ids...)
+	if used := c.decoder.Len(0) + len(ids); used >= c.decoder.MaxLen() {
+		return fmt.Errorf("the context of %d tokens is full, with this line the dialogue has %d: /reset starts a new one", c.decoder.MaxLen(), used)
+	}
+	c.turns++
+	c.pending = nil
+	stream := c.tok.NewStream()
+	for n := 1; ; n++ {
+		if err := ctx.Err(); err != nil {
+			fmt.Fprintln(c.out)
+			return err
+		}
+		logits, err := c.decoder.Forward([]model.Chunk{{Slot: 0, Tokens: ids}})
+		if err != nil {
+			return err
+		}
+		id, err := c.sampler.next(logits[0])
+		if err != nil {
+			return err
+		}
+		if id == c.tok.EOS() {
+			c.pending = []int32{id}
+			fmt.Fprintln(c.out, stream.Flush())
+			return nil
+		}
+		piece, err := stream.Next(id)
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(c.out, piece)
+		ids = []int32{id}
+		cut := c.longest > 0 && n >= c.longest
+		if full := c.decoder.Len(0)+1 >= c.decoder.MaxLen(); full || cut {
+			c.pending = []int32{id, c.tok.EOS()} // the turn has to end somewhere
+			fmt.Fprintln(c.out, stream.Flush())
+			if full {
+				return fmt.Errorf("the context of %d tokens is full: /reset starts a new dialogue", c.decoder.MaxLen())
+			}
+			return nil
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pretrain"
+	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+// pretrainConfig is the configuration of `tame pretrain`.
+type pretrainConfig struct {
+	// Model is a model to go on from: a folder in Hugging Face layout, or a llama2.c .bin file. Default: none, a model of that shape with
+	// random weights.
+	Model string `conf:"input"`
+	// Tokenizer is a SentencePiece .model, or a llama2.c tokenizer.bin. Default: tokenizer.model of the model's folder, or one that is
+	// trained on the data.
+	Tokenizer string `conf:"input"`
+	// VocabSize is the number of pieces of a tokenizer that is trained on the data. Paper 2.2: 32000.
+	VocabSize int
+	// Data are Arrow datasets of texts, or plain text files (.txt, .txt.gz).
+	Data []string `conf:"required,input"`
+	// Separator stands between the documents of a text file. Where it does not occur the file is one document.
+	Separator string
+	runConfig
+	// HeldOut is the share of the documents that are held out, to report the loss on them before and after. Default 0.
+	HeldOut float64
+	// SplitSeed decides which documents are held out: the same ones for the same seed.
+	SplitSeed uint64
+	// Shape is that of a model with random weights. Default: Llama 2 7B (Table 1). Set hidden_dim to about 8/3 of dim, head_dim to
+	// dim / num_heads.
+	Shape model.Config `conf:"omit=vocab_size bos eos"`
+	pretrain.Config
+}
+
+func pretrainStage() stage[pretrainConfig] {
+	return stage[pretrainConfig]{
+		name: "pretrain", short: "Train a language model on text (section 2)",
+		long: "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
+		defaults: func() pretrainConfig {
+			return pretrainConfig{
+				VocabSize: 32000, Separator: "<|endoftext|>", runConfig: runConfig{CheckpointEvery: 50},
+				Shape: model.Llama2_7B(), Config: pretrain.DefaultConfig(),
+			}
+		},
+		check: func(c *pretrainConfig) error {
+			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Shape.Validate(), c.Config.Validate())
+		},
+		plan: func(c *pretrainConfig) plan {
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
+		},
+		run: runPretrain,
+	}
+}
+
+// document is a text for data.Split.
+type document string
+
+// Question is what data.Split goes by: the document itself.
+func (d document) Question() string { return string(d) }
+
+func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
+	texts, err := readTexts(j, c.Data, c.Separator)
+	if err != nil {
+		return err
+	}
+	texts, heldOut, err := data.Split(texts, c.HeldOut, c.SplitSeed)
+	if err != nil {
+		return err
+	}
+	p, tok, err := c.start(ctx, j, texts)
+	if err != nil {
+		return err
+	}
+	j.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
+	window := min(p.Config().MaxSeqLen, c.MicroTokens)
+	held := windows(encodeDocuments(tok, heldOut), window)
+	evaluation := &sftEvaluation{Rows: len(heldOut)}
+	if len(held) > 0 {
+		if evaluation.Base, err = lossOn(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
+			return err
+		}
+	}
+	cfg := c.Config
+	cfg.Keep = j.keep(tok)
+	var done func()
+	cfg.OnStep, done = j.onStep("pretrain")
+	report, err := pretrain.Train(ctx, p, encodeDocuments(tok, texts), cfg)
+	if err != nil {
+		return err
+	}
+	done()
+	text := fmt.Sprintf("%d steps, %d tokens; loss of the last step %.3f", report.Steps, report.Tokens, report.Loss)
+	if len(held) == 0 {
+		return j.finishModel(p, tok, nil, text)
+	}
+	if evaluation.Loss, err = lossOn(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
+		return err
+	}
+	text += fmt.Sprintf("\nheld out: %d documents, loss %.3f before and %.3f after (nats per token)", evaluation.Rows, evaluation.Base, evaluation.Loss)
+	return j.finishModel(p, tok, evaluation, text)
+}
+
+// start is the model and the tokenizer: those given, or new ones.
+func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
+	if c.Model != "" {
+		p, tok, _, err := modelConfig{c.Model, c.Tokenizer}.load()
+		return p, tok, err
+	}
+	tok, err := loadTokenizer(c.Tokenizer, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	if tok == nil {
+		cfg := tokenizer.DefaultTrainConfig()
+		cfg.VocabSize = c.VocabSize
+		j.notef("training a tokenizer of %d pieces", cfg.VocabSize)
+		if tok, err = tokenizer.Train(ctx, documentTexts(texts), cfg); err != nil {
+			return nil, nil, err
+		}
+	}
+	shape := c.Shape
+	shape.VocabSize, shape.BOS, shape.EOS = tok.VocabSize(), tok.BOS(), tok.EOS()
+	if err := shape.Validate(); err != nil {
+		return nil, nil, err
+	}
+	p := model.NewParams(shape, tensor.Float32)
+	const initStream = 1 // of the seed
+	p.Init(rand.New(rand.NewPCG(c.Seed, initStream)))
+	return p, tok, nil
+}
+
+// readTexts reads datasets and plain text files.
+func readTexts(j *job, paths []string, separator string) ([]document, error) {
+	var all []document
+	for _, path := range paths {
+		name := strings.TrimSuffix(strings.ToLower(path), ".gz")
+		if !strings.HasSuffix(name, ".txt") {
+			rows, err := readAll([]string{path}, "text", readers[document]{as(func(t data.Text) document { return document(t.Text) })})
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, rows...)
+			continue
+		}
+		rows, report, err := data.ImportText(path, separator)
+		if err != nil {
+			return nil, err
+		}
+		if len(report.Refused) > 0 {
+			j.notef("%s: %v", path, report)
+		}
+		if err := data.NotEmpty(path, len(rows)); err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			all = append(all, document(row.Text))
+		}
+	}
+	return all, nil
+}
+
+func documentTexts(texts []document) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, text := range texts {
+			if !yield(string(text)) {
+				return
+			}
+		}
+	}
+}
+
+func encodeDocuments(tok data.Tokenizer, texts []document) [][]int32 {
+	return pretrain.Encode(tok, slices.Collect(documentTexts(texts)))
+}
+
+// windows cuts documents for an evaluation; every token but a window's first counts.
+func windows(docs [][]int32, size int) []sft.Example {
+	var list []sft.Example
+	for _, doc := range docs {
+		for window := range slices.Chunk(doc, size) {
+			e := sft.Example{Tokens: window, Counted: make([]bool, len(window))}
+			for i := range e.Counted {
+				e.Counted[i] = i > 0
+			}
+			if len(window) > 1 {
+				list = append(list, e)
+			}
+		}
+	}
+	return list
+}
