@@ -19,7 +19,7 @@ const (
 
 // CalibrationBin is a group of similar predictions.
 type CalibrationBin struct {
-	Lo, Hi    float64 // the least and the greatest prediction that may fall into it
+	Lo, Hi    float64 // of equal width: its edges, the lower one included; of equal count: the least and the greatest prediction
 	Predicted float64 // mean prediction
 	Observed  Mean    // what came true, with the Wilson interval
 }

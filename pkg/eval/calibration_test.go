@@ -38,6 +38,11 @@ func TestCalibrate(t *testing.T) {
 	assert.Equal(t, [2]float64{0.1, 0.2}, [2]float64{c.Bins[0].Lo, c.Bins[0].Hi})
 	assert.InDelta(t, 0.95, c.Bins[3].Predicted, 1e-12)
 	assert.InDelta(t, (0.35+0.05+0.25+0.05)/4, c.ECE, 1e-12)
+
+	c, err = Calibrate([]float64{0.5, 1}, []float64{1, 1}, 2, EqualWidth)
+	require.NoError(t, err)
+	require.Len(t, c.Bins, 1, "an edge belongs to the bin above it, the last one to the last bin")
+	assert.Equal(t, 0.5, c.Bins[0].Lo)
 }
 
 // Equal predictions stay together, and no bin is empty.
