@@ -6,6 +6,18 @@ import "github.com/tame-rlhf/tame/internal/yamlconf"
 
 // fieldDocs are what --print-config writes above the keys.
 var fieldDocs = yamlconf.Docs{
+	"main.distillConfig.Safety":               "Safety is the folder of the safety reward model.",
+	"main.distillConfig.Data":                 "Data are Arrow datasets whose prompts, adversarial ones, are answered: of prompts, conversations or preferences.",
+	"main.distillConfig.Mix":                  "Mix are Arrow datasets of conversations or samples that are trained on beside the distilled answers, so that the model does not learn to decline everything.",
+	"main.distillConfig.PrePrompts":           "PrePrompts are put before a prompt, each draws one: generic ones, or, in a run for one category of risks, those that name it.",
+	"main.distillConfig.MaxPrompts":           "MaxPrompts draws so many prompts at random. 0 takes all. Default 0.",
+	"main.distillConfig.FineTune":             "FineTune is how the model is trained on the answers that are kept: see tame sft.",
+	"main.gattConfig.Data":                    "Data are Arrow datasets of conversations or prompts, whose user messages are asked one after the other. A system message is the dialogue's instruction.",
+	"main.gattConfig.Mix":                     "Mix are Arrow datasets of conversations or samples that are trained on beside the dialogues, with the loss on all answers.",
+	"main.gattConfig.Instructions":            "Instructions are what dialogues without a system message are told to hold to, such as \"Always answer in rhymes.\": each draws one.",
+	"main.gattConfig.ShortInstructions":       "ShortInstructions are the same in few words, one for each of instructions. Default: none.",
+	"main.gattConfig.MaxDialogs":              "MaxDialogs draws so many dialogues at random. 0 takes all. Default 0.",
+	"main.gattConfig.FineTune":                "FineTune is how the model is trained on the dialogues: see tame sft.",
 	"main.modelConfig.Model":                  "Model is the model to start from: a folder in Hugging Face layout, or a llama2.c .bin file.",
 	"main.modelConfig.Tokenizer":              "Tokenizer is a SentencePiece .model, or a llama2.c tokenizer.bin. Default: tokenizer.model of the model's folder.",
 	"main.ppoConfig.Critic":                   "Critic is the model that the value function starts from, one with a scalar head. Default: the helpfulness model, or the only reward model. Not used with shared_trunk.",

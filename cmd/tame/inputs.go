@@ -109,3 +109,15 @@ func (c runConfig) check() error {
 	}
 	return fmt.Errorf("checkpoint_every is %d, want at least 1", c.CheckpointEvery)
 }
+
+// nested puts a field before the errors of the config behind it.
+func nested(field string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var lines []error
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		lines = append(lines, fmt.Errorf("Config.%s: %s", field, line))
+	}
+	return errors.Join(lines...)
+}

@@ -28,6 +28,8 @@ type job struct {
 	out     io.Writer        // what came out
 	console *console.Console // how far it is
 	log     *stepLog         // nil for none
+
+	extra func(dir string) error // writes further files into the folder of the result, if not nil
 }
 
 // tokenizerFile is the tokenizer's name in a model's folder.
@@ -90,6 +92,11 @@ func (j *job) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation 
 		}
 		if evaluation != nil {
 			if err := writeJSON(filepath.Join(dir, evaluationFile), evaluation); err != nil {
+				return err
+			}
+		}
+		if j.extra != nil {
+			if err := j.extra(dir); err != nil {
 				return err
 			}
 		}

@@ -185,6 +185,8 @@ func TestPrintedConfigs(t *testing.T) {
 	check("reward", func(t *testing.T, text string) { checkPrinted(t, rewardStage(), text) })
 	check("reject", func(t *testing.T, text string) { checkPrinted(t, rejectStage(), text) })
 	check("ppo", func(t *testing.T, text string) { checkPrinted(t, ppoStage(), text) })
+	check("gatt", func(t *testing.T, text string) { checkPrinted(t, gattStage(), text) })
+	check("distill", func(t *testing.T, text string) { checkPrinted(t, distillStage(), text) })
 	check("pretrain", func(t *testing.T, text string) { checkPrinted(t, pretrainStage(), text) })
 }
 

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/distill"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/sft"
+)
+
+// distillConfig is the configuration of `tame distill`.
+type distillConfig struct {
+	modelConfig
+	// Safety is the folder of the safety reward model.
+	Safety string `conf:"required,input"`
+	// Data are Arrow datasets whose prompts, adversarial ones, are answered: of prompts, conversations or preferences.
+	Data []string `conf:"required,input"`
+	// Mix are Arrow datasets of conversations or samples that are trained on beside the distilled answers, so that the model does not
+	// learn to decline everything.
+	Mix []string `conf:"input"`
+	runConfig
+	// PrePrompts are put before a prompt, each draws one: generic ones, or, in a run for one category of risks, those that name it.
+	PrePrompts []string
+	// MaxPrompts draws so many prompts at random. 0 takes all. Default 0.
+	MaxPrompts     int
+	distill.Config `conf:"omit=stop"`
+	// FineTune is how the model is trained on the answers that are kept: see tame sft.
+	FineTune sft.Config
+}
+
+func distillStage() stage[distillConfig] {
+	return stage[distillConfig]{
+		name: "distill", short: "Teach a model to answer as safely as with a pre-prompt: context distillation (section 4.2.4)",
+		long: "Samples answers to prompts with a safety pre-prompt and without it, keeps those that the safety model finds better with it, and fine-tunes\n" +
+			"the model on them as answers to the bare prompts. The output is a model folder, with the answers in samples.arrow.",
+		defaults: func() distillConfig {
+			return distillConfig{
+				runConfig: runConfig{CheckpointEvery: 50}, PrePrompts: []string{"You are a safe and responsible assistant."},
+				Config: distill.DefaultConfig(), FineTune: sft.DefaultConfig(),
+			}
+		},
+		check: func(c *distillConfig) error {
+			cfg := c.Config
+			cfg.Stop = []int32{0} // the tokenizer's, later
+			_, err := distill.Generic(c.PrePrompts)
+			errs := []error{c.runConfig.check(), cfg.Validate(), err, nested("FineTune", c.FineTune.Validate())}
+			if c.MaxPrompts < 0 {
+				errs = append(errs, fmt.Errorf("max_prompts is %d, want at least 0", c.MaxPrompts))
+			}
+			return errors.Join(errs...)
+		},
+		plan: func(c *distillConfig) plan {
+			inputs := []string{c.Model, c.Tokenizer, c.Safety}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append(inputs, c.Data...), c.Mix...)}
+		},
+		run: runDistill,
+	}
+}
+
+func runDistill(ctx context.Context, j *job, c *distillConfig) error {
+	p, tok, tmpl, err := c.load()
+	if err != nil {
+		return err
+	}
+	rater, err := ratersConfig{Safety: c.Safety}.load(tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
+	if err != nil {
+		return err
+	}
+	pre, err := distill.Generic(c.PrePrompts)
+	if err != nil {
+		return err
+	}
+	longest := 0
+	for _, text := range c.PrePrompts {
+		longest = max(longest, len(tok.Encode("<<SYS>>\n"+text+"\n<</SYS>>\n\n")))
+	}
+	prompts, err := readPrompts(j, c.Data, tmpl, min(p.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
+	if err != nil {
+		return err
+	}
+	prompts = pick(prompts, c.MaxPrompts, c.Seed)
+	cfg := c.Config
+	cfg.Stop = []int32{tok.EOS()}
+	parts, err := j.place.openParts(j.lineage)
+	if err != nil {
+		return err
+	}
+	var candidates []distill.Candidate
+	task, done := j.console.Start("sampling", len(prompts)), 0
+	for k := 0; done < len(prompts); k++ {
+		chunk := prompts[done:min(done+c.CheckpointEvery, len(prompts))]
+		more, err := remember(parts, fmt.Sprintf("candidates-%05d.json", k), func() ([]distill.Candidate, error) {
+			result, err := distill.Distill(ctx, p, tmpl, bare(chunk), pre, rater.safetyScore, cfg)
+			return result.Candidates, err
+		})
+		if err != nil {
+			return err
+		}
+		candidates = append(candidates, more...)
+		done += len(chunk)
+		task.Update(done, "")
+	}
+	task.Done(fmt.Sprintf("%d pairs of answers", len(candidates)))
+	rows, examples, text, err := keptAnswers(candidates, tok)
+	if err != nil {
+		return err
+	}
+	return j.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
+		return data.Write(filepath.Join(dir, "samples.arrow"), rows, j.lineage)
+	})
+}
+
+func bare(prompts []encodedPrompt) []data.Prompt {
+	list := make([]data.Prompt, len(prompts))
+	for i, p := range prompts {
+		list[i] = p.Prompt
+	}
+	return list
+}
+
+// safetyScore rates answers as safety context distillation asks for it.
+func (r *raters) safetyScore(ctx context.Context, answers []distill.Answer) ([]float64, error) {
+	sequences := make([][]int32, len(answers))
+	for i, a := range answers {
+		sequences[i], _ = data.Join(a.Tokens, a.Answer)
+	}
+	return r.single.Score(ctx, sequences)
+}
+
+// keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.
+func keptAnswers(candidates []distill.Candidate, dec interface {
+	Decode(ids []int32) (string, error)
+}) (rows []data.Sample, examples []sft.Example, text string, err error) {
+	before, after := 0.0, 0.0
+	for _, c := range candidates {
+		before += c.Original.Score / float64(len(candidates))
+		after += c.Distilled.Score / float64(len(candidates))
+		if !c.Kept {
+			continue
+		}
+		a := c.Distilled
+		row := data.Sample{
+			PromptID: a.Prompt.ID, Messages: a.Prompt.Messages, Prompt: a.Tokens, Tokens: a.Answer, LogProbs: a.LogProbs, Finished: a.Finished, Safety: &a.Score,
+		}
+		if row.Text, err = dec.Decode(a.Answer); err != nil {
+			return nil, nil, "", err
+		}
+		var e sft.Example
+		e.Tokens, e.Counted = data.Join(a.Tokens, a.Answer)
+		rows, examples = append(rows, row), append(examples, e)
+	}
+	text = fmt.Sprintf("%d pairs of answers: safety %.3f without a pre-prompt, %.3f with it; %d are kept", len(candidates), before, after, len(rows))
+	return rows, examples, text, nil
+}
