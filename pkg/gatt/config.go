@@ -29,7 +29,7 @@ type Config struct {
 	// Seed of the random streams.
 	Seed uint64
 	// OnProgress is told the number of sampled turns and their total; nil means nobody is.
-	OnProgress func(done, total int)
+	OnProgress func(done, total int) `json:"-"`
 }
 
 // DefaultConfig holds the paper's values, and fills what it leaves open; Stop is the tokenizer's EOS and has to be set.

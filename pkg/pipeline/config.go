@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tame-rlhf/tame/pkg/distill"
+	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -43,6 +45,14 @@ type Config struct {
 	FineTune sft.Config
 	// PPO runs on top, judged by both reward models.
 	PPO ppo.Config
+	// GAttFrom is the first version whose fine-tuning has examples of Ghost Attention, made by GAtt with Data.Dialogs if there are any. Paper 3.3: it
+	// was applied after V3, so 4.
+	GAttFrom int
+	GAtt     gatt.Config
+	// DistillFrom is the first version whose fine-tuning has examples of safety context distillation, made by Distill with Data.Adversarial if
+	// there are any. Open: 1.
+	DistillFrom int
+	Distill     distill.Config
 
 	// KeepEvery is the number of training steps (of PPO: iterations, at most 1 is lost) between two checkpoints, and PartPrompts the number of prompts
 	// whose answers are kept at a time. They decide what is lost when a run is stopped, not its results. Default 100 and 256.
@@ -65,13 +75,15 @@ type Event struct {
 	Finished, Reused bool
 }
 
-// DefaultConfig holds the paper's values and this package's choices where it gives none. The stop ids of sampling have to be set.
+// DefaultConfig holds the paper's values and this package's choices where it gives none. The stop ids of sampling have to be
+// set: those of Rejection, of PPO, and of GAtt and Distill where they are used.
 func DefaultConfig() Config {
 	return Config{
 		Versions: 5, PoolFrom: 4, PPOFrom: 5,
 		PairTemperatures: [2]float64{0.8, 1.2}, HelpfulnessPairs: 1, SafetyPairs: 1, HeldOut: 0.1,
 		Helpfulness: rewardmodel.DefaultConfig(), Safety: rewardmodel.SafetyConfig(),
 		Temperatures: []float64{0.8, 1, 1.2}, Rejection: rejection.DefaultConfig(), FineTune: sft.DefaultConfig(), PPO: ppo.DefaultConfig(),
+		GAttFrom: 4, GAtt: gatt.DefaultConfig(), DistillFrom: 1, Distill: distill.DefaultConfig(),
 		KeepEvery: 100, PartPrompts: 256,
 	}
 }
@@ -87,6 +99,8 @@ func (c Config) Validate() error {
 	check(c.Versions >= 1, "Versions", c.Versions, "at least 1")
 	check(c.PoolFrom >= 1, "PoolFrom", c.PoolFrom, "at least 1")
 	check(c.PPOFrom >= 1, "PPOFrom", c.PPOFrom, "at least 1")
+	check(c.GAttFrom >= 1, "GAttFrom", c.GAttFrom, "at least 1")
+	check(c.DistillFrom >= 1, "DistillFrom", c.DistillFrom, "at least 1")
 	for _, t := range c.PairTemperatures {
 		check(t > 0, "PairTemperatures", c.PairTemperatures, "two positive numbers")
 	}
@@ -101,6 +115,22 @@ func (c Config) Validate() error {
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("pipeline: Config.%s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validateFurther looks at what is used with some data only.
+func (c Config) validateFurther(d Data) error {
+	var errs []error
+	if len(d.Dialogs) > 0 {
+		if err := c.GAtt.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("pipeline: Config.GAtt: %w", err))
+		}
+	}
+	if len(d.Adversarial) > 0 {
+		if err := c.Distill.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("pipeline: Config.Distill: %w", err))
 		}
 	}
 	return errors.Join(errs...)

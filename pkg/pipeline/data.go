@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/distill"
+	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -27,6 +29,13 @@ type Data struct {
 	Validation []data.Prompt
 	// Open are preferences of other people that go into the mix of both reward models (section 3.2.2), from V1 on. There may be none.
 	Open []data.Preference
+
+	// Dialogs are instructions with questions of several turns, for Ghost Attention. There may be none.
+	Dialogs []gatt.Dialog
+	// Adversarial are prompts for safety context distillation, PrePrompts what is put before them. There may be none. PrePrompts, being code, is
+	// not part of what identifies a run.
+	Adversarial []data.Prompt
+	PrePrompts  distill.PrePrompts
 
 	// Annotate asks the annotators.
 	Annotate Annotate
@@ -60,6 +69,7 @@ func (d Data) validate() error {
 	missing(len(d.Safety) == 0, "Safety")
 	missing(len(d.Prompts) == 0, "Prompts")
 	missing(len(d.Validation) == 0, "Validation")
+	missing(len(d.Adversarial) > 0 && d.PrePrompts == nil, "PrePrompts")
 	return errors.Join(errs...)
 }
 

@@ -25,6 +25,7 @@ const (
 	validationName  = "prompts/validation.arrow"
 	helpfulnessName = "prompts/helpfulness.arrow"
 	safetyName      = "prompts/safety.arrow"
+	adversarialName = "prompts/adversarial.arrow"
 )
 
 // at names a result of a version.
@@ -42,6 +43,8 @@ type Version struct {
 	Safety       string     //
 	Preferences  [2]int     // fresh pairs of the helpfulness and of the safety set
 	Accuracies   []Accuracy // of its reward models on held-out pairs
+	Ghosts       int        // examples of Ghost Attention in its fine-tuning
+	Distilled    int        // examples of safety context distillation
 	Temperature  float64    // that was chosen
 	Temperatures []Tuning   // that were tried
 }
@@ -69,6 +72,9 @@ func Run(ctx context.Context, dir string, d Data, cfg Config) ([]Version, error)
 		return nil, err
 	}
 	if err := d.validate(); err != nil {
+		return nil, err
+	}
+	if err := cfg.validateFurther(d); err != nil {
 		return nil, err
 	}
 	s, err := newStore(dir, cfg.KeepEvery, d.Tokenizer, cfg.Watch)
@@ -116,6 +122,7 @@ func (r *run) begin() (err error) {
 	}
 	for name, prompts := range map[string][]data.Prompt{
 		helpfulnessName: r.data.Helpfulness, safetyName: r.data.Safety, promptsName: r.data.Prompts, validationName: r.data.Validation,
+		adversarialName: r.data.Adversarial,
 	} {
 		if err := given(r.store, name, prompts); err != nil {
 			return err
@@ -212,12 +219,22 @@ func (r *run) version(ctx context.Context, v int, policy, before string) (Versio
 		return out, err
 	}
 
-	// 4. SFT on the best answers.
+	// 4. SFT on the best answers, and on what Ghost Attention and distillation add.
+	ghostsName, ghosts, err := r.ghosts(ctx, v, policy, p)
+	if err != nil {
+		return out, err
+	}
+	distilledName, distilled, err := r.distilled(ctx, v, policy, p, judges)
+	if err != nil {
+		return out, err
+	}
+	out.Ghosts, out.Distilled = len(ghosts), len(distilled)
 	from, start := policy, p
 	if r.cfg.FromStart {
 		from, start = startName, r.data.Start
 	}
-	tuned, err := r.fineTune(ctx, v, from, start, winners)
+	inputs := slices.DeleteFunc([]string{from, at(v, "winners.arrow"), ghostsName, distilledName}, func(s string) bool { return s == "" })
+	tuned, err := r.fineTune(ctx, v, inputs, start, slices.Concat(examplesOfWinners(winners), examplesOf(ghosts), examplesOf(distilled)))
 	if err != nil {
 		return out, err
 	}

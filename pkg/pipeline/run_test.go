@@ -16,6 +16,8 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/distill"
+	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
@@ -66,10 +68,22 @@ func smallRun(t testing.TB) (pipeline.Data, pipeline.Config) {
 	cfg.FineTune.Epochs = 2
 	cfg.PPO.Iterations, cfg.PPO.BatchSize, cfg.PPO.MiniBatch, cfg.PPO.EvalEvery = 3, 8, 4, 2
 	cfg.PPO.MaxNewTokens, cfg.PPO.MicroTokens = 20, 512
+	cfg.GAttFrom, cfg.DistillFrom = 2, 2
+	cfg.GAtt.MaxNewTokens, cfg.GAtt.Stop, cfg.GAtt.EveryTurn = 8, []int32{2}, true
+	cfg.Distill.MaxNewTokens, cfg.Distill.Stop = 8, []int32{2}
+	pre, err := distill.Generic(w.PrePrompts().Generic)
+	require.NoError(t, err)
+	turns, err := w.Dialogs(6, 1, 2)
+	require.NoError(t, err)
+	var dialogs []gatt.Dialog
+	for i, in := range w.Instructions(6, 1) {
+		dialogs = append(dialogs, gatt.Dialog{ID: turns[i].ID, Instruction: in.Full(), Short: in.Short(), Questions: turns[i].Questions})
+	}
 	return pipeline.Data{
 		Start: start, Tokenizer: tok, Template: tmpl,
 		Helpfulness: w.PreferencePrompts(data.HelpfulnessSet), Safety: w.PreferencePrompts(data.SafetySet),
 		Prompts: w.RLPrompts(), Validation: w.ValidationPrompts(),
+		Dialogs: dialogs, Adversarial: w.RLPrompts(), PrePrompts: pre,
 		Annotate: annotate(people), Lineage: data.Lineage{Stage: "small world", Seed: 1},
 	}, cfg
 }
@@ -120,6 +134,9 @@ func TestRunIsKilled(t *testing.T) {
 	want, err := pipeline.Run(t.Context(), straight, d, cfg)
 	require.NoError(t, err)
 	require.Len(t, want, 2)
+	assert.Zero(t, want[0].Ghosts+want[0].Distilled)
+	assert.Positive(t, want[1].Ghosts)
+	assert.Positive(t, want[1].Distilled)
 	wanted := contents(t, straight)
 
 	broken := filepath.Join(t.TempDir(), "broken")

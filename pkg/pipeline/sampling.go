@@ -133,22 +133,26 @@ func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample
 	})
 }
 
-// fineTune is SFT on the winners: "the best answer becomes the new gold answer" of its prompt.
-func (r *run) fineTune(ctx context.Context, v int, from string, start *model.Params, winners []data.Sample) (*model.Params, error) {
+// fineTune is SFT on the winners, "the best answer becomes the new gold answer" of its prompt, and on further examples.
+func (r *run) fineTune(ctx context.Context, v int, inputs []string, start *model.Params, examples []sft.Example) (*model.Params, error) {
 	name := at(v, "tuned")
 	cfg := r.cfg.FineTune
-	l, err := r.store.lineage(of(v, "SFT on the best answers"), cfg, cfg.Seed, from, at(v, "winners.arrow"))
+	l, err := r.store.lineage(of(v, "SFT on the best answers"), cfg, cfg.Seed, inputs...)
 	if err != nil {
 		return nil, err
 	}
 	return r.store.params(name, l, func() (*model.Params, error) {
-		examples := make([]sft.Example, len(winners))
-		for i, w := range winners {
-			examples[i].Tokens, examples[i].Counted = data.Join(w.Prompt, w.Tokens)
-		}
 		p := start.Clone()
 		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
 		_, err := sft.Train(ctx, p, examples, cfg)
 		return p, err
 	})
+}
+
+func examplesOfWinners(winners []data.Sample) []sft.Example {
+	examples := make([]sft.Example, len(winners))
+	for i, w := range winners {
+		examples[i].Tokens, examples[i].Counted = data.Join(w.Prompt, w.Tokens)
+	}
+	return examples
 }

@@ -5,6 +5,7 @@ package lab
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -44,7 +45,7 @@ type Stage struct {
 	Seconds float64 `json:"seconds"`
 }
 
-// New makes the world and its people, and trains the tokenizer on a part of the pretraining text.
+// New makes the world and its people, and trains the tokenizer.
 func New(ctx context.Context, s Settings, c *console.Console) (*Lab, error) {
 	w, err := world.New(s.World)
 	if err != nil {
@@ -57,10 +58,14 @@ func New(ctx context.Context, s Settings, c *console.Console) (*Lab, error) {
 	if l.Public, err = world.NewAnnotator(w, s.Public); err != nil {
 		return nil, err
 	}
+	demos, err := l.conversations()
+	if err != nil {
+		return nil, err
+	}
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = s.Vocab
 	cfg.UserDefined = pieces
-	if l.Tok, err = tokenizer.Train(ctx, w.Pretraining(), cfg); err != nil {
+	if l.Tok, err = tokenizer.Train(ctx, texts(w, demos), cfg); err != nil {
 		return nil, err
 	}
 	l.Tmpl, err = data.PieceTemplate(l.Tok)
@@ -114,13 +119,36 @@ func (l *Lab) Base(ctx context.Context) (*model.Params, error) {
 	})
 }
 
-// Demonstrations are all examples of SFT: single questions, dialogues of many turns with instructions, and questions under a pre-prompt.
-func (l *Lab) Demonstrations() ([]sft.Example, error) {
+// conversations are all demonstrations: single questions, dialogues of many turns with instructions, and questions under a pre-prompt.
+func (l *Lab) conversations() ([]data.Conversation, error) {
 	dialogs, err := l.World.DialogDemonstrations(l.Dialogs, 1, l.MaxTurns)
+	return slices.Concat(l.World.Demonstrations(), dialogs, l.World.PrePromptDemonstrations(l.PrePrompted)), err
+}
+
+// texts are what the tokenizer learns from.
+func texts(w *world.World, demos []data.Conversation) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for text := range w.Pretraining() {
+			if !yield(text) {
+				return
+			}
+		}
+		for _, d := range demos {
+			for _, m := range d.Messages {
+				if !yield(m.Content) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Demonstrations are the examples of SFT.
+func (l *Lab) Demonstrations() ([]sft.Example, error) {
+	all, err := l.conversations()
 	if err != nil {
 		return nil, err
 	}
-	all := slices.Concat(l.World.Demonstrations(), dialogs, l.World.PrePromptDemonstrations(l.PrePrompted))
 	return sft.Encode(l.Tmpl, all, data.AllTurns)
 }
 

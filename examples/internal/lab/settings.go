@@ -42,17 +42,18 @@ func Default(seed uint64) Settings {
 	s := Settings{
 		World:     world.DefaultConfig(),
 		Annotator: world.DefaultAnnotatorConfig(),
-		Vocab:     768,
-		Dialogs:   400, MaxTurns: 20, PrePrompted: 600,
+		Vocab:     896,
+		Dialogs:   1000, MaxTurns: 20, PrePrompted: 600,
 		OpenPairs: 5, TestPairs: 3, MaxAnswer: 40,
 	}
 	s.World.Seed = seed
+	s.World.Pretraining.Instructed = 0.5
 	s.Annotator.Seed = seed
 	s.Public = s.Annotator
 	s.Public.Seed, s.Public.Noise = seed+1000, 0.3
 	s.Model = model.Config{
 		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
-		VocabSize: s.Vocab, MaxSeqLen: 512, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
+		VocabSize: s.Vocab, MaxSeqLen: 1024, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2, // 20 turns with an instruction in each fit
 	}
 
 	s.Pretrain = pretrain.DefaultConfig()

@@ -1,0 +1,112 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/distill"
+	"github.com/tame-rlhf/tame/pkg/gatt"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/sft"
+)
+
+// Example is a dialogue to fine-tune on, as ids, with its text for readers. Tools that read conversations read its files too.
+type Example struct {
+	Messages []data.Message `arrow:"messages"`
+	Source   string         `arrow:"source"`
+	Tokens   []int32        `arrow:"tokens"`
+	Counted  []bool         `arrow:"counted"` // the tokens that the loss is taken on
+}
+
+// Schema is conversation v1, with more columns.
+func (Example) Schema() data.Schema { return data.Conversation{}.Schema() }
+
+// ghosts are the examples of Ghost Attention (section 3.3), sampled from the newest model. None before GAttFrom.
+func (r *run) ghosts(ctx context.Context, v int, policy string, p *model.Params) (name string, rows []Example, err error) {
+	if v < r.cfg.GAttFrom || len(r.data.Dialogs) == 0 {
+		return "", nil, nil
+	}
+	cfg := r.cfg.GAtt
+	name = at(v, "ghost-attention.arrow")
+	l, err := r.store.lineage(of(v, "Ghost Attention"), struct {
+		Config  gatt.Config
+		Dialogs []gatt.Dialog
+	}{cfg, r.data.Dialogs}, cfg.Seed, policy)
+	if err != nil {
+		return "", nil, err
+	}
+	rows, err = inParts(r.store, name, l, len(r.data.Dialogs), r.cfg.PartPrompts, func(lo, hi int) ([]Example, error) {
+		talks, err := gatt.Talk(ctx, p, r.data.Template, r.data.Tokenizer, r.data.Dialogs[lo:hi], cfg)
+		if err != nil {
+			return nil, err
+		}
+		var rows []Example
+		for _, talk := range talks {
+			one := []gatt.Transcript{talk}
+			examples, err := gatt.Examples(r.data.Template, one, cfg)
+			if err != nil {
+				return nil, err
+			}
+			for _, e := range examples {
+				rows = append(rows, Example{Messages: gatt.Conversations(one, "", cfg)[0].Messages, Source: "ghost attention", Tokens: e.Tokens, Counted: e.Counted})
+			}
+		}
+		return rows, nil
+	})
+	return name, rows, err
+}
+
+// distilled are the examples of safety context distillation (section 4.2.4), sampled from the newest model and kept where the newest safety
+// model likes them better. None before DistillFrom.
+func (r *run) distilled(ctx context.Context, v int, policy string, p *model.Params, judges *Judges) (name string, rows []Example, err error) {
+	if v < r.cfg.DistillFrom || len(r.data.Adversarial) == 0 {
+		return "", nil, nil
+	}
+	cfg := r.cfg.Distill
+	name = at(v, "distilled.arrow")
+	l, err := r.store.lineage(of(v, "safety context distillation"), cfg, cfg.Seed, policy, at(v, "safety"), adversarialName)
+	if err != nil {
+		return "", nil, err
+	}
+	score := func(ctx context.Context, answers []distill.Answer) ([]float64, error) {
+		asked := make([]ppo.Answer, len(answers))
+		for i, a := range answers {
+			asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: true}, Tokens: a.Answer}
+		}
+		scores, _, err := judges.Rewards(ctx, asked)
+		return scores, err
+	}
+	prompts := r.data.Adversarial
+	rows, err = inParts(r.store, name, l, len(prompts), r.cfg.PartPrompts, func(lo, hi int) ([]Example, error) {
+		result, err := distill.Distill(ctx, p, r.data.Template, prompts[lo:hi], r.data.PrePrompts, score, cfg)
+		if err != nil {
+			return nil, err
+		}
+		var rows []Example
+		for _, c := range result.Candidates {
+			if !c.Kept {
+				continue
+			}
+			text, err := r.data.Tokenizer.Decode(c.Distilled.Answer)
+			if err != nil {
+				return nil, fmt.Errorf("pipeline: answer to %q: %w", c.Original.Prompt.ID, err)
+			}
+			e := Example{Source: "safety context distillation"}
+			e.Messages = append(append(e.Messages, c.Distilled.Prompt.Messages...), data.Message{Role: data.Assistant, Content: text})
+			e.Tokens, e.Counted = data.Join(c.Distilled.Tokens, c.Distilled.Answer)
+			rows = append(rows, e)
+		}
+		return rows, nil
+	})
+	return name, rows, err
+}
+
+func examplesOf(rows []Example) []sft.Example {
+	list := make([]sft.Example, len(rows))
+	for i, e := range rows {
+		list[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted}
+	}
+	return list
+}
