@@ -64,7 +64,7 @@ func rootCommand() *cobra.Command {
 	cobra.EnableCommandSorting = false
 	root.AddCommand(
 		stageCommand(pretrainStage()), stageCommand(sftStage()), stageCommand(rewardStage()), stageCommand(rejectStage()), stageCommand(ppoStage()),
-		stageCommand(gattStage()), stageCommand(distillStage()),
+		stageCommand(gattStage()), stageCommand(distillStage()), stageCommand(rlhfStage()),
 		chatCommand(), convertCommand(), tokenizerCommand(), lineageCommand(),
 	)
 	for _, lines := range []*cobra.Command{tokenizeCommand(), logProbsCommand(), generateCommand(), scoreCommand()} {

@@ -187,6 +187,7 @@ func TestPrintedConfigs(t *testing.T) {
 	check("ppo", func(t *testing.T, text string) { checkPrinted(t, ppoStage(), text) })
 	check("gatt", func(t *testing.T, text string) { checkPrinted(t, gattStage(), text) })
 	check("distill", func(t *testing.T, text string) { checkPrinted(t, distillStage(), text) })
+	check("rlhf", func(t *testing.T, text string) { checkPrinted(t, rlhfStage(), text) })
 	check("pretrain", func(t *testing.T, text string) { checkPrinted(t, pretrainStage(), text) })
 }
 
@@ -211,49 +212,6 @@ func checkPrinted[C any](t *testing.T, s stage[C], text string) {
 		}
 	}
 	assert.NoError(t, s.check(&cfg), "the defaults make sense")
-}
-
-// A run that is killed again and again ends in the bytes of one that was left alone.
-func TestKilledRunEndsInTheSameBytes(t *testing.T) {
-	base := tinyModel(t)
-	for name, args := range map[string][]string{
-		"sft":    {"sft", "--config", yamlFile(t, sftYAML(t))},
-		"reject": append(rejectArgs(base, conversations(t, 30)), "--set", "helpfulness="+base, "--set", "samples=32", "--set", "checkpoint_every=1"),
-	} {
-		t.Run(name, func(t *testing.T) {
-			whole, broken := filepath.Join(t.TempDir(), "result"), filepath.Join(t.TempDir(), "result")
-			run(t, append(args, "--set", "output="+whole)...)
-			killed := killOften(t, broken, append(args, "--set", "output="+broken))
-			assert.Positive(t, killed)
-			run(t, append(args, "--set", "output="+broken, "--resume")...)
-			sameFolders(t, whole, broken)
-			assert.NoDirExists(t, broken+".checkpoint")
-		})
-	}
-}
-
-// killOften starts a command again and again and kills it, a little later each time, until it ends by itself.
-func killOften(t *testing.T, output string, args []string) (killed int) {
-	for range 20 {
-		cmd := process(append(args, "--resume")...)
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		require.NoError(t, cmd.Start())
-		kill := time.AfterFunc(time.Duration(20+15*killed)*time.Millisecond, func() { _ = cmd.Process.Kill() })
-		err := cmd.Wait()
-		kill.Stop()
-		if err == nil {
-			return killed
-		}
-		require.Contains(t, err.Error(), "killed", out.String())
-		killed++
-		begun, _ := exists(output + ".checkpoint")
-		if finished, _ := exists(output); begun && !finished {
-			_, err := tame(t, "", args...)
-			require.ErrorContains(t, err, "go on with it by --resume, or delete it to start anew")
-		}
-	}
-	return killed
 }
 
 // Ctrl-C stops between two steps, keeps them, and says how to go on.

@@ -121,7 +121,7 @@ func choices(t reflect.Type) []string {
 
 // snake writes a Go name in snake case: MinLRRatio is min_lr_ratio, NumKVHeads is num_kv_heads, KLCoef is kl_coef.
 func snake(name string) string {
-	runes := []rune(name)
+	runes := []rune(strings.ReplaceAll(name, "GAtt", "Gatt")) // one word
 	var b strings.Builder
 	for i, r := range runes {
 		upper := unicode.IsUpper(r)

@@ -149,6 +149,14 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, omit []string, path string
 		r.structure(n, v, omit, path)
 	case v.Kind() == reflect.Slice:
 		r.list(n, v, path)
+	case v.Kind() == reflect.Array:
+		list := reflect.New(reflect.SliceOf(v.Type().Elem())).Elem()
+		r.list(n, list, path)
+		if list.Len() != v.Len() {
+			r.fail(n, "%s has %d values, want %d", path, list.Len(), v.Len())
+			return
+		}
+		reflect.Copy(v, list)
 	default:
 		if err := scalar(n, v); err != nil {
 			r.fail(n, "%s is %s, %v", path, describe(n), err)

@@ -105,7 +105,7 @@ func literal(v reflect.Value) (string, bool) {
 	switch v.Kind() {
 	case reflect.Struct:
 		return "", false
-	case reflect.Slice:
+	case reflect.Slice, reflect.Array:
 		items := make([]string, v.Len())
 		for i := range items {
 			items[i], _ = literal(v.Index(i))
@@ -171,7 +171,7 @@ func jsonLiteral(v reflect.Value, isPath bool) string {
 		if isPath && text != "" {
 			text = filepath.Base(text)
 		}
-	case v.Kind() == reflect.Slice:
+	case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
 		items := make([]string, v.Len())
 		for i := range items {
 			items[i] = jsonLiteral(v.Index(i), isPath)

@@ -34,29 +34,34 @@ type Config struct {
 	// Paper 3.2.2: 1000 examples of every batch. Open: 0.1.
 	HeldOut float64
 
-	// Helpfulness and Safety train the reward models, from the start model, on all preferences so far.
-	Helpfulness, Safety rewardmodel.Config
+	// Helpfulness trains the helpfulness model, from the start model, on all preferences so far.
+	Helpfulness rewardmodel.Config
+	// Safety trains the safety model likewise.
+	Safety rewardmodel.Config
 	// Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to
 	// 1.3 after RLHF. Default 0.8, 1, 1.2.
 	Temperatures []float64
 	// Rejection samples answers. Its Temperature and Version are set by the iteration.
-	Rejection rejection.Config
+	Rejection rejection.Config `conf:"omit=stop temperature version"`
 	// FineTune is SFT on the best answers.
 	FineTune sft.Config
 	// PPO runs on top, judged by both reward models.
-	PPO ppo.Config
+	PPO ppo.Config `conf:"omit=stop"`
 	// GAttFrom is the first version whose fine-tuning has examples of Ghost Attention, made by GAtt with Data.Dialogs if there are any. Paper 3.3: it
 	// was applied after V3, so 4.
 	GAttFrom int
-	GAtt     gatt.Config
+	GAtt     gatt.Config `conf:"omit=stop repeat"`
 	// DistillFrom is the first version whose fine-tuning has examples of safety context distillation, made by Distill with Data.Adversarial if
 	// there are any. Open: 1.
 	DistillFrom int
-	Distill     distill.Config
+	Distill     distill.Config `conf:"omit=stop"`
 
-	// KeepEvery is the number of training steps (of PPO: iterations, at most 1 is lost) between two checkpoints, and PartPrompts the number of prompts
-	// whose answers are kept at a time. They decide what is lost when a run is stopped, not its results. Default 100 and 256.
-	KeepEvery, PartPrompts int
+	// KeepEvery is the number of training steps between two checkpoints; PPO saves after each iteration. It decides what is lost when a run is
+	// killed, not its results. Default 100.
+	KeepEvery int
+	// PartPrompts is the number of prompts whose answers are kept at a time. It decides what is lost when a run is stopped, not its results.
+	// Default 256.
+	PartPrompts int
 	// Seed of all that the stages' own seeds do not decide: pairs, mixes and heads of the reward models.
 	Seed uint64
 	// Watch is told of progress; nil means nobody is.

@@ -49,6 +49,11 @@ type Version struct {
 	Temperatures []Tuning   // that were tried
 }
 
+// Name is the place of its model in the run's folder, such as "v5/ppo".
+func (v Version) Name() string {
+	return at(v.Number, filepath.Base(v.Model))
+}
+
 // run is an iteration at work.
 type run struct {
 	store *store

@@ -11,7 +11,10 @@ import (
 
 // Margins is m(rating), the gap that the ranking loss asks for at each step of the annotators' scale.
 type Margins struct {
-	Significantly, Better, Slightly, Negligibly float64
+	Significantly float64 // of "significantly better"
+	Better        float64 // of "better"
+	Slightly      float64 // of "slightly better"
+	Negligibly    float64 // of "negligibly better / unsure"
 }
 
 // Margin sets of Table 27.
