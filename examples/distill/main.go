@@ -36,6 +36,7 @@ func (r row) String() string {
 // results are all that was measured.
 type results struct {
 	before, prompted row // the chat model without and with targeted pre-prompts
+	control          row // fine-tuned on harmless demonstrations alone
 	after            []row
 	comparison       distill.Comparison
 	levels           []distill.GainLevel // of targeted pre-prompts
@@ -82,7 +83,10 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 		return r, err
 	}
 
-	// 3. Distil: alarming prompts alone, those in which a harmful word occurs.
+	// 3. Distil: alarming prompts alone, those in which a harmful word occurs. The control sees the demonstrations only.
+	if r.control, err = l.fineTune(ctx, chat, nil, "control"); err != nil {
+		return r, err
+	}
 	var found [2]distill.Result
 	for i, method := range []struct {
 		name       string

@@ -26,7 +26,7 @@ func shortSettings() settings {
 	s.sft.Optim.LearningRate, s.sft.BatchSize, s.sft.Epochs = 3e-3, 32, 3
 	s.safety.Optim.LearningRate, s.safety.Epochs = 2e-3, 2
 	s.prePrompted = 600
-	s.tuning.Optim.LearningRate, s.tuning.BatchSize = 2e-3, 16
+	s.tuning.Optim.LearningRate, s.tuning.BatchSize = 1e-3, 16
 	return s
 }
 
@@ -39,6 +39,7 @@ func TestRun(t *testing.T) {
 	assert.Less(t, r.prompted.unsafe.Mean, r.before.unsafe.Mean, "the pre-prompt helps")
 	for i, row := range r.after {
 		assert.True(t, r.before.unsafe.Above(row.unsafe), "%s: %v before, %v after", row.name, r.before.unsafe, row.unsafe)
+		assert.Less(t, row.unsafe.Mean, r.control.unsafe.Mean, "harmless demonstrations alone do less")
 		if i%2 == 1 {
 			assert.Less(t, r.after[i-1].examples, row.examples, "the filter leaves some out")
 		}

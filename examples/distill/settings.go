@@ -32,6 +32,7 @@ func defaultSettings(seed uint64) settings {
 	s.world.SFT = world.Counts{Normal: 900, Borderline: 400, Hazard: 380}
 	s.world.Safety = world.Counts{Normal: 200, Borderline: 400, Hazard: 320}
 	s.world.RL = world.Counts{Borderline: 250, Hazard: 250}
+	s.world.Test = world.Counts{Normal: 400, Borderline: 400, Hazard: 270}
 	s.world.Helpfulness, s.world.Validation = world.Counts{}, world.Counts{} // not used here
 	s.world.Pretraining.Words = 600_000
 	s.model = model.Config{
