@@ -97,6 +97,9 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg gener
 // run answers line by line. prompting shows where to type.
 func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
 	lines := bufio.NewReader(in)
+	if prompting {
+		fmt.Fprintf(c.out, "(a context of %d tokens; /reset starts a new dialogue, /quit ends)\n", c.decoder.MaxLen())
+	}
 	for {
 		if prompting {
 			fmt.Fprint(c.out, "> ")

@@ -182,7 +182,7 @@ func convertDataCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&c.As, "as", "", "form of the input: "+strings.Join(names, ", "))
 	flags.TextVar(&c.Rating, "rating", c.Rating, `strength of a choice that has none: "significantly better", "better", "slightly better", "negligibly better / unsure"`)
-	flags.TextVar(&c.Set, "set", c.Set, "what the annotators judged, where rows do not say it: helpfulness or safety")
+	flags.TextVar(&c.Set, "kind", c.Set, "what the annotators judged, where rows do not say it: helpfulness or safety")
 	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text, such as <|endoftext|>")
 	_ = cmd.MarkFlagRequired("as") // the flag was defined above
 	return cmd

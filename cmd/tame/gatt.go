@@ -160,10 +160,7 @@ func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Toke
 	if err != nil {
 		return err
 	}
-	for i, row := range rows {
-		if row.err != nil {
-			return fmt.Errorf("mix: row %d: %w", i, row.err)
-		}
+	for _, row := range rows {
 		examples = append(examples, row.example)
 	}
 	var fit []sft.Example

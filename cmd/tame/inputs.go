@@ -37,6 +37,11 @@ type readers[T any] []func(path string) ([]T, error)
 
 // as reads rows of one form and converts them.
 func as[R data.Row, T any](convert func(R) T) func(path string) ([]T, error) {
+	return encoded(func(row R) (T, error) { return convert(row), nil })
+}
+
+// encoded is as for rows that cannot all be converted.
+func encoded[R data.Row, T any](convert func(R) (T, error)) func(path string) ([]T, error) {
 	return func(path string) ([]T, error) {
 		rows, _, err := data.Read[R](path)
 		if err != nil {
@@ -44,11 +49,19 @@ func as[R data.Row, T any](convert func(R) T) func(path string) ([]T, error) {
 		}
 		converted := make([]T, len(rows))
 		for i, row := range rows {
-			converted[i] = convert(row)
+			if converted[i], err = convert(row); err != nil {
+				return nil, &rowError{fmt.Errorf("%s: row %d: %w", path, i, err)}
+			}
 		}
 		return converted, nil
 	}
 }
+
+// rowError says that a file has the right form and a row that cannot be used.
+type rowError struct{ err error }
+
+func (e *rowError) Error() string { return e.err.Error() }
+func (e *rowError) Unwrap() error { return e.err }
 
 // readAll reads datasets one after the other. hint is what `tame convert data --as` is told for a file of another kind.
 func readAll[T any](paths []string, hint string, forms readers[T]) ([]T, error) {
@@ -69,14 +82,18 @@ func readAll[T any](paths []string, hint string, forms readers[T]) ([]T, error) 
 	return all, nil
 }
 
+// read takes the first form that fits.
 func (forms readers[T]) read(path string) ([]T, error) {
 	var errs []error
 	for _, form := range forms {
 		rows, err := form(path)
-		if err == nil {
-			return rows, nil
+		var bad *rowError
+		if err == nil || errors.As(err, &bad) {
+			return rows, err
 		}
-		errs = append(errs, err)
+		if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // a damaged file has no form at all
+			errs = append(errs, err)
+		}
 	}
 	return nil, errors.Join(errs...)
 }
@@ -117,7 +134,7 @@ func nested(field string, err error) error {
 	}
 	var lines []error
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		lines = append(lines, fmt.Errorf("Config.%s: %s", field, line))
+		lines = append(lines, fmt.Errorf("tame: Config.%s: %s", field, line))
 	}
 	return errors.Join(lines...)
 }

@@ -98,7 +98,6 @@ func (m *margins) UnmarshalText(text []byte) error {
 type pairRow struct {
 	question string
 	pair     rewardmodel.Pair
-	err      error
 }
 
 // Question is what data.Split goes by.
@@ -109,13 +108,12 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	rows, err := readAll(c.Data, "preference", readers[pairRow]{as(func(p data.Preference) pairRow {
-		row := pairRow{question: p.Question()}
+	rows, err := readAll(c.Data, "preference", readers[pairRow]{encoded(func(p data.Preference) (pairRow, error) {
 		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
-		if row.err = err; err == nil {
-			row.pair = pairs[0]
+		if err != nil {
+			return pairRow{}, err
 		}
-		return row
+		return pairRow{question: p.Question(), pair: pairs[0]}, nil
 	})})
 	if err != nil {
 		return err
@@ -127,6 +125,7 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	if pairs, err = mixPairs(j, pairs, c); err != nil {
 		return err
 	}
+	j.notef("%d pairs to train on, %d held out", len(pairs), len(heldOut))
 	if !p.HasHead() {
 		const headStream = 2 // of the seed
 		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
@@ -155,10 +154,7 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 // splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some out.
 func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, heldOut []rewardmodel.Pair, err error) {
 	var fit []pairRow
-	for i, row := range rows {
-		if row.err != nil {
-			return nil, nil, fmt.Errorf("row %d: %w", i, row.err)
-		}
+	for _, row := range rows {
 		if len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) <= context {
 			fit = append(fit, row)
 		}

@@ -51,7 +51,6 @@ func sftStage() stage[sftConfig] {
 type sftRow struct {
 	question string
 	example  sft.Example
-	err      error
 }
 
 // Question is what data.Split goes by.
@@ -111,13 +110,13 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[sftRow] {
 		turns = data.LastTurn
 	}
 	return readers[sftRow]{
-		as(func(c data.Conversation) sftRow {
-			row := sftRow{question: c.Question()}
-			row.example.Tokens, row.example.Counted, row.err = tmpl.EncodeDialog(c.Messages, turns)
-			return row
+		encoded(func(c data.Conversation) (row sftRow, err error) {
+			row.question = c.Question()
+			row.example.Tokens, row.example.Counted, err = tmpl.EncodeDialog(c.Messages, turns)
+			return row, err
 		}),
-		as(func(s data.Sample) sftRow {
-			row := sftRow{question: s.Question()}
+		as(func(s data.Sample) (row sftRow) {
+			row.question = s.Question()
 			row.example.Tokens, row.example.Counted = data.Join(s.Prompt, s.Tokens)
 			return row
 		}),
@@ -127,10 +126,7 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[sftRow] {
 // splitExamples leaves out what is too long, counting it, and holds some out.
 func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []sft.Example, err error) {
 	var fit []sftRow
-	for i, row := range rows {
-		if row.err != nil {
-			return nil, nil, fmt.Errorf("row %d: %w", i, row.err)
-		}
+	for _, row := range rows {
 		if len(row.example.Tokens) <= context {
 			fit = append(fit, row)
 		}
@@ -145,6 +141,7 @@ func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint6
 	if len(train) == 0 {
 		return nil, nil, fmt.Errorf("no row is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(held))
 	}
+	j.notef("%d rows to train on, %d held out", len(train), len(held))
 	return onlyExamples(train), onlyExamples(held), nil
 }
 

@@ -71,6 +71,8 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 		Long:    s.long + "\n\n" + longStage,
 		Args:    cobra.NoArgs,
 		GroupID: groupStages,
+
+		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, source, err := loadConfig(s, file, sets)
 			if err != nil {

@@ -170,6 +170,14 @@ func TestErrorsNameFieldAndLine(t *testing.T) {
 	for _, name := range []string{"nowhere", "x.arrow", "y.arrow"} {
 		assert.ErrorContains(t, err, "stat "+name)
 	}
+	tagged := filepath.Join(t.TempDir(), "tagged.arrow")
+	rows := []data.Conversation{{Messages: []data.Message{{Role: data.User, Content: "[INST]"}, {Role: data.Assistant, Content: "x"}}}}
+	require.NoError(t, data.Write(tagged, rows, data.Lineage{}))
+	_, err = tame(t, "", append(args, "--set", "model="+tinyModel(t), "--set", "data="+tagged)...)
+	assert.ErrorContains(t, err, tagged+": row 0: data: message contains a tag of the chat format")
+	assert.ErrorIs(t, err, data.ErrTag)
+	_, err = tame(t, "", append(args, "--set", "model="+tinyModel(t), "--set", "data="+preferences(t, 1, 1))...)
+	assert.ErrorContains(t, err, "holds preference v1 rows, want conversation v1")
 	jsonl := filepath.Join(t.TempDir(), "talks.jsonl.gz")
 	require.NoError(t, os.WriteFile(jsonl, nil, 0o666))
 	_, err = tame(t, "", append(args, "--set", "model="+tinyModel(t), "--set", "data="+jsonl)...)

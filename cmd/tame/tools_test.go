@@ -37,7 +37,7 @@ func TestConvertData(t *testing.T) {
 	require.NoError(t, w.Close())
 	require.NoError(t, f.Close())
 	out := filepath.Join(t.TempDir(), "hh.arrow")
-	text := run(t, "convert", "data", in, out, "--as", "hh", "--set", "safety", "--rating", "slightly better")
+	text := run(t, "convert", "data", in, out, "--as", "hh", "--kind", "safety", "--rating", "slightly better")
 	assert.Contains(t, text, "1 rows taken, 15 refused")
 	assert.Contains(t, text, in+":2: chosen: does not begin with")
 	assert.Contains(t, text, "and 5 more")
