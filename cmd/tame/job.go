@@ -112,7 +112,7 @@ func (j *job) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation 
 func (j *job) finish(text string) error {
 	j.console.Close()
 	fmt.Fprintf(j.out, "%s\n%s is written\n", text, j.place.output)
-	return os.RemoveAll(j.place.checkpoint)
+	return model.Remove(j.place.checkpoint)
 }
 
 // writeJSON writes a file, all of it or nothing.

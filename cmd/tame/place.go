@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
 )
 
 // place is where a run puts its result, and what it goes on from until then.
@@ -43,7 +44,7 @@ func (p place) begin(lineage data.Lineage, resume bool) (done bool, err error) {
 		if parts := differences(before, lineage); len(parts) > 0 {
 			return false, fmt.Errorf("%s is the result of another run (%s): delete it, or give another output", p.output, strings.Join(parts, ", "))
 		}
-		return true, os.RemoveAll(p.checkpoint) // killed between saving and this
+		return true, model.Remove(p.checkpoint) // killed between saving and this
 	case begun && !resume:
 		return false, fmt.Errorf("%s is a run that was stopped: go on with it by --resume, or delete it to start anew", p.checkpoint)
 	}

@@ -43,7 +43,7 @@ func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (er
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return fmt.Errorf("model: save: %w", err)
 	}
-	tmp := filepath.Join(parent, "."+filepath.Base(dir)+".tmp")
+	tmp := tmpDir(dir)
 	if err := os.RemoveAll(tmp); err != nil { // left by a process that was killed
 		return fmt.Errorf("model: save: %w", err)
 	}
@@ -67,6 +67,40 @@ func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (er
 		return err
 	}
 	return replaceDir(dir, tmp)
+}
+
+// tmpDir is where Save writes the new folder.
+func tmpDir(dir string) string {
+	return filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp")
+}
+
+// Remove deletes a folder that Save wrote, with all that an interrupted Save has left beside it. If it is interrupted itself, either the folder
+// is still whole or there is nothing that Load would take for a model.
+func Remove(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err == nil {
+		// What was put aside goes first: without its successor, Load would take it back.
+		err = errors.Join(discard(dir, asideDir(dir)), os.RemoveAll(tmpDir(dir)))
+	}
+	if err == nil {
+		err = discard(dir, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("model: remove: %w", err)
+	}
+	return nil
+}
+
+// discard deletes a folder beside dir, or dir itself. It is gone at once under its name, so that nobody finds a part of it.
+func discard(dir, folder string) error {
+	dead := filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".discarded")
+	if err := os.RemoveAll(dead); err != nil { // left by a process that was killed
+		return err
+	}
+	if err := os.Rename(folder, dead); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(dead)
 }
 
 // replaceable gives the real path of a folder that Save may replace: a model's, an empty one, or one that is not there yet.
@@ -164,7 +198,7 @@ func syncPath(path string) (err error) {
 // replaceDir puts the folder tmp in the place of dir. A crash in between leaves the old folder aside, where recoverDir finds it.
 func replaceDir(dir, tmp string) error {
 	aside := asideDir(dir)
-	if err := os.RemoveAll(aside); err != nil { // left by a crash after the new folder was in place
+	if err := discard(dir, aside); err != nil { // left by a crash after the new folder was in place
 		return err
 	}
 	err := os.Rename(dir, aside)
@@ -182,7 +216,7 @@ func replaceDir(dir, tmp string) error {
 		return err
 	}
 	if old {
-		return os.RemoveAll(aside)
+		return discard(dir, aside)
 	}
 	return nil
 }

@@ -142,6 +142,23 @@ func TestSaveInterrupted(t *testing.T) {
 	assertOnly(t, dir)
 }
 
+// A folder that is removed does not come back in parts, whatever was left beside it.
+func TestRemove(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "m")
+	p := randomParams(tiny(), tensor.Float32, 36)
+	require.NoError(t, Save(asideDir(dir), p, nil))
+	require.NoError(t, os.Remove(filepath.Join(asideDir(dir), weightsFile)))
+	require.NoError(t, Save(dir, p, nil)) // discards what was aside
+	require.NoError(t, Save(asideDir(dir), p, nil))
+	require.NoError(t, Remove(dir))
+	_, err := Load(dir)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	left, err := os.ReadDir(filepath.Dir(dir))
+	require.NoError(t, err)
+	assert.Empty(t, left)
+	assert.NoError(t, Remove(dir), "there is nothing to remove")
+}
+
 func TestSaveSparesOtherFiles(t *testing.T) {
 	p := randomParams(tiny(), tensor.Float32, 38)
 	home := t.TempDir()

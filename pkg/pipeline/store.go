@@ -30,7 +30,7 @@ type store struct {
 const workDir = ".work"
 
 // leftover are the names of files and folders that were being written when a process was killed.
-var leftover = regexp.MustCompile(`^\..+(\.tmp|\.arrow\d+)$`)
+var leftover = regexp.MustCompile(`^\..+(\.tmp|\.discarded|\.arrow\d+)$`)
 
 // newStore makes the folder, or sweeps the one that is there.
 func newStore(dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)) (*store, error) {
@@ -108,10 +108,7 @@ func (s *store) done(name string, want data.Lineage) (bool, error) {
 
 // finish sweeps what a step has kept, now that its result is safe.
 func (s *store) finish(name string) error {
-	if err := os.RemoveAll(s.work(name)); err != nil {
-		return fmt.Errorf("pipeline: %w", err)
-	}
-	return nil
+	return model.Remove(s.work(name))
 }
 
 // dataset reads the rows of a result, or makes and writes them.
