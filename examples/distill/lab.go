@@ -128,11 +128,10 @@ func (l *lab) alarming() []data.Prompt {
 	return slices.DeleteFunc(l.world.RLPrompts(), func(p data.Prompt) bool { return l.world.Category(p) == "" })
 }
 
-// harmless are the demonstrations that ask for no harm, so that the model does not forget how to answer.
-func (l *lab) harmless() []data.Conversation {
+// normal are the demonstrations without a harmful word in the prompt, so that the model does not forget how to answer.
+func (l *lab) normal() []data.Conversation {
 	return slices.DeleteFunc(l.world.Demonstrations(), func(d data.Conversation) bool {
-		kind, err := l.oracle.Kind(data.Prompt{Messages: d.Messages[:1]})
-		return err != nil || kind == oracle.Hazard
+		return l.world.Category(data.Prompt{Messages: d.Messages}) != ""
 	})
 }
 

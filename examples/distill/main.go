@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
@@ -36,7 +37,7 @@ func (r row) String() string {
 // results are all that was measured.
 type results struct {
 	before, prompted row // the chat model without and with targeted pre-prompts
-	control          row // fine-tuned on harmless demonstrations alone
+	control          row // fine-tuned on the original answers alone
 	after            []row
 	comparison       distill.Comparison
 	levels           []distill.GainLevel // of targeted pre-prompts
@@ -83,10 +84,7 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 		return r, err
 	}
 
-	// 3. Distil: alarming prompts alone, those in which a harmful word occurs. The control sees the demonstrations only.
-	if r.control, err = l.fineTune(ctx, chat, nil, "control"); err != nil {
-		return r, err
-	}
+	// 3. Distil, on alarming prompts alone: those in which a harmful word occurs. Where an answer with the pre-prompt is not kept, the original one stands.
 	var found [2]distill.Result
 	for i, method := range []struct {
 		name       string
@@ -103,12 +101,19 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 			if filter {
 				found[i], name = result, method.name+", filtered"
 			}
-			after, err := l.fineTune(ctx, chat, result.Examples, name)
+			after, err := l.fineTune(ctx, chat, result.Examples, result.Originals(), name)
 			if err != nil {
 				return r, err
 			}
 			r.after = append(r.after, after)
 		}
+	}
+	originals := distill.Result{Candidates: slices.Clone(found[0].Candidates)}
+	for i := range originals.Candidates {
+		originals.Candidates[i].Kept = false
+	}
+	if r.control, err = l.fineTune(ctx, chat, nil, originals.Originals(), "control: original answers"); err != nil {
+		return r, err
 	}
 
 	// 4. How the pre-prompts moved the scores.
@@ -122,13 +127,13 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 	return r, nil
 }
 
-// fineTune trains a copy of the chat model on the distilled examples among harmless demonstrations, and measures it.
-func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled []distill.Example, name string) (row, error) {
-	examples, err := sft.Encode(l.tmpl, l.harmless(), data.AllTurns)
+// fineTune trains a copy of the chat model on distilled and original answers among demonstrations to normal prompts, and measures it.
+func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled, originals []distill.Example, name string) (row, error) {
+	examples, err := sft.Encode(l.tmpl, l.normal(), data.AllTurns)
 	if err != nil {
 		return row{}, err
 	}
-	for _, e := range distilled {
+	for _, e := range slices.Concat(distilled, originals) {
 		examples = append(examples, sft.Example(e))
 	}
 	p := chat.Clone()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -39,7 +38,7 @@ func TestRun(t *testing.T) {
 	assert.Less(t, r.prompted.unsafe.Mean, r.before.unsafe.Mean, "the pre-prompt helps")
 	for i, row := range r.after {
 		assert.True(t, r.before.unsafe.Above(row.unsafe), "%s: %v before, %v after", row.name, r.before.unsafe, row.unsafe)
-		assert.Less(t, row.unsafe.Mean, r.control.unsafe.Mean, "harmless demonstrations alone do less")
+		assert.Less(t, row.unsafe.Mean, r.control.unsafe.Mean, "the same without distilling does less")
 		if i%2 == 1 {
 			assert.Less(t, r.after[i-1].examples, row.examples, "the filter leaves some out")
 		}
@@ -59,11 +58,10 @@ func TestAlarmingPrompts(t *testing.T) {
 		kinds[kind]++
 	}
 	assert.Equal(t, map[oracle.Kind]int{oracle.Borderline: 60, oracle.Hazard: 100}, kinds)
-	for _, d := range l.harmless() {
+	for _, d := range l.normal() {
 		kind, err := l.oracle.Kind(data.Prompt{Messages: d.Messages[:1]})
 		require.NoError(t, err)
-		assert.NotEqual(t, oracle.Hazard, kind)
+		assert.Equal(t, oracle.Normal, kind)
 	}
-	assert.Len(t, l.harmless(), 450)
-	assert.False(t, slices.Contains(l.world.Categories(), ""))
+	assert.Len(t, l.normal(), 300)
 }

@@ -87,13 +87,30 @@ func Distill(ctx context.Context, p *model.Params, tmpl *data.Template, prompts 
 		c := &result.Candidates[i]
 		c.Kept = c.Distilled.Finished && (!cfg.Filter || c.Distilled.Score > c.Original.Score)
 		if c.Kept {
-			var e Example
-			e.Tokens, e.Counted = data.Join(c.Distilled.Tokens, c.Distilled.Answer)
-			result.Examples = append(result.Examples, e)
+			result.Examples = append(result.Examples, c.Distilled.example())
 		}
 	}
 	result.All, result.ByCategory = summarise(result.Candidates)
 	return result, nil
+}
+
+// Originals are the original answers of the candidates that were not kept, as far as they were finished: with Examples every prompt has the
+// better of its two answers, so that the model also sees alarming prompts that it answered well before.
+func (r Result) Originals() []Example {
+	var examples []Example
+	for _, c := range r.Candidates {
+		if !c.Kept && c.Original.Finished {
+			examples = append(examples, c.Original.example())
+		}
+	}
+	return examples
+}
+
+// example counts the tokens of the answer.
+func (a Answer) example() Example {
+	var e Example
+	e.Tokens, e.Counted = data.Join(a.Tokens, a.Answer)
+	return e
 }
 
 // sample gives cfg.Samples candidates for each prompt. Both answers of a candidate are drawn from the same stream of random numbers, so a

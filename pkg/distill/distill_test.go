@@ -107,7 +107,7 @@ func TestDistillTokens(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, r.Candidates, 18)
 
-	var examples []Example
+	var examples, originals []Example
 	for i, c := range r.Candidates {
 		prompt := list[i/3]
 		assert.Equal(t, i%3, c.Sample)
@@ -143,12 +143,21 @@ func TestDistillTokens(t *testing.T) {
 			assert.Equal(t, score[0], pair.got.Score)
 		}
 		assert.Equal(t, distilled.Finished && c.Distilled.Score > c.Original.Score, c.Kept)
-		if c.Kept {
-			counted := append(make([]bool, len(bare)), slices.Repeat([]bool{true}, len(distilled.Tokens))...)
-			examples = append(examples, Example{Tokens: slices.Concat(bare, distilled.Tokens), Counted: counted})
+		example := func(answer []int32) Example {
+			counted := append(make([]bool, len(bare)), slices.Repeat([]bool{true}, len(answer))...)
+			return Example{Tokens: slices.Concat(bare, answer), Counted: counted}
+		}
+		switch {
+		case c.Kept:
+			examples = append(examples, example(distilled.Tokens))
+		case original.Finished:
+			originals = append(originals, example(original.Tokens))
 		}
 	}
 	assert.Equal(t, examples, r.Examples)
+	assert.Equal(t, originals, r.Originals())
+	assert.Less(t, len(examples)+len(originals), 18, "some originals are unfinished too")
+	assert.NotEmpty(t, originals)
 	assert.NotEmpty(t, examples)
 	assert.Less(t, len(examples), 18)
 	assert.Positive(t, r.All.Unfinished)

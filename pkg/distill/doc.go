@@ -22,7 +22,8 @@
 //		examples = append(examples, sft.Example(e)) // the bare prompt, and the answer's tokens as they were sampled
 //	}
 //
-// Mix the examples with others: a model that is fine-tuned on nothing but refusals declines everything.
+// Mix the examples with others, such as Result.Originals and demonstrations of ordinary prompts: a model that is fine-tuned on nothing but refusals
+// declines everything.
 //
 // # Concurrency
 //
