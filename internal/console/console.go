@@ -33,6 +33,7 @@ func New(out io.Writer) *Console {
 	c.bars.SetUpdateFrequency(200 * time.Millisecond)
 	c.bars.Style().Visibility.ETA = true
 	c.bars.Style().Visibility.Value = true
+	c.bars.Style().Options.TimeInProgressPrecision = 100 * time.Millisecond
 	go c.bars.Render()
 	return c
 }
