@@ -14,6 +14,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
@@ -27,6 +28,7 @@ type results struct {
 	Versions     []roundRow       `json:"versions"`      // what each version was made from
 	RewardModels []rewardModelRow `json:"reward_models"` // accuracy of the last version's on test preferences
 	Gate         gateRow          `json:"gate"`          // the safety gate on SFT's answers to test prompts
+	Kept         []keptRow        `json:"kept"`          // how long versions keep an instruction
 	PPO          []ppoRow         `json:"ppo"`           // one row an iteration
 	Validation   []lab.Measure    `json:"validation"`    // versions on validation prompts, where annotators pick
 	Picked       string           `json:"picked"`        // version that annotators prefer there
@@ -39,6 +41,8 @@ type roundRow struct {
 	Helpfulness  int               `json:"helpfulness_pairs"` // fresh pairs
 	Safety       int               `json:"safety_pairs"`
 	OwnAccuracy  [2]eval.Mean      `json:"own_accuracy"` // of both reward models, each on the held-out pairs of its own set, all batches so far
+	Ghosts       int               `json:"ghosts"`       // examples of Ghost Attention in its fine-tuning
+	Distilled    int               `json:"distilled"`    // and of safety context distillation
 	Temperature  float64           `json:"temperature"`  // chosen for rejection sampling
 	Temperatures []pipeline.Tuning `json:"temperatures"` // tried
 }
@@ -47,7 +51,7 @@ type roundRow struct {
 func newRoundRow(v pipeline.Version) roundRow {
 	row := roundRow{
 		Version: fmt.Sprintf("V%d", v.Number), Helpfulness: v.Preferences[0], Safety: v.Preferences[1],
-		Temperature: v.Temperature, Temperatures: v.Temperatures,
+		Ghosts: v.Ghosts, Distilled: v.Distilled, Temperature: v.Temperature, Temperatures: v.Temperatures,
 	}
 	var own [2]rewardmodel.Count
 	for _, a := range v.Accuracies {
@@ -60,6 +64,12 @@ func newRoundRow(v pipeline.Version) roundRow {
 		row.OwnAccuracy[i] = meanOf(c)
 	}
 	return row
+}
+
+// keptRow is the share of an instruction's attributes that a version keeps, by the turn.
+type keptRow struct {
+	Version string       `json:"version"`
+	Turns   []gatt.Point `json:"turns"`
 }
 
 // rewardModelRow is one reward model on one test set.
@@ -152,11 +162,27 @@ func (r results) print(c *console.Console) {
 
 	if len(r.Versions) > 0 {
 		rounds := newTable("What each version was made from; accuracy in % of the reward models on held-out pairs of their own set",
-			"version", "fresh helpfulness pairs", "fresh safety pairs", "helpfulness model", "safety model", "temperature")
+			"version", "fresh helpfulness pairs", "fresh safety pairs", "helpfulness model", "safety model", "temperature", "Ghost Attention", "distilled")
 		for _, v := range r.Versions {
-			rounds.AppendRow(table.Row{v.Version, v.Helpfulness, v.Safety, percent(v.OwnAccuracy[0]), percent(v.OwnAccuracy[1]), v.Temperature})
+			rounds.AppendRow(table.Row{v.Version, v.Helpfulness, v.Safety, percent(v.OwnAccuracy[0]), percent(v.OwnAccuracy[1]), v.Temperature, v.Ghosts, v.Distilled})
 		}
 		c.Printf("%s", rounds.Render())
+	}
+	if len(r.Kept) > 0 {
+		header := []any{"version"}
+		for _, pt := range r.Kept[0].Turns {
+			header = append(header, fmt.Sprintf("turn %d", pt.Turn))
+		}
+		kept := newTable("Share in % of an instruction's attributes kept, given in the first turn only (paper, turns 2, 4, 6 and 20: 100, 10, 0, 0 before Ghost "+
+			"Attention, 100 with it)", header...)
+		for _, v := range r.Kept {
+			row := table.Row{v.Version}
+			for _, pt := range v.Turns {
+				row = append(row, percent(pt.Kept))
+			}
+			kept.AppendRow(row)
+		}
+		c.Printf("%s", kept.Render())
 	}
 	if len(r.RewardModels) > 0 {
 		models := newTable("Reward models on test preferences: accuracy in % [95 % interval] and the best possible",

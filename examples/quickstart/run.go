@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
@@ -85,6 +86,9 @@ func (c *chain) run(ctx context.Context, out string) error {
 	}
 	last := rounds[len(rounds)-1]
 	if c.results.RewardModels, err = c.testRewardModels(ctx, versions, last); err != nil {
+		return err
+	}
+	if err := c.testInstructions(ctx, versions); err != nil {
 		return err
 	}
 	j, err := judges(last, c.Iteration.PPO.SafetyThreshold)
@@ -186,6 +190,26 @@ func (c *chain) testRewardModels(ctx context.Context, versions []version, last p
 		}
 	}
 	return rows, nil
+}
+
+// testInstructions measures how well the first version, those around the beginning of Ghost Attention and the last keep an instruction.
+func (c *chain) testInstructions(ctx context.Context, versions []version) error {
+	for i, v := range versions {
+		if i != 0 && i != c.Iteration.GAttFrom-1 && i != c.Iteration.GAttFrom && i != len(versions)-1 {
+			continue
+		}
+		points, err := c.Kept(ctx, v.name, v.model, keptTurns(c.MaxTurns)...)
+		if err != nil {
+			return err
+		}
+		c.results.Kept = append(c.results.Kept, keptRow{v.name, points})
+	}
+	return nil
+}
+
+// keptTurns are the turns of Table 30, as far as dialogues go.
+func keptTurns(most int) []int {
+	return slices.DeleteFunc([]int{1, 2, 4, 6, 20}, func(t int) bool { return t > most })
 }
 
 // moreSFT trains on demonstrations for as many optimisation steps as the iteration takes.

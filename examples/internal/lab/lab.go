@@ -14,6 +14,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
@@ -185,8 +186,16 @@ func (l *Lab) Data(ctx context.Context, chat *model.Params) (pipeline.Data, erro
 		Start: chat, Tokenizer: l.Tok, Template: l.Tmpl,
 		Helpfulness: l.World.PreferencePrompts(data.HelpfulnessSet), Safety: l.World.PreferencePrompts(data.SafetySet),
 		Prompts: l.World.RLPrompts(), Validation: l.World.ValidationPrompts(),
-		Annotate: l.Annotate,
-		Lineage:  data.Lineage{Stage: "SFT in the small world", Seed: l.World.Config().Seed},
+		Adversarial: adversarial(l.World.RLPrompts()),
+		Annotate:    l.Annotate,
+		Lineage:     data.Lineage{Stage: "SFT in the small world", Seed: l.World.Config().Seed},
+	}
+	pre := l.World.PrePrompts()
+	if d.PrePrompts, err = distill.Targeted(pre.Targeted, l.World.Category); err != nil {
+		return d, err
+	}
+	if d.Dialogs, err = l.ghosts(); err != nil {
+		return d, err
 	}
 	for _, c := range open {
 		p := c.Preference
@@ -197,6 +206,11 @@ func (l *Lab) Data(ctx context.Context, chat *model.Params) (pipeline.Data, erro
 		d.Open = append(d.Open, p)
 	}
 	return d, nil
+}
+
+// adversarial are the prompts with the safety tag.
+func adversarial(prompts []data.Prompt) []data.Prompt {
+	return slices.DeleteFunc(prompts, func(p data.Prompt) bool { return !p.Safety })
 }
 
 // Annotate asks the annotators, a pipeline.Annotate.

@@ -26,6 +26,8 @@ type Settings struct {
 	Dialogs     int // demonstrations of several turns
 	MaxTurns    int // turns of the longest of them
 	PrePrompted int // demonstrations with a safety pre-prompt
+	Ghosts      int // dialogues for Ghost Attention
+	TestDialogs int // dialogues of MaxTurns turns in which instructions are tested
 	OpenPairs   int // pairs of answers per prompt of the demonstrations, for the open data
 	TestPairs   int // pairs of answers per test prompt, for the accuracy of reward models
 	MaxAnswer   int // tokens
@@ -43,7 +45,7 @@ func Default(seed uint64) Settings {
 		World:     world.DefaultConfig(),
 		Annotator: world.DefaultAnnotatorConfig(),
 		Vocab:     896,
-		Dialogs:   1000, MaxTurns: 20, PrePrompted: 600,
+		Dialogs:   1000, MaxTurns: 20, PrePrompted: 600, Ghosts: 300, TestDialogs: 60,
 		OpenPairs: 5, TestPairs: 3, MaxAnswer: 40,
 	}
 	s.World.Seed = seed
@@ -91,8 +93,13 @@ func iteration(s Settings, seed uint64) pipeline.Config {
 	c.Rejection.Stop = []int32{s.Model.EOS}
 	c.Rejection.Slots = 64
 	c.Rejection.Seed = seed
+	// Reward models of this size cannot check what is true. Answers are true more often at low temperatures, and at higher ones the
+	// best by reward are often false: versions then get worse from round to round.
+	c.Temperatures = []float64{0.4, 0.6}
 	c.FineTune = s.SFT
-	c.FineTune.Optim = optim.DefaultConfig(5e-4)
+	c.FineTune.Optim = optim.DefaultConfig(2e-4)
+	c.GAtt.MaxNewTokens, c.GAtt.Stop, c.GAtt.Slots, c.GAtt.Seed = s.MaxAnswer, c.Rejection.Stop, 64, seed
+	c.Distill.MaxNewTokens, c.Distill.Stop, c.Distill.Slots, c.Distill.Seed = s.MaxAnswer, c.Rejection.Stop, 64, seed
 
 	c.PPO.Iterations = 30
 	c.PPO.BatchSize, c.PPO.MiniBatch = 256, 64
@@ -118,10 +125,10 @@ func Short(seed uint64) Settings {
 	s.Pretrain.Steps, s.Pretrain.BatchTokens = 30, 2048
 	few := world.Counts{Normal: 24, Borderline: 8, Hazard: 8}
 	s.World.SFT, s.World.Helpfulness, s.World.Safety, s.World.RL, s.World.Validation, s.World.Test = few, few, few, few, few, few
-	s.Dialogs, s.MaxTurns, s.PrePrompted, s.OpenPairs, s.TestPairs = 20, 6, 20, 1, 1
+	s.Dialogs, s.MaxTurns, s.PrePrompted, s.Ghosts, s.TestDialogs, s.OpenPairs, s.TestPairs = 20, 6, 20, 8, 4, 1, 1
 	c := &s.Iteration
 	c.HelpfulnessPairs, c.SafetyPairs = 1, 1
-	c.Versions, c.PoolFrom, c.PPOFrom = 2, 2, 2
+	c.Versions, c.PoolFrom, c.PPOFrom, c.GAttFrom = 2, 2, 2, 2
 	c.Rejection.Samples = 4
 	c.PPO.Iterations, c.PPO.BatchSize, c.PPO.MiniBatch = 2, 32, 16
 	c.PPO.EvalEvery = 1

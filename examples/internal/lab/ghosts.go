@@ -1,0 +1,49 @@
+package lab
+
+import (
+	"context"
+
+	"github.com/tame-rlhf/tame/pkg/gatt"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/world"
+	"github.com/tame-rlhf/tame/pkg/world/oracle"
+)
+
+// dialogs are dialogues with an instruction each.
+func dialogs(list []world.Dialog, instructions []world.Instruction) []gatt.Dialog {
+	out := make([]gatt.Dialog, len(list))
+	for i, d := range list {
+		out[i] = gatt.Dialog{ID: d.ID, Instruction: instructions[i].Full(), Short: instructions[i].Short(), Questions: d.Questions}
+	}
+	return out
+}
+
+// ghosts are the dialogues of Ghost Attention, of 2 to MaxTurns turns.
+func (l *Lab) ghosts() ([]gatt.Dialog, error) {
+	list, err := l.World.Dialogs(l.Ghosts, 2, l.MaxTurns)
+	if err != nil {
+		return nil, err
+	}
+	return dialogs(list, l.World.Instructions(l.Ghosts, 1)), nil
+}
+
+// Kept measures how much of an instruction that was given in the first turn a model keeps in later ones (Table 30). Neither the questions
+// nor the combinations of attributes were in any training data.
+func (l *Lab) Kept(ctx context.Context, name string, p *model.Params, turns ...int) ([]gatt.Point, error) {
+	list, err := l.World.TestDialogs(l.TestDialogs, l.MaxTurns, l.MaxTurns)
+	if err != nil {
+		return nil, err
+	}
+	instructions := l.World.TestInstructions(l.TestDialogs, 1)
+	given := map[string]world.Instruction{}
+	for i, d := range list {
+		given[d.ID] = instructions[i]
+	}
+	task := l.Console.Start("dialogues of "+name, l.TestDialogs*l.MaxTurns)
+	cfg := l.Iteration.GAtt
+	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
+	points, _, err := gatt.Evaluate(ctx, p, l.Tmpl, l.Tok, dialogs(list, instructions),
+		func(d gatt.Dialog, answer string) (kept, total int) { return oracle.Kept(given[d.ID], answer) }, cfg, turns...)
+	l.Note("dialogues of "+name, 0, task.Done(""))
+	return points, err
+}
