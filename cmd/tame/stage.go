@@ -75,13 +75,13 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, source, err := loadConfig(s, file, sets)
-			if err != nil {
+			if source == nil || err != nil && printConfig {
 				return err
 			}
 			if printConfig {
 				return yamlconf.Print(cmd.OutOrStdout(), cfg, fieldDocs)
 			}
-			errs := []error{source.Missing(), source.Explain(s.check(cfg))}
+			errs := []error{err, source.Missing(), source.Explain(s.check(cfg))}
 			if s.needs != nil {
 				errs = append(errs, source.Explain(s.needs(cfg)))
 			}
@@ -114,7 +114,7 @@ func loadConfig[C any](s stage[C], file string, sets []string) (*C, *yamlconf.So
 	}
 	cfg := s.defaults()
 	source, err := load(&cfg)
-	if err != nil || s.adapt == nil {
+	if source == nil || s.adapt == nil {
 		return &cfg, source, err
 	}
 	cfg = s.adapt(cfg)

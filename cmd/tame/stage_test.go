@@ -150,7 +150,8 @@ func TestSFT(t *testing.T) {
 func TestErrorsNameFieldAndLine(t *testing.T) {
 	config := yamlFile(t, "model: m\nepochs: 0\noptim:\n  learning_ratee: 1\n")
 	_, err := tame(t, "", "sft", "--config", config)
-	assert.EqualError(t, err, config+`:4: unknown key "learning_ratee" in optim, did you mean learning_rate?`)
+	assert.EqualError(t, err, config+`:4: unknown key "learning_ratee" in optim, did you mean learning_rate?`+"\n"+
+		config+": missing data, output: write it there, or give --set data=VALUE\n"+config+":2: epochs is 0, want at least 1")
 
 	config = yamlFile(t, "model: m\nepochs: 0\noptim:\n  learning_rate: -1\n")
 	_, err = tame(t, "", "sft", "--config", config, "--set", "held_out=2")
