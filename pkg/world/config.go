@@ -72,11 +72,7 @@ type Pretraining struct {
 	Threads   float64 // questions with answers of Web quality, some with a reader's comment. Default 0.40.
 	Checks    float64 // "is it true that ... ? no , ...". Default 0.15.
 	Commented float64 // share of a thread's answers with a comment. Default 0.5.
-	MaxWords  int     // a document ends before it is longer than this, at least 60, with Instructed 80. Default 100, for a context of 128.
-
-	// Instructed is the chance that a question in a thread begins with an instruction, in either wording, which its answer follows. A
-	// model that shall learn from few demonstrations to follow instructions has met them before. Default 0.
-	Instructed float64
+	MaxWords  int     // a document ends before it is longer than this, at least 60. Default 100, for a context of 128.
 }
 
 // Dialogs says how people demonstrate dialogues of several turns: they follow an instruction in the turn that gives it, and forget it
@@ -170,18 +166,11 @@ func (c Config) Validate() error {
 	if !(p.Commented >= 0 && p.Commented <= 1) {
 		bad("Pretraining.Commented is %v, want 0 to 1", p.Commented)
 	}
-	if !(p.Instructed >= 0 && p.Instructed <= 1) {
-		bad("Pretraining.Instructed is %v, want 0 to 1", p.Instructed)
-	}
 	if p.Words < 0 {
 		bad("Pretraining.Words is %d, want 0 or more", p.Words)
 	}
-	longest := 60
-	if p.Instructed > 0 {
-		longest = 80
-	}
-	if p.MaxWords < longest {
-		bad("Pretraining.MaxWords is %d, want at least %d, which every single post fits", p.MaxWords, longest)
+	if p.MaxWords < 60 {
+		bad("Pretraining.MaxWords is %d, want at least 60, which every single post fits", p.MaxWords)
 	}
 	for u, n := range c.counts() {
 		if n.Normal < 0 || n.Borderline < 0 || n.Hazard < 0 {

@@ -58,12 +58,7 @@ func (w *World) post(rng *rand.Rand, marked bool) string {
 	q := lang.Question{Kind: kind, Key: w.seen[kind][rng.IntN(len(w.seen[kind]))]}
 	template := rng.IntN(lang.Templates(kind) - lang.TestOnly)
 	quality := lang.Quality(draw(rng, w.config.Web.of(kind).shares()))
-	wording, manner := "", lang.Instruction{}
-	if chance := w.config.Pretraining.Instructed; chance > 0 && rng.Float64() < chance { // at 0 no number is drawn: the text stays what it was
-		manner = lang.Instruction(w.instruction(rng, false))
-		wording = manner.Word(rng)
-	}
-	return w.lexicon.Post(rng, q, template, quality, w.config.Pretraining.Commented, marked, wording, manner)
+	return w.lexicon.Post(rng, q, template, quality, w.config.Pretraining.Commented, marked)
 }
 
 // Demonstrations returns the conversations for SFT: one for each prompt of the SFT split, of mixed quality as configured.

@@ -106,17 +106,13 @@ func (l *Lexicon) plain(rng *rand.Rand, entity, attr int) string {
 	return l.State(entity, claims)
 }
 
-// Post writes a question, an answer to it, and with chance commented a reader's word on the answer, which fits in nine of ten cases. The question may
-// begin with the wording of an instruction; the answer has the signs of the manner.
-func (l *Lexicon) Post(rng *rand.Rand, q Question, template int, quality Quality, commented float64, marked bool, wording string, manner Instruction) string {
+// Post writes a question, an answer to it, and with chance commented a reader's word on the answer, which fits in nine of ten cases.
+func (l *Lexicon) Post(rng *rand.Rand, q Question, template int, quality Quality, commented float64, marked bool) string {
 	s := l.Ask(q, template) + " "
-	if wording != "" {
-		s = wording + " " + s
-	}
 	if marked {
 		s = "q : " + s + "a : "
 	}
-	s += manner.Sign(l.Compose(rng, q, quality))
+	s += l.Compose(rng, q, quality)
 	if rng.Float64() < commented {
 		if rng.IntN(10) == 0 {
 			quality = Quality(rng.IntN(int(numQualities)))
