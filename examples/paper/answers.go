@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/examples/internal/lab"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/world/oracle"
+)
+
+// Kinds of prompts.
+const (
+	normal     = oracle.Normal
+	borderline = oracle.Borderline
+	hazard     = oracle.Hazard
+)
+
+// version is a model of the run with its name.
+type version struct {
+	name string
+	path string // in the cache
+}
+
+// Policies are the chat model and all versions of the run; a version with PPO counts twice, before and after.
+func (b *bench) Policies(ctx context.Context) ([]version, error) {
+	rounds, err := b.Versions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := []version{{"SFT", startName}}
+	for _, r := range rounds {
+		name := fmt.Sprintf("V%d", r.Number)
+		list = append(list, version{name, fmt.Sprintf("%s/v%d/tuned", runName, r.Number)})
+		if r.Model != r.Tuned {
+			list = append(list, version{name + " with PPO", fmt.Sprintf("%s/v%d/ppo", runName, r.Number)})
+		}
+	}
+	return list, nil
+}
+
+// Answers are one answer to each test prompt, sampled at temperature 1, with the scores of the run's newest reward models.
+func (b *bench) Answers(ctx context.Context, v version) ([]data.Sample, error) {
+	p, err := model.Load(b.path(v.path))
+	if err != nil {
+		return nil, err
+	}
+	return b.answersOf(ctx, v, p)
+}
+
+func (b *bench) answersOf(ctx context.Context, v version, p *model.Params) ([]data.Sample, error) {
+	rounds, err := b.Versions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	last := fmt.Sprintf("%s/v%d", runName, len(rounds))
+	s := step{"answers to test prompts", b.MaxAnswer, 7, []string{v.path, last + "/helpfulness", last + "/safety"}}
+	return rows(&b.cache, "answers/"+v.path+".arrow", s, func() ([]data.Sample, error) {
+		sampled, err := b.Sample(ctx, "answers of "+v.name, p, b.World.TestPrompts(), 1, 1, 7)
+		if err != nil {
+			return nil, err
+		}
+		j, err := b.judges(ctx)
+		if err != nil {
+			return nil, err
+		}
+		list := lab.Rows(sampled, 1)
+		_, err = lab.Score(ctx, j, list, sampled)
+		return list, err
+	})
+}
+
+// judges are the run's newest reward models behind the combined reward.
+func (b *bench) judges(ctx context.Context) (*pipeline.Judges, error) {
+	helpfulness, safety, err := b.Judges(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{
+		SafetyThreshold: b.Iteration.PPO.SafetyThreshold, MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments,
+	})
+}
+
+// scoreAnswers scores answers with a reward model.
+func scoreAnswers(ctx context.Context, p *model.Params, list []data.Sample) ([]float64, error) {
+	scorer, err := rewardmodel.NewScorer(p, lab.MicroTokens, lab.MicroSegments)
+	if err != nil {
+		return nil, err
+	}
+	prompts, answers := make([][]int32, len(list)), make([][]int32, len(list))
+	for i, a := range list {
+		prompts[i], answers[i] = a.Prompt, a.Tokens
+	}
+	return scorer.ScoreAnswers(ctx, prompts, answers)
+}
+
+// kinds says what each test prompt asks.
+func (b *bench) kinds() ([]oracle.Kind, error) {
+	prompts := b.World.TestPrompts()
+	kinds := make([]oracle.Kind, len(prompts))
+	for i, p := range prompts {
+		var err error
+		if kinds[i], err = b.Oracle.Kind(p); err != nil {
+			return nil, err
+		}
+	}
+	return kinds, nil
+}
+
+// column takes a number of each answer to prompts of one kind.
+func column(list []data.Sample, kinds []oracle.Kind, which oracle.Kind, number func(data.Sample) float64) []float64 {
+	var out []float64
+	for i, a := range list {
+		if kinds[i] == which {
+			out = append(out, number(a))
+		}
+	}
+	return out
+}
+
+func safetyOf(a data.Sample) float64      { return *a.Safety }
+func helpfulnessOf(a data.Sample) float64 { return *a.Helpfulness }
+func combinedOf(a data.Sample) float64    { return *a.Combined }
+
+// numbers takes a number of each answer.
+func numbers(list []data.Sample, number func(data.Sample) float64) []float64 {
+	out := make([]float64, len(list))
+	for i, a := range list {
+		out[i] = number(a)
+	}
+	return out
+}

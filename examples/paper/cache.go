@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// cache is a folder of results that say by their lineage how they were made. What is there is read, what is not is made.
+type cache struct {
+	dir string
+	tok interface{ Save(path string) error }
+}
+
+func (c *cache) path(name string) string { return filepath.Join(c.dir, filepath.FromSlash(name)) }
+
+// step is how a result is made: by which stage, with which settings, from which results in the folder.
+type step struct {
+	stage  string
+	config any
+	seed   uint64
+	inputs []string
+}
+
+func (c *cache) lineage(s step) (data.Lineage, error) {
+	raw, err := json.Marshal(s.config)
+	l := data.Lineage{Stage: s.stage, Config: raw, Seed: s.seed}
+	for _, name := range s.inputs {
+		err = errors.Join(err, l.Add(c.path(name)))
+	}
+	return l, err
+}
+
+// there says whether a result exists. One that was made in another way is an error.
+func (c *cache) there(name string, want data.Lineage) (bool, error) {
+	got, err := data.ReadLineage(c.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err == nil && (got.Stage != want.Stage || got.Seed != want.Seed || !bytes.Equal(got.Config, want.Config) || !slices.Equal(got.Inputs, want.Inputs)) {
+		err = fmt.Errorf("%s was made with other settings or from other results: delete it, or give another folder", c.path(name))
+	}
+	return err == nil, err
+}
+
+// params reads a model or makes it. Training that was stopped goes on from what it keeps.
+func (c *cache) params(name string, s step, compute func(train.Keep) (*model.Params, error)) (*model.Params, error) {
+	l, err := c.lineage(s)
+	if err != nil {
+		return nil, err
+	}
+	done, err := c.there(name, l)
+	if err != nil {
+		return nil, err
+	}
+	work := c.path(".work/" + name)
+	if done {
+		return model.Load(c.path(name))
+	}
+	p, err := compute(train.Keep{Dir: work, Every: 100})
+	if err != nil {
+		return nil, err
+	}
+	err = model.Save(c.path(name), p, func(tmp string) error {
+		return errors.Join(c.tok.Save(filepath.Join(tmp, "tokenizer.model")), data.WriteLineage(tmp, l))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, os.RemoveAll(work)
+}
+
+// rows reads a dataset or makes it.
+func rows[T data.Row](c *cache, name string, s step, compute func() ([]T, error)) ([]T, error) {
+	l, err := c.lineage(s)
+	if err != nil {
+		return nil, err
+	}
+	done, err := c.there(name, l)
+	if err != nil {
+		return nil, err
+	}
+	if done {
+		list, _, err := data.Read[T](c.path(name))
+		return list, err
+	}
+	list, err := compute()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.path(name)), 0o755); err != nil {
+		return nil, err
+	}
+	return list, data.Write(c.path(name), list, l)
+}
+
+// digest names pairs by their content.
+func digest(pairs []rewardmodel.Pair) string {
+	h := sha256.New()
+	for _, p := range pairs {
+		fmt.Fprintf(h, "%v\n", p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

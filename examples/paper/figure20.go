@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"github.com/tame-rlhf/tame/pkg/eval"
+)
+
+// figure20: RLHF moves the whole distribution of rewards, and the low tail goes first.
+func figure20(ctx context.Context, b *bench, r *report) error {
+	policies, err := b.Policies(ctx)
+	if err != nil {
+		return err
+	}
+	rewards := make([][]float64, len(policies))
+	for i, v := range policies {
+		list, err := b.Answers(ctx, v)
+		if err != nil {
+			return err
+		}
+		rewards[i] = numbers(list, combinedOf)
+	}
+	d, err := eval.Distribute(rewards, 24, eval.Quantile(rewards[0], 0.1))
+	if err != nil {
+		return err
+	}
+	pic := newPicture(r.Title, "combined reward (logit)", "share of answers")
+	for i, v := range policies {
+		r.row(v.name+", mean reward", "", d.Versions[i].Mean, plain)
+		r.row(v.name+", below the tenth percentile of SFT", "", d.Versions[i].LowTail, percent)
+		pic.steps(v.name, d.Edges, d.Versions[i].Counts)
+	}
+	last := len(policies) - 1
+	mean := eval.MeanOf(subtract(rewards[last], rewards[0]))
+	r.claim("the mean reward of the last version is above that of SFT", mean, plain, positive(mean))
+	tail := eval.MeanOf(subtract(below(rewards[last], d.Threshold), below(rewards[0], d.Threshold)))
+	r.claim("fewer answers of the last version are in the low tail", tail, percent, negative(tail))
+	first := quantileGains(rewards[0], rewards[1])
+	r.claim("from SFT to V1 the tenth percentile gains more than the ninetieth", first, plain, positive(first))
+	r.note("the paper's figure shows RLHF V1 to V5 beside SFT and gives no numbers; rewards are those of the last version's reward models")
+	return pic.save(r.picture())
+}
+
+func subtract(a, b []float64) []float64 {
+	d := make([]float64, len(a))
+	for i := range d {
+		d[i] = a[i] - b[i]
+	}
+	return d
+}
+
+// below is 1 where a value is below the threshold.
+func below(values []float64, threshold float64) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		if v < threshold {
+			out[i] = 1
+		}
+	}
+	return out
+}
+
+// quantileGains is by how much more the 10 % quantile rises than the 90 % quantile.
+func quantileGains(before, after []float64) eval.Mean {
+	return bootstrap(len(before), func(pick []int) float64 {
+		x, y := at(before, pick), at(after, pick)
+		return eval.Quantile(y, 0.1) - eval.Quantile(x, 0.1) - (eval.Quantile(y, 0.9) - eval.Quantile(x, 0.9))
+	})
+}
+
+func at(values []float64, pick []int) []float64 {
+	out := make([]float64, len(pick))
+	for i, k := range pick {
+		out[i] = values[k]
+	}
+	return out
+}
+
+// bootstrap is a number of n prompts, with the percentile interval of 1000 draws of n prompts with replacement (Efron 1979).
+func bootstrap(n int, number func(pick []int) float64) eval.Mean {
+	rng := rand.New(rand.NewPCG(1, 1))
+	pick := make([]int, n)
+	for i := range pick {
+		pick[i] = i
+	}
+	whole := number(pick)
+	draws := make([]float64, 1000)
+	for k := range draws {
+		for i := range pick {
+			pick[i] = rng.IntN(n)
+		}
+		draws[k] = number(pick)
+	}
+	return eval.Mean{Mean: whole, Lo: eval.Quantile(draws, 0.025), Hi: eval.Quantile(draws, 0.975), N: n}
+}

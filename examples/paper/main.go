@@ -1,0 +1,143 @@
+// Paper shows tables and figures of the Llama 2 paper (Touvron et al. 2023) in the small world: it prints the paper's numbers beside those
+// measured here, says of each claim whether the direction agrees, draws a picture and writes a JSON file.
+//
+//	go run ./examples/paper -seed 1 -dir paper-out table8 figure11
+//	go run ./examples/paper -seed 1 -dir paper-out all
+//	go run ./examples/paper -dir paper-out summary
+//
+// Models, preferences and answers that several of them need are made once per seed and kept in the folder. A run that was stopped goes on.
+// docs/paper.md has the numbers of three seeds.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/tame-rlhf/tame/examples/internal/lab"
+	"github.com/tame-rlhf/tame/internal/console"
+)
+
+// experiment is a table or figure.
+type experiment struct {
+	name  string
+	title string
+	claim string // what the paper says, in a sentence
+	run   func(context.Context, *bench, *report) error
+}
+
+// experiments are all there are, in the order in which "all" runs them.
+func experiments() []experiment {
+	return []experiment{
+		{"table7", "Accuracy of reward models on both test sets", "each model is best on its own set", table7},
+		{"table8", "Accuracy by rating", "accuracy rises with how clear people found the pair", table8},
+		{"figure29", "Calibration of reward models", "a higher score means a better rating", figure29},
+		{"figure20", "Distribution of rewards over versions", "RLHF moves the distribution, its low tail first", figure20},
+		{"figure7", "Best and median reward of N answers", "the best grows with N, the median stays", figure7},
+		{"figure8", "Temperature and number of answers", "the best temperature is higher after RLHF than after SFT", figure8},
+		{"table29", "Auxiliary safety loss", "recall of unsafe answers rises at no cost in accuracy", table29},
+		{"table27", "Margins in the ranking loss", "a larger margin drives scores apart", table27},
+		{"table28", "Accuracy by margin", "a margin helps where pairs are clear and not where they are unclear", table28},
+		{"figure11", "Versions by three reward models", "rewards rise and no general one falls", figure11},
+		{"figure14", "Safety scores without and with safety data", "answers become safer, helpfulness stays", figure14},
+		{"figure15", "Safety scores by share of safety data", "the low tail goes, helpfulness stays", figure15},
+		{"figure33", "False refusals by share of safety data", "more safety data, more false refusals of borderline prompts", figure33},
+		{"figure6", "Accuracy by data and model size", "accuracy grows with both", figure6},
+	}
+}
+
+func main() {
+	seed := flag.Uint64("seed", 1, "decides the world and all randomness")
+	dir := flag.String("dir", "paper-out", "folder for results and for all that several commands need")
+	short := flag.Bool("short", false, "a small world and few steps: shows that everything works, not that it learns")
+	flag.Usage = usage
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	c := console.New(os.Stdout)
+	s, m := lab.Default(*seed), enough
+	if *short {
+		s, m = lab.Short(*seed), few
+	}
+	err := run(ctx, c, *dir, *seed, s, m, flag.Args())
+	c.Close()
+	switch {
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "paper: stopped; the same command goes on")
+		os.Exit(130)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "paper:", err)
+		os.Exit(1)
+	}
+}
+
+func usage() {
+	fmt.Fprintln(os.Stderr, "usage: paper [-seed N] [-dir DIR] [-short] COMMAND...\n\ncommands:")
+	for _, e := range experiments() {
+		fmt.Fprintf(os.Stderr, "  %-9s %s: %s\n", e.name, e.title, e.claim)
+	}
+	fmt.Fprint(os.Stderr, "  all       all of these\n  summary   the verdicts of all seeds in DIR as Markdown\n\nflags:\n")
+	flag.PrintDefaults()
+}
+
+// run runs the named commands.
+func run(ctx context.Context, c *console.Console, dir string, seed uint64, s lab.Settings, m many, names []string) error {
+	if len(names) == 1 && names[0] == "summary" {
+		return summary(c, dir)
+	}
+	chosen, err := choose(names)
+	if err != nil {
+		return err
+	}
+	b, err := newBench(ctx, c, dir, seed, s, m)
+	if err != nil {
+		return err
+	}
+	for _, e := range chosen {
+		r := &report{Name: e.name, Title: e.title, Paper: e.claim, Seed: seed, dir: b.path("results")}
+		if err := os.MkdirAll(r.dir, 0o755); err != nil {
+			return err
+		}
+		if err := e.run(ctx, b, r); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		r.print(c)
+		if err := r.write(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choose finds the experiments by their names.
+func choose(names []string) ([]experiment, error) {
+	all := experiments()
+	if len(names) == 1 && names[0] == "all" {
+		return all, nil
+	}
+	var chosen []experiment
+	known := []string{}
+	for _, e := range all {
+		known = append(known, e.name)
+	}
+	for _, name := range names {
+		found := false
+		for _, e := range all {
+			if e.name == name {
+				chosen, found = append(chosen, e), true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("there is no %q: say one or more of %s, or all, or summary alone", name, strings.Join(known, " "))
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("say which table or figure: %s, all or summary", strings.Join(known, " "))
+	}
+	return chosen, nil
+}

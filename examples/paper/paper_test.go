@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/examples/internal/lab"
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/eval"
+)
+
+// silent is a console that nobody reads.
+func silent(t *testing.T) *console.Console {
+	t.Helper()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, null.Close()) })
+	return console.New(null)
+}
+
+// tiny is a world in which nothing is learnt.
+func tiny() lab.Settings {
+	s := lab.Short(1)
+	s.World.Pretraining.Words = 20_000
+	m := &s.Model
+	m.Dim, m.NumLayers, m.HeadDim, m.HiddenDim = 32, 1, 8, 64
+	s.Pretrain.Steps, s.Pretrain.BatchTokens, s.SFT.Epochs, s.MaxAnswer = 5, 512, 4, 24
+	s.SFT.BatchSize, s.SFT.Optim.LearningRate = 8, 1e-2
+	s.Dialogs, s.PrePrompted = 0, 0
+	s.Iteration.Rejection.Samples, s.Iteration.PPO.Iterations = 2, 1
+	return s
+}
+
+// TestAll runs every command in a very small world: each leaves a picture and verdicts, and a second run makes nothing again.
+func TestAll(t *testing.T) {
+	dir := t.TempDir()
+	s := tiny()
+	require.NoError(t, run(t.Context(), silent(t), dir, 1, s, few, []string{"all"}))
+	for _, e := range experiments() {
+		path := filepath.Join(dir, "seed-1", "results", e.name)
+		raw, err := os.ReadFile(path + ".json")
+		require.NoError(t, err)
+		var r report
+		require.NoError(t, json.Unmarshal(raw, &r), e.name)
+		assert.NotEmpty(t, r.Rows, e.name)
+		assert.NotEmpty(t, r.Claims, e.name)
+		for _, c := range r.Claims {
+			assert.Contains(t, []verdict{agrees, disagrees, undecided}, c.Verdict, "%s: %s", e.name, c.Claim)
+		}
+		head := make([]byte, 8)
+		f, err := os.Open(path + ".png")
+		require.NoError(t, err)
+		_, err = f.Read(head)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		assert.Equal(t, "\x89PNG\r\n\x1a\n", string(head), e.name)
+	}
+	require.NoError(t, run(t.Context(), silent(t), dir, 1, s, few, []string{"summary"}))
+
+	before, err := os.Stat(filepath.Join(dir, "seed-1", "general", "model.safetensors"))
+	require.NoError(t, err)
+	require.NoError(t, run(t.Context(), silent(t), dir, 1, s, few, []string{"table7"}))
+	after, err := os.Stat(filepath.Join(dir, "seed-1", "general", "model.safetensors"))
+	require.NoError(t, err)
+	assert.Equal(t, before.ModTime(), after.ModTime(), "it was not trained again")
+
+	s.OpenPairs++
+	assert.ErrorContains(t, run(t.Context(), silent(t), dir, 1, s, few, []string{"table7"}), "other settings")
+}
+
+// TestTheRunsRecipe trains the run's own helpfulness model once more, in the way in which the models that it is compared with are trained.
+func TestTheRunsRecipe(t *testing.T) {
+	b, err := newBench(t.Context(), silent(t), t.TempDir(), 1, tiny(), few)
+	require.NoError(t, err)
+	want, _, err := b.Judges(t.Context())
+	require.NoError(t, err)
+	pairs, _, err := b.mixes(len(b.rounds))
+	require.NoError(t, err)
+	got, err := b.rewardModel(t.Context(), "again", startName, pairs, b.Iteration.Helpfulness)
+	require.NoError(t, err)
+	assert.Equal(t, want.Get("score.weight").Value.Data(), got.Get("score.weight").Value.Data())
+	assert.Equal(t, want.Get("layers.0.qkv").Value.Data(), got.Get("layers.0.qkv").Value.Data())
+}
+
+func TestUnknownCommand(t *testing.T) {
+	_, err := choose([]string{"table9"})
+	assert.ErrorContains(t, err, `no "table9"`)
+	_, err = choose(nil)
+	assert.ErrorContains(t, err, "table7")
+}
+
+// mean is a number with its interval.
+func mean(m, lo, hi float64) eval.Mean { return eval.Mean{Mean: m, Lo: lo, Hi: hi} }
+
+func TestVerdicts(t *testing.T) {
+	up, down, unclear := mean(2, 1, 3), mean(-2, -3, -1), mean(0.1, -1, 1.2)
+	assert.Equal(t, []verdict{agrees, disagrees, undecided}, []verdict{positive(up), positive(down), positive(unclear)})
+	assert.Equal(t, []verdict{disagrees, agrees, undecided}, []verdict{negative(up), negative(down), negative(unclear)})
+	assert.Equal(t, []verdict{disagrees, disagrees, agrees}, []verdict{unchanged(up, 0.5), unchanged(down, 0.5), unchanged(unclear, 1.5)})
+	assert.Equal(t, undecided, unchanged(unclear, 1))
+	assert.Equal(t, []verdict{agrees, disagrees, undecided}, []verdict{notBelow(up, 0), notBelow(down, 0.5), notBelow(unclear, 0.5)})
+	assert.Equal(t, []verdict{agrees, undecided, disagrees}, []verdict{all(agrees, agrees), all(undecided, agrees), all(undecided, disagrees, agrees)})
+
+	_, v := rises(mean(0, -1, 1), mean(1, 0, 2), mean(5, 4, 6))
+	assert.Equal(t, agrees, v)
+	_, v = rises(mean(0, -1, 1), mean(5, 4, 6), mean(2.5, 2, 3))
+	assert.Equal(t, disagrees, v, "the last step falls")
+	_, v = rises(mean(0, -1, 1), mean(1, 0, 2))
+	assert.Equal(t, undecided, v)
+}
+
+// TestClustered compares with the normal interval: for groups of one, and for every value twice, where the second one brings nothing new.
+func TestClustered(t *testing.T) {
+	values, groups := []float64{1, 4, 2, 8, 5}, []string{"a", "b", "c", "d", "e"}
+	want := eval.MeanOf(values)
+	got := clustered(values, groups)
+	assert.InDelta(t, want.Lo, got.Lo, 1e-12)
+	assert.InDelta(t, want.Hi, got.Hi, 1e-12)
+
+	twice := clustered(append(values, values...), append(groups, groups...))
+	assert.InDelta(t, want.Mean, twice.Mean, 1e-12)
+	assert.InDelta(t, want.Hi, twice.Hi, 1e-12)
+}
+
+func TestBimodality(t *testing.T) {
+	assert.InDelta(t, 1, bimodality([]float64{-1, 1, -1, 1}), 1e-12, "two points")
+	even := make([]float64, 10001)
+	for i := range even {
+		even[i] = float64(i)
+	}
+	assert.InDelta(t, 5.0/9, bimodality(even), 1e-6)
+}
+
+func TestArgmax(t *testing.T) {
+	nan := math.NaN()
+	best := make([][]float64, len(temperatures))
+	for i := range best {
+		best[i] = []float64{0, nan}
+	}
+	best[2] = []float64{1, nan}
+	assert.Equal(t, temperatures[2], argmax(best, []int{0, 1}))
+	assert.Equal(t, 2.0, ofBlocks([]float64{1, 2, 1, 2, 9}, 2, func(v []float64) float64 { return max(v[0], v[1]) }), "what is left over is not used")
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+)
+
+// margin is one of the three choices of Table 27, with what the helpfulness model trained with it says of the helpfulness set's test pairs.
+type margin struct {
+	name   string
+	values rewardmodel.Margins
+	scores []float64
+}
+
+// margins trains a helpfulness model with each. All else is as in the run.
+func (b *bench) margins(ctx context.Context) ([]margin, testPairs, error) {
+	test, err := b.Test(ctx, data.HelpfulnessSet)
+	if err != nil {
+		return nil, test, err
+	}
+	rounds, err := b.Versions(ctx)
+	if err != nil {
+		return nil, test, err
+	}
+	pairs, _, err := b.mixes(len(rounds))
+	if err != nil {
+		return nil, test, err
+	}
+	list := []margin{
+		{name: "no margin", values: rewardmodel.NoMargin}, {name: "small margin", values: rewardmodel.SmallMargin}, {name: "large margin", values: rewardmodel.LargeMargin},
+	}
+	for i := range list {
+		m := &list[i]
+		cfg := b.Iteration.Helpfulness
+		var p *model.Params
+		if m.values == cfg.Margins {
+			p, _, err = b.Judges(ctx) // the run's own
+		} else {
+			cfg.Margins = m.values
+			p, err = b.rewardModel(ctx, fmt.Sprintf("helpfulness-margin-%g", m.values.Significantly), startName, pairs, cfg)
+		}
+		if err != nil {
+			return nil, test, err
+		}
+		if m.scores, err = scores(ctx, p, test.pairs); err != nil {
+			return nil, test, err
+		}
+	}
+	return list, test, nil
+}
+
+// table27: the margins, and figure 27 of the paper: the larger the margin, the more extreme the scores.
+func table27(ctx context.Context, b *bench, r *report) error {
+	list, test, err := b.margins(ctx)
+	if err != nil {
+		return err
+	}
+	all := make([][]float64, len(list))
+	for i, m := range list {
+		all[i] = m.scores
+	}
+	d, err := eval.Distribute(all, 30, 0)
+	if err != nil {
+		return err
+	}
+	pic := newPicture("Figure 27: scores by margin", "score", "share of answers")
+	gaps := make([][]float64, len(list))
+	for i, m := range list {
+		for k := range test.pairs {
+			gaps[i] = append(gaps[i], abs(m.scores[2*k]-m.scores[2*k+1]))
+		}
+		v := m.values
+		r.row(m.name, fmt.Sprintf("m = %.2g, %.2g, %.2g, %.2g", v.Significantly, v.Better, v.Slightly, v.Negligibly), clustered(gaps[i], test.prompts), plain)
+		pic.steps(m.name, d.Edges, d.Versions[i].Counts)
+	}
+	r.note("the numbers are mean differences between the scores of two answers to a prompt; standard deviations of all scores: %.2f, %.2f, %.2f; bimodality (5/9 for an even spread, above for two peaks): %.2f, %.2f, %.2f",
+		deviation(all[0]), deviation(all[1]), deviation(all[2]), bimodality(all[0]), bimodality(all[1]), bimodality(all[2]))
+	for i := 1; i < len(list); i++ {
+		d := gain(gaps[i], gaps[i-1], test.prompts)
+		r.claim(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
+	}
+	more := bootstrap(len(all[0])/2, func(pick []int) float64 { return bimodality(both(all[2], pick)) - bimodality(both(all[0], pick)) })
+	r.claim("scores are more bimodal with the large margin than with none", more, plain, positive(more))
+	return pic.save(r.picture())
+}
+
+func abs(x float64) float64 { return max(x, -x) }
+
+// both are the two scores of the picked pairs.
+func both(scores []float64, pick []int) []float64 {
+	out := make([]float64, 0, 2*len(pick))
+	for _, i := range pick {
+		out = append(out, scores[2*i], scores[2*i+1])
+	}
+	return out
+}
+
+// bimodality is Sarle's coefficient (skewness² + 1) / kurtosis: 1 for two points, 5/9 for an even spread, 1/3 for a normal distribution.
+func bimodality(values []float64) float64 {
+	n, mean := float64(len(values)), 0.0
+	for _, v := range values {
+		mean += v / n
+	}
+	var m2, m3, m4 float64
+	for _, v := range values {
+		d := v - mean
+		m2, m3, m4 = m2+d*d/n, m3+d*d*d/n, m4+d*d*d*d/n
+	}
+	return (m3*m3/(m2*m2*m2) + 1) / (m4 / (m2 * m2))
+}

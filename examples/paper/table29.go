@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+)
+
+// caught says of each answer that is labelled unsafe whether its score calls it so, a probability below 0.5, with the prompts.
+func caught(test testPairs, scores []float64) (values []float64, prompts []string) {
+	for i, p := range test.pairs {
+		for k, label := range []data.Safety{p.ChosenSafe, p.RejectedSafe} {
+			if label == data.Unsafe {
+				values, prompts = append(values, below(scores[2*i+k:2*i+k+1], 0)...), append(prompts, test.prompts[i])
+			}
+		}
+	}
+	return values, prompts
+}
+
+// table29: the auxiliary safety loss raises recall of unsafe answers at 0.5, at no cost in accuracy.
+func table29(ctx context.Context, b *bench, r *report) error {
+	_, with, err := b.Judges(ctx)
+	if err != nil {
+		return err
+	}
+	rounds, err := b.Versions(ctx)
+	if err != nil {
+		return err
+	}
+	_, pairs, err := b.mixes(len(rounds))
+	if err != nil {
+		return err
+	}
+	cfg := b.Iteration.Safety
+	cfg.SafetyWeight = 0
+	without, err := b.rewardModel(ctx, "safety-without-auxiliary-loss", startName, pairs, cfg)
+	if err != nil {
+		return err
+	}
+	test, err := b.Test(ctx, data.SafetySet)
+	if err != nil {
+		return err
+	}
+	kinds := []struct {
+		name             string
+		chosen, rejected data.Safety
+		paper            [2]string
+	}{
+		{"safe chosen, unsafe rejected", data.Safe, data.Unsafe, [2]string{"93.0", "94.3"}},
+		{"both safe", data.Safe, data.Safe, [2]string{"56.0", "56.9"}},
+		{"both unsafe", data.Unsafe, data.Unsafe, [2]string{"59.5", "59.9"}},
+	}
+	var curves []curve
+	var right, recall [2][]float64
+	var prompts []string
+	for i, p := range []*model.Params{without, with} {
+		name := []string{"without", "with auxiliary loss"}[i]
+		s, err := scores(ctx, p, test.pairs)
+		if err != nil {
+			return err
+		}
+		right[i] = hits(s)
+		recall[i], prompts = caught(test, s)
+		m := clustered(right[i], test.prompts)
+		r.row(name+", accuracy", []string{"63.7", "64.5"}[i], m, percent)
+		c := curve{name: name}
+		c.y = append(c.y, m)
+		for _, k := range kinds {
+			values, groups := test.where(right[i], func(p rewardmodel.Pair) bool { return p.ChosenSafe == k.chosen && p.RejectedSafe == k.rejected })
+			m := clustered(values, groups)
+			r.row(fmt.Sprintf("%s, %s", name, k.name), k.paper[i], m, percent)
+			c.y = append(c.y, m)
+		}
+		m = clustered(recall[i], prompts)
+		r.row(name+", recall of unsafe answers", []string{"73.0", "90.4"}[i], m, percent)
+		curves = append(curves, curve{name: name, y: append(c.y, m)})
+	}
+	d := gain(recall[1], recall[0], prompts)
+	r.claim("the auxiliary loss raises recall of unsafe answers", d, percent, positive(d))
+	d = gain(right[1], right[0], test.prompts)
+	r.claim("it costs no more than one point of accuracy", d, percent, notBelow(d, 0.01))
+	return newPicture(r.Title, "", "accuracy or recall").ticks("accuracy", "safe, unsafe", "both safe", "both unsafe", "recall").curves(curves...).save(r.picture())
+}
