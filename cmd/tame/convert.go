@@ -104,7 +104,13 @@ var importers = map[string]importer{
 		})
 	},
 	"text": func(paths []string, out string, c importConfig, l data.Lineage) (data.ImportReport, error) {
-		return importAll(paths, out, l, func(path string) ([]data.Text, data.ImportReport, error) { return data.ImportText(path, c.Separator) })
+		return importAll(paths, out, l, func(path string) ([]data.Text, data.ImportReport, error) {
+			separator := c.Separator
+			if separator == "" && isPlainText(path) {
+				separator = defaultSeparator
+			}
+			return data.ImportText(path, separator)
+		})
 	},
 	"alpaca":   importPlain(data.ImportAlpaca),
 	"sharegpt": importPlain(data.ImportShareGPT),
@@ -150,7 +156,7 @@ func convertDataCommand() *cobra.Command {
   sharegpt    {"conversations": [{"from": "human", "value": "..."}, ...]}            -> conversations
   messages    {"messages": [{"role": "user", "content": "..."}, ...]}                -> conversations
   prompts     {"prompt": ...}, {"messages": [...]} or {"turns": [...]}               -> prompts
-  text        {"text": "..."}, or plain text with a --separator                      -> texts`,
+  text        {"text": "..."}, or plain text: .txt files, and all with --separator   -> texts`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inputs, out := args[:len(args)-1], args[len(args)-1]
@@ -183,7 +189,7 @@ func convertDataCommand() *cobra.Command {
 	flags.StringVar(&c.As, "as", "", "form of the input: "+strings.Join(names, ", "))
 	flags.TextVar(&c.Rating, "rating", c.Rating, `strength of a choice that has none: "significantly better", "better", "slightly better", "negligibly better / unsure"`)
 	flags.TextVar(&c.Set, "kind", c.Set, "what the annotators judged, where rows do not say it: helpfulness or safety")
-	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text, such as <|endoftext|>")
+	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text (default of .txt files: "+defaultSeparator+")")
 	_ = cmd.MarkFlagRequired("as") // the flag was defined above
 	return cmd
 }

@@ -48,7 +48,7 @@ func pretrainStage() stage[pretrainConfig] {
 		long: "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
 		defaults: func() pretrainConfig {
 			return pretrainConfig{
-				VocabSize: 32000, Separator: "<|endoftext|>", runConfig: runConfig{CheckpointEvery: 50},
+				VocabSize: 32000, Separator: defaultSeparator, runConfig: runConfig{CheckpointEvery: 50},
 				Shape: model.Llama2_7B(), Config: pretrain.DefaultConfig(),
 			}
 		},
@@ -139,12 +139,19 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 	return p, tok, nil
 }
 
+// defaultSeparator stands between the documents of a text file.
+const defaultSeparator = "<|endoftext|>"
+
+// isPlainText goes by the name: .txt or .txt.gz.
+func isPlainText(path string) bool {
+	return strings.HasSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".txt")
+}
+
 // readTexts reads datasets and plain text files.
 func readTexts(j *job, paths []string, separator string) ([]document, error) {
 	var all []document
 	for _, path := range paths {
-		name := strings.TrimSuffix(strings.ToLower(path), ".gz")
-		if !strings.HasSuffix(name, ".txt") {
+		if !isPlainText(path) {
 			rows, err := readAll([]string{path}, "text", readers[document]{as(func(t data.Text) document { return document(t.Text) })})
 			if err != nil {
 				return nil, err

@@ -13,7 +13,7 @@ import (
 func tokenizerCommand() *cobra.Command {
 	parent := &cobra.Command{Use: "tokenizer", Short: "Train a tokenizer", GroupID: groupTools}
 	cfg := tokenizer.DefaultTrainConfig()
-	separator := "<|endoftext|>"
+	separator := defaultSeparator
 	train := &cobra.Command{
 		Use:   "train --vocab-size N TEXT... OUT.model",
 		Short: "Train a SentencePiece BPE tokenizer on text",
