@@ -252,3 +252,29 @@ func TestStoppedBeforeAnythingWasKept(t *testing.T) {
 	require.True(t, errors.As(err, &stopped), "%v", err)
 	assert.Contains(t, err.Error(), "stopped before there was anything to keep")
 }
+
+// The log of a run that was killed has every step once, in order.
+func TestLogOfAKilledRun(t *testing.T) {
+	config, dir := yamlFile(t, sftYAML(t)), t.TempDir()
+	log := filepath.Join(dir, "log.jsonl")
+	args := []string{"sft", "--config", config, "--set", "output=" + filepath.Join(dir, "chat"), "--set", "log=" + log, "--set", "checkpoint_every=7", "--set", "epochs=30", "--resume"}
+	cmd := process(args...)
+	require.NoError(t, cmd.Start())
+	steps := func() int {
+		raw, _ := os.ReadFile(log)
+		return bytes.Count(raw, []byte("\n"))
+	}
+	require.Eventually(t, func() bool { return steps() > 10 }, 10*time.Second, time.Millisecond)
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait() // killed
+	require.Less(t, steps(), 30*5, "killed before the end")
+	run(t, args...)
+	raw, err := os.ReadFile(log)
+	require.NoError(t, err)
+	n := 0
+	for line := range bytes.Lines(raw) {
+		n++
+		assert.Contains(t, string(line), fmt.Sprintf(`"step":%d,`, n))
+	}
+	assert.Greater(t, n, 10)
+}
