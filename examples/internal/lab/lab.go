@@ -120,10 +120,14 @@ func (l *Lab) Base(ctx context.Context) (*model.Params, error) {
 	})
 }
 
-// conversations are all demonstrations: single questions, dialogues of many turns with instructions, and questions under a pre-prompt.
+// conversations are all demonstrations: single questions, with and without an instruction or a pre-prompt, and dialogues of many turns.
 func (l *Lab) conversations() ([]data.Conversation, error) {
-	dialogs, err := l.World.DialogDemonstrations(l.Dialogs, 1, l.MaxTurns)
-	return slices.Concat(l.World.Demonstrations(), dialogs, l.World.PrePromptDemonstrations(l.PrePrompted)), err
+	short, err := l.World.DialogDemonstrations(l.Instructed, 1, 1)
+	if err != nil {
+		return nil, err
+	}
+	long, err := l.World.DialogDemonstrations(l.Dialogs, 1, l.MaxTurns)
+	return slices.Concat(l.World.Demonstrations(), short, long, l.World.PrePromptDemonstrations(l.PrePrompted)), err
 }
 
 // texts are what the tokenizer learns from.

@@ -23,7 +23,8 @@ type Settings struct {
 	SFT       sft.Config
 	Iteration pipeline.Config
 
-	Dialogs     int // demonstrations of several turns
+	Instructed  int // demonstrations of one turn, most with an instruction
+	Dialogs     int // demonstrations of up to MaxTurns turns
 	MaxTurns    int // turns of the longest of them
 	PrePrompted int // demonstrations with a safety pre-prompt
 	Ghosts      int // dialogues for Ghost Attention
@@ -42,14 +43,13 @@ const (
 // Default is the recipe of quickstart.
 func Default(seed uint64) Settings {
 	s := Settings{
-		World:     world.DefaultConfig(),
-		Annotator: world.DefaultAnnotatorConfig(),
-		Vocab:     896,
-		Dialogs:   1000, MaxTurns: 20, PrePrompted: 600, Ghosts: 300, TestDialogs: 60,
+		World:      world.DefaultConfig(),
+		Annotator:  world.DefaultAnnotatorConfig(),
+		Vocab:      896,
+		Instructed: 4000, Dialogs: 700, MaxTurns: 20, PrePrompted: 600, Ghosts: 300, TestDialogs: 60,
 		OpenPairs: 5, TestPairs: 3, MaxAnswer: 40,
 	}
 	s.World.Seed = seed
-	s.World.Pretraining.Instructed = 0.5
 	s.Annotator.Seed = seed
 	s.Public = s.Annotator
 	s.Public.Seed, s.Public.Noise = seed+1000, 0.3
@@ -125,7 +125,7 @@ func Short(seed uint64) Settings {
 	s.Pretrain.Steps, s.Pretrain.BatchTokens = 30, 2048
 	few := world.Counts{Normal: 24, Borderline: 8, Hazard: 8}
 	s.World.SFT, s.World.Helpfulness, s.World.Safety, s.World.RL, s.World.Validation, s.World.Test = few, few, few, few, few, few
-	s.Dialogs, s.MaxTurns, s.PrePrompted, s.Ghosts, s.TestDialogs, s.OpenPairs, s.TestPairs = 20, 6, 20, 8, 4, 1, 1
+	s.Instructed, s.Dialogs, s.MaxTurns, s.PrePrompted, s.Ghosts, s.TestDialogs, s.OpenPairs, s.TestPairs = 20, 20, 6, 20, 8, 4, 1, 1
 	c := &s.Iteration
 	c.HelpfulnessPairs, c.SafetyPairs = 1, 1
 	c.Versions, c.PoolFrom, c.PPOFrom, c.GAttFrom = 2, 2, 2, 2
