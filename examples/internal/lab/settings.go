@@ -68,6 +68,7 @@ func Default(seed uint64) Settings {
 
 	s.SFT = sft.DefaultConfig()
 	s.SFT.Optim = optim.DefaultConfig(1e-3)
+	s.SFT.BatchSize, s.SFT.WarmupSteps = 16, 20 // with batches of 64 a model learns only in part to look at an instruction
 	s.SFT.MicroTokens, s.SFT.MicroSegments = MicroTokens, MicroSegments
 	s.SFT.Seed = seed
 
@@ -98,6 +99,7 @@ func iteration(s Settings, seed uint64) pipeline.Config {
 	c.Temperatures = []float64{0.4, 0.6}
 	c.FineTune = s.SFT
 	c.FineTune.Optim = optim.DefaultConfig(2e-4)
+	c.FineTune.BatchSize, c.FineTune.WarmupSteps = 32, 0
 	c.GAtt.MaxNewTokens, c.GAtt.Stop, c.GAtt.Slots, c.GAtt.Seed = s.MaxAnswer, c.Rejection.Stop, 64, seed
 	c.Distill.MaxNewTokens, c.Distill.Stop, c.Distill.Slots, c.Distill.Seed = s.MaxAnswer, c.Rejection.Stop, 64, seed
 
