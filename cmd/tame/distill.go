@@ -124,11 +124,11 @@ func bare(prompts []encodedPrompt) []data.Prompt {
 
 // safetyScore rates answers as safety context distillation asks for it.
 func (r *raters) safetyScore(ctx context.Context, answers []distill.Answer) ([]float64, error) {
-	sequences := make([][]int32, len(answers))
+	prompts, texts := make([][]int32, len(answers)), make([][]int32, len(answers))
 	for i, a := range answers {
-		sequences[i], _ = data.Join(a.Tokens, a.Answer)
+		prompts[i], texts[i] = a.Tokens, a.Answer
 	}
-	return r.single.Score(ctx, sequences)
+	return r.single.ScoreAnswers(ctx, prompts, texts)
 }
 
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.

@@ -91,11 +91,11 @@ func (r *raters) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, 
 	if r.judges != nil {
 		return r.judges.Score(ctx, answers)
 	}
-	sequences := make([][]int32, len(answers))
+	prompts, texts := make([][]int32, len(answers)), make([][]int32, len(answers))
 	for i, a := range answers {
-		sequences[i] = a.Sequence()
+		prompts[i], texts[i] = a.Prompt.Tokens, a.Tokens
 	}
-	raw, err := r.single.Score(ctx, sequences)
+	raw, err := r.single.ScoreAnswers(ctx, prompts, texts)
 	if err != nil {
 		return nil, err
 	}
