@@ -42,6 +42,7 @@ func experiments() []experiment {
 		{"table29", "Auxiliary safety loss", "recall of unsafe answers rises at no cost in accuracy", table29},
 		{"table27", "Margins in the ranking loss", "a larger margin drives scores apart", table27},
 		{"table28", "Accuracy by margin", "a margin helps where pairs are clear and not where they are unclear", table28},
+		{"table30", "Ghost Attention", "what was asked in the first turn is kept in later ones", table30},
 		{"figure11", "Versions by three reward models", "rewards rise and no general one falls", figure11},
 		{"figure14", "Safety scores without and with safety data", "answers become safer, helpfulness stays", figure14},
 		{"figure15", "Safety scores by share of safety data", "the low tail goes, helpfulness stays", figure15},

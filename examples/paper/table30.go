@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// table30: with Ghost Attention a model keeps in later turns what was asked of it in the first. In the run it joins from one version on, V4 as in the paper; the
+// baseline is the version before.
+func table30(ctx context.Context, b *bench, r *report) error {
+	rounds, err := b.Versions(ctx)
+	if err != nil {
+		return err
+	}
+	from := min(max(b.Iteration.GAttFrom, 2), len(rounds))
+	turns := []int{2, 4, 6, 20}
+	turns = turns[:min(len(turns), 1+b.MaxTurns/4)] // of short dialogues
+	paper := [2]map[int]string{{2: "100", 4: "10", 6: "0", 20: "0"}, {2: "100", 4: "100", 6: "100", 20: "100"}}
+	var curves []curve
+	for i, name := range []string{"before", "with Ghost Attention"} {
+		v := rounds[from-2+i]
+		p, err := model.Load(v.Tuned)
+		if err != nil {
+			return err
+		}
+		name = fmt.Sprintf("V%d, %s", v.Number, name)
+		points, err := b.Kept(ctx, name, p, turns...)
+		if err != nil {
+			return err
+		}
+		c := curve{name: name}
+		for _, pt := range points {
+			r.row(fmt.Sprintf("%s, kept in turn %d", name, pt.Turn), paper[i][pt.Turn], pt.Kept, percent)
+			c.x, c.y = append(c.x, float64(pt.Turn)), append(c.y, pt.Kept)
+		}
+		curves = append(curves, c)
+	}
+	before, with := curves[0].y, curves[1].y
+	last := len(turns) - 1
+	forgets := difference(before[0], before[last])
+	r.claim(fmt.Sprintf("without, less is kept in turn %d than in turn %d", turns[last], turns[0]), forgets, percent, positive(forgets))
+	for i := 1; i < len(turns); i++ {
+		d := difference(with[i], before[i])
+		r.claim(fmt.Sprintf("with Ghost Attention more is kept in turn %d", turns[i]), d, percent, positive(d))
+	}
+	stays := difference(with[last], with[0])
+	r.claim(fmt.Sprintf("with it, turn %d keeps what turn %d does, within ten points", turns[last], turns[0]), stays, percent, unchanged(stays, 0.1))
+	r.note("%d dialogues whose questions and combinations of attributes were in no training data; a version also learns from its best answers", before[0].N)
+	return newPicture(r.Title, "turn", "share of the attributes kept").curves(curves...).save(r.picture())
+}
