@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
@@ -56,10 +57,13 @@ func quickstart(ctx context.Context, con *console.Console, seed uint64, name str
 		return err
 	}
 	defer done()
+	if out != "" {
+		l.Work = filepath.Join(out, ".work")
+	}
 	c := &chain{Lab: l, control: which, oracle: oracle.New(l.World), results: results{Seed: seed, Control: name}}
 	if err := c.run(ctx, dir); err != nil {
 		return err
 	}
 	c.results.print(con)
-	return c.results.write(dir)
+	return errors.Join(c.results.write(dir), os.RemoveAll(filepath.Join(dir, ".work")))
 }

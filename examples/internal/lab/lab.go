@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -37,6 +38,8 @@ type Lab struct {
 	Tmpl      *data.Template
 
 	Stages []Stage // what was done so far
+
+	Work string // folder in which training keeps itself, to go on after a stop; empty: it does not
 }
 
 // Stage is what a stage took.
@@ -114,10 +117,18 @@ func (l *Lab) Base(ctx context.Context) (*model.Params, error) {
 	docs := pretrain.Encode(l.Tok, slices.Collect(l.World.Pretraining()))
 	return p, l.Task("pretraining", l.Pretrain.Steps, func(onStep func(train.StepInfo)) (int, error) {
 		cfg := l.Pretrain
-		cfg.OnStep = onStep
+		cfg.Keep, cfg.OnStep = l.keep("pretraining"), onStep
 		report, err := pretrain.Train(ctx, p, docs, cfg)
 		return report.Tokens, err
 	})
+}
+
+// keep is where a stage keeps itself.
+func (l *Lab) keep(name string) train.Keep {
+	if l.Work == "" {
+		return train.Keep{}
+	}
+	return train.Keep{Dir: filepath.Join(l.Work, name), Every: 100}
 }
 
 // conversations are all demonstrations: single questions, with and without an instruction or a pre-prompt, and dialogues of many turns.
@@ -162,7 +173,7 @@ func (l *Lab) FineTune(ctx context.Context, name string, p *model.Params, exampl
 	p = p.Clone()
 	steps := (len(examples) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
 	return p, l.Task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
-		cfg.OnStep = onStep
+		cfg.Keep, cfg.OnStep = l.keep(name), onStep
 		report, err := sft.Train(ctx, p, examples, cfg)
 		return report.Tokens, err
 	})
