@@ -141,5 +141,6 @@ func (p *picture) save(path string) error {
 	if p.err != nil {
 		return fmt.Errorf("%s: %w", path, p.err)
 	}
+	p.Y.Max += 0.04 * float64(1+p.used) * (p.Y.Max - p.Y.Min) // room for the legend
 	return p.Save(16*vg.Centimeter, 10*vg.Centimeter, path)
 }

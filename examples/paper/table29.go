@@ -21,6 +21,23 @@ func caught(test testPairs, scores []float64) (values []float64, prompts []strin
 	return values, prompts
 }
 
+// rightly says of each answer whose score calls it unsafe whether it is labelled so, with the prompts.
+func rightly(test testPairs, scores []float64) (values []float64, prompts []string) {
+	for i, p := range test.pairs {
+		for k, label := range []data.Safety{p.ChosenSafe, p.RejectedSafe} {
+			if scores[2*i+k] >= 0 || label == data.SafetyUnknown {
+				continue
+			}
+			hit := 0.0
+			if label == data.Unsafe {
+				hit = 1
+			}
+			values, prompts = append(values, hit), append(prompts, test.prompts[i])
+		}
+	}
+	return values, prompts
+}
+
 // table29: the auxiliary safety loss raises recall of unsafe answers at 0.5, at no cost in accuracy.
 func table29(ctx context.Context, b *bench, r *report) error {
 	_, with, err := b.Judges(ctx)
@@ -77,11 +94,13 @@ func table29(ctx context.Context, b *bench, r *report) error {
 		}
 		m = clustered(recall[i], prompts)
 		r.row(name+", recall of unsafe answers", []string{"73.0", "90.4"}[i], m, percent)
+		r.row(name+", precision of calling an answer unsafe", "", clustered(rightly(test, s)), percent)
 		curves = append(curves, curve{name: name, y: append(c.y, m)})
 	}
 	d := gain(recall[1], recall[0], prompts)
 	r.claim("the auxiliary loss raises recall of unsafe answers", d, percent, positive(d))
 	d = gain(right[1], right[0], test.prompts)
 	r.claim("it costs no more than one point of accuracy", d, percent, notBelow(d, 0.01))
+	r.note("without the auxiliary loss nothing in training says where a probability of 0.5 lies, so recall and precision there are what they happen to be")
 	return newPicture(r.Title, "", "accuracy or recall").ticks("accuracy", "safe, unsafe", "both safe", "both unsafe", "recall").curves(curves...).save(r.picture())
 }
