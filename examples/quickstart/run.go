@@ -192,12 +192,9 @@ func (c *chain) testRewardModels(ctx context.Context, versions []version, last p
 	return rows, nil
 }
 
-// testInstructions measures how well the first version, those around the beginning of Ghost Attention and the last keep an instruction.
+// testInstructions measures how well the SFT model, the first version and the last one keep an instruction.
 func (c *chain) testInstructions(ctx context.Context, versions []version) error {
-	for i, v := range versions {
-		if i != 0 && i != c.Iteration.GAttFrom-1 && i != c.Iteration.GAttFrom && i != len(versions)-1 {
-			continue
-		}
+	for _, v := range []version{versions[0], versions[1], versions[len(versions)-1]} {
 		points, err := c.Kept(ctx, v.name, v.model, keptTurns(c.MaxTurns)...)
 		if err != nil {
 			return err
