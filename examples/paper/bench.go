@@ -96,7 +96,7 @@ func (b *bench) pretrained(ctx context.Context, name string, cfg model.Config) (
 	}{cfg, b.Settings.World, b.Pretrain}, b.Pretrain.Seed, nil}
 	return b.params(name, s, func(keep train.Keep) (*model.Params, error) {
 		l := *b.Lab
-		l.Model, l.Pretrain.Keep = cfg, keep
+		l.Model, l.Work = cfg, keep.Dir
 		return l.Base(ctx)
 	})
 }
@@ -113,9 +113,9 @@ func (b *bench) tuned(ctx context.Context, name, from string, p *model.Params) (
 }
 
 func (b *bench) fineTune(ctx context.Context, name string, p *model.Params, examples []sft.Example, keep train.Keep) (*model.Params, error) {
-	cfg := b.SFT
-	cfg.Keep = keep
-	return b.FineTune(ctx, name, p, examples, cfg)
+	l := *b.Lab
+	l.Work = keep.Dir
+	return l.FineTune(ctx, name, p, examples, b.SFT)
 }
 
 // Base is the pretrained model.

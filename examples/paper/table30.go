@@ -7,25 +7,28 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// table30: with Ghost Attention a model keeps in later turns what was asked of it in the first. In the run it joins from one version on, V4 as in the paper; the
-// baseline is the version before.
+// table30: with Ghost Attention a model keeps in later turns what was asked of it in the first. In the run it joins from one version on (the paper: from
+// V4); the baseline is the model before.
 func table30(ctx context.Context, b *bench, r *report) error {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
 		return err
 	}
-	from := min(max(b.Iteration.GAttFrom, 2), len(rounds))
+	from := min(b.Iteration.GAttFrom, len(rounds)) // V1 is 1
 	turns := []int{2, 4, 6, 20}
 	turns = turns[:min(len(turns), 1+b.MaxTurns/4)] // of short dialogues
 	paper := [2]map[int]string{{2: "100", 4: "10", 6: "0", 20: "0"}, {2: "100", 4: "100", 6: "100", 20: "100"}}
 	var curves []curve
 	for i, name := range []string{"before", "with Ghost Attention"} {
-		v := rounds[from-2+i]
-		p, err := model.Load(v.Tuned)
+		number, path := "SFT", b.path(startName)
+		if v := from - 1 + i; v > 0 {
+			number, path = fmt.Sprintf("V%d", v), rounds[v-1].Tuned
+		}
+		p, err := model.Load(path)
 		if err != nil {
 			return err
 		}
-		name = fmt.Sprintf("V%d, %s", v.Number, name)
+		name = number + ", " + name
 		points, err := b.Kept(ctx, name, p, turns...)
 		if err != nil {
 			return err
