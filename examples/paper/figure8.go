@@ -46,13 +46,15 @@ func figure8(ctx context.Context, b *bench, r *report) error {
 				best[i] = append(best[i], perPrompt)
 				c.y = append(c.y, eval.MeanOf(slices.DeleteFunc(slices.Clone(perPrompt), math.IsNaN)))
 			}
-			pic.curves(c)
+			if n > 1 { // of one answer nothing is the best
+				pic.curves(c)
+			}
 			r.row(fmt.Sprintf("best temperature of %s, N = %d", pair[i].name, n), paper[n][i], bootstrap(len(best[i][0]), func(pick []int) float64 {
 				return argmax(best[i], pick)
 			}), plain)
 		}
 		if n == 1 {
-			continue // nothing is chosen
+			continue
 		}
 		d := bootstrap(len(best[0][0]), func(pick []int) float64 { return argmax(best[1], pick) - argmax(best[0], pick) })
 		r.claim(fmt.Sprintf("with N = %d the best temperature of %s is above that of %s", n, pair[1].name, pair[0].name), d, plain, positive(d))
