@@ -24,7 +24,7 @@ func TestScore(t *testing.T) {
 	}
 	points := Score([]Transcript{
 		talk(3, "7 0 7", "7", "1"),
-		talk(3, "7 0 7"),        // ended after the first turn: the others keep nothing
+		talk(3, "7 0 7"),          // ended after the first turn: the others keep nothing
 		talk(2, "7 0 7", "7 0 7"), // has no third turn to measure
 	}, sevens, 1, 2, 3)
 	require.Len(t, points, 3)
