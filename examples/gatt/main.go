@@ -1,0 +1,184 @@
+// Gatt teaches a model to hold to an instruction over a whole dialogue: Ghost Attention (Touvron et al. 2023, section 3.3).
+//
+// People who demonstrate dialogues forget an instruction some turns after it was given, and so does a model that imitates them. Told
+// again in every turn it follows; from such answers it learns to follow what was said once, in the first turn. It takes three minutes.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+
+	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/gatt"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/world"
+	"github.com/tame-rlhf/tame/pkg/world/oracle"
+)
+
+// columns are the turns that are measured: the one that gives the instruction, and those of Table 30.
+var columns = []int{1, 2, 4, 6, 20}
+
+// report is what a run came to: columns of Table 30, in the turns of which the table tells.
+type report struct {
+	pretraining, tuning              float64 // losses in the end, nats per token
+	repeated, before, baseline, gatt []gatt.Point
+	warm                             []gatt.Point // Ghost Attention at temperature 1, without top-p
+	attention                        []eval.Mean  // the last answer's largest weight on a token of the instruction: SFT, baseline, Ghost Attention
+}
+
+// dialogs puts instructions to questions.
+func dialogs(list []world.Dialog, instructions []world.Instruction) ([]gatt.Dialog, gatt.Checker) {
+	given := map[string]world.Instruction{}
+	out := make([]gatt.Dialog, len(list))
+	for i, d := range list {
+		in := instructions[i]
+		given[d.ID] = in
+		out[i] = gatt.Dialog{ID: d.ID, Instruction: in.Full(), Short: in.Short(), Questions: d.Questions}
+	}
+	return out, func(d gatt.Dialog, answer string) (kept, total int) { return oracle.Kept(given[d.ID], answer) }
+}
+
+// fineTune trains a copy of the model on the last answers of dialogues that it sampled itself: with the instruction in every turn that is Ghost
+// Attention, without it is the baseline.
+func (l *lab) fineTune(ctx context.Context, chat *model.Params, training []gatt.Dialog, repeat bool) (*model.Params, []gatt.Transcript, error) {
+	cfg := l.talk
+	cfg.Repeat = repeat
+	talks, err := gatt.Talk(ctx, chat, l.tmpl, l.tok, training, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	made, err := gatt.Examples(l.tmpl, talks, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	examples := make([]sft.Example, len(made))
+	for i, e := range made {
+		examples[i] = sft.Example(e)
+	}
+	p := chat.Clone()
+	_, err = sft.Train(ctx, p, examples, l.last)
+	return p, talks, err
+}
+
+// attention is the share of the attention of last answers that lies on the instruction, in the same dialogues for every model.
+func (l *lab) attention(ctx context.Context, talks []gatt.Transcript, models ...*model.Params) ([]eval.Mean, error) {
+	var looks []eval.Look
+	for _, t := range talks {
+		if len(t.Turns) < l.turns {
+			continue
+		}
+		look, err := t.Look(l.tmpl)
+		if err != nil {
+			return nil, err
+		}
+		looks = append(looks, look)
+	}
+	out := make([]eval.Mean, len(models))
+	for i, p := range models {
+		weights, err := eval.Attention(ctx, p, looks, p.Config().MaxSeqLen, 8)
+		if err != nil {
+			return nil, err
+		}
+		shares := make([]float64, len(weights))
+		for k, w := range weights {
+			shares[k] = w.Peak
+		}
+		out[i] = eval.MeanOf(shares)
+	}
+	return out, nil
+}
+
+func run(ctx context.Context, out io.Writer, s settings) (r report, err error) {
+	// 1. A model that follows an instruction and forgets it, like the people whose dialogues it has read.
+	l, chat, err := chatModel(ctx, out, s)
+	if err != nil {
+		return r, err
+	}
+	r.pretraining, r.tuning = l.pretraining, l.tuning
+	list, err := l.w.TestDialogs(s.tests, s.turns, s.turns)
+	if err != nil {
+		return r, err
+	}
+	test, kept := dialogs(list, l.w.TestInstructions(s.tests, 1))
+	if list, err = l.w.Dialogs(s.dialogs, 2, s.turns); err != nil {
+		return r, err
+	}
+	training, followed := dialogs(list, l.w.Instructions(s.dialogs, 1))
+	measure := func(name string, p *model.Params, temperature, topP float64) (points []gatt.Point, talks []gatt.Transcript, err error) {
+		cfg := l.talk
+		cfg.Temperature, cfg.TopP = temperature, topP
+		points, talks, err = gatt.Evaluate(ctx, p, l.tmpl, l.tok, test, kept, cfg, columns...)
+		if err == nil {
+			l.row(name, points)
+		}
+		return points, talks, err
+	}
+	if r.before, _, err = measure("SFT", chat, s.talk.Temperature, s.talk.TopP); err != nil {
+		return r, err
+	}
+
+	// 2. The baseline and Ghost Attention: the same start, dialogues and steps.
+	baseline, _, err := l.fineTune(ctx, chat, training, false)
+	if err != nil {
+		return r, err
+	}
+	if r.baseline, _, err = measure("baseline", baseline, s.talk.Temperature, s.talk.TopP); err != nil {
+		return r, err
+	}
+	ghost, talks, err := l.fineTune(ctx, chat, training, true)
+	if err != nil {
+		return r, err
+	}
+	r.repeated = gatt.Score(talks, followed, columns...)
+	l.row("SFT, told in every turn", r.repeated) // what Ghost Attention learns from
+	if r.gatt, talks, err = measure("Ghost Attention", ghost, s.talk.Temperature, s.talk.TopP); err != nil {
+		return r, err
+	}
+	if r.warm, _, err = measure("  at temperature 1", ghost, 1, 1); err != nil {
+		return r, err
+	}
+	fmt.Fprintln(out, "paper (Table 30): baseline 100, 10, 0, 0 and Ghost Attention 100, 100, 100, 100 in turns 2, 4, 6, 20")
+
+	// 3. Figure 10: what the last answers look at, in the dialogues of the last model.
+	r.attention, err = l.attention(ctx, talks, chat, baseline, ghost)
+	if err == nil && len(talks) > 0 {
+		fmt.Fprintf(out, "the largest weight on a token of the instruction, in the last answer: %v in SFT, %v in the baseline, %v in Ghost Attention\n", r.attention[0], r.attention[1], r.attention[2])
+		l.show(talks[0])
+	}
+	return r, err
+}
+
+// row prints the share of attributes kept, in per cent with 95 % intervals.
+func (l *lab) row(name string, points []gatt.Point) {
+	fmt.Fprintf(l.out, "%-23s", name)
+	for _, p := range points {
+		fmt.Fprintf(l.out, "  turn %d: %.0f [%.0f, %.0f]", p.Turn, 100*p.Kept.Mean, 100*p.Kept.Lo, 100*p.Kept.Hi)
+	}
+	fmt.Fprintln(l.out)
+}
+
+// show prints the beginning and the end of a dialogue.
+func (l *lab) show(t gatt.Transcript) {
+	fmt.Fprintf(l.out, "%s\n", t.Dialog.Instruction)
+	for i, turn := range t.Turns {
+		if i < 2 || i == len(t.Turns)-1 {
+			fmt.Fprintf(l.out, "%3d  %s | %s\n", i+1, t.Dialog.Questions[i], turn.Text)
+		}
+	}
+}
+
+func main() {
+	seed := flag.Uint64("seed", 1, "of the world and of everything else")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if _, err := run(ctx, os.Stdout, defaultSettings(*seed)); err != nil {
+		fmt.Fprintln(os.Stderr, "gatt:", err)
+		os.Exit(1)
+	}
+}
