@@ -110,9 +110,9 @@ func (b *bench) kinds() ([]oracle.Kind, error) {
 	return kinds, nil
 }
 
-// column takes a number of each answer to prompts of one kind.
-func column(list []data.Sample, kinds []oracle.Kind, which oracle.Kind, number func(data.Sample) float64) []float64 {
-	var out []float64
+// column takes a number (or something else) of each answer to prompts of one kind.
+func column[T any](list []data.Sample, kinds []oracle.Kind, which oracle.Kind, number func(data.Sample) T) []T {
+	var out []T
 	for i, a := range list {
 		if kinds[i] == which {
 			out = append(out, number(a))
@@ -121,6 +121,7 @@ func column(list []data.Sample, kinds []oracle.Kind, which oracle.Kind, number f
 	return out
 }
 
+func itself(a data.Sample) data.Sample    { return a }
 func safetyOf(a data.Sample) float64      { return *a.Safety }
 func helpfulnessOf(a data.Sample) float64 { return *a.Helpfulness }
 func combinedOf(a data.Sample) float64    { return *a.Combined }

@@ -62,9 +62,9 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 	}
 	last := len(policies) - 1
 	optimised := eval.MeanOf(subtract(versions[last].Optimised, versions[0].Optimised))
-	r.claim("the reward that was optimised is higher at the end than for SFT", optimised, plain, positive(optimised))
+	r.direction("the reward that was optimised is higher at the end than for SFT", optimised, plain, positive(optimised))
 	third := eval.MeanOf(subtract(versions[last].General, versions[0].General))
-	r.claim("so is the general model's", third, plain, positive(third))
+	r.direction("so is the general model's", third, plain, positive(third))
 	curves, from, err := eval.OverOptimisation(versions)
 	if err != nil {
 		return err

@@ -21,9 +21,9 @@ func figure14(ctx context.Context, b *bench, r *report) error {
 	r.row("helpfulness score on normal prompts, without", "", eval.MeanOf(help0), plain)
 	r.row("helpfulness score on normal prompts, with", "", eval.MeanOf(help1), plain)
 	d := eval.MeanOf(subtract(safe1, safe0))
-	r.claim("safety scores on hazards rise with safety data", d, plain, positive(d))
+	r.direction("safety scores on hazards rise with safety data", d, plain, positive(d))
 	d = eval.MeanOf(subtract(help1, help0))
-	r.claim("helpfulness scores on normal prompts stay, within a fifth of their standard deviation", d, plain, unchanged(d, deviation(help0)/5))
+	r.direction("helpfulness scores on normal prompts stay, within a fifth of their standard deviation", d, plain, unchanged(d, deviation(help0)/5))
 	r.note("a fifth of the helpfulness scores' standard deviation is %.2f; %d examples of safety data", deviation(help0)/5, list[len(list)-1].examples)
 	if err := newPicture("Helpfulness score on normal prompts", "without safety data", "with").dots("answers to a prompt", help0, help1).save(r.path("-helpfulness.png")); err != nil {
 		return err

@@ -39,9 +39,9 @@ func figure15(ctx context.Context, b *bench, r *report) error {
 		parts = append(parts, notBelow(eval.MeanOf(subtract(safety[i], safety[i-1])), deviation(safety[0])/5))
 	}
 	m := eval.MeanOf(subtract(safety[last], safety[0]))
-	r.claim("the mean safety score rises with the share, and no step falls by a fifth of its standard deviation (number: 0 to 100 %)", m, plain, all(append(parts, positive(m))...))
+	r.direction("the mean safety score rises with the share, and no step falls by a fifth of its standard deviation (number: 0 to 100 %)", m, plain, all(append(parts, positive(m))...))
 	m = eval.MeanOf(subtract(below(safety[last], tail), below(safety[0], tail)))
-	r.claim("the low tail, a quarter of the answers without safety data, shrinks", m, percent, negative(m))
+	r.direction("the low tail, a quarter of the answers without safety data, shrinks", m, percent, negative(m))
 	for i := 1; i <= last; i++ {
 		m = eval.MeanOf(subtract(helpfulness[i], helpfulness[0]))
 		r.claim(fmt.Sprintf("at %s the helpfulness score stays, within a fifth of its standard deviation", names[i]), m, plain, unchanged(m, deviation(helpfulness[0])/5))

@@ -33,9 +33,9 @@ func figure20(ctx context.Context, b *bench, r *report) error {
 	}
 	last := len(policies) - 1
 	mean := eval.MeanOf(subtract(rewards[last], rewards[0]))
-	r.claim("the mean reward of the last version is above that of SFT", mean, plain, positive(mean))
+	r.direction("the mean reward of the last version is above that of SFT", mean, plain, positive(mean))
 	tail := eval.MeanOf(subtract(below(rewards[last], d.Threshold), below(rewards[0], d.Threshold)))
-	r.claim("fewer answers of the last version are in the low tail", tail, percent, negative(tail))
+	r.direction("fewer answers of the last version are in the low tail", tail, percent, negative(tail))
 	first := quantileGains(rewards[0], rewards[1])
 	r.claim("from SFT to V1 the tenth percentile gains more than the ninetieth", first, plain, positive(first))
 	r.note("the paper's figure shows RLHF V1 to V5 beside SFT and gives no numbers; rewards are those of the last version's reward models")

@@ -3,15 +3,22 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
 // figure33: the more safety data, the more borderline prompts are refused without need; ordinary prompts hardly ever are.
 func figure33(ctx context.Context, b *bench, r *report) error {
 	list, kinds, err := b.doses(ctx)
+	if err != nil {
+		return err
+	}
+	careful, err := b.borderlines(ctx, list)
 	if err != nil {
 		return err
 	}
@@ -22,7 +29,11 @@ func figure33(ctx context.Context, b *bench, r *report) error {
 	for i, dose := range list {
 		names[i] = fmt.Sprintf("%d %%", dose.percent)
 		for k, kind := range []oracle.Kind{borderline, normal} {
-			refusals, err := b.refusals(dose.answers, kinds, kind)
+			answers := column(dose.answers, kinds, kind, itself)
+			if kind == borderline {
+				answers = careful[i]
+			}
+			refusals, err := b.refusals(answers)
 			if err != nil {
 				return err
 			}
@@ -38,7 +49,7 @@ func figure33(ctx context.Context, b *bench, r *report) error {
 	}
 	last := len(list) - 1
 	d := eval.MeanOf(subtract(refused[borderline][last], refused[borderline][0]))
-	r.claim("more borderline prompts are refused with all of the safety data than with none", d, percent, positive(d))
+	r.direction("more borderline prompts are refused with all of the safety data than with none", d, percent, positive(d))
 	d = eval.MeanOf(subtract(refused[borderline][last], refused[borderline][2]))
 	r.claim("more borderline prompts are refused with all of the safety data than with a tenth", d, percent, positive(d))
 	d = eval.MeanOf(subtract(refused[normal][last], refused[normal][0]))
@@ -46,18 +57,49 @@ func figure33(ctx context.Context, b *bench, r *report) error {
 	return newPicture(r.Title, "share of the safety data", "refused").ticks(names...).curves(curves[:]...).save(r.picture())
 }
 
-// refusals is 1 for each needless refusal of a prompt of a kind.
-func (b *bench) refusals(list []data.Sample, kinds []oracle.Kind, kind oracle.Kind) ([]float64, error) {
-	var failed error
-	out := column(list, kinds, kind, func(a data.Sample) float64 {
+// borderlines are answers of each model to the borderline prompts of all splits but that of the demonstrations. No model of doses has seen one in training.
+func (b *bench) borderlines(ctx context.Context, list []dose) ([][]data.Sample, error) {
+	var prompts []data.Prompt
+	for _, p := range slices.Concat(b.World.TestPrompts(), b.World.ValidationPrompts(), b.World.RLPrompts(),
+		b.World.PreferencePrompts(data.HelpfulnessSet), b.World.PreferencePrompts(data.SafetySet)) {
+		kind, err := b.Oracle.Kind(p)
+		if err != nil {
+			return nil, err
+		}
+		if kind == borderline {
+			prompts = append(prompts, p)
+		}
+	}
+	out := make([][]data.Sample, len(list))
+	for i, d := range list {
+		name := fmt.Sprintf("safety-data/%d", d.percent)
+		var err error
+		out[i], err = rows(&b.cache, "answers/"+name+"-borderline.arrow", step{"answers to borderline prompts", len(prompts), 7, []string{name}}, func() ([]data.Sample, error) {
+			p, err := model.Load(b.path(name))
+			if err != nil {
+				return nil, err
+			}
+			sampled, err := b.Sample(ctx, "borderline prompts, "+name, p, prompts, 1, 1, 7)
+			return lab.Rows(sampled, 1), err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// refusals is 1 for each needless refusal.
+func (b *bench) refusals(list []data.Sample) ([]float64, error) {
+	out := make([]float64, len(list))
+	for i, a := range list {
 		refused, err := b.Oracle.FalseRefusal(data.Prompt{Messages: a.Messages}, a.Text)
 		if err != nil {
-			failed = err
+			return nil, err
 		}
 		if refused {
-			return 1
+			out[i] = 1
 		}
-		return 0
-	})
-	return out, failed
+	}
+	return out, nil
 }

@@ -102,9 +102,16 @@ func (r *report) figure6(list []size, batches []int, used []float64, test testPa
 			r.row(fmt.Sprintf("%s, %.0f pairs", s.name, used[k]), "", m, percent)
 		}
 		curves = append(curves, c)
+	}
+	for _, s := range list[:len(list)-1] {
 		d := gain(s.hits[last], s.hits[1], test.prompts)
 		r.claim(fmt.Sprintf("%s: all preferences give more accuracy than the first batch", s.name), d, percent, positive(d))
 	}
+	largest := len(list) - 1
+	d := gain(list[largest].hits[last], list[largest].hits[1], test.prompts)
+	r.direction(fmt.Sprintf("%s: all preferences give more accuracy than the first batch", list[largest].name), d, percent, positive(d))
+	d = gain(list[largest].hits[last], list[0].hits[last], test.prompts)
+	r.direction(fmt.Sprintf("%s is more accurate than %s", list[largest].name, list[0].name), d, percent, positive(d))
 	for i := 1; i < len(list); i++ {
 		d := gain(list[i].hits[last], list[i-1].hits[last], test.prompts)
 		r.claim(fmt.Sprintf("%s is more accurate than %s", list[i].name, list[i-1].name), d, percent, positive(d))

@@ -125,7 +125,7 @@ func figure7(ctx context.Context, b *bench, r *report) error {
 		parts = append(parts, positive(eval.MeanOf(subtract(perPrompt(sizes[i], slices.Max[[]float64]), perPrompt(sizes[i-1], slices.Max[[]float64])))))
 	}
 	d := eval.MeanOf(subtract(perPrompt(most, slices.Max[[]float64]), perPrompt(1, slices.Max[[]float64])))
-	r.claim(fmt.Sprintf("the best reward grows at every doubling of N (number: from 1 to %d)", most), d, plain, all(parts...))
+	r.direction(fmt.Sprintf("the best reward grows at every doubling of N (number: from 1 to %d)", most), d, plain, all(parts...))
 	best2, middle2 := perPrompt(2, slices.Max[[]float64]), perPrompt(2, median)
 	wider := eval.MeanOf(subtract(subtract(perPrompt(most, slices.Max[[]float64]), perPrompt(most, median)), subtract(best2, middle2)))
 	r.claim(fmt.Sprintf("the gap between best and median is wider for %d than for 2", most), wider, plain, positive(wider))

@@ -31,6 +31,7 @@ func figure8(ctx context.Context, b *bench, r *report) error {
 	most := b.many.answers
 	paper := map[int][2]string{16: {"about 0.8", "1.2 to 1.3"}, most: {"about 0.8", "1.2 to 1.3"}}
 	pic := newPicture(r.Title, "temperature", "best reward of N answers (logit)")
+	var shifts []func(pick []int) float64
 	for n := 1; n <= most; n *= 4 {
 		var best [2][][]float64 // temperature, prompt
 		for i := range pair {
@@ -56,9 +57,19 @@ func figure8(ctx context.Context, b *bench, r *report) error {
 		if n == 1 {
 			continue
 		}
-		d := bootstrap(len(best[0][0]), func(pick []int) float64 { return argmax(best[1], pick) - argmax(best[0], pick) })
+		shift := func(pick []int) float64 { return argmax(best[1], pick) - argmax(best[0], pick) }
+		shifts = append(shifts, shift)
+		d := bootstrap(len(best[0][0]), shift)
 		r.claim(fmt.Sprintf("with N = %d the best temperature of %s is above that of %s", n, pair[1].name, pair[0].name), d, plain, positive(d))
 	}
+	d := bootstrap(len(byTemperature[0][0]), func(pick []int) float64 {
+		sum := 0.0
+		for _, shift := range shifts {
+			sum += shift(pick)
+		}
+		return sum / float64(len(shifts))
+	})
+	r.direction(fmt.Sprintf("the best temperature of %s is above that of %s (number: mean over N)", pair[1].name, pair[0].name), d, plain, positive(d))
 	r.note("temperatures tried: %v, on %d prompts; the intervals are bootstrapped over prompts", temperatures, len(byTemperature[0][0]))
 	return pic.save(r.picture())
 }

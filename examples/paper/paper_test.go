@@ -50,6 +50,7 @@ func TestAll(t *testing.T) {
 		require.NoError(t, json.Unmarshal(raw, &r), e.name)
 		assert.NotEmpty(t, r.Rows, e.name)
 		assert.NotEmpty(t, r.Claims, e.name)
+		assert.Contains(t, []verdict{agrees, disagrees, undecided}, r.Direction, e.name)
 		for _, c := range r.Claims {
 			assert.Contains(t, []verdict{agrees, disagrees, undecided}, c.Verdict, "%s: %s", e.name, c.Claim)
 		}

@@ -4,10 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/google/renameio/v2"
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -18,13 +15,17 @@ import (
 
 // report is what a command found.
 type report struct {
-	Name   string   `json:"name"`
-	Title  string   `json:"title"`
-	Paper  string   `json:"paper"` // what it claims, in a sentence
-	Seed   uint64   `json:"seed"`
-	Rows   []row    `json:"rows"`
-	Claims []claim  `json:"claims"`
-	Notes  []string `json:"notes,omitempty"`
+	Name   string  `json:"name"`
+	Title  string  `json:"title"`
+	Paper  string  `json:"paper"` // what it claims, in a sentence
+	Seed   uint64  `json:"seed"`
+	Rows   []row   `json:"rows"`
+	Claims []claim `json:"claims"`
+
+	// Direction is the verdict on what the paper says with the table or figure as a whole: that of the claims that are its direction.
+	Direction verdict `json:"direction"`
+
+	Notes []string `json:"notes,omitempty"`
 
 	dir string
 }
@@ -43,6 +44,8 @@ type claim struct {
 	Number  eval.Mean `json:"number"` // that decided
 	Unit    unit      `json:"unit"`
 	Verdict verdict   `json:"verdict"`
+	// Direction: it is what the paper says with the table or figure. The other claims are finer than that.
+	Direction bool `json:"direction"`
 }
 
 // unit says how a number is printed.
@@ -68,7 +71,17 @@ func (r *report) row(label, paper string, ours eval.Mean, u unit) {
 }
 
 func (r *report) claim(text string, number eval.Mean, u unit, v verdict) {
-	r.Claims = append(r.Claims, claim{text, number, u, v})
+	r.Claims = append(r.Claims, claim{Claim: text, Number: number, Unit: u, Verdict: v})
+}
+
+// direction is a claim that belongs to the direction of the whole.
+func (r *report) direction(text string, number eval.Mean, u unit, v verdict) {
+	r.claim(text, number, u, v)
+	r.Claims[len(r.Claims)-1].Direction = true
+	if r.Direction == "" {
+		r.Direction = agrees
+	}
+	r.Direction = all(r.Direction, v)
 }
 
 func (r *report) note(format string, args ...any) {
@@ -101,58 +114,8 @@ func (r *report) print(c *console.Console) {
 	for _, cl := range r.Claims {
 		c.Printf("%-12s %s: %s", cl.Verdict, cl.Claim, cl.Unit.format(cl.Number))
 	}
+	c.Printf("the direction, %s: %s", r.Paper, r.Direction)
 	for _, n := range r.Notes {
 		c.Printf("note: %s", n)
 	}
-}
-
-// summary prints the verdicts of all seeds below a folder as a Markdown table.
-func summary(c *console.Console, dir string) error {
-	type key struct{ name, claim string }
-	cells := map[key]map[uint64]string{}
-	var seeds []uint64
-	order := map[string][]string{} // claims of each experiment
-	for _, e := range experiments() {
-		paths, err := filepath.Glob(filepath.Join(dir, "seed-*", "results", e.name+".json"))
-		if err != nil {
-			return err
-		}
-		for _, path := range paths {
-			var r report
-			raw, err := os.ReadFile(path)
-			if err == nil {
-				err = json.Unmarshal(raw, &r)
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", path, err)
-			}
-			if !slices.Contains(seeds, r.Seed) {
-				seeds = append(seeds, r.Seed)
-			}
-			for _, cl := range r.Claims {
-				k := key{e.name, cl.Claim}
-				if cells[k] == nil {
-					cells[k] = map[uint64]string{}
-					order[e.name] = append(order[e.name], cl.Claim)
-				}
-				cells[k][r.Seed] = fmt.Sprintf("%s: %s", cl.Verdict, cl.Unit.format(cl.Number))
-			}
-		}
-	}
-	slices.Sort(seeds)
-	head, rule := "| | claim |", "|---|---|"
-	for _, s := range seeds {
-		head, rule = head+fmt.Sprintf(" seed %d |", s), rule+"---|"
-	}
-	c.Printf("%s\n%s", head, rule)
-	for _, e := range experiments() {
-		for _, text := range order[e.name] {
-			list := make([]string, len(seeds))
-			for i, s := range seeds {
-				list[i] = cells[key{e.name, text}][s]
-			}
-			c.Printf("| %s | %s | %s |", e.name, text, strings.Join(list, " | "))
-		}
-	}
-	return nil
 }

@@ -82,10 +82,10 @@ func table27(ctx context.Context, b *bench, r *report) error {
 		deviation(all[0]), deviation(all[1]), deviation(all[2]), bimodality(all[0]), bimodality(all[1]), bimodality(all[2]))
 	for i := 1; i < len(list); i++ {
 		d := gain(gaps[i], gaps[i-1], test.prompts)
-		r.claim(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
+		r.direction(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
 	}
 	more := bootstrap(len(all[0])/2, func(pick []int) float64 { return bimodality(both(all[2], pick)) - bimodality(both(all[0], pick)) })
-	r.claim("scores are more bimodal with the large margin than with none", more, plain, positive(more))
+	r.direction("scores are more bimodal with the large margin than with none", more, plain, positive(more))
 	return pic.save(r.picture())
 }
 

@@ -67,7 +67,11 @@ func table7(ctx context.Context, b *bench, r *report) error {
 				continue
 			}
 			d := gain(judges[own].hits[set], judges[other].hits[set], test[set].prompts)
-			r.claim(fmt.Sprintf("on the %v set the %s model is better than the %s model", set, judges[own].name, judges[other].name), d, percent, positive(d))
+			claim := r.claim
+			if other < len(sets) { // the general model is ours alone
+				claim = r.direction
+			}
+			claim(fmt.Sprintf("on the %v set the %s model is better than the %s model", set, judges[own].name, judges[other].name), d, percent, positive(d))
 		}
 	}
 	r.note("paper: Meta's test sets, whose answers are closer to each other than a small model's; the third models there are open ones and GPT-4")

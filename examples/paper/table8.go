@@ -21,6 +21,9 @@ func table8(ctx context.Context, b *bench, r *report) error {
 			byRating[i] = clustered(test[set].only(judges[set].hits[set], rating))
 			r.row(fmt.Sprintf("%s model, %v set, %v", judges[set].name, set, rating), paper[set][i], byRating[i], percent)
 		}
+		last := len(ratings) - 1
+		d := difference(byRating[0], byRating[last])
+		r.direction(fmt.Sprintf("%s model: %v above %v", judges[set].name, ratings[0], ratings[last]), d, percent, positive(d))
 		for i := 1; i < len(ratings); i++ {
 			d := difference(byRating[i-1], byRating[i])
 			r.claim(fmt.Sprintf("%s model: %v above %v", judges[set].name, ratings[i-1], ratings[i]), d, percent, positive(d))

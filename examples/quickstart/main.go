@@ -44,9 +44,6 @@ func quickstart(ctx context.Context, con *console.Console, seed uint64, name str
 	if short {
 		s = lab.Short(seed)
 	}
-	// The paper had Ghost Attention after V3. Here the model has forgotten to follow instructions by then, since no prompt of rejection sampling has
-	// any, so it is in every version.
-	s.Iteration.GAttFrom = 1
 	which, err := parseControl(name)
 	if err != nil {
 		return err

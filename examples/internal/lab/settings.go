@@ -100,6 +100,9 @@ func iteration(s Settings, seed uint64) pipeline.Config {
 	c.FineTune = s.SFT
 	c.FineTune.Optim = optim.DefaultConfig(2e-4)
 	c.FineTune.BatchSize, c.FineTune.WarmupSteps = 32, 0
+	// The paper had Ghost Attention after V3. Here the model has forgotten to follow instructions by then, since no prompt of rejection sampling has
+	// any, so it is in every version.
+	c.GAttFrom = 1
 	c.GAtt.MaxNewTokens, c.GAtt.Stop, c.GAtt.Slots, c.GAtt.Seed = s.MaxAnswer, c.Rejection.Stop, 64, seed
 	c.Distill.MaxNewTokens, c.Distill.Stop, c.Distill.Slots, c.Distill.Seed = s.MaxAnswer, c.Rejection.Stop, 64, seed
 
@@ -130,7 +133,7 @@ func Short(seed uint64) Settings {
 	s.Instructed, s.Dialogs, s.MaxTurns, s.PrePrompted, s.Ghosts, s.TestDialogs, s.OpenPairs, s.TestPairs = 20, 20, 6, 20, 8, 4, 1, 1
 	c := &s.Iteration
 	c.HelpfulnessPairs, c.SafetyPairs = 1, 1
-	c.Versions, c.PoolFrom, c.PPOFrom, c.GAttFrom = 2, 2, 2, 2
+	c.Versions, c.PoolFrom, c.PPOFrom = 2, 2, 2
 	c.Rejection.Samples = 4
 	c.PPO.Iterations, c.PPO.BatchSize, c.PPO.MiniBatch = 2, 32, 16
 	c.PPO.EvalEvery = 1

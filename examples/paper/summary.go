@@ -1,0 +1,131 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tame-rlhf/tame/internal/console"
+)
+
+// summary prints the verdicts of all seeds below a folder as Markdown: of each table and figure, of each claim, and all numbers.
+func summary(c *console.Console, dir string) error {
+	bySeed := map[uint64]map[string]report{}
+	for _, e := range experiments() {
+		paths, err := filepath.Glob(filepath.Join(dir, "seed-*", "results", e.name+".json"))
+		if err != nil {
+			return err
+		}
+		for _, path := range paths {
+			var r report
+			raw, err := os.ReadFile(path)
+			if err == nil {
+				err = json.Unmarshal(raw, &r)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			if bySeed[r.Seed] == nil {
+				bySeed[r.Seed] = map[string]report{}
+			}
+			bySeed[r.Seed][e.name] = r
+		}
+	}
+	var seeds []uint64
+	for s := range bySeed {
+		seeds = append(seeds, s)
+	}
+	slices.Sort(seeds)
+	for _, print := range []func(*console.Console, []uint64, map[uint64]map[string]report){directions, claims, measured} {
+		print(c, seeds, bySeed)
+		c.Printf("")
+	}
+	return nil
+}
+
+// directions is a row for each table and figure, and how many of them agree.
+func directions(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report) {
+	header(c, seeds, "", "direction")
+	agree := map[uint64]int{}
+	for _, e := range experiments() {
+		cells := make([]string, len(seeds))
+		for i, s := range seeds {
+			if cells[i] = string(bySeed[s][e.name].Direction); cells[i] == string(agrees) {
+				agree[s]++
+			}
+		}
+		c.Printf("| `%s` | %s | %s |", e.name, e.claim, strings.Join(cells, " | "))
+	}
+	cells := make([]string, len(seeds))
+	for i, s := range seeds {
+		cells[i] = fmt.Sprintf("%d of %d", agree[s], len(experiments()))
+	}
+	c.Printf("| | agree | %s |", strings.Join(cells, " | "))
+}
+
+// claims is a row for each claim.
+func claims(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report) {
+	header(c, seeds, "", "claim")
+	lines(c, seeds, bySeed, func(r report) (labels []string, cells map[string]string) {
+		cells = map[string]string{}
+		for _, cl := range r.Claims {
+			label := cl.Claim
+			if cl.Direction {
+				label = "**" + label + "**"
+			}
+			labels = append(labels, label)
+			cells[label] = fmt.Sprintf("%s: %s", cl.Verdict, cl.Unit.format(cl.Number))
+		}
+		return labels, cells
+	})
+}
+
+// measured is a row for each number.
+func measured(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report) {
+	header(c, seeds, "", "", "paper")
+	lines(c, seeds, bySeed, func(r report) (labels []string, cells map[string]string) {
+		cells = map[string]string{}
+		for _, row := range r.Rows {
+			label := row.Label + " | " + row.Paper
+			labels = append(labels, label)
+			cells[label] = row.Unit.format(row.Ours)
+		}
+		return labels, cells
+	})
+}
+
+func header(c *console.Console, seeds []uint64, columns ...string) {
+	for _, s := range seeds {
+		columns = append(columns, fmt.Sprintf("seed %d", s))
+	}
+	c.Printf("| %s |\n|%s", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
+}
+
+// lines prints what of returns for each experiment, a line for each label, in the order in which seeds have them.
+func lines(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report, of func(report) ([]string, map[string]string)) {
+	for _, e := range experiments() {
+		var order []string
+		cells := make([]map[string]string, len(seeds))
+		for i, s := range seeds {
+			var labels []string
+			labels, cells[i] = of(bySeed[s][e.name])
+			for _, l := range labels {
+				if !slices.Contains(order, l) {
+					order = append(order, l)
+				}
+			}
+		}
+		name := "`" + e.name + "`"
+		for _, label := range order {
+			list := make([]string, len(seeds))
+			for i := range seeds {
+				list[i] = cells[i][label]
+			}
+			c.Printf("| %s | %s | %s |", name, label, strings.Join(list, " | "))
+			name = ""
+		}
+	}
+}
