@@ -66,10 +66,10 @@ func packPicked(groups [][]int, picked []int, n, s int) ([][]int, error) {
 	if n < 1 || s < 1 {
 		return nil, fmt.Errorf("data: pack: a budget of %d tokens and %d segments holds nothing", n, s)
 	}
-	type item struct{ group, tokens, segments int }
-	items := make([]item, len(picked))
+	items := make([]packItem, len(picked))
+	total := 0
 	for i, g := range picked {
-		items[i] = item{group: g, segments: len(groups[g])}
+		items[i] = packItem{group: g, segments: len(groups[g])}
 		for member, length := range groups[g] {
 			if length < 1 {
 				return nil, fmt.Errorf("data: pack: sequence %d, member %d has %d tokens, want at least 1", g, member, length)
@@ -82,39 +82,92 @@ func packPicked(groups [][]int, picked []int, n, s int) ([][]int, error) {
 		if items[i].segments > s {
 			return nil, &TooLongError{Index: g, Length: items[i].segments, Budget: s, Unit: "segments"}
 		}
+		total += min(items[i].tokens, n-total) // more room than all items need together changes nothing
 	}
-	slices.SortFunc(items, func(a, b item) int {
+	slices.SortFunc(items, func(a, b packItem) int {
 		return cmp.Or(cmp.Compare(b.tokens, a.tokens), cmp.Compare(a.group, b.group))
 	})
+	return bestFit(items, newFreeBins(len(items), total), total, s), nil
+}
 
-	type bin struct {
-		tokens, segments int // still free
-		groups           []int
+// packItem is a group with what it takes of a bin.
+type packItem struct{ group, tokens, segments int }
+
+// freeBins holds bins by the room that they have left.
+type freeBins interface {
+	put(bin, tokens, segments int)
+	// take removes the bin with the fewest free tokens of those that have enough of both, the first of several, and gives
+	// what is free in it. Without one the bin is -1.
+	take(tokens, segments int) (bin, freeTokens, freeSegments int)
+}
+
+// newFreeBins chooses: shelves take memory for every token of the budget, so a large budget for few items gets a list.
+func newFreeBins(items, tokens int) freeBins {
+	if tokens/64 > items {
+		return &binList{}
 	}
-	var bins []*bin
-	for _, it := range items {
-		var best *bin // the first of the fullest
-		for _, b := range bins {
-			if it.tokens <= b.tokens && it.segments <= b.segments && (best == nil || b.tokens < best.tokens) {
-				best = b
-			}
+	return newShelves(tokens)
+}
+
+// bestFit puts each item into the fullest bin that has room for it, the first of equally full ones.
+func bestFit(items []packItem, free freeBins, n, s int) [][]int {
+	bins := 0
+	before := make([]int, len(items)) // the item that came into the same bin before, or -1
+	var last, size []int              // of each bin: its last item, and how many it has
+	for i, it := range items {
+		bin, tokens, segments := free.take(it.tokens, it.segments)
+		if bin < 0 {
+			bin, tokens, segments = bins, n, s
+			bins++
+			last, size = append(last, -1), append(size, 0)
 		}
-		if best == nil {
-			best = &bin{tokens: n, segments: s}
-			bins = append(bins, best)
-		}
-		best.tokens -= it.tokens
-		best.segments -= it.segments
-		best.groups = append(best.groups, it.group)
+		before[i], last[bin] = last[bin], i
+		size[bin]++
+		free.put(bin, tokens-it.tokens, segments-it.segments)
 	}
 
-	micro := make([][]int, len(bins))
-	for i, b := range bins {
-		slices.Sort(b.groups)
-		micro[i] = b.groups
+	all := make([]int, len(items)) // the bins' groups side by side
+	micro := make([][]int, bins)
+	for bin := range micro {
+		micro[bin], all = all[:size[bin]:size[bin]], all[size[bin]:]
+		at := 0
+		for i := last[bin]; i >= 0; i = before[i] {
+			micro[bin][at] = items[i].group
+			at++
+		}
+		slices.Sort(micro[bin])
 	}
 	slices.SortFunc(micro, func(a, b []int) int { return cmp.Compare(a[0], b[0]) })
-	return micro, nil
+	return micro
+}
+
+// binList is the plain form of freeBins: every take looks at every bin.
+type binList struct {
+	bins []struct{ bin, tokens, segments int }
+}
+
+func (l *binList) put(bin, tokens, segments int) {
+	l.bins = append(l.bins, struct{ bin, tokens, segments int }{bin, tokens, segments})
+}
+
+func (l *binList) take(tokens, segments int) (bin, freeTokens, freeSegments int) {
+	best := -1
+	for i, b := range l.bins {
+		if tokens > b.tokens || segments > b.segments {
+			continue
+		}
+		if best < 0 || cmp.Or(cmp.Compare(b.tokens, l.bins[best].tokens), cmp.Compare(b.bin, l.bins[best].bin)) < 0 {
+			best = i
+		}
+	}
+	if best < 0 {
+		return -1, 0, 0
+	}
+	b := l.bins[best]
+	end := len(l.bins) - 1
+	l.bins[best] = l.bins[end]
+	l.bins = l.bins[:end]
+	return b.bin, b.tokens, b.segments
 }
 
 func upTo(n int) []int {
