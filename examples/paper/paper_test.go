@@ -2,9 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -147,4 +149,32 @@ func TestArgmax(t *testing.T) {
 	best[2] = []float64{1, nan}
 	assert.Equal(t, temperatures[2], argmax(best, []int{0, 1}))
 	assert.Equal(t, 2.0, ofBlocks([]float64{1, 2, 1, 2, 9}, 2, func(v []float64) float64 { return max(v[0], v[1]) }), "what is left over is not used")
+}
+
+// TestSummary prints two seeds beside each other; one has not run everything.
+func TestSummary(t *testing.T) {
+	dir := t.TempDir()
+	for seed, names := range map[uint64][]string{1: {"table7", "table8"}, 2: {"table7"}} {
+		for _, name := range names {
+			r := report{Name: name, Seed: seed, dir: filepath.Join(dir, fmt.Sprintf("seed-%d", seed), "results")}
+			require.NoError(t, os.MkdirAll(r.dir, 0o755))
+			r.row("accuracy", "63.2", mean(0.5, 0.4, 0.6), percent)
+			r.direction("it is better", mean(float64(seed), 1, 3), plain, agrees)
+			r.direction("by far", mean(1, -1, 3), plain, []verdict{agrees, undecided}[seed-1])
+			r.claim("a detail", mean(1, -3, -1), plain, disagrees)
+			require.NoError(t, r.write())
+		}
+	}
+	var text strings.Builder
+	require.NoError(t, summary(console.New(&text), dir))
+	for _, line := range []string{
+		"| `table7` | each model is best on its own set | agrees | not decided |",
+		"| `table8` | accuracy rises with how clear people found the pair | agrees |  |",
+		"| | agree | 2 of 15 | 0 of 15 |",
+		"| `table7` | **it is better** | agrees: 1.00 [1.00, 3.00] | agrees: 2.00 [1.00, 3.00] |",
+		"|  | a detail | disagrees: 1.00 [-3.00, -1.00] | disagrees: 1.00 [-3.00, -1.00] |",
+		"| `table8` | accuracy | 63.2 | 50.0 [40.0, 60.0] % |  |",
+	} {
+		assert.Contains(t, text.String(), line+"\n")
+	}
 }
