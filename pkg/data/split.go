@@ -15,10 +15,7 @@ func Split[T interface{ Question() string }](rows []T, fraction float64, seed ui
 		return nil, nil, fmt.Errorf("data: split: cannot hold out a fraction of %v, want 0 to 1", fraction)
 	}
 	for _, row := range rows {
-		words := strings.Join(strings.Fields(row.Question()), " ")
-		h := sha256.Sum256(append(binary.LittleEndian.AppendUint64(nil, seed), words...))
-		// 53 bits make a float64 in [0, 1) exactly.
-		if float64(binary.LittleEndian.Uint64(h[:])>>11)/(1<<53) < fraction {
+		if HeldOut(row.Question(), fraction, seed) {
 			heldOut = append(heldOut, row)
 		} else {
 			train = append(train, row)
@@ -26,6 +23,17 @@ func Split[T interface{ Question() string }](rows []T, fraction float64, seed ui
 	}
 	return train, heldOut, nil
 }
+
+// HeldOut says on which side of a Split the rows with a question lie.
+func HeldOut(question string, fraction float64, seed uint64) bool {
+	words := strings.Join(strings.Fields(question), " ")
+	h := sha256.Sum256(append(binary.LittleEndian.AppendUint64(nil, seed), words...))
+	// 53 bits make a float64 in [0, 1) exactly.
+	return float64(binary.LittleEndian.Uint64(h[:])>>11)/(1<<53) < fraction
+}
+
+// Question is the document.
+func (t Text) Question() string { return t.Text }
 
 // Question is the first message of the user: longer dialogues about the same lie on the same side of a Split.
 func (p Prompt) Question() string { return question(p.Messages) }

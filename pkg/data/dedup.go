@@ -1,0 +1,81 @@
+package data
+
+import (
+	"crypto/sha256"
+	"strings"
+)
+
+// Extent is what of a row is looked at.
+type Extent int
+
+// The extents.
+const (
+	WholeRow   Extent = iota
+	PromptOnly        // what comes before the answer
+	AnswerOnly        // the answer; of a conversation all of them
+)
+
+var extentNames = []string{WholeRow: "row", PromptOnly: "prompt", AnswerOnly: "answer"}
+
+// String is row, prompt or answer.
+func (e Extent) String() string { return nameOf("Extent", int(e), extentNames) }
+
+// MarshalText is String for known extents.
+func (e Extent) MarshalText() ([]byte, error) { return marshalName("extent", int(e), extentNames) }
+
+// UnmarshalText reads what MarshalText writes.
+func (e *Extent) UnmarshalText(text []byte) error {
+	i, err := unmarshalName("extent", text, extentNames)
+	*e = Extent(i)
+	return err
+}
+
+// of is the extent's part of a size.
+func (e Extent) of(s Size) int {
+	switch e {
+	case PromptOnly:
+		return s.Prompt
+	case AnswerOnly:
+		return s.Answer
+	}
+	return s.Whole()
+}
+
+// Dedup finds rows that say the same as one before: the same words by the same speakers. White space does not count, nor
+// do ratings, sources and scores. It keeps 16 bytes of a hash for each row that differs.
+type Dedup struct {
+	// Of is what has to be the same: the whole row, or only the prompt or the answers.
+	Of Extent
+	// FoldCase takes upper and lower case for the same.
+	FoldCase bool
+
+	seen map[[16]byte]struct{}
+	buf  []byte
+}
+
+// Seen says whether a row like this one was there before, and remembers it.
+func (d *Dedup) Seen(row interface{ Parts() []Part }) bool {
+	if d.seen == nil {
+		d.seen = map[[16]byte]struct{}{}
+	}
+	b := d.buf[:0]
+	for _, p := range row.Parts() {
+		if d.Of == PromptOnly && p.Answer || d.Of == AnswerOnly && !p.Answer {
+			continue
+		}
+		text := p.Text
+		if d.FoldCase {
+			text = strings.ToLower(text)
+		}
+		b = append(b, byte(p.Role))
+		for word := range strings.FieldsSeq(text) {
+			b = append(append(b, word...), ' ')
+		}
+		b = append(b, '\n') // no word has one
+	}
+	sum := sha256.Sum256(b)
+	key := [16]byte(sum[:16])
+	_, seen := d.seen[key]
+	d.seen[key], d.buf = struct{}{}, b
+	return seen
+}
