@@ -48,18 +48,22 @@ func (b *bench) Answers(ctx context.Context, v version) ([]data.Sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.answersOf(ctx, v, p)
+	return b.answersOf(ctx, v, p, 1)
 }
 
-func (b *bench) answersOf(ctx context.Context, v version, p *model.Params) ([]data.Sample, error) {
+// answersOf are so many answers to each test prompt, those of a prompt one after the other.
+func (b *bench) answersOf(ctx context.Context, v version, p *model.Params, each int) ([]data.Sample, error) {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
 		return nil, err
 	}
 	last := fmt.Sprintf("%s/v%d", runName, len(rounds))
-	s := step{"answers to test prompts", b.MaxAnswer, 7, []string{v.path, last + "/helpfulness", last + "/safety"}}
-	return rows(&b.cache, "answers/"+v.path+".arrow", s, func() ([]data.Sample, error) {
-		sampled, err := b.Sample(ctx, "answers of "+v.name, p, b.World.TestPrompts(), 1, 1, 7)
+	name, s := "answers/"+v.path, step{"answers to test prompts", b.MaxAnswer, 7, []string{v.path, last + "/helpfulness", last + "/safety"}}
+	if each > 1 {
+		name += fmt.Sprintf("-%d-each", each)
+	}
+	return rows(&b.cache, name+".arrow", s, func() ([]data.Sample, error) {
+		sampled, err := b.Sample(ctx, "answers of "+v.name, p, b.World.TestPrompts(), each, 1, 7)
 		if err != nil {
 			return nil, err
 		}
@@ -121,6 +125,7 @@ func column[T any](list []data.Sample, kinds []oracle.Kind, which oracle.Kind, n
 	return out
 }
 
+func promptOf(a data.Sample) string       { return a.PromptID }
 func itself(a data.Sample) data.Sample    { return a }
 func safetyOf(a data.Sample) float64      { return *a.Safety }
 func helpfulnessOf(a data.Sample) float64 { return *a.Helpfulness }

@@ -15,6 +15,9 @@ import (
 // shares of the safety data in percent, those of figures 14, 15 and 33.
 var shares = []int{0, 1, 10, 25, 50, 100}
 
+// each is the number of answers to a test prompt: a difference between neighbouring shares is small beside that between two answers.
+const each = 4
+
 // dose is a model that was fine-tuned with a share of the safety data, and its answers to test prompts.
 type dose struct {
 	percent  int
@@ -22,13 +25,22 @@ type dose struct {
 	answers  []data.Sample
 }
 
+// of takes a number of each answer to prompts of a kind, with the prompts.
+func (d dose) of(kinds []oracle.Kind, which oracle.Kind, number func(data.Sample) float64) (values []float64, prompts []string) {
+	return column(d.answers, kinds, which, number), column(d.answers, kinds, which, promptOf)
+}
+
 // doses fine-tunes the pretrained model as the paper does (section 4.2.3): all helpfulness data, and more and more of the safety data. Helpfulness data are the
 // demonstrations for normal prompts and V1's best answers to normal prompts; safety data are V1's best answers to hazards, by the safety
-// model. Borderline prompts are in neither: what becomes of them is a side effect.
+// model. Borderline prompts are in neither: what becomes of them is a side effect. The kinds are those of the answers' prompts.
 func (b *bench) doses(ctx context.Context) ([]dose, []oracle.Kind, error) {
-	kinds, err := b.kinds()
+	ofPrompts, err := b.kinds()
 	if err != nil {
 		return nil, nil, err
+	}
+	var kinds []oracle.Kind
+	for _, k := range ofPrompts {
+		kinds = append(kinds, slices.Repeat([]oracle.Kind{k}, each)...)
 	}
 	if _, err := b.Versions(ctx); err != nil {
 		return nil, nil, err
@@ -55,7 +67,7 @@ func (b *bench) doses(ctx context.Context) ([]dose, []oracle.Kind, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if d.answers, err = b.answersOf(ctx, v, p); err != nil {
+		if d.answers, err = b.answersOf(ctx, v, p, each); err != nil {
 			return nil, nil, err
 		}
 		list[i] = d
