@@ -99,3 +99,20 @@ func TestStoppedRunsAreNotOverwritten(t *testing.T) {
 	_, err := tame(t, "", args...)
 	assert.ErrorContains(t, err, "go on with it by --resume, or delete it to start anew")
 }
+
+// Two processes do not work on one output. What a killed one leaves does not keep the next one from it.
+func TestOneProcessForAnOutput(t *testing.T) {
+	p := newPlace(filepath.Join(t.TempDir(), "new", "chat"))
+	args := []string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + p.output}
+	release, err := p.lock()
+	require.NoError(t, err)
+	_, err = tame(t, "", args...)
+	require.ErrorContains(t, err, "another process is making "+p.output)
+	release()
+	assert.NoFileExists(t, p.output+".lock")
+
+	require.NoError(t, os.WriteFile(p.output+".lock", nil, 0o644))
+	_, err = tame(t, "", args...)
+	require.NoError(t, err)
+	assert.NoFileExists(t, p.output+".lock")
+}

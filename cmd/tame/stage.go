@@ -139,6 +139,11 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 	}
 	j := &job{stage: s.name, place: newPlace(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
 	defer j.console.Close()
+	release, err := j.place.lock()
+	if err != nil {
+		return err
+	}
+	defer release()
 	done, err := j.place.begin(lineage, resume)
 	if err != nil {
 		return err
