@@ -116,6 +116,11 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 		p, tok, _, err := modelConfig{c.Model, c.Tokenizer}.load()
 		return p, tok, err
 	}
+	shape := c.Shape
+	shape.VocabSize = c.VocabSize
+	if err := checkMemory(shape, machineMemory()); err != nil {
+		return nil, nil, err
+	}
 	tok, err := loadTokenizer(c.Tokenizer, "")
 	if err != nil {
 		return nil, nil, err
@@ -128,7 +133,6 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 			return nil, nil, err
 		}
 	}
-	shape := c.Shape
 	shape.VocabSize, shape.BOS, shape.EOS = tok.VocabSize(), tok.BOS(), tok.EOS()
 	if err := shape.Validate(); err != nil {
 		return nil, nil, err
