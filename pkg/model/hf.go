@@ -1,12 +1,11 @@
 package model
 
 import (
-	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"math"
+	"slices"
 )
 
 const (
@@ -14,177 +13,201 @@ const (
 	archClassifier = "LlamaForSequenceClassification"
 )
 
-// hfConfig are the fields of a Hugging Face config.json that matter here. Pointers tell absent or null from zero.
-type hfConfig struct {
-	Architectures []string `json:"architectures"`
-	ModelType     string   `json:"model_type"`
-
-	HiddenSize   *int     `json:"hidden_size"`
-	HiddenDim    *int     `json:"intermediate_size"`
-	NumLayers    *int     `json:"num_hidden_layers"`
-	NumHeads     *int     `json:"num_attention_heads"`
-	NumKVHeads   *int     `json:"num_key_value_heads"`
-	HeadDim      *int     `json:"head_dim"`
-	VocabSize    *int     `json:"vocab_size"`
-	MaxPositions *int     `json:"max_position_embeddings"`
-	NormEps      *float64 `json:"rms_norm_eps"`
-	RopeTheta    *float64 `json:"rope_theta"`
-	Tie          *bool    `json:"tie_word_embeddings"`
-	BOS          tokenID  `json:"bos_token_id"`
-	EOS          tokenID  `json:"eos_token_id"`
-
-	// Fields that are refused unless they hold what Llama 2 has.
-	HiddenAct      *string         `json:"hidden_act"`
-	AttentionBias  *bool           `json:"attention_bias"`
-	MLPBias        *bool           `json:"mlp_bias"`
-	RopeScaling    *ropeParameters `json:"rope_scaling"`
-	RopeParameters *ropeParameters `json:"rope_parameters"` // newer writers put rope_theta here
-	PartialRotary  *float64        `json:"partial_rotary_factor"`
-	SlidingWindow  *int            `json:"sliding_window"`
-	Dropout        *float64        `json:"attention_dropout"`
-	Quantization   json.RawMessage `json:"quantization_config"`
+// hfModel is what a config.json says.
+type hfModel struct {
+	Config
+	classifier bool    // the architecture is LlamaForSequenceClassification
+	scoreBias  float64 // a field of our own: that class has no bias
 }
 
-type ropeParameters struct {
-	RopeType  string   `json:"rope_type"`
-	Type      string   `json:"type"`
-	RopeTheta *float64 `json:"rope_theta"`
+// hfReader takes fields out of a config.json and keeps what is wrong with them.
+type hfReader struct {
+	fields map[string]json.RawMessage
+	errs   []error
 }
 
-// tokenID reads an id, a list of ids (the first one) or null (-1).
-type tokenID struct{ id *int32 }
+func (r *hfReader) bad(format string, args ...any) {
+	r.errs = append(r.errs, fmt.Errorf(format, args...))
+}
 
-func (t *tokenID) UnmarshalJSON(raw []byte) error {
-	if bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
-		none := int32(-1)
-		t.id = &none
-		return nil
+// hfField is a field, or what stands in for it if it is absent or null.
+func hfField[T any](r *hfReader, name string, absent T) T {
+	raw := r.fields[name]
+	if isNull(raw) {
+		return absent
+	}
+	var v T
+	if err := json.Unmarshal(raw, &v); err != nil {
+		r.bad("%s is %s: %w", name, short(string(raw)), err)
+		return absent
+	}
+	return v
+}
+
+// size is a field that must be there.
+func (r *hfReader) size(name string) int {
+	if isNull(r.fields[name]) {
+		r.bad("%s is missing", name)
+	}
+	return hfField(r, name, 0)
+}
+
+// token reads an id, the first one of a list of ids, or null, which is none.
+func (r *hfReader) token(name string, absent int32) int32 {
+	raw, there := r.fields[name]
+	if !there {
+		return absent
 	}
 	var one int32
-	if json.Unmarshal(raw, &one) == nil {
-		t.id = &one
-		return nil
+	if json.Unmarshal(raw, &one) == nil && !isNull(raw) {
+		return one
 	}
 	var list []int32
-	if err := json.Unmarshal(raw, &list); err != nil || len(list) == 0 {
-		return fmt.Errorf("token id is %s, want an integer, a list of integers or null", raw)
+	if err := json.Unmarshal(raw, &list); err != nil || list != nil && len(list) == 0 {
+		r.bad("%s is %s, want a token id, a list of them or null", name, short(string(raw)))
 	}
-	t.id = &list[0]
-	return nil
+	if len(list) == 0 {
+		return -1
+	}
+	return list[0]
 }
 
 // readHFConfig reads a config.json.
-func readHFConfig(path string) (Config, []string, error) {
-	raw, err := os.ReadFile(path)
+func readHFConfig(path string) (hfModel, error) {
+	raw, err := readSmall(path, maxConfigBytes)
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("model: %w", err)
+		return hfModel{}, fmt.Errorf("model: %w", err)
 	}
-	cfg, archs, err := parseHFConfig(raw)
+	m, err := parseHFConfig(raw)
 	if err != nil {
-		return Config{}, nil, fmt.Errorf("model: %s: %w", path, err)
+		return hfModel{}, fmt.Errorf("model: %s: %w", path, err)
 	}
-	return cfg, archs, nil
+	return m, nil
 }
 
-// parseHFConfig gives the config and the architectures. What is absent gets the default of the format.
-func parseHFConfig(raw []byte) (Config, []string, error) {
-	var h hfConfig
-	if err := json.Unmarshal(raw, &h); err != nil {
-		return Config{}, nil, err
+// parseHFConfig reads a config. What is absent gets the default that transformers' LlamaConfig has; what describes something other than
+// Llama 2 is refused, see hfRules.
+func parseHFConfig(raw []byte) (hfModel, error) {
+	fields, err := jsonObject(raw)
+	if err != nil {
+		return hfModel{}, err
 	}
-	errs := h.unsupported()
-	need := func(name string, v *int) int {
-		if v == nil {
-			errs = append(errs, fmt.Errorf("%s is missing", name))
-			return 0
-		}
-		return *v
-	}
+	r := &hfReader{fields: fields}
+	r.checkRules()
+	archs := r.architectures()
 	c := Config{
-		Dim:           need("hidden_size", h.HiddenSize),
-		NumLayers:     need("num_hidden_layers", h.NumLayers),
-		NumHeads:      need("num_attention_heads", h.NumHeads),
-		HiddenDim:     need("intermediate_size", h.HiddenDim),
-		VocabSize:     need("vocab_size", h.VocabSize),
-		MaxSeqLen:     or(h.MaxPositions, 2048),
-		NormEps:       or(h.NormEps, 1e-6),
-		RopeTheta:     or(h.RopeTheta, 1e4),
-		TieEmbeddings: or(h.Tie, false),
-		BOS:           or(h.BOS.id, 1),
-		EOS:           or(h.EOS.id, 2),
+		Dim:           r.size("hidden_size"),
+		NumLayers:     r.size("num_hidden_layers"),
+		NumHeads:      r.size("num_attention_heads"),
+		HiddenDim:     r.size("intermediate_size"),
+		VocabSize:     r.size("vocab_size"),
+		MaxSeqLen:     hfField(r, "max_position_embeddings", 2048),
+		NormEps:       hfField(r, "rms_norm_eps", 1e-6),
+		RopeTheta:     r.ropeTheta(),
+		TieEmbeddings: hfField(r, "tie_word_embeddings", false),
+		BOS:           r.token("bos_token_id", 1),
+		EOS:           r.token("eos_token_id", 2),
 	}
-	if h.RopeParameters != nil && h.RopeTheta == nil {
-		c.RopeTheta = or(h.RopeParameters.RopeTheta, 1e4)
+	c.NumKVHeads = hfField(r, "num_key_value_heads", c.NumHeads)
+	c.HeadDim = r.headDim(c)
+	m := hfModel{Config: c, classifier: slices.Contains(archs, archClassifier), scoreBias: hfField(r, "score_bias", 0.0)}
+	if m.classifier {
+		r.checkLabels()
 	}
-	c.NumKVHeads = or(h.NumKVHeads, c.NumHeads)
-	switch {
-	case h.HeadDim != nil:
-		c.HeadDim = *h.HeadDim
-	case c.NumHeads > 0 && c.Dim%c.NumHeads == 0:
-		c.HeadDim = c.Dim / c.NumHeads
-	case c.NumHeads > 0:
-		errs = append(errs, fmt.Errorf("hidden_size %d is no multiple of num_attention_heads %d, and there is no head_dim", c.Dim, c.NumHeads))
+	if len(r.errs) == 0 {
+		r.errs = append(r.errs, c.Validate())
 	}
-	if len(errs) == 0 {
-		errs = append(errs, c.Validate())
-	}
-	return c, h.Architectures, errors.Join(errs...)
+	return m, errors.Join(r.errs...)
 }
 
-// unsupported lists the settings that describe something other than Llama 2.
-func (h *hfConfig) unsupported() []error {
-	var errs []error
-	refuse := func(bad bool, field string, got any, want string) {
-		if bad {
-			errs = append(errs, fmt.Errorf("%s is %v, only %s is supported", field, got, want))
+func (r *hfReader) architectures() []string {
+	archs := hfField[[]string](r, "architectures", nil)
+	for _, a := range archs {
+		if a != archCausalLM && a != archClassifier {
+			r.bad("architectures is %q, only %s and %s are supported", short(a), archCausalLM, archClassifier)
 		}
 	}
-	refuse(h.ModelType != "" && h.ModelType != "llama", "model_type", h.ModelType, "llama")
-	for _, a := range h.Architectures {
-		refuse(a != archCausalLM && a != archClassifier, "architectures", a, archCausalLM+" or "+archClassifier)
+	return archs
+}
+
+func (r *hfReader) headDim(c Config) int {
+	if d := hfField(r, "head_dim", 0); !isNull(r.fields["head_dim"]) || c.NumHeads < 1 {
+		return d
 	}
-	refuse(or(h.HiddenAct, "silu") != "silu", "hidden_act", or(h.HiddenAct, ""), "silu")
-	refuse(or(h.AttentionBias, false), "attention_bias", true, "false")
-	refuse(or(h.MLPBias, false), "mlp_bias", true, "false")
-	refuse(or(h.PartialRotary, 1) != 1, "partial_rotary_factor", or(h.PartialRotary, 1), "1")
-	refuse(h.SlidingWindow != nil, "sliding_window", or(h.SlidingWindow, 0), "null")
-	refuse(or(h.Dropout, 0) != 0, "attention_dropout", or(h.Dropout, 0), "0")
-	refuse(len(h.Quantization) > 0 && !bytes.Equal(h.Quantization, []byte("null")), "quantization_config", "set", "null")
-	for _, r := range []struct {
-		field string
-		*ropeParameters
-	}{{"rope_scaling", h.RopeScaling}, {"rope_parameters", h.RopeParameters}} {
-		if r.ropeParameters != nil {
-			kind := cmp.Or(r.RopeType, r.Type, "default")
-			refuse(kind != "default", r.field, kind, "null")
+	if c.Dim%c.NumHeads != 0 {
+		r.bad("hidden_size %d is no multiple of num_attention_heads %d, and there is no head_dim", c.Dim, c.NumHeads)
+	}
+	return c.Dim / c.NumHeads
+}
+
+// checkLabels wants one label: a reward.
+func (r *hfReader) checkLabels() {
+	const want = "a reward model has one label, and classifiers of more are not supported"
+	if n := hfField(r, "num_labels", 1); n != 1 {
+		r.bad("num_labels is %d: %s", n, want)
+	}
+	// Two labels are what transformers assumes where nothing is said.
+	if ids := hfField[map[string]any](r, "id2label", nil); len(ids) > 1 {
+		r.bad("id2label has %d labels: %s", len(ids), want)
+	}
+}
+
+// ropeTheta is the base of the rotary frequencies. It stands in rope_theta or, since transformers 5, in rope_parameters.
+func (r *hfReader) ropeTheta() float64 {
+	theta, from := 1e4, ""
+	read := func(fields map[string]json.RawMessage, of string) {
+		if isNull(fields["rope_theta"]) {
+			return
 		}
+		in := &hfReader{fields: fields}
+		v := hfField(in, "rope_theta", 0.0)
+		for _, err := range in.errs {
+			r.bad("%s%w", of, err)
+		}
+		if from != "" && v != theta {
+			r.bad("%srope_theta is %v, but %s is %v: remove the one that is wrong", of, v, from, theta)
+		}
+		theta, from = v, of+"rope_theta"
 	}
-	return errs
+	read(r.fields, "")
+	for _, name := range []string{"rope_parameters", "rope_scaling"} {
+		if isNull(r.fields[name]) {
+			continue
+		}
+		inner, err := jsonObject(r.fields[name])
+		if err != nil {
+			r.bad("%s: %w", name, err)
+			continue
+		}
+		for _, rule := range ropeRules {
+			r.check(inner, name+".", rule)
+		}
+		read(inner, name+".")
+	}
+	return theta
 }
 
-func or[T any](p *T, def T) T {
-	if p == nil {
-		return def
-	}
-	return *p
-}
-
-// encodeHFConfig writes the config.json of those weights.
-func encodeHFConfig(c Config, head bool) ([]byte, error) {
+// encodeHFConfig writes the config.json of weights that lie in a file in that dtype. Fields that have changed their names are there under both:
+// rope_theta and torch_dtype are for transformers before version 5.
+func encodeHFConfig(p *Params, dtype string) ([]byte, error) {
+	c := p.cfg
 	id := func(token int32) any {
 		if token < 0 {
 			return nil
 		}
 		return token
 	}
+	kind := map[string]string{F32: "float32", F16: "float16", BF16: "bfloat16"}[dtype]
 	h := map[string]any{
 		"architectures":           []string{archCausalLM},
 		"model_type":              "llama",
-		"torch_dtype":             "float32",
+		"dtype":                   kind,
+		"torch_dtype":             kind,
 		"hidden_act":              "silu",
 		"attention_bias":          false,
+		"attention_dropout":       0.0,
 		"mlp_bias":                false,
-		"rope_scaling":            nil,
+		"pretraining_tp":          1,
 		"hidden_size":             c.Dim,
 		"intermediate_size":       c.HiddenDim,
 		"num_hidden_layers":       c.NumLayers,
@@ -195,19 +218,47 @@ func encodeHFConfig(c Config, head bool) ([]byte, error) {
 		"max_position_embeddings": c.MaxSeqLen,
 		"rms_norm_eps":            c.NormEps,
 		"rope_theta":              c.RopeTheta,
+		"rope_scaling":            nil,
+		"rope_parameters":         map[string]any{"rope_type": "default", "rope_theta": c.RopeTheta},
 		"tie_word_embeddings":     c.TieEmbeddings,
 		"bos_token_id":            id(c.BOS),
 		"eos_token_id":            id(c.EOS),
 	}
-	if head {
+	if p.HasHead() {
 		h["architectures"] = []string{archClassifier}
 		h["num_labels"] = 1
 		h["id2label"] = map[string]string{"0": "score"}
 		h["label2id"] = map[string]int{"score": 0}
+		h["pad_token_id"] = id(padFor(c))
+		if bias := headBias(p); bias != 0 && !math.IsNaN(bias) && !math.IsInf(bias, 0) {
+			h["score_bias"] = bias
+		}
 	}
 	raw, err := json.MarshalIndent(h, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("model: config.json: %w", err)
 	}
 	return append(raw, '\n'), nil
+}
+
+// padFor is the id that transformers pads a reward model's batch with. It scores at the last token that is not this one, so an answer must
+// not end with it: it is the first id but BOS and EOS, which is <unk> in Llama's vocabulary. Without another id it is none.
+func padFor(c Config) int32 {
+	for id := range min(int32(c.VocabSize), 3) {
+		if id != c.BOS && id != c.EOS {
+			return id
+		}
+	}
+	return -1
+}
+
+// headBias is the bias of the scalar head.
+func headBias(p *Params) float64 {
+	switch x := p.Get(scoreBias).Value.Data().(type) {
+	case []float32:
+		return float64(x[0])
+	case []float64:
+		return x[0]
+	}
+	return 0
 }

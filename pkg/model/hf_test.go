@@ -1,16 +1,16 @@
 package model
 
 import (
+	"bytes"
 	"encoding/json"
-	"maps"
-	"os"
-	"path/filepath"
+	"fmt"
+	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/tame-rlhf/tame/internal/golden"
+	"gorgonia.org/tensor"
 )
 
 // llama7B is the config.json that Llama 2 7B is published with, less what does not matter.
@@ -22,51 +22,99 @@ const llama7B = `{
   "tie_word_embeddings": false, "torch_dtype": "float16", "use_cache": true, "vocab_size": 32000}`
 
 func TestHFConfigOfLlama2(t *testing.T) {
-	c, _, err := parseHFConfig([]byte(llama7B))
+	m, err := parseHFConfig([]byte(llama7B))
 	require.NoError(t, err)
-	assert.Equal(t, Llama2_7B(), c)
+	assert.Equal(t, hfModel{Config: Llama2_7B()}, m)
 }
 
 func TestHFConfigRoundTrip(t *testing.T) {
 	for name, c := range shapes() {
 		c.RopeTheta, c.NormEps, c.EOS = 123456.75, 3e-6, -1
-		raw, err := encodeHFConfig(c, false)
+		raw, err := encodeHFConfig(NewParams(c, tensor.Float32), F32)
 		require.NoError(t, err)
-		got, archs, err := parseHFConfig(raw)
+		got, err := parseHFConfig(raw)
 		require.NoError(t, err, name)
-		assert.Equal(t, c, got, name)
-		assert.Equal(t, []string{"LlamaForCausalLM"}, archs)
+		assert.Equal(t, hfModel{Config: c}, got, name)
 	}
-	raw, err := encodeHFConfig(tiny(), true)
-	require.NoError(t, err)
-	var fields map[string]any
-	require.NoError(t, json.Unmarshal(raw, &fields))
-	assert.Equal(t, []any{"LlamaForSequenceClassification"}, fields["architectures"])
-	assert.Equal(t, 1.0, fields["num_labels"])
-	assert.Len(t, fields["id2label"], 1, "other readers count the labels here")
+}
+
+// Other readers need what we do not read ourselves.
+func TestHFConfigForOthers(t *testing.T) {
+	fields := func(p *Params, dtype string) (out map[string]any) {
+		raw, err := encodeHFConfig(p, dtype)
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(raw, &out))
+		return out
+	}
+	p := NewParams(tiny(), tensor.Float32)
+	h := fields(p, BF16)
+	assert.Equal(t, []any{"LlamaForCausalLM"}, h["architectures"])
+	assert.Equal(t, "bfloat16", h["dtype"])
+	assert.Equal(t, "bfloat16", h["torch_dtype"], "transformers 4")
+	assert.Equal(t, 1e4, h["rope_theta"], "transformers 4")
+	assert.Equal(t, map[string]any{"rope_type": "default", "rope_theta": 1e4}, h["rope_parameters"], "transformers 5")
+	assert.NotContains(t, h, "pad_token_id")
+
+	p.AddHead(nil)
+	h = fields(p, F32)
+	assert.Equal(t, []any{"LlamaForSequenceClassification"}, h["architectures"])
+	assert.Equal(t, 1.0, h["num_labels"])
+	assert.Len(t, h["id2label"], 1, "other readers count the labels here")
+	assert.Equal(t, 0.0, h["pad_token_id"], "not EOS: the score is read there")
+	assert.NotContains(t, h, "score_bias")
+	floats[float32](p.Get("score.bias").Value)[0] = 0.1
+	assert.Equal(t, float64(float32(0.1)), fields(p, F32)["score_bias"])
+	floats[float32](p.Get("score.bias").Value)[0] = float32(math.NaN())
+	assert.NotContains(t, fields(p, F32), "score_bias", "JSON has no NaN")
+}
+
+func TestPadFor(t *testing.T) {
+	for _, c := range []struct{ bos, eos, want int32 }{{1, 2, 0}, {0, 1, 2}, {2, 0, 1}, {-1, -1, 0}, {0, 0, 1}} {
+		assert.Equal(t, c.want, padFor(Config{VocabSize: 9, BOS: c.bos, EOS: c.eos}))
+	}
+	assert.EqualValues(t, -1, padFor(Config{VocabSize: 2, BOS: 0, EOS: 1}))
 }
 
 func TestHFConfigVariants(t *testing.T) {
-	for field, c := range map[string]struct {
+	for _, c := range []struct {
+		field string
 		value any
 		want  func(*Config)
 	}{
-		"num_key_value_heads":     {nil, func(c *Config) {}},
-		"head_dim":                {64, func(c *Config) { c.HeadDim = 64 }},
-		"eos_token_id":            {[]int{7, 8}, func(c *Config) { c.EOS = 7 }},
-		"bos_token_id":            {nil, func(c *Config) { c.BOS = -1 }},
-		"rope_theta":              {5e5, func(c *Config) { c.RopeTheta = 5e5 }},
-		"rope_parameters":         {map[string]any{"rope_type": "default", "rope_theta": 2e4}, func(c *Config) { c.RopeTheta = 2e4 }},
-		"rope_scaling":            {map[string]any{"type": "default"}, func(c *Config) {}},
-		"rms_norm_eps":            {nil, func(c *Config) { c.NormEps = 1e-6 }},
-		"attention_dropout":       {0.0, func(c *Config) {}},
-		"max_position_embeddings": {nil, func(c *Config) { c.MaxSeqLen = 2048 }},
+		{"num_key_value_heads", nil, nil},
+		{"head_dim", 64, func(c *Config) { c.HeadDim = 64 }},
+		{"head_dim", nil, nil},
+		{"eos_token_id", []int{7, 8}, func(c *Config) { c.EOS = 7 }},
+		{"bos_token_id", nil, func(c *Config) { c.BOS = -1 }},
+		{"rope_theta", 5e5, func(c *Config) { c.RopeTheta = 5e5 }},
+		{"rope_theta", nil, nil},
+		{"rope_parameters", map[string]any{"rope_type": "default", "rope_theta": 2e4}, func(c *Config) { c.RopeTheta = 2e4 }},
+		{"rope_parameters", map[string]any{"partial_rotary_factor": 1}, nil},
+		{"rope_scaling", map[string]any{"type": "default"}, nil},
+		{"rms_norm_eps", nil, func(c *Config) { c.NormEps = 1e-6 }},
+		{"attention_dropout", 0.0, nil},
+		{"max_position_embeddings", nil, func(c *Config) { c.MaxSeqLen = 2048 }},
+		{"tie_word_embeddings", true, func(c *Config) { c.TieEmbeddings = true }},
+		{"architectures", nil, nil},
+		// What changes nothing.
+		{"pretraining_tp", 2, nil},
+		{"torch_dtype", "bfloat16", nil},
+		{"use_cache", false, nil},
+		{"num_labels", 7, nil}, // no classifier
+		{"layer_types", []string{"full_attention", "full_attention"}, nil},
+		{"logits_scaling", 1, nil},
+		{"auto_map", map[string]any{}, nil},
+		{"pad_token_id", -1, nil},
+		{"HIDDEN_SIZE", 1, nil},
+		{"of_a_later_version", []any{1, "x"}, nil},
 	} {
 		want := Llama2_7B()
-		c.want(&want)
-		got, _, err := parseHFConfig(withField(t, field, c.value))
-		require.NoError(t, err, field)
-		assert.Equal(t, want, got, field)
+		if c.want != nil {
+			c.want(&want)
+		}
+		got, err := parseHFConfig(withField(t, c.field, c.value))
+		require.NoError(t, err, c.field)
+		assert.Equal(t, hfModel{Config: want}, got, c.field)
 	}
 }
 
@@ -81,161 +129,100 @@ func withField(t *testing.T, field string, value any) []byte {
 }
 
 func TestHFConfigRefuses(t *testing.T) {
-	for field, value := range map[string]any{
-		"model_type":            "mistral",
-		"architectures":         []string{"LlamaForQuestionAnswering"},
-		"hidden_act":            "gelu",
-		"attention_bias":        true,
-		"mlp_bias":              true,
-		"rope_scaling":          map[string]any{"type": "linear", "factor": 2.0},
-		"rope_parameters":       map[string]any{"rope_type": "llama3"},
-		"partial_rotary_factor": 0.5,
-		"sliding_window":        4096,
-		"attention_dropout":     0.1,
-		"quantization_config":   map[string]any{"bits": 4},
-		"hidden_size":           nil,
-		"num_hidden_layers":     -1,
-		"num_attention_heads":   33,
-		"eos_token_id":          "two",
-		"vocab_size":            1 << 40,
+	for _, c := range []struct {
+		field string
+		value any
+		want  string
+	}{
+		{"model_type", "mistral", `model_type is "mistral", only llama is supported`},
+		{"architectures", []string{"LlamaForQuestionAnswering"}, `architectures is "LlamaForQuestionAnswering"`},
+		{"architectures", "LlamaForCausalLM", "architectures is"},
+		{"hidden_act", "gelu", `hidden_act is "gelu", only silu`},
+		{"hidden_act", "", "hidden_act is"},
+		{"attention_bias", true, "attention_bias is true"},
+		{"mlp_bias", true, "mlp_bias is true"},
+		{"rope_scaling", map[string]any{"type": "linear", "factor": 2.0}, `rope_scaling.type is "linear", only default`},
+		{"rope_scaling", map[string]any{"rope_type": "yarn"}, "rope_scaling.rope_type"},
+		{"rope_scaling", "linear", "rope_scaling: not a JSON object"},
+		{"rope_parameters", map[string]any{"rope_type": "llama3"}, `rope_parameters.rope_type is "llama3"`},
+		{"rope_parameters", map[string]any{"rope_theta": "1"}, "rope_parameters.rope_theta is"},
+		{"rope_parameters", map[string]any{"partial_rotary_factor": 0.5}, "rope_parameters.partial_rotary_factor is 0.5, only 1"},
+		{"rope_parameters", map[string]any{"full_attention": map[string]any{"rope_theta": 1e4}}, "rope_parameters.full_attention"},
+		{"rope_theta", 0, "RopeTheta is 0"},
+		{"rope_theta", "x", "rope_theta is"},
+		{"partial_rotary_factor", 0.5, "partial_rotary_factor is 0.5"},
+		{"partial_rotary_factor", 0, "partial_rotary_factor is 0"},
+		{"sliding_window", 4096, "sliding_window is 4096"},
+		{"attention_dropout", 0.1, "attention_dropout is 0.1"},
+		{"quantization_config", map[string]any{"bits": 4}, "quantization_config is"},
+		{"auto_map", map[string]any{"AutoModel": "x.Y"}, "auto_map is"},
+		{"pruned_heads", map[string]any{"1": []int{0}}, "pruned_heads is"},
+		{"num_local_experts", 8, "num_local_experts is 8"},
+		{"logits_scaling", 8, "logits_scaling is 8, only 1"},
+		{"layer_types", []string{"full_attention", "sliding_attention"}, `layer_types has "sliding_attention"`},
+		{"hidden_size", nil, "hidden_size is missing"},
+		{"hidden_size", 4096.5, "hidden_size is 4096.5"},
+		{"num_hidden_layers", -1, "NumLayers is -1"},
+		{"num_attention_heads", 33, "no multiple of num_attention_heads 33"},
+		{"num_attention_heads", 0, "NumHeads is 0"},
+		{"num_key_value_heads", 3, "NumKVHeads 3"},
+		{"head_dim", 7, "HeadDim is 7"},
+		{"head_dim", 0, "HeadDim is 0"},
+		{"eos_token_id", "two", "eos_token_id is"},
+		{"eos_token_id", []int{}, "eos_token_id is []"},
+		{"eos_token_id", 32000, "EOS is 32000"},
+		{"vocab_size", 1 << 40, "VocabSize"},
+		{"rms_norm_eps", -1, "NormEps"},
+		{"tie_word_embeddings", "no", "tie_word_embeddings is"},
 	} {
-		_, _, err := parseHFConfig(withField(t, field, value))
-		name := map[string]string{"num_hidden_layers": "NumLayers", "eos_token_id": "token id", "vocab_size": "VocabSize"}[field]
-		if name == "" {
-			name = field
-		}
-		assert.ErrorContains(t, err, name)
+		_, err := parseHFConfig(withField(t, c.field, c.value))
+		assert.ErrorContains(t, err, c.want)
 	}
-	_, _, err := parseHFConfig([]byte(`{"hidden_act": "gelu", "attention_bias": true}`))
+	_, err := parseHFConfig([]byte(`{"hidden_act": "gelu", "attention_bias": true}`))
 	assert.ErrorContains(t, err, "hidden_act")
 	assert.ErrorContains(t, err, "attention_bias", "all problems at once")
 	assert.ErrorContains(t, err, "vocab_size is missing")
-}
-
-// copyModel copies a golden model's folder with changed tensors.
-func copyModel(t *testing.T, name string, change func(map[string]Tensor)) string {
-	t.Helper()
-	from := filepath.Join(golden.Dir(t), name)
-	raw, err := os.ReadFile(filepath.Join(from, configFile))
-	require.NoError(t, err)
-	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, configFile), raw, 0o600))
-	tensors, err := ReadSafetensors(filepath.Join(from, weightsFile))
-	require.NoError(t, err)
-	byName := make(map[string]Tensor)
-	for _, x := range tensors {
-		byName[x.Name] = x
-	}
-	change(byName)
-	writeTensors(t, filepath.Join(dir, weightsFile), byName)
-	return dir
-}
-
-func writeTensors(t *testing.T, path string, byName map[string]Tensor) {
-	t.Helper()
-	f, err := os.Create(path)
-	require.NoError(t, err)
-	var list []Tensor
-	for name, x := range byName {
-		list = append(list, Tensor{name, x.Shape, x.Data})
-	}
-	require.NoError(t, WriteSafetensors(f, list, nil))
-	require.NoError(t, f.Close())
-}
-
-func TestLoadHFWrongTensors(t *testing.T) {
-	const norm, q = "model.norm.weight", "model.layers.2.self_attn.q_proj.weight"
-	for want, change := range map[string]func(map[string]Tensor){
-		`tensor "` + norm + `" of shape [64] is missing`:      func(m map[string]Tensor) { delete(m, norm) },
-		`"` + q + `" has shape [32 128], config.json wants`:   func(m map[string]Tensor) { x := m[q]; x.Shape = []int{32, 128}; m[q] = x },
-		`tensor "lm_head.weight" of shape [512 64] is mis`:    func(m map[string]Tensor) { delete(m, "lm_head.weight") },
-		`tensor "model.layers.0.self_attn.q_proj.bias" belon`: func(m map[string]Tensor) { m["model.layers.0.self_attn.q_proj.bias"] = m[norm] },
-		`tensor "v_head.weight" belongs to no Llama`:          func(m map[string]Tensor) { m["v_head.weight"] = m[norm] },
-		`"score.weight" has shape [64], config.json wants [1`: func(m map[string]Tensor) { m["score.weight"] = m[norm] },
-		`and 17 more such errors`: func(m map[string]Tensor) {
-			delete(m, norm)
-			delete(m, q)
-			maps.DeleteFunc(m, func(string, Tensor) bool { return len(m) > 3 })
-		},
+	for want, raw := range map[string]string{
+		"not a JSON object": `[1]`, "unexpected EOF": `{"a": 1`, `"a" is there twice`: `{"a": 1, "a": 1}`, "goes on after": `{} 1`, "exceeded max depth": `{"a": ` + strings.Repeat("[", 20000) + `}`,
 	} {
-		_, err := Load(copyModel(t, "llama-gqa", change))
+		_, err := parseHFConfig([]byte(raw))
 		assert.ErrorContains(t, err, want)
 	}
-	p, err := Load(copyModel(t, "llama-gqa", func(m map[string]Tensor) { m["model.layers.0.self_attn.rotary_emb.inv_freq"] = m[norm] }))
-	require.NoError(t, err, "stored frequencies are left aside")
-	assertSame(t, goldenModel(t, "llama-gqa"), p)
-	p, err = Load(copyModel(t, "llama-mha-tied", func(m map[string]Tensor) { m["lm_head.weight"] = m["model.embed_tokens.weight"] }))
-	require.NoError(t, err, "tied weights may be stored twice")
-	assertSame(t, goldenModel(t, "llama-mha-tied"), p)
 }
 
-func TestLoadHFRewardModel(t *testing.T) {
-	const n = 64
-	head := Tensor{Shape: []int{1, n}, Data: make([]float32, n)}
-	head.Data[3] = 0.5
-	p, err := Load(copyModel(t, "llama-gqa", func(m map[string]Tensor) { delete(m, "lm_head.weight"); m["score.weight"] = head }))
+func TestHFConfigRopeThetaTwice(t *testing.T) {
+	both := func(a, b float64) []byte {
+		raw := withField(t, "rope_parameters", map[string]any{"rope_theta": b})
+		return bytes.Replace(raw, []byte(`{`), fmt.Appendf(nil, `{"rope_theta": %v,`, a), 1)
+	}
+	m, err := parseHFConfig(both(5e5, 5e5))
 	require.NoError(t, err)
-	assert.True(t, p.HasHead())
-	assert.Nil(t, p.Output())
-	assert.Equal(t, head.Data, floats[float32](p.Get("score.weight").Value))
-	assert.Equal(t, []float32{0}, floats[float32](p.Get("score.bias").Value), "other tools' heads have no bias")
+	assert.Equal(t, 5e5, m.RopeTheta)
+	_, err = parseHFConfig(both(5e5, 1e4))
+	assert.ErrorContains(t, err, "rope_parameters.rope_theta is 10000, but rope_theta is 500000", "transformers 4 and 5 would differ")
 }
 
-func TestLoadHFShards(t *testing.T) {
-	dir := copyModel(t, "llama-gqa", func(map[string]Tensor) {})
-	tensors, err := ReadSafetensors(filepath.Join(dir, weightsFile))
+func TestHFConfigClassifier(t *testing.T) {
+	raw := withField(t, "architectures", []string{"LlamaForSequenceClassification"})
+	with := func(fields string) []byte { return bytes.Replace(raw, []byte(`{`), []byte(`{`+fields+`,`), 1) }
+	m, err := parseHFConfig(with(`"id2label": {"0": "LABEL_0"}, "num_labels": 1, "score_bias": 0.5`))
 	require.NoError(t, err)
-	require.NoError(t, os.Remove(filepath.Join(dir, weightsFile)))
-	files := []string{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}
-	shards := []map[string]Tensor{{}, {}}
-	index := make(map[string]string)
-	for i, x := range tensors {
-		shards[i%2][x.Name] = x
-		index[x.Name] = files[i%2]
-	}
-	for i, file := range files {
-		writeTensors(t, filepath.Join(dir, file), shards[i])
-	}
-	write := func() {
-		raw, err := json.Marshal(map[string]any{"metadata": map[string]int{"total_size": 1}, "weight_map": index})
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, indexFile), raw, 0o600))
-	}
-	write()
-	p, err := Load(dir)
-	require.NoError(t, err)
-	assertSame(t, goldenModel(t, "llama-gqa"), p)
-
-	name := tensors[0].Name
-	for want, file := range map[string]string{
-		"is not in " + files[1]:   files[1],
-		"want a file beside":      "../" + files[0],
-		"no such file":            "model-3.safetensors",
-		`lies in "", want a file`: "",
-	} {
-		index[name] = file
-		write()
-		_, err := Load(dir)
-		assert.ErrorContains(t, err, want)
-	}
-	index[name] = files[0]
-	write()
-	shards[1][name] = tensors[0]
-	writeTensors(t, filepath.Join(dir, files[1]), shards[1])
-	_, err = Load(dir)
-	assert.ErrorContains(t, err, `tensor "`+name+`" is in `)
+	assert.Equal(t, hfModel{Llama2_7B(), true, 0.5}, m)
+	_, err = parseHFConfig(with(`"id2label": {"0": "NO", "1": "YES"}`))
+	assert.ErrorContains(t, err, "id2label has 2 labels: a reward model has one")
+	_, err = parseHFConfig(with(`"num_labels": 3`))
+	assert.ErrorContains(t, err, "num_labels is 3: a reward model has one")
 }
 
-// assertSame wants the same weights, bit for bit.
-func assertSame(t *testing.T, want, got *Params) {
-	t.Helper()
-	assert.Equal(t, want.Config(), got.Config())
-	require.Len(t, got.All(), len(want.All()))
-	for i, w := range want.All() {
-		g := got.All()[i]
-		assert.Equal(t, w.Name, g.Name)
-		assert.Equal(t, w.Decay, g.Decay)
-		assert.True(t, w.Value.Shape().Eq(g.Value.Shape()), w.Name)
-		assert.Equal(t, w.Value.Data(), g.Value.Data(), w.Name)
-	}
+// No config makes the parser panic, and what it accepts can be allocated.
+func FuzzHFConfig(f *testing.F) {
+	f.Add([]byte(llama7B))
+	f.Add([]byte(`{"hidden_size": 8, "rope_parameters": {"rope_theta": 1e4, "type": null}, "eos_token_id": [2, 3], "id2label": {}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m, err := parseHFConfig(raw)
+		if err == nil {
+			require.NoError(t, m.Validate())
+			require.Positive(t, m.NumParams())
+		}
+	})
 }

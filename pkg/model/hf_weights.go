@@ -1,22 +1,10 @@
 package model
 
-import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"maps"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
-
-	"gorgonia.org/tensor"
-)
+import "fmt"
 
 const (
-	configFile  = "config.json"
-	weightsFile = "model.safetensors"
-	indexFile   = "model.safetensors.index.json"
+	hfEmbed  = "model.embed_tokens.weight"
+	hfOutput = "lm_head.weight"
 )
 
 // hfTensor is a tensor of a Hugging Face checkpoint: some rows of one of our weights, which pack q|k|v and gate|up.
@@ -31,7 +19,7 @@ type hfTensor struct {
 // hfTensors lists the tensors of a model, in the order they are written.
 func hfTensors(c Config) []hfTensor {
 	q, kv, f := c.NumHeads*c.HeadDim, c.NumKVHeads*c.HeadDim, c.HiddenDim
-	list := []hfTensor{{name: "model.embed_tokens.weight", param: "embed", shape: []int{c.VocabSize, c.Dim}}}
+	list := []hfTensor{{name: hfEmbed, param: "embed", shape: []int{c.VocabSize, c.Dim}}}
 	for i := range c.NumLayers {
 		hf := fmt.Sprintf("model.layers.%d.", i)
 		list = append(list,
@@ -48,7 +36,7 @@ func hfTensors(c Config) []hfTensor {
 	}
 	list = append(list, hfTensor{name: "model.norm.weight", param: "norm", shape: []int{c.Dim}})
 	if !c.TieEmbeddings {
-		list = append(list, hfTensor{name: "lm_head.weight", param: "output", shape: []int{c.VocabSize, c.Dim}})
+		list = append(list, hfTensor{name: hfOutput, param: "output", shape: []int{c.VocabSize, c.Dim}})
 	}
 	return append(list,
 		hfTensor{name: scoreWeight, param: scoreWeight, shape: []int{1, c.Dim}},
@@ -101,152 +89,4 @@ func (p *Params) hfSources() []tensorSource {
 		out = append(out, s)
 	}
 	return out
-}
-
-// loadHF reads a folder in Hugging Face layout.
-func loadHF(dir string) (_ *Params, err error) {
-	cfg, archs, err := readHFConfig(filepath.Join(dir, configFile))
-	if err != nil {
-		return nil, err
-	}
-	shards, err := openShards(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		for _, f := range shards {
-			err = errors.Join(err, f.Close())
-		}
-	}()
-	found := make(map[string]*safetensorsFile)
-	for _, f := range shards {
-		for _, t := range f.infos {
-			if prev := found[t.name]; prev != nil {
-				return nil, fmt.Errorf("model: tensor %q is in %s and in %s", t.name, prev.path, f.path)
-			}
-			found[t.name] = f
-		}
-	}
-	head := found[scoreWeight] != nil
-	wanted := hfTensors(cfg)
-	wanted = slices.DeleteFunc(wanted, func(t hfTensor) bool {
-		switch t.param {
-		case scoreWeight, scoreBias:
-			return !head
-		case "output": // a reward model may come without
-			return found[t.name] == nil && (head || slices.Contains(archs, archClassifier))
-		}
-		return false
-	})
-	if err := checkTensors(dir, cfg, wanted, found); err != nil {
-		return nil, err
-	}
-	p := NewParams(cfg, tensor.Float32)
-	if head {
-		p.AddHead(nil)
-	}
-	if !slices.ContainsFunc(wanted, func(t hfTensor) bool { return t.param == "output" }) {
-		p.DropOutput()
-	}
-	buf := make([]byte, ioChunk)
-	for _, t := range wanted {
-		f := found[t.name]
-		if f == nil {
-			continue // optional
-		}
-		lo, hi := t.span()
-		if err := f.read(f.byName[t.name], floats[float32](p.Get(t.param).Value)[lo:hi], buf); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
-}
-
-// checkTensors compares names, shapes and dtypes before anything of the model's size is allocated.
-func checkTensors(dir string, cfg Config, wanted []hfTensor, found map[string]*safetensorsFile) error {
-	var errs []error
-	known := make(map[string]bool)
-	for _, t := range wanted {
-		known[t.name] = true
-		f := found[t.name]
-		switch {
-		case f == nil && t.optional:
-		case f == nil:
-			errs = append(errs, fmt.Errorf("model: %s: tensor %q of shape %v is missing", dir, t.name, t.shape))
-		case !slices.Equal(f.byName[t.name].shape, t.shape):
-			errs = append(errs, fmt.Errorf("model: %s: tensor %q has shape %v, config.json wants %v", f.path, t.name, f.byName[t.name].shape, t.shape))
-		default:
-			if _, ok := dtypeSize(f.byName[t.name].dtype); !ok {
-				errs = append(errs, f.read(f.byName[t.name], nil, nil))
-			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		f := found[name]
-		ignored := strings.HasSuffix(name, ".rotary_emb.inv_freq") || // old checkpoints store the frequencies
-			name == "lm_head.weight" && cfg.TieEmbeddings // a copy of the embedding
-		if !known[name] && !ignored {
-			errs = append(errs, fmt.Errorf("model: %s: tensor %q belongs to no Llama of this config.json", f.path, name))
-		}
-	}
-	const most = 10
-	if len(errs) > most {
-		errs = append(errs[:most], fmt.Errorf("model: %s: and %d more such errors", dir, len(errs)-most))
-	}
-	return errors.Join(errs...)
-}
-
-// openShards opens the weights of a folder: one file, or those that the index names.
-func openShards(dir string) (_ []*safetensorsFile, err error) {
-	if _, err := os.Stat(filepath.Join(dir, weightsFile)); err == nil {
-		f, err := openSafetensors(filepath.Join(dir, weightsFile))
-		if err != nil {
-			return nil, err
-		}
-		return []*safetensorsFile{f}, nil
-	}
-	path := filepath.Join(dir, indexFile)
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("model: %s has neither %s nor %s (weights in other formats must be converted first): %w", dir, weightsFile, indexFile, err)
-	}
-	var index struct {
-		WeightMap map[string]string `json:"weight_map"`
-	}
-	if err := json.Unmarshal(raw, &index); err != nil {
-		return nil, fmt.Errorf("model: %s: %w", path, err)
-	}
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(index.WeightMap)) {
-		file := index.WeightMap[name]
-		if file != filepath.Base(file) || !filepath.IsLocal(file) {
-			return nil, fmt.Errorf("model: %s: tensor %q lies in %q, want a file beside the index", path, name, file)
-		}
-		names = append(names, file)
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	var shards []*safetensorsFile
-	defer func() {
-		if err != nil {
-			for _, f := range shards {
-				_ = f.Close() // the first error is the one to tell
-			}
-		}
-	}()
-	for _, name := range names {
-		f, err := openSafetensors(filepath.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		shards = append(shards, f)
-	}
-	for _, name := range slices.Sorted(maps.Keys(index.WeightMap)) {
-		file := index.WeightMap[name]
-		i, _ := slices.BinarySearch(names, file)
-		if _, ok := shards[i].byName[name]; !ok {
-			return nil, fmt.Errorf("model: %s: tensor %q is not in %s", path, name, file)
-		}
-	}
-	return shards, nil
 }

@@ -1,13 +1,13 @@
 package model
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/bits"
 	"os"
@@ -37,54 +37,24 @@ func (t tensorInfo) elems() int {
 	return n
 }
 
-// dtypeSize is the bytes of one element of the dtypes that are read.
-func dtypeSize(dtype string) (int64, bool) {
-	switch dtype {
-	case "F32":
-		return 4, true
-	case "F16", "BF16":
-		return 2, true
-	}
-	return 0, false
-}
+// maxDims is the most dimensions of a tensor.
+const maxDims = 8
 
 // parseHeader reads a header. Each tensor must lie within the data bytes that follow and be as long as its shape says; together they
-// must fill those bytes. Dtypes that cannot be read are found when the tensor is.
+// must fill those bytes without gaps, as the format demands. Dtypes that cannot be read are found when the tensor is.
 func parseHeader(raw []byte, dataLen int64) ([]tensorInfo, error) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
-		return nil, errors.New("header is not a JSON object")
-	}
-	var infos []tensorInfo
-	seen := make(map[string]bool)
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, fmt.Errorf("header: %w", err)
-		}
-		name := key.(string) // keys of objects are strings
-		if seen[name] {
-			return nil, fmt.Errorf("tensor %q is there twice", name)
-		}
-		seen[name] = true
-		if name == "__metadata__" {
-			var ignored json.RawMessage
-			if err := dec.Decode(&ignored); err != nil {
-				return nil, fmt.Errorf("header: %w", err)
-			}
-			continue
-		}
-		info, err := parseTensor(dec, name, dataLen)
-		if err != nil {
-			return nil, err
-		}
-		infos = append(infos, info)
-	}
-	if _, err := dec.Token(); err != nil {
+	entries, err := jsonObject(raw)
+	if err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
-	if len(bytes.TrimSpace(raw[dec.InputOffset():])) != 0 {
-		return nil, errors.New("header goes on after its JSON object")
+	delete(entries, "__metadata__")
+	infos := make([]tensorInfo, 0, len(entries))
+	for _, name := range slices.Sorted(maps.Keys(entries)) { // in order, so that the same file gives the same error
+		info, err := parseTensor(name, entries[name], dataLen)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %q: %w", short(name), err)
+		}
+		infos = append(infos, info)
 	}
 	slices.SortStableFunc(infos, func(a, b tensorInfo) int {
 		return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end))
@@ -92,7 +62,7 @@ func parseHeader(raw []byte, dataLen int64) ([]tensorInfo, error) {
 	at := int64(0)
 	for _, t := range infos {
 		if t.begin != at {
-			return nil, fmt.Errorf("tensor %q begins at byte %d of the data, want %d: tensors overlap or leave a gap", t.name, t.begin, at)
+			return nil, fmt.Errorf("tensor %q begins at byte %d of the data, want %d: tensors overlap or leave a gap", short(t.name), t.begin, at)
 		}
 		at = t.end
 	}
@@ -102,35 +72,49 @@ func parseHeader(raw []byte, dataLen int64) ([]tensorInfo, error) {
 	return infos, nil
 }
 
-func parseTensor(dec *json.Decoder, name string, dataLen int64) (tensorInfo, error) {
-	var entry struct {
-		DType   string   `json:"dtype"`
-		Shape   []uint64 `json:"shape"`
-		Offsets []uint64 `json:"data_offsets"`
+// parseTensor reads one entry of a header.
+func parseTensor(name string, raw json.RawMessage, dataLen int64) (tensorInfo, error) {
+	fields, err := jsonObject(raw)
+	if err != nil {
+		return tensorInfo{}, err
 	}
-	if err := dec.Decode(&entry); err != nil {
-		return tensorInfo{}, fmt.Errorf("tensor %q: %w", name, err)
+	var (
+		dtype          string
+		shape, offsets []uint64
+	)
+	for _, f := range []struct {
+		name string
+		into any
+	}{{"dtype", &dtype}, {"shape", &shape}, {"data_offsets", &offsets}} {
+		if isNull(fields[f.name]) {
+			return tensorInfo{}, fmt.Errorf("%s is missing", f.name)
+		}
+		if err := json.Unmarshal(fields[f.name], f.into); err != nil {
+			return tensorInfo{}, fmt.Errorf("%s: %w", f.name, err)
+		}
 	}
-	if len(entry.Offsets) != 2 {
-		return tensorInfo{}, fmt.Errorf("tensor %q has %d data_offsets, want 2", name, len(entry.Offsets))
+	if len(offsets) != 2 {
+		return tensorInfo{}, fmt.Errorf("%d data_offsets, want 2", len(offsets))
 	}
-	begin, end := entry.Offsets[0], entry.Offsets[1]
+	begin, end := offsets[0], offsets[1]
 	if begin > end || end > uint64(dataLen) {
-		return tensorInfo{}, fmt.Errorf("tensor %q lies at bytes %d to %d, the file has %d bytes of data: the file is cut short or damaged",
-			name, begin, end, dataLen)
+		return tensorInfo{}, fmt.Errorf("lies at bytes %d to %d, the file has %d bytes of data: the file is cut short or damaged", begin, end, dataLen)
 	}
-	info := tensorInfo{name: name, dtype: entry.DType, begin: int64(begin), end: int64(end)}
+	if len(shape) > maxDims {
+		return tensorInfo{}, fmt.Errorf("%d dimensions, want at most %d", len(shape), maxDims)
+	}
+	info := tensorInfo{name: name, dtype: dtype, begin: int64(begin), end: int64(end)}
 	n := uint64(1)
-	for _, d := range entry.Shape {
+	for _, d := range shape {
 		hi, lo := bits.Mul64(n, d)
-		if hi != 0 || lo > math.MaxInt64 || d > math.MaxInt32 {
-			return tensorInfo{}, fmt.Errorf("tensor %q: shape %v is too large", name, entry.Shape)
+		if hi != 0 || lo > math.MaxInt64/8 || d > math.MaxInt32 {
+			return tensorInfo{}, fmt.Errorf("shape %v is too large", shape)
 		}
 		n = lo
 		info.shape = append(info.shape, int(d))
 	}
-	if size, known := dtypeSize(info.dtype); known && (n > math.MaxInt64/8 || int64(n)*size != info.end-info.begin) {
-		return tensorInfo{}, fmt.Errorf("tensor %q of shape %v and dtype %s lies in %d bytes", name, entry.Shape, info.dtype, end-begin)
+	if size, known := dtypeSize(dtype); known && int64(n)*size != info.end-info.begin {
+		return tensorInfo{}, fmt.Errorf("shape %v and dtype %s, but lies in %d bytes", shape, dtype, end-begin)
 	}
 	return info, nil
 }
@@ -145,7 +129,7 @@ type safetensorsFile struct {
 }
 
 func openSafetensors(path string) (_ *safetensorsFile, err error) {
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
@@ -182,54 +166,35 @@ func openSafetensors(path string) (_ *safetensorsFile, err error) {
 
 func (f *safetensorsFile) Close() error { return f.file.Close() }
 
-// read converts a tensor into dst, which has room for it. buf is scratch of any length that holds an element.
-func (f *safetensorsFile) read(t tensorInfo, dst []float32, buf []byte) error {
-	size, known := dtypeSize(t.dtype)
-	if !known {
-		return fmt.Errorf("model: %s: tensor %q is %s, want F32, F16 or BF16", f.path, t.name, t.dtype)
-	}
-	buf = buf[:len(buf)/int(size)*int(size)]
-	r := io.NewSectionReader(f.file, f.start+t.begin, t.end-t.begin)
-	for len(dst) > 0 {
-		part := buf[:min(len(buf), len(dst)*int(size))]
-		if _, err := io.ReadFull(r, part); err != nil {
-			return fmt.Errorf("model: %s: tensor %q: %w", f.path, t.name, err)
-		}
-		dst = dst[decodeFloats(dst, part, t.dtype):]
+// readable is an error if the numbers cannot be read.
+func (f *safetensorsFile) readable(t tensorInfo) error {
+	if _, known := dtypeSize(t.dtype); !known {
+		return fmt.Errorf("model: %s: tensor %q is %s, want F32, F16 or BF16: convert the checkpoint first", f.path, short(t.name), short(t.dtype))
 	}
 	return nil
 }
 
-// decodeFloats converts the elements in raw and returns their number.
-func decodeFloats(dst []float32, raw []byte, dtype string) int {
-	switch dtype {
-	case "F32":
-		for i := range len(raw) / 4 {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-		}
-		return len(raw) / 4
-	case "F16":
-		for i := range len(raw) / 2 {
-			dst[i] = halfToFloat(binary.LittleEndian.Uint16(raw[2*i:]))
-		}
-	case "BF16": // the upper half of a float32
-		for i := range len(raw) / 2 {
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(raw[2*i:])) << 16)
-		}
+// readAt converts numbers of a tensor, from number at on, into dst. buf has room for their bytes.
+//
+// Files are read, not mapped. Reading into the place where the numbers stay copies once, as a mapped file does, and measures faster
+// (BenchmarkLoad): most of the time goes to the first touch of the pages, of which a map has twice as many. And a file that is cut short
+// meanwhile is an error here, where a map would end the process with SIGBUS.
+func (f *safetensorsFile) readAt(t tensorInfo, at int, dst []float32, buf []byte) error {
+	size, _ := dtypeSize(t.dtype)
+	direct := t.dtype == F32 && littleEndian
+	raw := buf
+	if direct {
+		raw = bytesOf(dst)
 	}
-	return len(raw) / 2
-}
-
-// halfToFloat converts an IEEE 754 binary16 number, exactly.
-func halfToFloat(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exp, frac := uint32(h>>10)&0x1f, uint32(h)&0x3ff
-	switch exp {
-	case 0: // zero and subnormal numbers: frac * 2^-24
-		v := float32(frac) * (1.0 / (1 << 24))
-		return math.Float32frombits(sign | math.Float32bits(v))
-	case 0x1f: // infinity and NaN
-		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
+	raw = raw[:len(dst)*int(size)]
+	if n, err := f.file.ReadAt(raw, f.start+t.begin+int64(at)*size); n < len(raw) {
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("%w: the file was cut short while it was read", io.ErrUnexpectedEOF)
+		}
+		return fmt.Errorf("model: %s: tensor %q: %w", f.path, short(t.name), err)
 	}
-	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
+	if !direct {
+		decodeFloats(dst, raw, t.dtype)
+	}
+	return nil
 }

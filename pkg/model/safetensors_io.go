@@ -1,12 +1,15 @@
 package model
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 // ioChunk is the number of bytes that tensors are converted in.
@@ -27,19 +30,87 @@ func ReadSafetensors(path string) (_ []Tensor, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	buf := make([]byte, ioChunk)
 	var tensors []Tensor
+	var reads []tensorRead
 	for _, info := range f.infos {
-		if _, known := dtypeSize(info.dtype); !known {
-			return nil, f.read(info, nil, buf) // says so
-		}
-		t := Tensor{Name: info.name, Shape: info.shape, Data: make([]float32, info.elems())}
-		if err := f.read(info, t.Data, buf); err != nil {
+		if err := f.readable(info); err != nil {
 			return nil, err
 		}
+		t := Tensor{Name: info.name, Shape: info.shape, Data: make([]float32, info.elems())}
 		tensors = append(tensors, t)
+		reads = append(reads, tensorRead{f, info, t.Data})
+	}
+	if err := readTensors(reads); err != nil {
+		return nil, err
 	}
 	return tensors, nil
+}
+
+// tensorRead is a tensor on its way from a file to where it stays.
+type tensorRead struct {
+	file *safetensorsFile
+	info tensorInfo
+	dst  []float32
+}
+
+// eachPiece calls do for pieces of the tensors that have at most ioChunk bytes in the file, side by side on all processors. buf is
+// scratch of ioChunk bytes. Of several errors, that of the first piece is given.
+func eachPiece(reads []tensorRead, do func(r tensorRead, lo, hi int, buf []byte) error) error {
+	type piece struct{ read, lo, hi int }
+	var pieces []piece
+	for i, r := range reads {
+		size, _ := dtypeSize(r.info.dtype)
+		step := ioChunk / int(size)
+		for lo := 0; lo < len(r.dst); lo += step {
+			pieces = append(pieces, piece{i, lo, min(lo+step, len(r.dst))})
+		}
+	}
+	var (
+		next  atomic.Int64
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		first error
+		at    = len(pieces)
+	)
+	for range min(runtime.GOMAXPROCS(0), len(pieces)) {
+		wg.Go(func() {
+			buf := make([]byte, ioChunk)
+			for i := int(next.Add(1)) - 1; i < len(pieces); i = int(next.Add(1)) - 1 {
+				p := pieces[i]
+				if err := do(reads[p.read], p.lo, p.hi, buf); err != nil {
+					next.Store(int64(len(pieces))) // no more pieces; those before this one are done or under way
+					mu.Lock()
+					if i < at {
+						first, at = err, i
+					}
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return first
+}
+
+// readTensors reads them all.
+func readTensors(reads []tensorRead) error {
+	return eachPiece(reads, func(r tensorRead, lo, hi int, buf []byte) error {
+		return r.file.readAt(r.info, lo, r.dst[lo:hi], buf)
+	})
+}
+
+// compareTensors is an error if a file has other numbers than those in memory.
+func compareTensors(reads []tensorRead) error {
+	return eachPiece(reads, func(r tensorRead, lo, hi int, buf []byte) error {
+		got := make([]float32, hi-lo)
+		if err := r.file.readAt(r.info, lo, got, buf); err != nil {
+			return err
+		}
+		if !bytes.Equal(bytesOf(got), bytesOf(r.dst[lo:hi])) {
+			return fmt.Errorf("model: %s: tensor %q differs from the embedding", r.file.path, short(r.info.name))
+		}
+		return nil
+	})
 }
 
 // WriteSafetensors writes tensors as F32, in their order. Metadata goes into the header; nil for none.
@@ -48,7 +119,7 @@ func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string)
 	for i, t := range tensors {
 		sources[i] = tensorSource{name: t.Name, shape: t.Shape, f32: t.Data}
 	}
-	return writeSafetensors(w, sources, metadata)
+	return writeSafetensors(w, sources, F32, metadata)
 }
 
 // tensorSource is a tensor to be written: its numbers are in f32 or in f64.
@@ -61,8 +132,21 @@ type tensorSource struct {
 
 func (s tensorSource) len() int { return max(len(s.f32), len(s.f64)) }
 
-func writeSafetensors(w io.Writer, tensors []tensorSource, metadata map[string]string) error {
-	header, err := encodeHeader(tensors, metadata)
+// appendTo appends the numbers lo to hi in that dtype.
+func (s tensorSource) appendTo(raw []byte, lo, hi int, dtype string) ([]byte, error) {
+	if s.f64 == nil {
+		return encodeFloats(raw, s.f32[lo:hi], dtype)
+	}
+	rounded := make([]float32, hi-lo)
+	for i, v := range s.f64[lo:hi] {
+		rounded[i] = float32(v)
+	}
+	return encodeFloats(raw, rounded, dtype)
+}
+
+// writeSafetensors writes tensors in that dtype.
+func writeSafetensors(w io.Writer, tensors []tensorSource, dtype string, metadata map[string]string) error {
+	header, err := encodeHeader(tensors, dtype, metadata)
 	if err != nil {
 		return err
 	}
@@ -71,18 +155,11 @@ func writeSafetensors(w io.Writer, tensors []tensorSource, metadata map[string]s
 	}
 	buf := make([]byte, 0, ioChunk)
 	for _, t := range tensors {
-		for i, n := 0, t.len(); i < n; {
-			buf = buf[:0]
-			for ; i < n && len(buf) < ioChunk; i++ {
-				v := float32(0)
-				if t.f32 != nil {
-					v = t.f32[i]
-				} else {
-					v = float32(t.f64[i])
-				}
-				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(v))
+		for lo, n := 0, t.len(); lo < n; lo += ioChunk / 4 {
+			if buf, err = t.appendTo(buf[:0], lo, min(lo+ioChunk/4, n), dtype); err == nil {
+				_, err = w.Write(buf)
 			}
-			if _, err := w.Write(buf); err != nil {
+			if err != nil {
 				return fmt.Errorf("model: safetensors: tensor %q: %w", t.name, err)
 			}
 		}
@@ -91,7 +168,11 @@ func writeSafetensors(w io.Writer, tensors []tensorSource, metadata map[string]s
 }
 
 // encodeHeader gives the length and the JSON header, padded with blanks so that the numbers begin at a multiple of 8.
-func encodeHeader(tensors []tensorSource, metadata map[string]string) ([]byte, error) {
+func encodeHeader(tensors []tensorSource, dtype string, metadata map[string]string) ([]byte, error) {
+	size, known := dtypeSize(dtype)
+	if !known {
+		return nil, fmt.Errorf("model: safetensors: dtype is %q, want F32, F16 or BF16", dtype)
+	}
 	type entry struct {
 		DType   string   `json:"dtype"`
 		Shape   []int    `json:"shape"`
@@ -113,8 +194,8 @@ func encodeHeader(tensors []tensorSource, metadata map[string]string) ([]byte, e
 		if _, dup := header[t.name]; dup {
 			return nil, fmt.Errorf("model: safetensors: tensor %q is there twice", t.name)
 		}
-		end := at + 4*int64(n)
-		header[t.name] = entry{DType: "F32", Shape: append([]int{}, t.shape...), Offsets: [2]int64{at, end}}
+		end := at + size*int64(n)
+		header[t.name] = entry{DType: dtype, Shape: append([]int{}, t.shape...), Offsets: [2]int64{at, end}}
 		at = end
 	}
 	raw, err := json.Marshal(header)

@@ -92,7 +92,7 @@ func TestSafetensorsDamaged(t *testing.T) {
 		{"in 8 bytes", entry("F32", "[]", "[0, 8]")},
 		{"too large", entry("F32", "[4294967296, 4294967296, 4294967296]", "[0, 8]")},
 		{"too large", entry("F32", "[2147483647, 2147483647, 2147483647]", "[0, 8]")},
-		{"in 8 bytes", entry("F16", "[2147483647, 2147483647]", "[0, 8]")},
+		{"too large", entry("F16", "[2147483647, 2147483647]", "[0, 8]")},
 		{"cannot unmarshal", entry("F32", "[-2]", "[0, 8]")},
 		{"cannot unmarshal", entry("F32", "[2]", "[0, 8.5]")},
 		{"1 data_offsets", entry("F32", "[2]", "[8]")},

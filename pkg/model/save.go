@@ -18,12 +18,22 @@ import (
 // by renaming, so that nothing of a model that was there before is left. On any error, a full disk too, the old folder stays. A folder with
 // files but without config.json is not replaced. At most one Save of a folder may run at a time.
 func Save(dir string, p *Params, extras func(tmpdir string) error) error {
-	return saver{create: func(path string) (syncWriter, error) { return os.Create(path) }}.save(dir, p, extras)
+	return SaveAs(dir, p, DefaultSaveConfig(), extras)
+}
+
+// SaveAs is Save with numbers of another type, or in several files.
+func SaveAs(dir string, p *Params, cfg SaveConfig, extras func(tmpdir string) error) error {
+	return newSaver(cfg).save(dir, p, extras)
 }
 
 // saver writes checkpoints; its files can be replaced in tests.
 type saver struct {
+	cfg    SaveConfig
 	create func(path string) (syncWriter, error)
+}
+
+func newSaver(cfg SaveConfig) saver {
+	return saver{cfg, func(path string) (syncWriter, error) { return os.Create(path) }}
 }
 
 // syncWriter is what is needed of an *os.File.
@@ -33,7 +43,7 @@ type syncWriter interface {
 }
 
 func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (err error) {
-	if err := p.validate(); err != nil {
+	if err := errors.Join(p.validate(), s.cfg.Validate()); err != nil {
 		return err
 	}
 	if dir, err = replaceable(dir); err != nil {
@@ -128,27 +138,6 @@ func replaceable(dir string) (string, error) {
 	}
 	return dir, nil
 }
-
-// writeModel writes the model's own files into a folder.
-func (s saver) writeModel(dir string, p *Params) error {
-	config, err := encodeHFConfig(p.cfg, p.HasHead())
-	if err != nil {
-		return err
-	}
-	err = s.writeFile(filepath.Join(dir, configFile), func(w io.Writer) error {
-		_, err := w.Write(config)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return s.writeFile(filepath.Join(dir, weightsFile), func(w io.Writer) error {
-		return writeSafetensors(w, p.hfSources(), map[string]string{"format": "pt"}) // other readers ask for it
-	})
-}
-
-// WriteWeights writes the weights in safetensors form, the same bytes for the same weights: a hash of it names a model.
-func (p *Params) WriteWeights(w io.Writer) error { return writeSafetensors(w, p.hfSources(), nil) }
 
 func (s saver) writeFile(path string, write func(io.Writer) error) (err error) {
 	f, err := s.create(path)

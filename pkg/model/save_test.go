@@ -98,15 +98,18 @@ func TestSaveFailureKeepsOld(t *testing.T) {
 		assertSame(t, old, got)
 		assertOnly(t, dir)
 	}
+	failing := func(create func(string) (syncWriter, error)) error {
+		return saver{DefaultSaveConfig(), create}.save(dir, p, nil)
+	}
 	intact(Save(dir, p, func(string) error { return full }))
 	for _, room := range []int{0, 10, 1000, 20_000} { // in config.json, in the header, among the numbers
-		intact(saver{create: func(string) (syncWriter, error) { return &failingFile{room: room, err: full}, nil }}.save(dir, p, nil))
+		intact(failing(func(string) (syncWriter, error) { return &failingFile{room: room, err: full}, nil }))
 	}
-	intact(saver{create: func(string) (syncWriter, error) { return nil, full }}.save(dir, p, nil))
-	intact(saver{create: func(path string) (syncWriter, error) {
+	intact(failing(func(string) (syncWriter, error) { return nil, full }))
+	intact(failing(func(path string) (syncWriter, error) {
 		f, err := os.Create(path)
 		return failingSync{f, full}, err
-	}}.save(dir, p, nil))
+	}))
 }
 
 // failingSync is a file whose data do not reach the disk.
@@ -190,7 +193,7 @@ func TestLoadRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(other, nil, 0o600))
 	_, err = Load(other)
 	assert.ErrorContains(t, err, "neither a folder in Hugging Face layout nor a llama2.c")
-	raw, err := encodeHFConfig(tiny(), false)
+	raw, err := encodeHFConfig(NewParams(tiny(), tensor.Float32), F32)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, configFile), raw, 0o600))
 	_, err = Load(dir)

@@ -1,0 +1,97 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+)
+
+// jsonObject gives the fields of a JSON object. Of two fields of one name, some readers take the first and some the last, so both are
+// refused; and names are not compared without regard to case, as encoding/json does.
+func jsonObject(raw []byte) (map[string]json.RawMessage, error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
+		return nil, errors.New("not a JSON object")
+	}
+	fields := make(map[string]json.RawMessage)
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return nil, notEnded(err)
+		}
+		name := key.(string) // keys of objects are strings
+		if _, dup := fields[name]; dup {
+			return nil, fmt.Errorf("%q is there twice", short(name))
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, fmt.Errorf("%q: %w", short(name), err)
+		}
+		fields[name] = value
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, notEnded(err)
+	}
+	if len(bytes.TrimSpace(raw[dec.InputOffset():])) != 0 {
+		return nil, errors.New("goes on after its JSON object")
+	}
+	return fields, nil
+}
+
+// notEnded makes the end of the text an error.
+func notEnded(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// isNull says whether a field is absent or null.
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }
+
+// short cuts a text of unknown length for an error.
+func short(s string) string {
+	const most = 100
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "..."
+}
+
+// Longest JSON files that are read. The index of the largest Llama 2 has 50 kB.
+const (
+	maxConfigBytes = 1 << 20
+	maxIndexBytes  = 64 << 20
+)
+
+// readSmall reads a file that has at most that many bytes.
+func readSmall(path string, most int64) (_ []byte, err error) {
+	file, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	raw, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(raw)) > most {
+		return nil, fmt.Errorf("%s has more than %d bytes, which is no file of this kind", path, most)
+	}
+	return raw, nil
+}
+
+// openRegular opens a file, or the file that a link leads to. What is no file, a pipe say, would be waited for without end.
+func openRegular(path string) (*os.File, error) {
+	stat, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !stat.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no file but %v", path, stat.Mode().Type())
+	}
+	return os.Open(path)
+}
