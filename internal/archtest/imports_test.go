@@ -37,6 +37,7 @@ var levels = [][]string{
 	{"pkg/optim"},
 	{"pkg/exec"},
 	{"pkg/ops"},
+	{"pkg/corpus"},
 	{"pkg/data"},
 	{"pkg/tokenizer"},
 	{"pkg/blas"},
