@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,6 +51,20 @@ func BenchmarkTrain(b *testing.B) {
 	for b.Loop() {
 		if _, err := Train(context.Background(), slices.Values([]string{string(text)}), cfg); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Line by line, as datasets come: no text is long enough to meet many words again.
+func BenchmarkEncodeLines(b *testing.B) {
+	tok := loadShared(b, "llama_tokenizer", "tokenizer.model")
+	text, err := os.ReadFile(shared(b, "tinyshakespeare", "train.txt"))
+	require.NoError(b, err)
+	lines := strings.Split(string(text), "\n")
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		for _, line := range lines {
+			tok.Encode(line)
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 // Decode returns the text of the ids: pieces joined, "▁" as a space, bytes as UTF-8 (U+FFFD for each that is not valid),
 // control pieces as nothing, the unknown piece as " ⁇ ", and without the dummy prefix. An id that is not in the
 // vocabulary is an error.
+//
+// What came from a tokenizer.json is decoded as the file says, special tokens left out. Hugging Face's tokenizers give
+// U+FFFD for each byte of a run of byte pieces if any of them is wrong, and so does Decode then.
 func (t *Tokenizer) Decode(ids []int32) (string, error) {
 	var b strings.Builder
 	s := t.NewStream()
@@ -31,6 +34,7 @@ type Stream struct {
 	pending []byte // byte pieces that do not make a character yet
 	any     bool   // some text came out
 	inside  bool   // past the place of the dummy prefix
+	dropped int    // spaces at the start of the text, of a tokenizer.json
 }
 
 // NewStream returns a stream at the start of a text.
@@ -44,6 +48,9 @@ func (s *Stream) Next(id int32) (string, error) {
 		return "", fmt.Errorf("tokenizer: decode: id %d is not in the vocabulary of %d pieces", id, len(t.pieces))
 	}
 	p := t.pieces[id]
+	if t.hugging != nil {
+		return s.nextHugging(id), nil
+	}
 	if p.kind == Byte {
 		b, _ := parseByteName(p.text)
 		s.pending = append(s.pending, b)
@@ -63,7 +70,12 @@ func (s *Stream) Next(id int32) (string, error) {
 }
 
 // Flush returns what is left of an unfinished character, U+FFFD for each of its bytes.
-func (s *Stream) Flush() string { return s.runes(true) }
+func (s *Stream) Flush() string {
+	if s.t.hugging != nil {
+		return s.strip(s.run())
+	}
+	return s.runes(true)
+}
 
 // unescape turns "▁" into spaces and leaves out the dummy prefix: one space at the start of the text, or all where the
 // normaliser drops leading spaces too.
@@ -93,4 +105,50 @@ func (s *Stream) runes(all bool) string {
 	}
 	s.any = s.any || b.Len() > 0
 	return b.String()
+}
+
+// nextHugging is Next by the decoder of a tokenizer.json. Bytes wait for the end of their run: one wrong byte spoils all.
+func (s *Stream) nextHugging(id int32) string {
+	p, h := s.t.pieces[id], s.t.hugging
+	if p.kind == Control || p.kind == Unknown && h.unkSpecial {
+		return ""
+	}
+	text := p.text
+	if shown, ok := h.shown[id]; ok {
+		text = shown
+	}
+	if b, ok := parseByteName(text); ok && h.decoder.bytes {
+		s.pending = append(s.pending, b)
+		s.inside = true
+		return ""
+	}
+	by := " "
+	if h.decoder.dropFirst && !s.inside {
+		by = ""
+	}
+	s.inside = true
+	return s.strip(s.run() + strings.ReplaceAll(text, space, by))
+}
+
+// run returns the text of the pending bytes.
+func (s *Stream) run() string {
+	text := string(s.pending)
+	if !utf8.ValidString(text) {
+		text = strings.Repeat(replacement, len(text))
+	}
+	s.pending = nil
+	return text
+}
+
+// strip takes the spaces off the start of the text that the decoder says.
+func (s *Stream) strip(text string) string {
+	limit := s.t.hugging.decoder.strip
+	for s.dropped < limit && strings.HasPrefix(text, " ") {
+		text = text[1:]
+		s.dropped++
+	}
+	if text != "" {
+		s.dropped = limit
+	}
+	return text
 }

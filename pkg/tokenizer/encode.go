@@ -1,146 +1,217 @@
 package tokenizer
 
-import "unicode/utf8"
+import (
+	"hash/maphash"
+	"slices"
+	"unicode/utf8"
+)
 
-// Encode returns the ids of the text, without BOS or EOS, exactly as SentencePiece gives them. Every text has an
-// encoding; that of "" is empty. Control pieces never come from text: "<s>" is encoded as three characters would be.
+// Encode returns the ids of the text, without BOS or EOS, exactly as SentencePiece gives them, or for a tokenizer.json as
+// Hugging Face's tokenizers library does. Every text has an encoding; that of "" is empty. Control pieces never come from
+// text: "<s>" is encoded as three characters would be. See [Tokenizer.EncodeSpecial].
 func (t *Tokenizer) Encode(text string) []int32 {
-	norm := t.norm.apply(text)
-	if norm == "" {
-		return nil
+	m := t.merger()
+	defer t.release(m)
+	if t.hugging != nil {
+		t.hugging.encode(m, text, false)
+	} else {
+		m.words(t.norm.apply(text))
 	}
-	m := merger{t: t, ids: make([]int32, 0, len(norm)/3+1)}
-	if !t.wordwise || !t.spec.byteFallback { // without byte fallback a run of unknown characters may go across words
-		m.encode(norm)
-		return m.ids
-	}
-	type span struct{ lo, hi int }
-	known := make(map[string]span) // ids of the words so far: most words of a text come again
-	for norm != "" {
-		n := wordEnd(norm)
-		lo := len(m.ids)
-		if s, ok := known[norm[:n]]; ok {
-			m.ids = append(m.ids, m.ids[s.lo:s.hi]...)
-		} else {
-			m.encode(norm[:n])
-			known[norm[:n]] = span{lo, len(m.ids)}
-		}
-		norm = norm[n:]
-	}
-	return m.ids
+	return m.result()
 }
 
-// merger encodes one text or its words one after the other, whose slices it reuses.
+func (m *merger) result() []int32 {
+	if len(m.ids) == 0 {
+		return nil
+	}
+	return slices.Clone(m.ids)
+}
+
+// merger encodes texts one after the other. Its slices and its memory of words are used again.
 type merger struct {
 	t       *Tokenizer
 	ids     []int32 // the result
 	prevUnk bool    // the last id is the unknown piece, which stands for a whole run of characters
 
+	known []knownWord // most words of a text come again; direct-mapped by their hash
+	seed  maphash.Seed
+
 	text    string
 	symbols []symbol
+	merges  []merge // of each symbol with the next
+	links   []link
 	heap    []candidate
 	splits  map[string]int // unused pieces that were merged: the length of the left part
 }
 
-// symbol is a part of the text that is not merged further yet; merged ones form a list.
+// symbol is a part of the text that is not merged further yet.
 type symbol struct {
-	start, end int
-	prev, next int   // neighbours, -1 at the ends
-	id         int32 // the piece, -1 if not looked up or not in the vocabulary
-	dead       bool  // merged into the symbol before
-	frozen     bool  // user-defined, never merged
+	id    int32 // a piece, or a character that is no piece behind them; negative symbols never merge
+	start int   // it ends where the next one starts
 }
 
-// candidate is a possible merge of a symbol with the next one.
-type candidate struct {
-	score float32
-	id    int32 // the piece it would give
-	left  int   // index of the left symbol
-	size  int   // bytes of both symbols; if they have changed since, the candidate is stale
+// none is the symbol of characters without a piece. Among texts, it marks ends.
+const none = -1
+
+// frozen is the symbol of a user-defined piece, and the other way round.
+func frozen(id int32) int32 { return -2 - id }
+
+// noMerge comes after every merge.
+const noMerge = 1<<31 - 1
+
+// knownWord is the ids of a short word that was met before.
+type knownWord struct {
+	wordLen, numIDs uint8 // no word is empty, so the zero value is free
+	word            [22]byte
+	ids             [10]int32
 }
 
-// before says which of two merges comes first.
-func (a candidate) before(b candidate) bool {
-	return a.score > b.score || a.score == b.score && a.left < b.left
+const (
+	numKnown     = 1 << 13
+	maxKeptSlots = 1 << 16 // longer slices are left to the garbage collector
+	maxShortWord = 24      // symbols; in longer words a heap finds the next merge
+)
+
+func (t *Tokenizer) merger() *merger {
+	if m, ok := t.mergers.Get().(*merger); ok {
+		return m
+	}
+	return &merger{t: t, seed: maphash.MakeSeed()}
 }
 
-// encode appends the ids of text, which is not empty.
+func (t *Tokenizer) release(m *merger) {
+	m.ids, m.prevUnk, m.text = m.ids[:0], false, ""
+	if cap(m.ids) > maxKeptSlots || cap(m.symbols) > maxKeptSlots {
+		m.ids, m.symbols, m.merges, m.links, m.heap = nil, nil, nil, nil, nil
+	}
+	clear(m.splits)
+	t.mergers.Put(m)
+}
+
+// words appends the ids of normalised text.
+func (m *merger) words(text string) {
+	if !m.t.wordwise {
+		m.encode(text)
+		return
+	}
+	for text != "" {
+		n := wordEnd(text)
+		m.word(text[:n])
+		text = text[n:]
+	}
+}
+
+// word appends the ids of a word, which are the same wherever it stands.
+func (m *merger) word(text string) {
+	if len(text) > len(knownWord{}.word) {
+		m.encode(text)
+		return
+	}
+	if m.known == nil {
+		m.known = make([]knownWord, numKnown)
+	}
+	k := &m.known[maphash.String(m.seed, text)%numKnown]
+	if int(k.wordLen) == len(text) && string(k.word[:k.wordLen]) == text {
+		m.ids = append(m.ids, k.ids[:k.numIDs]...)
+		return
+	}
+	before := len(m.ids)
+	m.encode(text)
+	if ids := m.ids[before:]; text != "" && len(ids) <= len(k.ids) {
+		k.wordLen, k.numIDs = uint8(copy(k.word[:], text)), uint8(copy(k.ids[:], ids))
+	}
+}
+
+// encode appends the ids of text.
 func (m *merger) encode(text string) {
-	m.text, m.symbols, m.heap = text, m.symbols[:0], m.heap[:0]
-	for i := 0; i < len(text); {
-		n := m.t.user.match(text[i:])
-		frozen := n > 0
-		if !frozen {
-			_, n = utf8.DecodeRuneInString(text[i:])
+	if text == "" {
+		return
+	}
+	m.text = text
+	m.symbols = m.symbols[:0]
+	if h := m.t.hugging; h != nil {
+		h.cut(m, text)
+	} else {
+		m.cut(text)
+	}
+	switch {
+	case len(m.symbols) > maxShortWord || m.t.hasUnused:
+		m.mergeLong()
+	default:
+		m.mergeShort()
+	}
+	for i, s := range m.symbols {
+		end := len(text)
+		if i+1 < len(m.symbols) {
+			end = m.symbols[i+1].start
 		}
-		k := len(m.symbols)
-		m.symbols = append(m.symbols, symbol{start: i, end: i + n, prev: k - 1, next: k + 1, id: -1, frozen: frozen})
+		m.emit(text[s.start:end], s.id)
+	}
+}
+
+// cut makes the first symbols: user-defined pieces and characters.
+func (m *merger) cut(text string) {
+	for i := 0; i < len(text); {
+		if m.t.user.any {
+			if n := m.t.user.match(text[i:]); n > 0 {
+				m.symbols = append(m.symbols, symbol{frozen(m.t.merges[text[i:i+n]]), i})
+				i += n
+				continue
+			}
+		}
+		r, n := utf8.DecodeRuneInString(text[i:])
+		id := int32(none)
+		if r != utf8.RuneError || n > 1 {
+			id = m.t.chars.find(r)
+		}
+		m.symbols = append(m.symbols, symbol{id, i})
 		i += n
 	}
-	m.symbols[len(m.symbols)-1].next = -1
-	for i := range m.symbols[1:] {
-		m.consider(i)
-	}
-	for len(m.heap) > 0 {
-		c := m.pop()
-		left := &m.symbols[c.left]
-		if left.dead || left.next < 0 {
-			continue
-		}
-		right := &m.symbols[left.next]
-		if right.end-left.start != c.size {
-			continue
-		}
-		left.end, left.next, left.id, right.dead = right.end, right.next, c.id, true
-		if left.next >= 0 {
-			m.symbols[left.next].prev = c.left
-		}
-		if left.prev >= 0 {
-			m.consider(left.prev)
-		}
-		m.consider(c.left)
-	}
-	for i := 0; i >= 0; i = m.symbols[i].next {
-		s := m.symbols[i]
-		if s.id < 0 {
-			s.id = m.lookup(text[s.start:s.end])
-		}
-		m.emit(text[s.start:s.end], s.id)
-	}
 }
 
-func (m *merger) lookup(text string) int32 {
-	if id, ok := m.t.merges[text]; ok {
-		return id
-	}
-	return -1
-}
-
-// consider pushes the merge of symbol i with the next one if it gives a piece.
-func (m *merger) consider(i int) {
-	left := &m.symbols[i]
-	if left.next < 0 || left.frozen || m.symbols[left.next].frozen {
-		return
-	}
-	text := m.text[left.start:m.symbols[left.next].end]
-	id, ok := m.t.merges[text]
-	if !ok {
-		return
-	}
-	p := &m.t.pieces[id]
-	m.push(candidate{score: p.score, id: id, left: i, size: len(text)})
-	if p.kind == Unused {
-		if m.splits == nil {
-			m.splits = make(map[string]int)
+// mergeShort merges the pair of lowest rank, the leftmost first, until there is none. It looks at all of them each time,
+// which for few symbols is faster than keeping them in order.
+func (m *merger) mergeShort() {
+	pairs := &m.t.pairs
+	m.merges = m.merges[:0]
+	at := func(i int) merge {
+		if i+1 < len(m.symbols) {
+			if found, ok := pairs.find(m.symbols[i].id, m.symbols[i+1].id); ok {
+				return found
+			}
 		}
-		m.splits[text] = left.end - left.start
+		return merge{rank: noMerge}
+	}
+	for i := range m.symbols {
+		m.merges = append(m.merges, at(i))
+	}
+	for {
+		best, lowest := 0, int32(noMerge)
+		for i, found := range m.merges {
+			if found.rank < lowest {
+				best, lowest = i, found.rank
+			}
+		}
+		if lowest == noMerge {
+			return
+		}
+		m.symbols[best].id = m.merges[best].id
+		m.symbols = slices.Delete(m.symbols, best+1, best+2)
+		m.merges = slices.Delete(m.merges, best+1, best+2)
+		m.merges[best] = at(best)
+		if best > 0 {
+			m.merges[best-1] = at(best - 1)
+		}
 	}
 }
 
 // emit appends the id of a symbol: unused pieces are taken apart again, unknown text becomes bytes.
 func (m *merger) emit(text string, id int32) {
 	t := m.t
-	if id >= 0 {
+	if id <= frozen(0) {
+		id = frozen(id)
+	}
+	if id >= 0 && int(id) < len(t.pieces) {
 		if t.hasUnused && t.pieces[id].kind == Unused {
 			if n, ok := m.splits[text]; ok {
 				m.emit(text[:n], m.lookup(text[:n]))
@@ -159,50 +230,14 @@ func (m *merger) emit(text string, id int32) {
 		m.prevUnk = true
 		return
 	}
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		m.ids = append(m.ids, t.bytes[text[i]])
 	}
 }
 
-// push and pop keep a binary heap. container/heap would box each candidate.
-func (m *merger) push(c candidate) {
-	h := append(m.heap, c)
-	i := len(h) - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !c.before(h[parent]) {
-			break
-		}
-		h[i] = h[parent]
-		i = parent
+func (m *merger) lookup(text string) int32 {
+	if id, ok := m.t.merges[text]; ok {
+		return id
 	}
-	h[i] = c
-	m.heap = h
-}
-
-func (m *merger) pop() candidate {
-	h := m.heap
-	top, last := h[0], h[len(h)-1]
-	h = h[:len(h)-1]
-	m.heap = h
-	if len(h) == 0 {
-		return top
-	}
-	i := 0
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			break
-		}
-		if child+1 < len(h) && h[child+1].before(h[child]) {
-			child++
-		}
-		if !h[child].before(last) {
-			break
-		}
-		h[i] = h[child]
-		i = child
-	}
-	h[i] = last
-	return top
+	return none
 }

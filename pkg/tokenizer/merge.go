@@ -38,9 +38,6 @@ func findMerges(ctx context.Context, words []word, chars []rune, n int, cfg Trai
 	return merged, nil
 }
 
-// none marks the ends of words and characters without a piece.
-const none = -1
-
 // pair is two neighbouring symbols that may become one.
 type pair struct {
 	left, right int32

@@ -87,7 +87,7 @@ func (n *normalizer) apply(text string) string {
 
 // next normalises the start of the text and says how many bytes of it that was.
 func (n *normalizer) next(text string) (chunk string, size int) {
-	if n.user != nil {
+	if n.user != nil && n.user.any {
 		if size := n.user.match(text); size > 0 {
 			return text[:size], size
 		}
@@ -105,9 +105,11 @@ func (n *normalizer) next(text string) (chunk string, size int) {
 // prefixMatcher finds the longest of a few texts that a string starts with.
 type prefixMatcher struct {
 	byFirst [256][]string // longest first
+	any     bool
 }
 
 func (m *prefixMatcher) add(text string) {
+	m.any = true
 	list := &m.byFirst[text[0]]
 	i := 0
 	for i < len(*list) && len((*list)[i]) >= len(text) {

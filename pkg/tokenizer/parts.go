@@ -89,6 +89,11 @@ func (p Parts) spec(pieces []Piece, bytes bool) (spec, error) {
 	}
 	sp := newSpec(len(pieces), bytes, trainer)
 	sp.bosPiece, sp.eosPiece, sp.padPiece = names[0], names[1], names[2]
+	sp.setNormalizer(p)
+	return sp, errors.Join(errs...)
+}
+
+func (sp *spec) setNormalizer(p Parts) {
 	sp.dummyPrefix, sp.removeExtra, sp.charsMap = p.AddDummyPrefix, p.RemoveExtraSpaces, p.CharsMap
 	sp.normalizer = nil
 	if len(p.CharsMap) == 0 {
@@ -99,7 +104,6 @@ func (p Parts) spec(pieces []Piece, bytes bool) (spec, error) {
 	sp.normalizer = appendVarint(sp.normalizer, normDummyPrefix, protowire.EncodeBool(p.AddDummyPrefix))
 	sp.normalizer = appendVarint(sp.normalizer, normRemoveExtra, protowire.EncodeBool(p.RemoveExtraSpaces))
 	sp.normalizer = appendVarint(sp.normalizer, normEscape, 1)
-	return sp, errors.Join(errs...)
 }
 
 // Pieces returns the vocabulary, a copy: text, score and type of each id.

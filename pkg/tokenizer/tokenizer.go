@@ -3,10 +3,12 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -69,21 +71,41 @@ type Tokenizer struct {
 	user   prefixMatcher    // user-defined pieces
 	norm   normalizer
 
+	chars charTable // symbols that text begins as
+	pairs pairTable // and what two of them become
+
+	hugging  *hugging    // of a tokenizer.json, nil otherwise
+	controls addedTokens // control pieces and <unk>, for EncodeSpecial
+
 	bos, eos, unk, pad int32
 
 	hasUnused bool // some pieces must be taken apart again
 	wordwise  bool // no piece goes across the start of a word, so words can be encoded one by one
+
+	mergers sync.Pool // of *merger
 }
 
-// Load reads a tokenizer from a file: a SentencePiece .model, or a llama2.c tokenizer if the name ends in .bin.
+// Load reads a tokenizer from a file: a llama2.c tokenizer if the name ends in .bin, a Hugging Face tokenizer.json if it
+// ends in .json (with the tokenizer_config.json or special_tokens_map.json beside it), otherwise a SentencePiece .model. Of
+// a folder it reads tokenizer.model, or tokenizer.json if that is missing.
 func Load(path string) (*Tokenizer, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		found, err := Find(path)
+		if err != nil {
+			return nil, err
+		}
+		path = found
+	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	parse := parseModel
-	if strings.EqualFold(filepath.Ext(path), ".bin") {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".bin":
 		parse = parseLlama2C
+	case ".json":
+		parse = func(data []byte) (*Tokenizer, error) { return readHugging(path, data) }
 	}
 	t, err := parse(data)
 	if err != nil {
@@ -92,8 +114,36 @@ func Load(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
+// ErrNone says that a folder has no tokenizer in it.
+var ErrNone = errors.New("there is neither a tokenizer.model nor a tokenizer.json")
+
+// Find returns the path of the tokenizer in a folder: tokenizer.model, or tokenizer.json if that is missing. It wraps
+// [ErrNone] if the folder has neither.
+func Find(dir string) (string, error) {
+	for _, name := range []string{modelFile, huggingTokenizer} {
+		path := filepath.Join(dir, name)
+		switch _, err := os.Stat(path); {
+		case err == nil:
+			return path, nil
+		case !errors.Is(err, fs.ErrNotExist):
+			return "", fmt.Errorf("tokenizer: %w", err)
+		}
+	}
+	return "", fmt.Errorf("tokenizer: %s: %w", dir, ErrNone)
+}
+
 // newTokenizer checks the pieces and builds the tables.
 func newTokenizer(pieces []piece, sp spec) (*Tokenizer, error) {
+	t, err := newVocabulary(pieces, sp)
+	if err != nil {
+		return nil, err
+	}
+	t.buildPairs()
+	return t, nil
+}
+
+// newVocabulary does that without the table of pairs.
+func newVocabulary(pieces []piece, sp spec) (*Tokenizer, error) {
 	norm, err := newNormalizer(sp)
 	if err != nil {
 		return nil, err
@@ -127,6 +177,8 @@ func newTokenizer(pieces []piece, sp spec) (*Tokenizer, error) {
 	}
 	t.norm.user = &t.user
 	t.bos, t.eos, t.pad = t.control(sp.bosPiece), t.control(sp.eosPiece), t.control(sp.padPiece)
+	// A run of unknown characters may go across words, and how unused pieces come apart depends on the whole text.
+	t.wordwise = t.wordwise && sp.byteFallback && !t.hasUnused
 	return t, nil
 }
 
@@ -148,10 +200,12 @@ func (t *Tokenizer) addPiece(id int32, p piece) error {
 	case Normal, UserDefined, Unused:
 		inText = true
 	case Control:
+		t.controls.add(addedToken{id: id, text: p.text, special: true})
 	case Unknown:
 		if t.unk >= 0 {
 			return fmt.Errorf("%q has the type unknown, and so has piece %d; only one may", p.text, t.unk)
 		}
+		t.controls.add(addedToken{id: id, text: p.text, special: true})
 		t.unk = id
 	case Byte:
 		b, ok := parseByteName(p.text)

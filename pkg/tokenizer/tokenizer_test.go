@@ -189,7 +189,8 @@ func TestEncodeIsTheDefinition(t *testing.T) {
 	cfg.VocabSize, cfg.UserDefined, cfg.SplitByScript = 330, []string{"[INST]", "[INST", "<s", "ab c"[:2]}, false
 	tok, err := Train(context.Background(), slices.Values(texts), cfg)
 	require.NoError(t, err)
-	whole := *tok
+	whole, err := FromPieces(tok.Pieces(), tok.Parts())
+	require.NoError(t, err)
 	whole.wordwise = false
 	require.True(t, tok.wordwise)
 	for range 1000 {

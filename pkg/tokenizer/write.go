@@ -11,7 +11,11 @@ import (
 
 // Save writes the tokenizer as a SentencePiece .model file. The file appears at once and whole, or not at all.
 func (t *Tokenizer) Save(path string) error {
-	if err := renameio.WriteFile(path, t.encodeModel(), 0o644); err != nil {
+	m, err := t.sentencePiece()
+	if err != nil {
+		return fmt.Errorf("tokenizer: save as .model: %w", err)
+	}
+	if err := renameio.WriteFile(path, m.encodeModel(), 0o644); err != nil {
 		return fmt.Errorf("tokenizer: save: %w", err)
 	}
 	return nil
@@ -19,8 +23,15 @@ func (t *Tokenizer) Save(path string) error {
 
 // WriteModel writes the tokenizer in the format of SentencePiece's .model files. What came from such a file is written
 // back as it was, with the fields this package does not use.
+//
+// What came from a tokenizer.json can be written if a model gives the same ids: if text is normalised as by SentencePiece,
+// and if pieces merge in the order of the pieces they make. The error says what is in the way.
 func (t *Tokenizer) WriteModel(w io.Writer) error {
-	if _, err := w.Write(t.encodeModel()); err != nil {
+	m, err := t.sentencePiece()
+	if err != nil {
+		return fmt.Errorf("tokenizer: write model: %w", err)
+	}
+	if _, err := w.Write(m.encodeModel()); err != nil {
 		return fmt.Errorf("tokenizer: write model: %w", err)
 	}
 	return nil

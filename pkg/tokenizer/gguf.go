@@ -1,0 +1,179 @@
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/tame-rlhf/tame/internal/gguf"
+)
+
+// Keys of a tokenizer in the metadata of a GGUF file. The numbers of the types of its tokens are those of PieceType.
+const (
+	ggufModel       = "tokenizer.ggml.model"
+	ggufPre         = "tokenizer.ggml.pre"
+	ggufTokens      = "tokenizer.ggml.tokens"
+	ggufScores      = "tokenizer.ggml.scores"
+	ggufTypes       = "tokenizer.ggml.token_type"
+	ggufBOS         = "tokenizer.ggml.bos_token_id"
+	ggufEOS         = "tokenizer.ggml.eos_token_id"
+	ggufUNK         = "tokenizer.ggml.unknown_token_id"
+	ggufPAD         = "tokenizer.ggml.padding_token_id"
+	ggufAddBOS      = "tokenizer.ggml.add_bos_token"
+	ggufAddEOS      = "tokenizer.ggml.add_eos_token"
+	ggufSpacePrefix = "tokenizer.ggml.add_space_prefix"
+	ggufExtraSpaces = "tokenizer.ggml.remove_extra_whitespaces"
+	ggufCharsMap    = "tokenizer.ggml.precompiled_charsmap"
+
+	ggufLlama = "llama" // the kind of tokenizer: SentencePiece BPE
+)
+
+// ErrNoVocabulary says that a GGUF file has no tokenizer.
+var ErrNoVocabulary = errors.New("the GGUF file has no vocabulary")
+
+// LoadGGUF reads the tokenizer of a GGUF file of llama.cpp: one of kind "llama", which is SentencePiece BPE. Tokens at the end that only
+// fill the vocabulary up to the model's size, [PAD31] and the like, are left out. The error is ErrNoVocabulary if there is none.
+func LoadGGUF(path string) (_ *Tokenizer, err error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	t, err := fromGGUF(f)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return t, nil
+}
+
+func fromGGUF(f *gguf.File) (*Tokenizer, error) {
+	model, ok := f.Value(ggufModel)
+	switch {
+	case !ok || model == "none" || model == "no_vocab":
+		return nil, ErrNoVocabulary
+	case model != ggufLlama:
+		return nil, fmt.Errorf("%s is %v, only %s (SentencePiece BPE) is supported", ggufModel, model, ggufLlama)
+	}
+	pieces, err := ggufPieces(f)
+	if err != nil {
+		return nil, err
+	}
+	parts := DefaultParts()
+	for _, id := range []struct {
+		key string
+		dst *int32
+	}{{ggufBOS, &parts.BOS}, {ggufEOS, &parts.EOS}, {ggufPAD, &parts.PAD}} {
+		*id.dst = ggufID(f, id.key, *id.dst, len(pieces))
+	}
+	if unk := ggufID(f, ggufUNK, 0, len(pieces)); unk >= 0 && pieces[unk].Type == Control {
+		pieces[unk].Type = Unknown // some converters call <unk> a control token
+	}
+	for _, flag := range []struct {
+		key string
+		dst *bool
+	}{{ggufSpacePrefix, &parts.AddDummyPrefix}, {ggufExtraSpaces, &parts.RemoveExtraSpaces}} {
+		if v, ok := f.Value(flag.key); ok {
+			if *flag.dst, ok = v.(bool); !ok {
+				return nil, fmt.Errorf("%s is %v, want a bool", flag.key, v)
+			}
+		}
+	}
+	if v, ok := f.Value(ggufCharsMap); ok {
+		if rules, _ := v.([]uint8); len(rules) > 0 {
+			return nil, fmt.Errorf("%s: rules of normalisation are not supported in GGUF files of kind %s", ggufCharsMap, ggufLlama)
+		}
+	}
+	return FromPieces(pieces, parts)
+}
+
+// ggufPieces reads texts, scores and types.
+func ggufPieces(f *gguf.File) ([]Piece, error) {
+	tokens, err := ggufList[string](f, ggufTokens)
+	if err != nil {
+		return nil, err
+	}
+	scores, err := ggufList[float32](f, ggufScores)
+	if err != nil {
+		return nil, err
+	}
+	types, err := ggufList[int32](f, ggufTypes)
+	if err != nil {
+		return nil, err
+	}
+	if len(scores) != len(tokens) || len(types) != len(tokens) {
+		return nil, fmt.Errorf("%d tokens, %d scores and %d types, want as many of each", len(tokens), len(scores), len(types))
+	}
+	n := len(tokens)
+	for n > 0 && types[n-1] == int32(Unused) && tokens[n-1] == padText(n-1) {
+		n--
+	}
+	pieces := make([]Piece, n)
+	for i := range pieces {
+		if types[i] < 0 || types[i] > math.MaxUint8 {
+			return nil, fmt.Errorf("token %d has the unknown type %d", i, types[i])
+		}
+		pieces[i] = Piece{Text: tokens[i], Score: scores[i], Type: PieceType(types[i])}
+	}
+	return pieces, nil
+}
+
+// padText is what llama.cpp's converter calls a token that no text has.
+func padText(id int) string { return fmt.Sprintf("[PAD%d]", id) }
+
+const padScore = -10000
+
+func ggufList[T any](f *gguf.File, key string) ([]T, error) {
+	v, ok := f.Value(key)
+	if !ok {
+		return nil, fmt.Errorf("%s is missing", key)
+	}
+	list, ok := v.([]T)
+	if !ok {
+		return nil, fmt.Errorf("%s is a %T, want a %T", key, v, list)
+	}
+	return list, nil
+}
+
+// ggufID reads an id. One outside of the vocabulary stands for none.
+func ggufID(f *gguf.File, key string, def int32, vocab int) int32 {
+	id := int64(def)
+	switch v, _ := f.Value(key); v := v.(type) {
+	case uint32:
+		id = int64(v)
+	case int32:
+		id = int64(v)
+	}
+	if id < 0 || id >= int64(vocab) {
+		return -1
+	}
+	return int32(id)
+}
+
+// GGUF gives the metadata that state this tokenizer in a GGUF file of a model with that many tokens; where the model has more than the
+// tokenizer, unused tokens fill up. llama.cpp has no rules of normalisation for this kind of tokenizer, so one with such rules is refused.
+func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
+	parts, pieces := t.Parts(), t.Pieces()
+	switch {
+	case len(pieces) > vocabSize:
+		return nil, fmt.Errorf("tokenizer: gguf: %d pieces for a vocabulary of %d", len(pieces), vocabSize)
+	case len(parts.CharsMap) > 0 || parts.RemoveExtraSpaces:
+		return nil, errors.New("tokenizer: gguf: the tokenizer normalises text (rules or extra spaces), which GGUF cannot say: llama.cpp would give other ids")
+	}
+	tokens, scores, types := make([]string, vocabSize), make([]float32, vocabSize), make([]int32, vocabSize)
+	for i := range vocabSize {
+		p := Piece{Text: padText(i), Score: padScore, Type: Unused}
+		if i < len(pieces) {
+			p = pieces[i]
+		}
+		tokens[i], scores[i], types[i] = p.Text, p.Score, int32(p.Type)
+	}
+	m := map[string]any{
+		ggufModel: ggufLlama, ggufPre: "default", ggufTokens: tokens, ggufScores: scores, ggufTypes: types,
+		ggufBOS: uint32(parts.BOS), ggufEOS: uint32(parts.EOS), ggufUNK: uint32(t.UNK()), // -1 is an id outside of the vocabulary: none
+		ggufAddBOS: parts.BOS >= 0, ggufAddEOS: false, ggufSpacePrefix: parts.AddDummyPrefix,
+	}
+	if parts.PAD >= 0 {
+		m[ggufPAD] = uint32(parts.PAD)
+	}
+	return m, nil
+}

@@ -1,0 +1,173 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// hugging is what a tokenizer.json says besides its vocabulary. Text goes through it in this order: added tokens are cut
+// out, what is between them is normalised, added tokens that ask for it are cut out of that, spaces are marked, pairs
+// merge.
+type hugging struct {
+	raw []byte // the file, written back as it was
+
+	normalizer []replacementRule
+	metaspace  *metaspace       // nil if the normaliser marks the spaces
+	added      addedTokens      // cut out of the text as it is
+	normalized addedTokens      // cut out of normalised text
+	decoder    huggingDecode    // for Stream
+	shown      map[int32]string // what added tokens that are cut out of normalised text decode to
+
+	vocab      map[string]int32 // of the model, where added tokens need not be
+	unk        int32
+	unkSpecial bool // the unknown piece decodes to nothing
+	fuseUnk    bool // a run of unknown characters is one unknown piece
+
+	bosPiece, eosPiece, padPiece string
+	named                        bool // by tokenizer_config.json
+}
+
+// replacementRule is one step of a normaliser.
+type replacementRule struct {
+	prepend  string   // in front of a text that is not empty
+	from, to string   // if prepend is empty
+	only     []string // drop the prefix from where it stands before exactly one of these texts
+}
+
+// metaspace marks spaces after normalisation. Unlike the dummy prefix, its prefix is left out where there is one already.
+type metaspace struct {
+	prefix prefixScheme
+	split  bool // merges never go across the start of a word
+}
+
+type prefixScheme uint8
+
+const (
+	prefixAlways prefixScheme = iota // every part of the text between added tokens
+	prefixFirst                      // only where the text begins
+	prefixNever
+)
+
+// huggingDecode says how pieces become text.
+type huggingDecode struct {
+	spaces    bool // "▁" is a space
+	bytes     bool // <0x0A> is a byte
+	dropFirst bool // in the first piece "▁" is nothing
+	strip     int  // so many spaces are dropped at the start of the text
+}
+
+// encode appends the ids of text. Unless special is set, special tokens are not looked for.
+func (h *hugging) encode(m *merger, text string, special bool) {
+	if !utf8.ValidString(text) {
+		text = string([]rune(text)) // U+FFFD for each byte that is wrong
+	}
+	h.added.cut(text, special, func(part string, at int, token int32) {
+		if token != none {
+			m.ids = append(m.ids, token)
+			m.prevUnk = false
+			return
+		}
+		for _, rule := range h.normalizer {
+			part = rule.apply(part)
+		}
+		h.normalized.cut(part, special, func(part string, within int, token int32) {
+			if token != none {
+				m.ids = append(m.ids, token)
+				m.prevUnk = false
+				return
+			}
+			h.encodePart(m, part, at == 0 && within == 0)
+		})
+	})
+}
+
+// encodePart encodes what is between added tokens.
+func (h *hugging) encodePart(m *merger, text string, first bool) {
+	if text == "" {
+		return
+	}
+	split := false
+	if s := h.metaspace; s != nil {
+		text = strings.ReplaceAll(text, " ", space)
+		if (s.prefix == prefixAlways || s.prefix == prefixFirst && first) && !strings.HasPrefix(text, space) {
+			text = space + text
+		}
+		split = s.split
+	}
+	if !split {
+		m.words(text)
+		return
+	}
+	for text != "" {
+		n := len(text)
+		if next := strings.Index(text[1:], space); next >= 0 {
+			n = 1 + next
+		}
+		m.word(text[:n])
+		text = text[n:]
+	}
+}
+
+// cut makes the first symbols: characters, for those without a piece their bytes, or the unknown piece.
+func (h *hugging) cut(m *merger, text string) {
+	t := m.t
+	unknown := false // the last symbol is the unknown piece
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
+		switch id := t.chars.find(r); {
+		case id != none:
+			m.symbols = append(m.symbols, symbol{id, i})
+			unknown = false
+		case t.spec.byteFallback:
+			for k := i; k < i+n; k++ {
+				m.symbols = append(m.symbols, symbol{t.bytes[text[k]], k})
+			}
+		case unknown && h.fuseUnk:
+		default:
+			m.symbols = append(m.symbols, symbol{h.unk, i})
+			unknown = true
+		}
+		i += n
+	}
+}
+
+func (r replacementRule) apply(text string) string {
+	switch {
+	case r.only != nil:
+		if rest, ok := strings.CutPrefix(text, space); ok {
+			for _, whole := range r.only {
+				if rest == whole {
+					return rest
+				}
+			}
+		}
+		return text
+	case r.prepend != "":
+		if text == "" {
+			return ""
+		}
+		return r.prepend + text
+	}
+	return strings.ReplaceAll(text, r.from, r.to)
+}
+
+// EncodeSpecial is Encode for text in which the names of control pieces, and of the unknown piece, mean these pieces:
+// "<s>" becomes BOS. That is what Hugging Face's tokenizers do with every text unless told otherwise. Each part between control pieces is encoded
+// like a text of its own. Do not use it on text from outside.
+func (t *Tokenizer) EncodeSpecial(text string) []int32 {
+	m := t.merger()
+	defer t.release(m)
+	if t.hugging != nil {
+		t.hugging.encode(m, text, true)
+	} else {
+		t.controls.cut(text, true, func(part string, _ int, token int32) {
+			if token != none {
+				m.ids = append(m.ids, token)
+				m.prevUnk = false
+				return
+			}
+			m.words(t.norm.apply(part))
+		})
+	}
+	return m.result()
+}

@@ -1,0 +1,365 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Files of a Hugging Face tokenizer.
+const (
+	huggingTokenizer = "tokenizer.json"
+	huggingConfig    = "tokenizer_config.json"
+	huggingSpecials  = "special_tokens_map.json"
+)
+
+// LoadHuggingFace reads a tokenizer.json of Llama's kind: BPE over characters with "▁" for spaces. Files of other kinds
+// (ByteLevel, WordPiece, Unigram) are refused by name. config is the tokenizer_config.json, which says which pieces are
+// BOS, EOS and PAD; without it (nil) the post-processor's template says so, or the names <s>, </s> and <pad>.
+//
+// Text is encoded as the file says: with the tokens it adds, its normaliser and its order of merges. Truncation and
+// padding are not applied.
+func LoadHuggingFace(tokenizer, config io.Reader) (*Tokenizer, error) {
+	data, err := io.ReadAll(tokenizer)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: read tokenizer.json: %w", err)
+	}
+	var more []byte
+	if config != nil {
+		if more, err = io.ReadAll(config); err != nil {
+			return nil, fmt.Errorf("tokenizer: read tokenizer_config.json: %w", err)
+		}
+	}
+	t, err := parseHugging(data, more)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: tokenizer.json: %w", err)
+	}
+	return t, nil
+}
+
+// readHugging reads a tokenizer.json and what lies beside it.
+func readHugging(path string, data []byte) (*Tokenizer, error) {
+	var config []byte
+	for _, name := range []string{huggingConfig, huggingSpecials} {
+		more, err := os.ReadFile(filepath.Join(filepath.Dir(path), name))
+		if err == nil {
+			config = more
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return parseHugging(data, config)
+}
+
+type huggingFile struct {
+	AddedTokens []struct {
+		ID         int64  `json:"id"`
+		Content    string `json:"content"`
+		SingleWord bool   `json:"single_word"`
+		LStrip     bool   `json:"lstrip"`
+		RStrip     bool   `json:"rstrip"`
+		Normalized bool   `json:"normalized"`
+		Special    bool   `json:"special"`
+	} `json:"added_tokens"`
+	Normalizer    json.RawMessage `json:"normalizer"`
+	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
+	PostProcessor json.RawMessage `json:"post_processor"`
+	Decoder       json.RawMessage `json:"decoder"`
+	Model         json.RawMessage `json:"model"`
+}
+
+type huggingModel struct {
+	Type          string           `json:"type"`
+	Dropout       *float64         `json:"dropout"`
+	UnkToken      *string          `json:"unk_token"`
+	SubwordPrefix *string          `json:"continuing_subword_prefix"`
+	WordSuffix    *string          `json:"end_of_word_suffix"`
+	FuseUnk       bool             `json:"fuse_unk"`
+	ByteFallback  bool             `json:"byte_fallback"`
+	IgnoreMerges  bool             `json:"ignore_merges"`
+	Vocab         map[string]int64 `json:"vocab"`
+	Merges        []huggingMerge   `json:"merges"`
+}
+
+// huggingMerge is two pieces: "a b", or since 2024 ["a", "b"].
+type huggingMerge [2]string
+
+func (m *huggingMerge) UnmarshalJSON(data []byte) error {
+	if len(data) > 0 && data[0] == '[' {
+		var pair []string
+		if err := json.Unmarshal(data, &pair); err != nil {
+			return err
+		}
+		if len(pair) != 2 {
+			return fmt.Errorf("a merge of %d pieces", len(pair))
+		}
+		m[0], m[1] = pair[0], pair[1]
+		return nil
+	}
+	var text string
+	if err := json.Unmarshal(data, &text); err != nil {
+		return err
+	}
+	left, right, ok := strings.Cut(text, " ")
+	if !ok || strings.Contains(right, " ") {
+		return fmt.Errorf("the merge %q is not two pieces with a space between them", text)
+	}
+	m[0], m[1] = left, right
+	return nil
+}
+
+// typed is any part of the file that says what it is.
+type typed struct {
+	Type string `json:"type"`
+}
+
+func parseHugging(data, config []byte) (*Tokenizer, error) {
+	var f huggingFile
+	if err := json.Unmarshal(data, &f); err != nil {
+		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
+	}
+	model, err := parseHuggingModel(f.Model)
+	if err != nil {
+		return nil, err
+	}
+	h := &hugging{
+		raw: data, vocab: make(map[string]int32, len(model.Vocab)), fuseUnk: model.FuseUnk, shown: make(map[int32]string),
+	}
+	err = errors.Join(h.parseNormalizer(f.Normalizer), h.parsePreTokenizer(f.PreTokenizer),
+		h.parseDecoder(f.Decoder, model.ByteFallback), h.parsePostProcessor(f.PostProcessor))
+	if err != nil {
+		return nil, err
+	}
+	if err := h.parseConfig(config); err != nil {
+		return nil, err
+	}
+	pieces, err := h.pieces(&f, model)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newVocabulary(pieces, h.spec(len(pieces), model.ByteFallback))
+	if err != nil {
+		return nil, err
+	}
+	t.hugging = h
+	if err := t.huggingPairs(model.Merges); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+const otherKinds = "; only files of Llama's kind are read (BPE over characters, \"▁\" for spaces, byte fallback)"
+
+func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
+	var kind typed
+	if err := json.Unmarshal(raw, &kind); err != nil {
+		return nil, fmt.Errorf("not a tokenizer.json: model: %w", err)
+	}
+	if kind.Type != "BPE" && kind.Type != "" {
+		return nil, fmt.Errorf("the model is %s%s", kind.Type, otherKinds)
+	}
+	var m huggingModel
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	set := func(s *string) bool { return s != nil && *s != "" }
+	switch {
+	case m.Dropout != nil && *m.Dropout != 0:
+		return nil, fmt.Errorf("model: dropout is %v, which is not supported", *m.Dropout)
+	case set(m.SubwordPrefix):
+		return nil, fmt.Errorf("model: continuing_subword_prefix is %q%s", *m.SubwordPrefix, otherKinds)
+	case set(m.WordSuffix):
+		return nil, fmt.Errorf("model: end_of_word_suffix is %q%s", *m.WordSuffix, otherKinds)
+	case m.IgnoreMerges:
+		return nil, errors.New("model: ignore_merges is true" + otherKinds)
+	case !set(m.UnkToken):
+		return nil, errors.New("model: unk_token is missing" + otherKinds)
+	case len(m.Vocab) == 0:
+		return nil, errors.New("model: the vocabulary is empty")
+	}
+	return &m, nil
+}
+
+// pieces puts the vocabulary and the added tokens in the order of their ids.
+func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]piece, error) {
+	size := len(m.Vocab)
+	for _, a := range f.AddedTokens {
+		if _, ok := m.Vocab[a.Content]; !ok {
+			size++
+		}
+	}
+	pieces := make([]piece, size)
+	put := func(text string, id int64, kind PieceType) error {
+		switch {
+		case id < 0 || id >= int64(size):
+			return fmt.Errorf("%q has the id %d, but there are %d tokens: ids must be 0 to %d without gaps", text, id, size, size-1)
+		case pieces[id].text != "" && pieces[id].text != text:
+			return fmt.Errorf("%q and %q both have the id %d", pieces[id].text, text, id)
+		}
+		pieces[id].text, pieces[id].kind = text, kind
+		return nil
+	}
+	for text, id := range m.Vocab {
+		kind := Normal
+		if _, ok := parseByteName(text); ok && m.ByteFallback {
+			kind = Byte
+		}
+		if err := put(text, id, kind); err != nil {
+			return nil, fmt.Errorf("model: %w", err)
+		}
+		h.vocab[text] = int32(id)
+	}
+	for i, a := range f.AddedTokens {
+		kind := UserDefined
+		if a.Special || slices.Contains([]string{h.bosPiece, h.eosPiece, h.padPiece}, a.Content) {
+			kind = Control
+		}
+		if id, ok := m.Vocab[a.Content]; ok && id != a.ID {
+			return nil, fmt.Errorf("added_tokens[%d]: %q has the id %d, in the vocabulary it has %d", i, a.Content, a.ID, id)
+		}
+		if err := put(a.Content, a.ID, kind); err != nil {
+			return nil, fmt.Errorf("added_tokens[%d]: %w", i, err)
+		}
+		token := addedToken{int32(a.ID), a.Content, kind == Control, a.SingleWord, a.LStrip, a.RStrip}
+		if token.text == "" {
+			return nil, fmt.Errorf("added_tokens[%d]: the text is empty", i)
+		}
+		if !a.Normalized {
+			h.added.add(token)
+			continue
+		}
+		for _, rule := range h.normalizer {
+			token.text = rule.apply(token.text)
+		}
+		if token.text != "" {
+			h.normalized.add(token)
+			h.shown[token.id] = token.text
+		}
+	}
+	unk, ok := m.Vocab[*m.UnkToken]
+	if !ok {
+		return nil, fmt.Errorf("model: unk_token is %q, which is not in the vocabulary", *m.UnkToken)
+	}
+	h.unkSpecial = pieces[unk].kind == Control
+	h.unk, pieces[unk].kind = int32(unk), Unknown
+	if h.named { // the config makes them special where the file does not
+		for _, name := range []string{h.bosPiece, h.eosPiece, h.padPiece} {
+			if id, ok := h.vocab[name]; ok && pieces[id].kind == Normal {
+				pieces[id].kind = Control
+				h.added.add(addedToken{id: id, text: name, special: true})
+			}
+		}
+	}
+	return pieces, nil
+}
+
+// huggingPairs takes the merges as they stand in the file.
+func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
+	h := t.hugging
+	if len(merges) > math.MaxInt32/2 {
+		return fmt.Errorf("model: %d merges", len(merges))
+	}
+	t.chars = newCharTable()
+	for text, id := range h.vocab {
+		if r, n := utf8.DecodeRuneInString(text); n == len(text) {
+			t.chars.set(r, id)
+		}
+	}
+	t.wordwise = t.spec.byteFallback || !h.fuseUnk
+	t.pairs = newPairTable(len(merges))
+	made := 0
+	scored := make([]bool, len(t.pieces))
+	score := func(id int32) {
+		if !scored[id] {
+			scored[id], t.pieces[id].score = true, -float32(made)
+			made++
+		}
+	}
+	for i, m := range merges {
+		left, ok := h.vocab[m[0]]
+		right, also := h.vocab[m[1]]
+		id, whole := h.vocab[m[0]+m[1]]
+		if !ok || !also || !whole {
+			missing := m[0] + m[1]
+			if !ok {
+				missing = m[0]
+			} else if !also {
+				missing = m[1]
+			}
+			return fmt.Errorf("model: merges[%d]: %q is not in the vocabulary", i, missing)
+		}
+		t.pairs.put(left, right, merge{int32(i), id})
+		score(id)
+		t.wordwise = t.wordwise && wordEnd(m[0]+m[1]) == len(m[0]+m[1])
+	}
+	for i, p := range t.pieces { // characters come after the merges, as in a .model
+		if p.kind == Normal {
+			score(int32(i))
+		}
+	}
+	return nil
+}
+
+// spec describes the tokenizer in the words of a .model file, as far as they go.
+func (h *hugging) spec(vocabSize int, byteFallback bool) spec {
+	var trainer []byte
+	for _, name := range []struct {
+		num  protowire.Number
+		text string
+	}{{trainerBOSPiece, h.bosPiece}, {trainerEOSPiece, h.eosPiece}, {trainerPadPiece, h.padPiece}} {
+		if name.text != "" {
+			trainer = appendString(trainer, name.num, name.text)
+		}
+	}
+	sp := newSpec(vocabSize, byteFallback, trainer)
+	sp.bosPiece, sp.eosPiece, sp.padPiece = h.bosPiece, h.eosPiece, h.padPiece
+	return sp
+}
+
+// parseConfig takes the special pieces from tokenizer_config.json or special_tokens_map.json.
+func (h *hugging) parseConfig(data []byte) error {
+	if data == nil {
+		return nil
+	}
+	var c struct {
+		BOS huggingToken `json:"bos_token"`
+		EOS huggingToken `json:"eos_token"`
+		PAD huggingToken `json:"pad_token"`
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return fmt.Errorf("%s: %w", huggingConfig, err)
+	}
+	h.bosPiece, h.eosPiece, h.padPiece, h.named = string(c.BOS), string(c.EOS), string(c.PAD), true
+	return nil
+}
+
+// huggingToken is "<s>" or {"content": "<s>", ...} or null.
+type huggingToken string
+
+func (t *huggingToken) UnmarshalJSON(data []byte) error {
+	if bytes.HasPrefix(data, []byte("{")) {
+		var full struct {
+			Content string `json:"content"`
+		}
+		err := json.Unmarshal(data, &full)
+		*t = huggingToken(full.Content)
+		return err
+	}
+	var text string
+	err := json.Unmarshal(data, &text)
+	*t = huggingToken(text)
+	return err
+}
