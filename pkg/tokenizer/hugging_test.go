@@ -171,6 +171,9 @@ func TestSaveHuggingFace(t *testing.T) {
 		assert.Equal(t, []int32{0, 1, 2, -1}, []int32{again.UNK(), again.BOS(), again.EOS(), again.PAD()})
 		for range 300 {
 			text := randomText(rng, 20)
+			if text == "[INST]" {
+				continue // the one text that differs, see below
+			}
 			require.Equal(t, tok.Encode(text), again.Encode(text), "%q", text)
 			special := "." + strings.ReplaceAll(strings.ReplaceAll(text, "<", "<."), "[", ".[") + "<s>.</s> [INST]."
 			require.Equal(t, tok.EncodeSpecial(special), again.EncodeSpecial(special), "%q", special)
@@ -179,7 +182,7 @@ func TestSaveHuggingFace(t *testing.T) {
 			require.Equal(t, strings.ReplaceAll(string([]rune(text)), space, " "), back)
 		}
 		assert.Equal(t, []int32{265, 3}, tok.Encode("[INST]"))
-		assert.Equal(t, []int32{3}, again.Encode("[INST]"), "the one text that differs")
+		assert.Equal(t, []int32{3}, again.Encode("[INST]"))
 	}
 	config, err := os.ReadFile(filepath.Join(dir, "tokenizer_config.json"))
 	require.NoError(t, err)
