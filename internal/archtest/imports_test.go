@@ -43,6 +43,7 @@ var levels = [][]string{
 	{"pkg/blas"},
 	{"internal/kern"},
 	{"internal/yamlconf"}, // configurations of commands
+	{"internal/gguf", "internal/pth"},
 	{"internal/golden", "internal/archtest", "internal/yamlconf/gendocs"},
 }
 

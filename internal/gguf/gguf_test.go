@@ -1,0 +1,387 @@
+package gguf
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// python is a file that gguf 0.19.0, llama.cpp's own Python package, has written, with numpy 2.4.6. A tensor x.TYPE is x in that type, and
+// x.TYPE.want what that package makes of it again.
+const python = "testdata/python.gguf"
+
+func open(t testing.TB, path string) *File {
+	t.Helper()
+	f, err := Open(path)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, f.Close()) })
+	return f
+}
+
+// numbers decodes a whole tensor.
+func numbers(t testing.TB, f *File, name string) []float32 {
+	t.Helper()
+	info, ok := f.Tensor(name)
+	require.True(t, ok, name)
+	rows, cols := rowsAndCols(info.Shape)
+	out := make([]float32, rows*cols)
+	require.NoError(t, f.Decode(info, 0, rows, func(r int) []float32 { return out[r*cols:] }))
+	return out
+}
+
+func bitsOf(x []float32) []uint32 {
+	out := make([]uint32, len(x))
+	for i, v := range x {
+		out[i] = math.Float32bits(v)
+	}
+	return out
+}
+
+func TestMetadataOfOthers(t *testing.T) {
+	f := open(t, python)
+	want := []KeyValue{
+		{"general.architecture", "test"},
+		{"k.u8", uint8(200)}, {"k.i8", int8(-100)}, {"k.u16", uint16(60000)}, {"k.i16", int16(-30000)}, {"k.u32", uint32(4000000000)},
+		{"k.i32", int32(-2000000000)}, {"k.f32", float32(1e-5)}, {"k.yes", true}, {"k.no", false}, {"k.text", "Grüße, 世界"},
+		{"k.u64", uint64(1<<63 + 1)}, {"k.i64", int64(-1 << 62)}, {"k.f64", 1.0 / 3},
+		{"k.texts", []string{"", "a", "▁bc"}}, {"k.floats", []float32{0.5, -1.25}}, {"k.ints", []int32{1, -2, 3}}, {"k.bools", []bool{true, false}},
+	}
+	assert.Equal(t, want, f.Metadata)
+	v, ok := f.Value("k.u16")
+	assert.True(t, ok)
+	assert.Equal(t, uint16(60000), v)
+	_, ok = f.Value("none")
+	assert.False(t, ok)
+	assert.True(t, Sniff(python))
+	assert.False(t, Sniff("gguf_test.go"))
+	assert.False(t, Sniff("testdata/none"))
+}
+
+func TestTensorsOfOthers(t *testing.T) {
+	f := open(t, python)
+	for _, typ := range []string{"f16", "q8", "bf16"} {
+		assert.Equal(t, bitsOf(numbers(t, f, "x."+typ+".want")), bitsOf(numbers(t, f, "x."+typ)), typ)
+	}
+	assert.Equal(t, []float32{0, 1, 2, 3, 4}, numbers(t, f, "v"))
+	cube, _ := f.Tensor("cube")
+	assert.Equal(t, []int{2, 3, 4}, cube.Shape)
+	for i, v := range numbers(t, f, "cube") {
+		assert.Equal(t, float32(i), v)
+	}
+	q4, ok := f.Tensor("x.q4")
+	require.True(t, ok)
+	assert.ErrorContains(t, f.Decode(q4, 0, 1, nil), `testdata/python.gguf: tensor "x.q4" is Q4_0, want F32`)
+	assert.Error(t, f.Decode(cube, 0, 7, nil), "there are 6 rows")
+}
+
+// The same numbers give the same bytes as in llama.cpp's package: rounding to F16, and scales and integers of Q8_0.
+func TestEncodeAsOthers(t *testing.T) {
+	f := open(t, python)
+	x := numbers(t, f, "x")
+	for name, typ := range map[string]Type{"x.f16": F16, "x.q8": Q8_0, "x": F32} {
+		info, _ := f.Tensor(name)
+		var got []byte
+		for r := range 6 {
+			var err error
+			got, err = typ.AppendRow(got, x[r*64:][:64])
+			require.NoError(t, err)
+		}
+		assert.Equal(t, f.data[info.begin:info.end], got, name)
+	}
+}
+
+// The bound of doc.go, on numbers of many sizes.
+func TestQ8Error(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	worst := 0.0
+	for range 20000 {
+		x, y := make([]float32, q8Block), make([]float32, q8Block)
+		scale, amax := math.Exp(min(rng.NormFloat64()*4, 12)), 0.0
+		for i := range x {
+			x[i] = float32(scale * rng.NormFloat64())
+			amax = max(amax, math.Abs(float64(x[i])))
+		}
+		raw, err := Q8_0.AppendRow(nil, x)
+		require.NoError(t, err)
+		Q8_0.DecodeRow(y, raw)
+		bound := amax / 226
+		if amax/127 < 0x1p-14 {
+			bound = amax/254 + 127*0x1p-25
+		}
+		for i := range x {
+			e := math.Abs(float64(x[i]) - float64(y[i]))
+			if e > bound*(1+1e-5) {
+				t.Fatalf("%v of a block up to %v is off by %v", x[i], amax, e)
+			}
+			worst = max(worst, e/bound)
+		}
+	}
+	assert.Greater(t, worst, 0.9, "the bound is not a loose one")
+}
+
+// Every half number survives, and numbers between two go to the nearest one, of two to the even one.
+func TestHalf(t *testing.T) {
+	is := func(want uint16, x float32) { // quicker than testify, and there are many
+		if got := FloatToHalf(x); got != want {
+			t.Fatalf("%v becomes %#x, want %#x", x, got, want)
+		}
+	}
+	for i := range 1 << 16 {
+		h := uint16(i)
+		x := HalfToFloat(h)
+		if x != x {
+			h := FloatToHalf(x)
+			require.True(t, h&halfInf == halfInf && h&0x3ff != 0, "NaN stays NaN")
+			continue
+		}
+		is(h, x)
+		if h&0x7fff >= 0x7bff { // the last finite number and infinity
+			continue
+		}
+		up := HalfToFloat(h + 1)
+		middle := (x + up) / 2
+		is(h+h&1, middle)
+		is(h, math.Nextafter32(middle, x))
+		is(h+1, math.Nextafter32(middle, up))
+	}
+	assert.Equal(t, uint16(0x7bff), FloatToHalf(65519.996))
+	assert.Equal(t, uint16(halfInf), FloatToHalf(65520))
+}
+
+func TestTooLargeNumbers(t *testing.T) {
+	row := make([]float32, q8Block)
+	row[3] = 70000
+	_, err := F16.AppendRow(nil, row)
+	assert.ErrorContains(t, err, "number 3 is 70000, F16 ends at 65504")
+	row[3] = 1e7
+	_, err = Q8_0.AppendRow(nil, row)
+	assert.ErrorContains(t, err, "Q8_0 ends at")
+	row[3] = float32(math.NaN())
+	_, err = Q8_0.AppendRow(nil, row)
+	assert.ErrorContains(t, err, "NaN")
+	_, err = BF16.AppendRow(nil, row)
+	assert.ErrorContains(t, err, "not written")
+}
+
+func write(t testing.TB, meta []KeyValue, tensors ...Source) []byte {
+	t.Helper()
+	var buf bytes.Buffer
+	require.NoError(t, Write(&buf, meta, tensors))
+	return buf.Bytes()
+}
+
+func source(name string, typ Type, shape []int, x []float32) Source {
+	_, cols := rowsAndCols(shape)
+	return Source{Name: name, Type: typ, Shape: shape, Row: func(i int) []float32 { return x[i*cols:][:cols] }}
+}
+
+func TestRoundTrip(t *testing.T) {
+	x := make([]float32, 3*64)
+	for i := range x {
+		x[i] = float32(i-90) / 8
+	}
+	meta := open(t, python).Metadata
+	meta = append(meta, KeyValue{"more", []uint8{1, 2}}, KeyValue{"i8", []int8{-1}}, KeyValue{"u16", []uint16{9}}, KeyValue{"i16", []int16{-9}},
+		KeyValue{"u32", []uint32{7}}, KeyValue{"u64", []uint64{1 << 60}}, KeyValue{"i64", []int64{-1 << 60}}, KeyValue{"f64", []float64{0.1}})
+	raw := write(t, meta, source("a", F32, []int{3, 64}, x), source("b", F16, []int{3, 64}, x), source("c", F32, []int{5}, x), source("d", Q8_0, []int{192}, x))
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	require.NoError(t, os.WriteFile(path, raw, 0o600))
+	f := open(t, path)
+	assert.Equal(t, path, f.Path())
+	assert.Equal(t, meta, f.Metadata)
+	assert.Equal(t, x, numbers(t, f, "a"))
+	assert.Equal(t, x, numbers(t, f, "b"), "eighths fit")
+	assert.Equal(t, x[:5], numbers(t, f, "c"))
+	assert.InDeltaSlice(t, x, numbers(t, f, "d"), 12.75/226)
+	for _, info := range f.Tensors {
+		assert.Zero(t, info.begin%defaultAlignment)
+	}
+	assert.Zero(t, len(raw)%defaultAlignment)
+	// Only the version tells a file of version 2.
+	raw[4] = 2
+	f2, err := parse(raw)
+	require.NoError(t, err)
+	assert.Equal(t, f.Metadata, f2.Metadata)
+}
+
+func TestWriteRefuses(t *testing.T) {
+	x := make([]float32, 64)
+	for want, s := range map[string]Source{
+		"cannot be written as Q8_0": source("w", Q8_0, []int{1, 48}, x),
+		"cannot be written as Q4_K": source("w", 12, []int{32}, x),
+		"has shape []":              source("w", F32, nil, x),
+		"row 0 has 4 numbers":       {Name: "w", Type: F32, Shape: []int{2, 5}, Row: func(int) []float32 { return x[:4] }},
+	} {
+		assert.ErrorContains(t, Write(io.Discard, nil, []Source{s}), want)
+	}
+	two := source("w", F32, []int{4}, x)
+	assert.ErrorContains(t, Write(io.Discard, nil, []Source{two, two}), "is there twice")
+	assert.ErrorContains(t, Write(io.Discard, []KeyValue{{"a", 1}}, nil), "not one of GGUF")
+	assert.ErrorContains(t, Write(io.Discard, []KeyValue{{"a", "b"}, {"a", "b"}}, nil), "is there twice")
+	full := errors.New("no space left on device")
+	for _, room := range []int{10, 70} {
+		assert.ErrorIs(t, Write(&disk{room, full}, nil, []Source{two}), full)
+	}
+}
+
+// disk takes some bytes and then fails.
+type disk struct {
+	room int
+	err  error
+}
+
+func (d *disk) Write(p []byte) (int, error) {
+	if d.room -= len(p); d.room < 0 {
+		return 0, d.err
+	}
+	return len(p), nil
+}
+
+// patched gives a small file of one text and one tensor of 32 numbers, changed at some byte.
+func patched(t testing.TB, change func(b []byte) []byte) []byte {
+	t.Helper()
+	raw := write(t, []KeyValue{{"text", "abc"}, {"list", []string{"d"}}}, source("w", F32, []int{4, 8}, make([]float32, 32)))
+	return change(raw)
+}
+
+func TestDamaged(t *testing.T) {
+	le := binary.LittleEndian
+	const text = headerBytes + 8 + 4 // type of the first value
+	const table = text + 4 + 8 + 3 + 8 + 4 + 4 + 4 + 8 + 8 + 1
+	set64 := func(at int, v uint64) func([]byte) []byte {
+		return func(b []byte) []byte { le.PutUint64(b[at:], v); return b }
+	}
+	set32 := func(at int, v uint32) func([]byte) []byte {
+		return func(b []byte) []byte { le.PutUint32(b[at:], v); return b }
+	}
+	for _, c := range []struct {
+		want   string
+		change func([]byte) []byte
+	}{
+		{"not a GGUF file", func(b []byte) []byte { b[0] = 'g'; return b }},
+		{"version 1, only 2 and 3", set32(4, 1)},
+		{"version 4, only 2 and 3", set32(4, 4)},
+		{"big endian", set32(4, 3<<24)},
+		{"0 dimensions", set64(8, 1<<40)},                                               // tensors: the padding is no tensor
+		{"byte 111: a metadata key needs", set64(16, 1<<50)},                            // entries
+		{"byte 32: a metadata key needs 9223372036854775807", set64(24, math.MaxInt64)}, // key
+		{"a text needs 18446744073709551615 bytes", set64(text+4, math.MaxUint64)},      // value
+		{`metadata "text" at byte 24: the type of the value is 13`, set32(text, 13)},    // its type
+		{"arrays of arrays", set32(text+4+8+3+8+4+4, kindArray)},                        // elements' type
+		{"an array of 1152921504606846976 texts", set64(text+4+8+3+8+4+4+4, 1<<60)},     // their number
+		{"an array of 9223372036854775808 values", func(b []byte) []byte { return set64(text+4+8+3+8+4+4+4, 1<<63)(set32(text+4+8+3+8+4+4, kindUint8)(b)) }},
+		{"a value needs", func(b []byte) []byte { return set64(text+4+8+3+8+4+4+4, 1<<20)(set32(text+4+8+3+8+4+4, kindInt64)(b)) }},
+		{`"text" is there twice`, func(b []byte) []byte { copy(b[text+4+8+3+8:], "text"); return b }},
+		{`tensor "w" at byte 88: 5 dimensions`, set32(table+9, 5)},
+		{"0 dimensions", set32(table+9, 0)},
+		{"dimension 0 is 0", set64(table+13, 0)},
+		{"dimension 0 is 4294967296", set64(table+13, 1<<32)},
+		{"lies at bytes", set64(table+21, 5)},
+		{"lies at bytes", set64(table+13, 1<<30)},
+		{"rows of 8 numbers, Q8_0 has blocks of 32", set32(table+29, 8)},
+		{"its offset 8 is no multiple of the alignment", set64(table+33, 8)},
+		{"its data begin at 1099511627776", set64(table+33, 1<<40)},
+		{"its data begin at 18446744073709551584", set64(table+33, 1<<64-32)},
+		{"cut short", func(b []byte) []byte { return b[:len(b)-1] }},
+	} {
+		raw := patched(t, c.change)
+		_, err := parse(raw)
+		assert.ErrorContains(t, err, c.want)
+	}
+	for n := range patched(t, func(b []byte) []byte { return b }) {
+		_, err := parse(patched(t, func(b []byte) []byte { return b[:n] }))
+		require.Error(t, err, "%d bytes", n)
+	}
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	require.NoError(t, os.WriteFile(path, patched(t, set32(4, 9)), 0o600))
+	_, err := Open(path)
+	assert.ErrorContains(t, err, path+": GGUF version 9")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	_, err = Open(path)
+	assert.ErrorContains(t, err, "not a GGUF file")
+	_, err = Open(filepath.Join(t.TempDir(), "none"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	_, err = Open(t.TempDir())
+	assert.Error(t, err)
+}
+
+func TestOverlap(t *testing.T) {
+	x := make([]float32, 32)
+	raw := write(t, nil, source("a", F32, []int{32}, x), source("b", F32, []int{32}, x))
+	at := bytes.LastIndex(raw, []byte{128, 0, 0, 0, 0, 0, 0, 0}) // offset of b
+	for offset, want := range map[byte]string{96: `tensors "a" and "b" overlap`, 0: "overlap"} {
+		raw[at] = offset
+		_, err := parse(raw)
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestAlignment(t *testing.T) {
+	x := []float32{1, 2, 3}
+	head := func(v any) []byte {
+		b, err := encodeHead([]KeyValue{{"general.alignmenX", v}}, []Source{source("a", F32, []int{3}, x)})
+		require.NoError(t, err)
+		return bytes.Replace(b, []byte("alignmenX"), []byte("alignment"), 1)
+	}
+	b := head(uint32(8))
+	for len(b)%8 != 0 {
+		b = append(b, 0)
+	}
+	b, err := F32.AppendRow(b, x)
+	require.NoError(t, err)
+	f, err := parse(b)
+	require.NoError(t, err)
+	assert.Equal(t, x, numbers(t, f, "a"))
+	for _, bad := range []any{uint32(0), uint32(12), uint32(1 << 31), int32(32), "32"} {
+		_, err = parse(append(head(bad), make([]byte, 64)...))
+		assert.ErrorContains(t, err, "want a power of 2")
+	}
+}
+
+// A file that somebody cuts short while it is open gives an error.
+func TestCutWhileOpen(t *testing.T) {
+	x := make([]float32, 1<<16)
+	path := filepath.Join(t.TempDir(), "x.gguf")
+	require.NoError(t, os.WriteFile(path, write(t, nil, source("a", F32, []int{64, 1 << 10}, x)), 0o600))
+	f := open(t, path)
+	require.NoError(t, os.Truncate(path, 4096))
+	a, _ := f.Tensor("a")
+	err := f.Decode(a, 0, 64, func(r int) []float32 { return x[r<<10:] })
+	assert.ErrorContains(t, err, "cut short meanwhile")
+	assert.PanicsWithValue(t, "own", func() { _ = guard(func() { panic("own") }) }, "other panics stay what they are")
+}
+
+// No bytes make the parser panic, or accept tensors that are not inside of the file. What it accepts can be decoded.
+func FuzzParse(f *testing.F) {
+	if raw, err := os.ReadFile(python); err == nil {
+		f.Add(raw)
+	}
+	f.Add(patched(f, func(b []byte) []byte { return b }))
+	f.Add([]byte(strings.Repeat("GGUF\x03\x00\x00\x00", 4)))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		file, err := parse(raw)
+		if err != nil {
+			return
+		}
+		for _, info := range file.Tensors {
+			require.LessOrEqual(t, info.end, int64(len(raw)))
+			rows, cols := rowsAndCols(info.Shape)
+			if !info.Type.Readable() {
+				continue
+			}
+			require.LessOrEqual(t, rows*cols, 2*len(raw))
+			row := make([]float32, cols)
+			require.NoError(t, file.Decode(info, 0, rows, func(int) []float32 { return row }))
+		}
+	})
+}
