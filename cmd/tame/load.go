@@ -3,19 +3,18 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
-// loadTokenizer reads the named tokenizer, or the one in the model's folder. It gives nil where there is neither.
+// loadTokenizer reads the named tokenizer (a file, or a folder with one in it), or the one in the model's folder. It gives
+// nil where there is neither.
 func loadTokenizer(path, modelPath string) (*tokenizer.Tokenizer, error) {
 	if path == "" && modelPath != "" {
-		beside := filepath.Join(modelPath, "tokenizer.model")
-		if _, err := os.Stat(beside); err != nil {
+		beside, err := tokenizer.Find(modelPath)
+		if err != nil {
 			return nil, nil
 		}
 		path = beside

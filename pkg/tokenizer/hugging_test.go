@@ -191,10 +191,10 @@ func TestSaveHuggingFace(t *testing.T) {
 
 	sp := newSpec(0, false, nil)
 	for want, pieces := range map[string][]piece{
-		"unused pieces":                     {{"<unk>", 0, Unknown}, {"ab", 0, Unused}},
-		`the piece "ab" has a character`:    {{"<unk>", 0, Unknown}, {"ab", 0, Normal}, {"a", 0, Normal}},
-		"the same text":                     {{"<unk>", 0, Unknown}, {"<s>", 0, Control}, {"<s>", 0, Normal}},
-		`the piece "a b" has a space in it`: {{"<unk>", 0, Unknown}, {"a", 0, Normal}, {" b", 0, Normal}, {"a b", 0, Normal}, {" ", 0, Normal}, {"b", 0, Normal}},
+		"unused pieces":                  {{"<unk>", 0, Unknown}, {"ab", 0, Unused}},
+		`the piece "ab" has a character`: {{"<unk>", 0, Unknown}, {"ab", 0, Normal}, {"a", 0, Normal}},
+		"the same text":                  {{"<unk>", 0, Unknown}, {"<s>", 0, Control}, {"<s>", 0, Normal}},
+		"has a space in it":              {{"<unk>", 0, Unknown}, {"a", 0, Normal}, {" b", 0, Normal}, {"a b", 0, Normal}, {" ", 0, Normal}, {"b", 0, Normal}},
 	} {
 		tok, err := newTokenizer(pieces, sp)
 		require.NoError(t, err)

@@ -42,11 +42,11 @@ func findMerges(ctx context.Context, words []word, chars []rune, n int, cfg Trai
 type pair struct {
 	left, right int32
 	text        string
-	chars       int   // length of text in characters
-	order       int   // when it was first seen; decides between equal texts made in different ways
-	count       int64 // occurrences
-	at          []int // where the left symbol is, ascending; some are stale
-	touched     bool  // in trainer.touched
+	chars       int     // length of text in characters
+	order       int     // when it was first seen; decides between equal texts made in different ways
+	count       int64   // occurrences
+	at          []int32 // where the left symbol is, ascending; some are stale
+	touched     bool    // in trainer.touched
 }
 
 // trainer holds all words one after the other as linked symbols.
@@ -56,10 +56,11 @@ type trainer struct {
 
 	texts []string // of each symbol: the characters, then the merges
 	sym   []int32  // symbol at a place, none if it has no piece or was merged into one before
-	next  []int    // place of the next symbol of the word, none at its end
-	prev  []int
-	count []int64 // occurrences of the word at a place
-	skip  []bool  // the pair at a place overlaps with the one before and is not counted
+	next  []int32  // place of the next symbol of the word, none at its end
+	prev  []int32
+	word  []int32 // the word at a place
+	words []word
+	skip  []bool // the pair at a place overlaps with the one before and is not counted
 
 	pairs   map[[2]int32]*pair // nil for pairs that may not become a piece
 	numSeen int
@@ -68,15 +69,18 @@ type trainer struct {
 }
 
 func newTrainer(words []word, chars []rune, cfg TrainConfig) (*trainer, error) {
-	t := &trainer{rules: newPieceRules(cfg), overlaps: cfg.CountOverlaps, pairs: make(map[[2]int32]*pair)}
+	t := &trainer{rules: newPieceRules(cfg), overlaps: cfg.CountOverlaps, words: words, pairs: make(map[[2]int32]*pair)}
 	symbolOf := make(map[rune]int32, len(chars))
 	for i, r := range chars {
 		symbolOf[r] = int32(i)
 		t.texts = append(t.texts, string(r))
 	}
-	for _, w := range words {
-		if w.count > math.MaxInt64>>8 {
+	for n, w := range words {
+		switch {
+		case w.count > math.MaxInt64>>8:
 			return nil, fmt.Errorf("the word %.20q occurs too often to count", w.text)
+		case len(t.sym)+len(w.text) > math.MaxInt32:
+			return nil, fmt.Errorf("the words have more than %d characters together; lower MaxWords", math.MaxInt32)
 		}
 		first := len(t.sym)
 		for _, r := range w.text {
@@ -84,24 +88,24 @@ func newTrainer(words []word, chars []rune, cfg TrainConfig) (*trainer, error) {
 			if !ok {
 				id = none
 			}
-			i := len(t.sym)
+			i := int32(len(t.sym))
 			t.sym = append(t.sym, id)
 			t.prev = append(t.prev, i-1)
 			t.next = append(t.next, i+1)
-			t.count = append(t.count, w.count)
+			t.word = append(t.word, int32(n))
 		}
 		t.prev[first], t.next[len(t.next)-1] = none, none
 	}
 	t.skip = make([]bool, len(t.sym))
 	for i := range t.sym {
-		t.add(i)
+		t.add(int32(i))
 	}
 	t.requeue()
 	return t, nil
 }
 
 // pairAt returns the pair of the symbol at place i with the next one, nil if they cannot be merged.
-func (t *trainer) pairAt(i int) *pair {
+func (t *trainer) pairAt(i int32) *pair {
 	if i == none || t.next[i] == none {
 		return nil
 	}
@@ -122,13 +126,13 @@ func (t *trainer) pairAt(i int) *pair {
 }
 
 // add counts the pair at place i, drop takes it back.
-func (t *trainer) add(i int) {
+func (t *trainer) add(i int32) {
 	p := t.pairAt(i)
 	if p == nil {
 		return
 	}
 	t.skip[i] = false
-	p.count += t.count[i]
+	p.count += t.words[t.word[i]].count
 	p.at = append(p.at, i)
 	if !p.touched {
 		p.touched = true
@@ -136,9 +140,9 @@ func (t *trainer) add(i int) {
 	}
 }
 
-func (t *trainer) drop(i int) {
+func (t *trainer) drop(i int32) {
 	if p := t.pairAt(i); p != nil && !t.skip[i] {
-		p.count -= t.count[i]
+		p.count -= t.words[t.word[i]].count
 	}
 }
 
@@ -184,10 +188,10 @@ func (t *trainer) requeue() {
 // SentencePiece they stay forgotten even if the one before is merged with something else later.
 func (t *trainer) dropOverlaps(p *pair) {
 	kept := p.at[:0]
-	end := none // place of the right symbol of the last occurrence kept
+	end := int32(none) // place of the right symbol of the last occurrence kept
 	for _, i := range p.at {
 		if i == end {
-			p.count -= t.count[i]
+			p.count -= t.words[t.word[i]].count
 			t.skip[i] = true
 			continue
 		}

@@ -39,6 +39,12 @@ type TrainConfig struct {
 	// merged. Default false.
 	CountOverlaps bool
 
+	// MaxWords is how many different words are kept while the text is counted, of 32 bytes on average. Where there are more,
+	// the rarest are forgotten until half of them are left: those that occurred once so far, then twice, and so on. One that
+	// comes again begins at 0. So memory stays bounded however long the text is, counts of frequent words lose little, and
+	// the result is the same on any number of cores. About 100 bytes a word to count and 250 to merge. Default 1,000,000.
+	MaxWords int
+
 	// UserDefined are texts that are always one piece, in this order after the special pieces. A space is written "▁".
 	// Default [ChatMarkers].
 	UserDefined []string
@@ -59,7 +65,7 @@ func ChatMarkers() []string { return []string{"[INST]", "[/INST]", "<<SYS>>", "<
 // pieces.
 func DefaultTrainConfig() TrainConfig {
 	return TrainConfig{
-		VocabSize: 32000, CharacterCoverage: 1, MaxPieceLength: 16,
+		VocabSize: 32000, CharacterCoverage: 1, MaxPieceLength: 16, MaxWords: 1_000_000,
 		ByteFallback: true, SplitDigits: true, SplitByScript: true,
 		UserDefined: ChatMarkers(),
 	}
@@ -78,6 +84,9 @@ func (c TrainConfig) Validate() error {
 	}
 	if c.MaxPieceLength < 1 || c.MaxPieceLength > 512 {
 		bad("MaxPieceLength is %d, it must lie between 1 and 512", c.MaxPieceLength)
+	}
+	if c.MaxWords < 2 {
+		bad("MaxWords is %d, it must be at least 2", c.MaxWords)
 	}
 	seen := make(map[string]bool)
 	for _, p := range c.metaPieces() {
@@ -150,6 +159,8 @@ func (c TrainConfig) trainerSpec() []byte {
 // Lines are trained on one by one, so where the sequence cuts the text matters only inside lines. The same text and
 // config give the same tokenizer. A VocabSize that is too small for the characters, or too large for the merges of the
 // text, is an error. Train stops with the error of ctx when that is cancelled.
+//
+// The text is read once and may be larger than memory: see TrainConfig.MaxWords, and [Lines] for files.
 func Train(ctx context.Context, text iter.Seq[string], cfg TrainConfig) (*Tokenizer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -158,13 +169,13 @@ func Train(ctx context.Context, text iter.Seq[string], cfg TrainConfig) (*Tokeni
 	sp := newSpec(cfg.VocabSize, cfg.ByteFallback, cfg.trainerSpec())
 
 	// 1. Count the words of the text.
-	words, err := countWords(ctx, text, meta, sp)
+	corpus, err := countWords(ctx, text, meta, sp, cfg.MaxWords)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
 	}
 
 	// 2. Find the characters that get a piece.
-	chars := alphabet(words, cfg.CharacterCoverage)
+	chars := corpus.alphabet(cfg.CharacterCoverage)
 	numMerges := cfg.VocabSize - len(meta) - len(chars)
 	if numMerges < 0 {
 		return nil, fmt.Errorf("tokenizer: train: VocabSize is %d, but %d special, user-defined and byte pieces and %d "+
@@ -172,7 +183,7 @@ func Train(ctx context.Context, text iter.Seq[string], cfg TrainConfig) (*Tokeni
 	}
 
 	// 3. Merge the most frequent pair of neighbours, again and again.
-	merged, err := findMerges(ctx, words, chars, numMerges, cfg)
+	merged, err := findMerges(ctx, corpus.words, chars, numMerges, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
 	}

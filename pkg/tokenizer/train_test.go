@@ -134,11 +134,11 @@ func TestTrainIsTheDefinition(t *testing.T) {
 			}
 			text.WriteString(strings.Repeat(string(w)+" ", 1+rng.IntN(3)))
 		}
-		words, err := countWords(context.Background(), slices.Values([]string{text.String()}), cfg.metaPieces(), newSpec(0, false, nil))
+		corpus, err := countWords(context.Background(), slices.Values([]string{text.String()}), cfg.metaPieces(), newSpec(0, false, nil), 1000)
 		require.NoError(t, err)
-		got, err := findMerges(context.Background(), words, alphabet(words, 1), 150, cfg)
+		got, err := findMerges(context.Background(), corpus.words, corpus.alphabet(1), 150, cfg)
 		require.NoError(t, err)
-		require.Equal(t, mergePlainly(words, 150, rules.allow), got, "%q", text.String())
+		require.Equal(t, mergePlainly(corpus.words, 150, rules.allow), got, "%q", text.String())
 	}
 }
 
@@ -283,7 +283,7 @@ func TestValidate(t *testing.T) {
 	}
 	err := cfg.Validate()
 	for _, want := range []string{
-		"CharacterCoverage is NaN", "MaxPieceLength is 0", "empty text", `"x" is defined twice`, `"<pad>" is defined twice`,
+		"CharacterCoverage is NaN", "MaxPieceLength is 0", "MaxWords is 0", "empty text", `"x" is defined twice`, `"<pad>" is defined twice`,
 		`"a b" contains a space`, `"\xff" is not valid UTF-8`, `"a\x00" is not valid`, "is 8000 bytes long",
 		"VocabSize is 0, but the special, user-defined and byte pieces are 12",
 	} {
