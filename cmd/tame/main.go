@@ -65,7 +65,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		stageCommand(pretrainStage()), stageCommand(sftStage()), stageCommand(rewardStage()), stageCommand(rejectStage()), stageCommand(ppoStage()),
 		stageCommand(gattStage()), stageCommand(distillStage()), stageCommand(rlhfStage()),
-		chatCommand(), convertCommand(), tokenizerCommand(), lineageCommand(),
+		chatCommand(), convertCommand(), dataCommand(), tokenizerCommand(), lineageCommand(),
 	)
 	for _, lines := range []*cobra.Command{tokenizeCommand(), logProbsCommand(), generateCommand(), scoreCommand()} {
 		lines.GroupID = groupLines

@@ -78,14 +78,14 @@ func NewMix(sources []MixSource, seed uint64) (*Mix, error) {
 
 // Next draws a row.
 func (m *Mix) Next() Pick {
-	i := next(m.shares, m.drawn)
+	i := nextSource(m.shares, m.drawn)
 	rows, at := m.sources[i].Rows, m.drawn[i]
 	m.drawn[i]++
 	return Pick{i, m.orders[i].at(rows, at/rows)[at%rows]}
 }
 
-// next is the source that is furthest behind its share of one row more than were drawn.
-func next(shares []float64, drawn []int) int {
+// nextSource is the source that is furthest behind its share of one row more than were drawn.
+func nextSource(shares []float64, drawn []int) int {
 	total := 1
 	for _, n := range drawn {
 		total += n
@@ -112,7 +112,7 @@ func (o *epochOrder) at(rows, epoch int) []int {
 func (m *Mix) Once() int {
 	drawn := make([]int, len(m.sources))
 	for n := 0; ; n++ {
-		i := next(m.shares, drawn)
+		i := nextSource(m.shares, drawn)
 		if drawn[i] == m.sources[i].Rows {
 			return n
 		}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+func dataCommand() *cobra.Command {
+	parent := &cobra.Command{
+		Use:   "data",
+		Short: "Look at datasets, change and analyse them",
+		Long: "Commands for Arrow datasets: those of tame, and files of other programs with the same columns. What is written is a new dataset that\n" +
+			"says in its lineage what it was made from. `tame convert data` makes datasets of other files.",
+		GroupID: groupTools,
+	}
+	parent.AddCommand(dataHeadCommand(), dataStatsCommand(), dataValidateCommand(),
+		dataMixCommand(), dataShuffleCommand(), dataSplitCommand(), dataDedupCommand(), dataFilterCommand(),
+		dataContaminationCommand(), dataRepresentationCommand())
+	return parent
+}
+
+// record is a row of any of the project's forms.
+type record interface {
+	data.Row
+	Parts() []data.Part
+	Question() string
+}
+
+// dataset is an open dataset of any form.
+type dataset struct {
+	path    string
+	form    data.Schema
+	lineage data.Lineage
+	rows    iter.Seq2[record, error]
+	count   func() (int, error)
+	check   func(check func(record) error, bad func(row int, err error) bool) (int, error)
+	write   func(path string, rows iter.Seq2[record, error], l data.Lineage) error
+	close   func() error
+}
+
+// forms open a dataset as rows of one form. Files without metadata are of the first form whose columns they have.
+var forms = []func(path string) (*dataset, error){
+	openAs[data.Sample], openAs[data.Preference], openAs[data.Prompt], openAs[data.Conversation], openAs[data.Text],
+}
+
+func openAs[T record](path string) (*dataset, error) {
+	r, err := data.Open[T](path)
+	if err != nil {
+		return nil, err
+	}
+	var zero T
+	return &dataset{
+		path: path, form: zero.Schema(), lineage: r.Lineage(), count: r.Len, close: r.Close,
+		rows: func(yield func(record, error) bool) {
+			for row, err := range r.Rows() {
+				if !yield(row, err) {
+					return
+				}
+			}
+		},
+		check: func(check func(record) error, bad func(int, error) bool) (int, error) {
+			return r.Check(func(row T) error { return check(row) }, bad)
+		},
+		write: func(path string, rows iter.Seq2[record, error], l data.Lineage) error {
+			return data.WriteSeq(path, func(yield func(T, error) bool) {
+				for row, err := range rows {
+					of, _ := row.(T) // an error comes without a row
+					if !yield(of, err) {
+						return
+					}
+				}
+			}, l)
+		},
+	}, nil
+}
+
+// openDataset opens a dataset whatever its form is.
+func openDataset(path string) (*dataset, error) {
+	if err := checkArrow(path, "FORM"); err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, open := range forms {
+		d, err := open(path)
+		if err == nil {
+			return d, nil
+		}
+		if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // a damaged file has no form at all
+			errs = append(errs, err)
+		}
+	}
+	return nil, errors.Join(errs...)
+}
+
+// openDatasets opens datasets that have one form. closeAll closes them.
+func openDatasets(paths []string) (sets []*dataset, closeAll func(), err error) {
+	closeAll = func() {
+		for _, d := range sets {
+			d.close()
+		}
+	}
+	for _, path := range paths {
+		d, err := openDataset(path)
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		sets = append(sets, d)
+		if first := sets[0]; d.form != first.form {
+			closeAll()
+			return nil, nil, fmt.Errorf("%s holds %v rows and %s holds %v rows: they cannot be in one dataset", first.path, first.form, path, d.form)
+		}
+	}
+	return sets, closeAll, nil
+}
+
+// lineageOf says that a command made a dataset from these.
+func lineageOf(command string, config []byte, seed uint64, sets ...*dataset) (data.Lineage, error) {
+	l := data.Lineage{Stage: "data " + command, Config: config, Seed: seed}
+	for _, d := range sets {
+		if err := l.Add(d.path); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// watched are all rows of datasets, one after the other. It shows how far it is, and ends with an error when the command is stopped.
+func watched(ctx context.Context, c *console.Console, what string, sets ...*dataset) iter.Seq2[record, error] {
+	return func(yield func(record, error) bool) {
+		total := 0
+		for _, d := range sets {
+			n, err := d.count()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			total += n
+		}
+		task, done := c.Start(what, total), 0
+		for _, d := range sets {
+			for row, err := range stoppable(ctx, d.rows) {
+				if !yield(row, err) || err != nil {
+					return
+				}
+				if done++; done%256 == 0 {
+					task.Update(done, "")
+				}
+			}
+		}
+		task.Done(fmt.Sprintf("%d rows", done))
+	}
+}
+
+// stoppable are rows that end with an error when the command is stopped.
+func stoppable[T any](ctx context.Context, rows iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for row, err := range rows {
+			if stop := ctx.Err(); stop != nil {
+				yield(row, stop)
+				return
+			}
+			if !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
+// chosen are the rows that keep takes. Without any it ends with an error, so that no empty dataset is written.
+func chosen(rows iter.Seq2[record, error], keep func(record) bool, none error) iter.Seq2[record, error] {
+	return func(yield func(record, error) bool) {
+		some := false
+		for row, err := range rows {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if keep(row) {
+				some = true
+				if !yield(row, nil) {
+					return
+				}
+			}
+		}
+		if !some {
+			yield(nil, none)
+		}
+	}
+}
+
+// checkOutputs refuses outputs that are there or named twice, and names all inputs that are not there.
+func checkOutputs(outputs, inputs []string) error {
+	errs := []error{checkInputs(inputs)}
+	for i, path := range outputs {
+		errs = append(errs, checkNew(path))
+		for _, other := range outputs[:i] {
+			if path == other {
+				errs = append(errs, fmt.Errorf("%s is named as two outputs", path))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// percent is a share for people.
+func percent(n, of int) string {
+	return fmt.Sprintf("%.1f %%", 100*float64(n)/float64(max(1, of)))
+}
+
+// fileSize is 0 for a file that cannot be looked at; opening it tells why.
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
+}

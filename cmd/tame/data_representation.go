@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/corpus"
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+func dataRepresentationCommand() *cobra.Command {
+	var words string
+	top := 5
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "representation FILE.arrow ... --words LISTS.yaml",
+		Short: "Count whom the data speaks of",
+		Long: `Counts documents that mention words of your lists, as table 9 of the paper does for pronouns and identities: for each axis the share of all
+rows that mention any of its descriptors, and for each descriptor the share of those. A row is one document. Words are found as whole words,
+upper and lower case alike. The file has axes, each with descriptors and their words; a plain list is of descriptors that are their own word:
+
+  gender pronouns:
+    She: [she, her, hers, herself]
+    He: [he, him, his, himself]
+  religion: [christian, muslim, hindu]`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(checkInputs(args), checkInputs([]string{words})); err != nil {
+				return err
+			}
+			axes, err := corpus.LoadWordLists(words)
+			if err != nil {
+				return err
+			}
+			counter, err := corpus.NewRepresentation(axes)
+			if err != nil {
+				return err
+			}
+			var sets []*dataset
+			for _, path := range args {
+				d, err := openDataset(path)
+				if err != nil {
+					return err
+				}
+				defer d.close()
+				sets = append(sets, d)
+			}
+			c := console.New(cmd.ErrOrStderr())
+			defer c.Close()
+			for row, err := range watched(cmd.Context(), c, "reading", sets...) {
+				if err != nil {
+					return err
+				}
+				counter.Add(data.Document(row))
+			}
+			c.Close()
+			if asJSON {
+				encoder := json.NewEncoder(cmd.OutOrStdout())
+				encoder.SetEscapeHTML(false)
+				encoder.SetIndent("", "  ")
+				return encoder.Encode(struct {
+					Documents int
+					Axes      []corpus.AxisCount
+				}{counter.Documents(), counter.Counts()})
+			}
+			return printRepresentation(cmd.OutOrStdout(), counter, top)
+		},
+	}
+	cmd.Flags().StringVar(&words, "words", "", "YAML file with the word lists")
+	cmd.Flags().IntVar(&top, "top", top, "how many descriptors of an axis are shown, the most frequent first; 0 for all")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
+	_ = cmd.MarkFlagRequired("words") // the flag was defined above
+	return cmd
+}
+
+func printRepresentation(w io.Writer, counter *corpus.Representation, top int) error {
+	fmt.Fprintf(w, "%d documents\n", counter.Documents())
+	for _, axis := range counter.Counts() {
+		fmt.Fprintf(w, "\n%s: %d documents, %s\n", printable(axis.Name), axis.Documents, percent(axis.Documents, counter.Documents()))
+		all := axis.Descriptors
+		slices.SortStableFunc(all, func(a, b corpus.DescriptorCount) int { return b.Documents - a.Documents })
+		if top > 0 {
+			all = all[:min(top, len(all))]
+		}
+		for _, d := range all {
+			if _, err := fmt.Fprintf(w, "%9d  %7s  %s\n", d.Documents, percent(d.Documents, axis.Documents), printable(d.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+func dataSplitCommand() *cobra.Command {
+	share, seed := 0.1, uint64(0)
+	cmd := &cobra.Command{
+		Use:   "split IN.arrow TRAIN.arrow HELDOUT.arrow",
+		Short: "Hold rows out, with no question on both sides",
+		Long: "Divides a dataset by a hash of the seed and the words of the user's first message (of a text: all of it), so rows with the same question\n" +
+			"always lie on the same side, whatever the file, the order or the number of rows. The order is kept.",
+		Args: cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			in, train, heldOut := args[0], args[1], args[2]
+			if err := errors.Join(checkOutputs([]string{train, heldOut}, []string{in}), checkShare("--share", share)); err != nil {
+				return err
+			}
+			d, err := openDataset(in)
+			if err != nil {
+				return err
+			}
+			defer d.close()
+			config, err := json.Marshal(struct{ Share float64 }{share})
+			if err != nil {
+				return err
+			}
+			lineage, err := lineageOf("split", config, seed, d)
+			if err != nil {
+				return err
+			}
+			c := console.New(cmd.ErrOrStderr())
+			defer c.Close()
+			rows := map[bool]int{}
+			side := func(out string, held bool) error {
+				return d.write(out, chosen(watched(cmd.Context(), c, out, d), func(row record) bool {
+					is := data.HeldOut(row.Question(), share, seed)
+					if is == held {
+						rows[held]++
+					}
+					return is == held
+				}, fmt.Errorf("no question comes to lie on this side: change --share, which is %v", share)), lineage)
+			}
+			if err := side(heldOut, true); err != nil {
+				return err
+			}
+			if err := side(train, false); err != nil {
+				return errors.Join(err, os.Remove(heldOut)) // both or none
+			}
+			c.Close()
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d rows for training, %d held out (%s)\n%s and %s are written\n",
+				rows[false], rows[true], percent(rows[true], rows[true]+rows[false]), train, heldOut)
+			return err
+		},
+	}
+	cmd.Flags().Float64Var(&share, "share", share, "of the questions that are held out")
+	cmd.Flags().Uint64Var(&seed, "seed", seed, "of the hash")
+	return cmd
+}
+
+func dataDedupCommand() *cobra.Command {
+	var dedup data.Dedup
+	cmd := &cobra.Command{
+		Use:   "dedup IN.arrow ... OUT.arrow",
+		Short: "Keep the first of rows that say the same",
+		Long: "Writes the rows of one or several datasets that say something new. Rows say the same if the same speakers use the same words: white space,\n" +
+			"ratings, sources and scores do not count. --of prompt keeps one row for each prompt, --of answer one for each answer.",
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			inputs, out := args[:len(args)-1], args[len(args)-1]
+			if err := checkOutputs([]string{out}, inputs); err != nil {
+				return err
+			}
+			sets, closeAll, err := openDatasets(inputs)
+			if err != nil {
+				return err
+			}
+			defer closeAll()
+			if err := checkExtent(dedup.Of, sets[0]); err != nil {
+				return err
+			}
+			config, err := json.Marshal(dedup)
+			if err != nil {
+				return err
+			}
+			lineage, err := lineageOf("dedup", config, 0, sets...)
+			if err != nil {
+				return err
+			}
+			c := console.New(cmd.ErrOrStderr())
+			defer c.Close()
+			kept, dropped := 0, 0
+			err = sets[0].write(out, chosen(watched(cmd.Context(), c, "comparing", sets...), func(row record) bool {
+				if dedup.Seen(row) {
+					dropped++
+					return false
+				}
+				kept++
+				return true
+			}, data.ErrEmpty), lineage)
+			if err != nil {
+				return err
+			}
+			c.Close()
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d rows, %d kept, %d dropped (%s)\n%s is written\n", kept+dropped, kept, dropped, percent(dropped, kept+dropped), out)
+			return err
+		},
+	}
+	cmd.Flags().TextVar(&dedup.Of, "of", dedup.Of, "what has to be the same: row, prompt or answer")
+	cmd.Flags().BoolVar(&dedup.FoldCase, "fold-case", false, "take upper and lower case for the same")
+	return cmd
+}
+
+// checkExtent refuses to look at what rows of a form do not have.
+func checkExtent(of data.Extent, d *dataset) error {
+	switch form := d.form.Name; {
+	case of == data.PromptOnly && form == (data.Text{}).Schema().Name:
+		return fmt.Errorf("%s holds texts, which have no prompt", d.path)
+	case of == data.AnswerOnly && form == (data.Prompt{}).Schema().Name:
+		return fmt.Errorf("%s holds prompts, which have no answer", d.path)
+	}
+	return nil
+}
+
+// sizer measures rows, in tokens with a tokenizer, else in characters.
+func sizer(tokenizerPath string) (unit string, size func(record) (data.Size, error), err error) {
+	if tokenizerPath == "" {
+		return "characters", func(row record) (data.Size, error) { return data.Chars(row), nil }, nil
+	}
+	tok, err := loadTokenizer(tokenizerPath, "")
+	if err != nil {
+		return "", nil, err
+	}
+	template, err := data.Llama2Template(tok)
+	if err != nil {
+		return "", nil, err
+	}
+	return "tokens", func(row record) (data.Size, error) { return template.Size(row) }, nil
+}
+
+// filterConfig is what a filter depends on.
+type filterConfig struct {
+	Min  int
+	Max  *int `json:",omitempty"`
+	Of   data.Extent
+	Unit string
+}
+
+func dataFilterCommand() *cobra.Command {
+	filter := data.DefaultLengthFilter()
+	var tokenizerPath string
+	cmd := &cobra.Command{
+		Use:   "filter IN.arrow OUT.arrow --min N --max N",
+		Short: "Keep rows of some length",
+		Long: `Writes the rows that are neither too short nor too long. Lengths are in characters, or with --tokenizer in tokens of the sequence that the
+stages train on: dialogues in Llama 2's chat format, of a preference the longer one. Rows that the chat format refuses are left out then.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, out := args[0], args[1]
+			if err := errors.Join(checkOutputs([]string{out}, []string{in}), filter.Validate()); err != nil {
+				return err
+			}
+			d, err := openDataset(in)
+			if err != nil {
+				return err
+			}
+			defer d.close()
+			if err := checkExtent(filter.Of, d); err != nil {
+				return err
+			}
+			unit, size, err := sizer(tokenizerPath)
+			if err != nil {
+				return err
+			}
+			config := filterConfig{Min: filter.Min, Of: filter.Of, Unit: unit}
+			if cmd.Flags().Changed("max") {
+				config.Max = &filter.Max
+			}
+			raw, err := json.Marshal(config)
+			if err != nil {
+				return err
+			}
+			lineage, err := lineageOf("filter", raw, 0, d)
+			if err == nil && tokenizerPath != "" {
+				err = lineage.Add(tokenizerPath)
+			}
+			if err != nil {
+				return err
+			}
+			c := console.New(cmd.ErrOrStderr())
+			defer c.Close()
+			counts, refused := map[int]int{}, 0
+			err = d.write(out, chosen(watched(cmd.Context(), c, "measuring", d), func(row record) bool {
+				s, err := size(row)
+				if err != nil {
+					refused++
+					return false
+				}
+				verdict := filter.Compare(s)
+				counts[verdict]++
+				return verdict == 0
+			}, errors.New("no row is of that length")), lineage)
+			if err != nil {
+				return err
+			}
+			c.Close()
+			w := cmd.OutOrStdout()
+			total := counts[0] + counts[-1] + counts[1] + refused
+			fmt.Fprintf(w, "%d rows, %d kept, %d too short, %d too long", total, counts[0], counts[-1], counts[1])
+			if refused > 0 {
+				fmt.Fprintf(w, ", %d refused by the chat format", refused)
+			}
+			_, err = fmt.Fprintf(w, "\n%s is written\n", out)
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&filter.Min, "min", filter.Min, "the shortest length that is kept")
+	flags.IntVar(&filter.Max, "max", filter.Max, "the longest length that is kept")
+	flags.Lookup("max").DefValue = "no limit"
+	flags.TextVar(&filter.Of, "of", filter.Of, "what is measured: row, prompt or answer")
+	flags.StringVar(&tokenizerPath, "tokenizer", "", "measure in tokens: SentencePiece .model, or llama2.c tokenizer.bin")
+	return cmd
+}

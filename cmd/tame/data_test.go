@@ -1,0 +1,471 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
+	"github.com/apache/arrow/go/v15/arrow/memory"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// written writes rows and gives their file.
+func written[T data.Row](t *testing.T, name string, rows ...T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, data.Write(path, rows, data.Lineage{Stage: "test"}))
+	return path
+}
+
+// readBack reads all rows.
+func readBack[T data.Row](t *testing.T, path string) []T {
+	t.Helper()
+	rows, _, err := data.Read[T](path)
+	require.NoError(t, err)
+	return rows
+}
+
+func texts(names ...string) (rows []data.Text) {
+	for _, name := range names {
+		rows = append(rows, data.Text{Text: name})
+	}
+	return rows
+}
+
+// numbered are n texts.
+func numbered(prefix string, n int) (rows []data.Text) {
+	for i := range n {
+		rows = append(rows, data.Text{Text: fmt.Sprint(prefix, i)})
+	}
+	return rows
+}
+
+func asks(question string, answers ...string) data.Conversation {
+	c := data.Conversation{Messages: []data.Message{{Role: data.User, Content: question}}, Source: "x"}
+	for i, text := range answers {
+		c.Messages = append(c.Messages, data.Message{Role: data.Assistant - data.Role(i%2), Content: text})
+	}
+	return c
+}
+
+func TestDataMix(t *testing.T) {
+	a, b := written(t, "a.arrow", numbered("a", 90)...), written(t, "b.arrow", numbered("b", 7)...)
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "whole.arrow")
+	out := run(t, "data", "mix", a+"=3", b+"=1", whole, "--rows", "400", "--seed", "5")
+	assert.Contains(t, out, "300 rows  75.0 %  of "+a+", which has 90")
+	assert.Contains(t, out, "400 rows\n"+whole+" is written")
+	want := readBack[data.Text](t, whole)
+	require.Len(t, want, 400)
+	for i, row := range want { // every fourth row is of b, from the first quarter on
+		assert.Equal(t, want[2].Text[0] == row.Text[0], i%4 == 2, "row %d", i)
+	}
+
+	// Piece by piece with the position in a file it is the same stream.
+	var got []data.Text
+	for i, n := range []string{"1", "37", "300", "62"} {
+		part := filepath.Join(dir, fmt.Sprint(i, ".arrow"))
+		run(t, "data", "mix", a+"=0.75", b+"=0.25", part, "--rows", n, "--seed", "5", "--position", filepath.Join(dir, "p.json"))
+		got = append(got, readBack[data.Text](t, part)...)
+	}
+	assert.Equal(t, want, got)
+	_, err := tame(t, "", "data", "mix", a+"=0.75", b+"=0.25", dir+"/n.arrow", "--seed", "6", "--position", filepath.Join(dir, "p.json"))
+	assert.ErrorContains(t, err, "p.json: data: mix: the position is that of seed 5")
+
+	l, err := data.ReadLineage(whole)
+	require.NoError(t, err)
+	assert.Equal(t, "data mix", l.Stage)
+	assert.Equal(t, uint64(5), l.Seed)
+	assert.Len(t, l.Inputs, 2)
+	assert.JSONEq(t, `{"Parts": [{"Name": "a.arrow", "Weight": 3}, {"Name": "b.arrow", "Weight": 1}], "Rows": 400}`, string(l.Config))
+
+	// Without a number of rows none comes twice.
+	once := filepath.Join(dir, "once.arrow")
+	run(t, "data", "mix", a+"=3", b, once)
+	rows := readBack[data.Text](t, once)
+	slices.SortFunc(rows, func(a, b data.Text) int { return strings.Compare(a.Text, b.Text) })
+	assert.Len(t, slices.Compact(rows), len(rows))
+	assert.InDelta(t, 28, len(rows), 4)
+
+	conversations := written(t, "c.arrow", asks("q", "a"))
+	for want, args := range map[string][]string{
+		"is there already":         {a, whole},
+		`"x" is no number`:         {a + "=x", "new.arrow"},
+		"is named twice":           {a, a + "=3", "new.arrow"},
+		"cannot be in one dataset": {a, conversations, "new.arrow"},
+		"no such file":             {a, dir + "/none.arrow", "new.arrow"},
+		"has the weight -1":        {a + "=-1", "new.arrow"},
+		"--rows is 0":              {a, "new.arrow", "--rows", "0"},
+		"has no rows":              {written[data.Text](t, "empty.arrow"), "new.arrow"},
+		"convert it first: tame convert data x.js": {"x.jsonl", "new.arrow"},
+	} {
+		if args[0] == "x.jsonl" {
+			args[0] = file(t, "x.jsonl", "{}")
+			want = "is no Arrow dataset: convert it first"
+		}
+		_, err := tame(t, "", append([]string{"data", "mix"}, args...)...)
+		assert.ErrorContains(t, err, want)
+	}
+	assert.NoFileExists(t, "new.arrow")
+}
+
+func TestDataShuffle(t *testing.T) {
+	rows := numbered("r", 3000)
+	in := written(t, "in.arrow", rows...)
+	dir := t.TempDir()
+	for _, name := range []string{"a", "b"} {
+		run(t, "data", "shuffle", in, filepath.Join(dir, name), "--seed", "9")
+	}
+	a, err := os.ReadFile(filepath.Join(dir, "a"))
+	require.NoError(t, err)
+	b, err := os.ReadFile(filepath.Join(dir, "b"))
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(a, b), "the same seed gives the same bytes")
+	got := readBack[data.Text](t, filepath.Join(dir, "a"))
+	assert.NotEqual(t, rows, got)
+	assert.ElementsMatch(t, rows, got)
+}
+
+func TestDataSplit(t *testing.T) {
+	var rows []data.Conversation
+	for i := range 600 {
+		rows = append(rows, asks(fmt.Sprint("question ", i%200), fmt.Sprint("answer ", i)))
+	}
+	in, dir := written(t, "in.arrow", rows...), t.TempDir()
+	train, heldOut := filepath.Join(dir, "train.arrow"), filepath.Join(dir, "heldout.arrow")
+	out := run(t, "data", "split", in, train, heldOut, "--share", "0.2", "--seed", "3")
+	wantTrain, wantHeld, err := data.Split(rows, 0.2, 3)
+	require.NoError(t, err)
+	assert.Equal(t, wantTrain, readBack[data.Conversation](t, train))
+	assert.Equal(t, wantHeld, readBack[data.Conversation](t, heldOut))
+	assert.Contains(t, out, fmt.Sprintf("%d rows for training, %d held out", len(wantTrain), len(wantHeld)))
+	l, err := data.ReadLineage(heldOut)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"Share": 0.2}`, string(l.Config))
+
+	one := written(t, "one.arrow", rows[0])
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for _, share := range []string{"0.000001", "0.999999"} {
+		_, err = tame(t, "", "data", "split", one, a, b, "--share", share)
+		assert.ErrorContains(t, err, "no question comes to lie on this side")
+		assert.NoFileExists(t, a, "both or none")
+		assert.NoFileExists(t, b, "both or none")
+	}
+	_, err = tame(t, "", "data", "split", one, a, a, "--share", "1.5")
+	assert.ErrorContains(t, err, "named as two outputs")
+	assert.ErrorContains(t, err, "--share is 1.5")
+}
+
+func TestDataDedup(t *testing.T) {
+	one := written(t, "1.arrow", asks("q", "a"), asks("q  ", "a"), asks("q", "b"))
+	two := written(t, "2.arrow", asks("q", "A"), asks("r", "a"))
+	for _, c := range []struct {
+		args []string
+		want []data.Conversation
+	}{
+		{nil, []data.Conversation{asks("q", "a"), asks("q", "b"), asks("q", "A"), asks("r", "a")}},
+		{[]string{"--fold-case"}, []data.Conversation{asks("q", "a"), asks("q", "b"), asks("r", "a")}},
+		{[]string{"--of", "prompt"}, []data.Conversation{asks("q", "a"), asks("r", "a")}},
+		{[]string{"--of", "answer"}, []data.Conversation{asks("q", "a"), asks("q", "b"), asks("q", "A")}},
+	} {
+		out := filepath.Join(t.TempDir(), "out.arrow")
+		text := run(t, append([]string{"data", "dedup", one, two, out}, c.args...)...)
+		assert.Equal(t, c.want, readBack[data.Conversation](t, out), "%v", c.args)
+		assert.Contains(t, text, fmt.Sprintf("5 rows, %d kept, %d dropped", len(c.want), 5-len(c.want)))
+	}
+	_, err := tame(t, "", "data", "dedup", written(t, "t.arrow", texts("a")...), "new.arrow", "--of", "prompt")
+	assert.ErrorContains(t, err, "holds texts, which have no prompt")
+	_, err = tame(t, "", "data", "dedup", one, "new.arrow", "--of", "source")
+	assert.ErrorContains(t, err, `unknown extent "source", want "row", "prompt", "answer"`)
+}
+
+func TestDataFilter(t *testing.T) {
+	in := written(t, "in.arrow", asks("abc", "12"), asks("abcd", "12345"), asks("[INST]", "x"))
+	kept := func(args ...string) (string, []data.Conversation) {
+		out := filepath.Join(t.TempDir(), "out.arrow")
+		text := run(t, append([]string{"data", "filter", in, out}, args...)...)
+		return text, readBack[data.Conversation](t, out)
+	}
+	text, rows := kept("--min", "6", "--max", "8")
+	assert.Contains(t, text, "3 rows, 1 kept, 1 too short, 1 too long\n")
+	assert.Equal(t, []data.Conversation{asks("[INST]", "x")}, rows)
+	_, rows = kept("--of", "answer", "--min", "2")
+	assert.Len(t, rows, 2)
+
+	dir := tinyModel(t)
+	tok := filepath.Join(dir, "tokenizer.model")
+	lines, err := tame(t, `{"messages": [{"role": "user", "content": "abc"}, {"role": "assistant", "content": "12"}]}`, "tokenize", "--tokenizer", tok)
+	require.NoError(t, err)
+	var ids tokenizeOutput
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &ids))
+	text, rows = kept("--tokenizer", tok, "--max", fmt.Sprint(len(ids.IDs)))
+	assert.Contains(t, text, "3 rows, 1 kept, 0 too short, 1 too long, 1 refused by the chat format")
+	assert.Equal(t, []data.Conversation{asks("abc", "12")}, rows)
+
+	_, err = tame(t, "", "data", "filter", in, "new.arrow", "--min", "1000")
+	assert.ErrorContains(t, err, "no row is of that length")
+	assert.NoFileExists(t, "new.arrow")
+	_, err = tame(t, "", "data", "filter", in, "new.arrow", "--min", "3", "--max", "2")
+	assert.ErrorContains(t, err, "less than Min")
+}
+
+// foreign writes a file as other programs do: without metadata, with one more column.
+func foreign(t *testing.T, values ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "foreign.arrow")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	defer f.Close()
+	schema := arrow.NewSchema([]arrow.Field{
+		{Name: "url", Type: arrow.BinaryTypes.String, Nullable: true}, {Name: "text", Type: arrow.BinaryTypes.LargeString, Nullable: true},
+	}, nil)
+	w, err := ipc.NewFileWriter(f, ipc.WithSchema(schema))
+	require.NoError(t, err)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	defer b.Release()
+	for _, value := range values {
+		b.Field(0).AppendNull()
+		if value == "" {
+			b.Field(1).AppendNull()
+		} else {
+			b.Field(1).(*array.LargeStringBuilder).Append(value)
+		}
+	}
+	rec := b.NewRecord()
+	defer rec.Release()
+	require.NoError(t, w.Write(rec))
+	require.NoError(t, w.Close())
+	return path
+}
+
+func TestDataHead(t *testing.T) {
+	score := 0.25
+	for _, c := range []struct {
+		path string
+		args []string
+		want string
+	}{
+		{written(t, "c.arrow", asks("Hi\x1b[2J", "Hello\nyou"), asks("b", "c")), nil,
+			"── row 0 ──\nuser: Hi\\x1b[2J\nassistant: Hello\nyou\n  source x\n\n── row 1 ──\nuser: b\nassistant: c\n  source x\n"},
+		{written(t, "t.arrow", texts("a", "b", "c")...), []string{"-n", "1", "--from", "1"}, "── row 1 ──\nb\n"},
+		{foreign(t, "a", "b"), []string{"-n", "1"}, "── row 0 ──\na\n"},
+		{written(t, "p.arrow", data.Prompt{ID: "7", Messages: asks("Hi").Messages, Safety: true}), nil, "── row 0 ──\nuser: Hi\n  id 7, safety true\n"},
+		{written(t, "f.arrow", data.Preference{Messages: asks("Hi").Messages, Chosen: "a", Rejected: "b", Rating: data.Better, ChosenSafe: data.Safe, Set: data.SafetySet}), nil,
+			"── row 0 ──\nuser: Hi\nchosen (safe): a\nrejected (unknown): b\n  better, safety\n"},
+		{written(t, "s.arrow", data.Sample{PromptID: "7", Messages: asks("Hi").Messages, Prompt: []int32{1, 2}, Tokens: []int32{3}, Text: "a", Safety: &score, Temperature: 1.5}), nil,
+			"── row 0 ──\nuser: Hi\nanswer: a\n  prompt 7, 2 and 1 tokens, finished false, version 0, temperature 1.5, safety 0.25\n"},
+		{written(t, "s.arrow", data.Sample{Prompt: []int32{1}, Tokens: []int32{3}, LogProbs: []float32{-0.5}, Text: "<a>", Safety: &score}), []string{"--json"},
+			`{"prompt_id":"","messages":[],"prompt":[1],"tokens":[3],"log_probs":[-0.5],"text":"<a>","finished":false,"helpfulness":null,"safety":0.25,"combined":null,"version":0,"temperature":0}`},
+		{written(t, "c.arrow", asks("Hi", "a")), []string{"--json"}, `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],"source":"x"}`},
+	} {
+		assert.Equal(t, strings.TrimSuffix(c.want, "\n"), strings.TrimSuffix(run(t, append([]string{"data", "head", c.path}, c.args...)...), "\n"))
+	}
+	_, err := tame(t, "", "data", "head", file(t, "x.arrow", "no Arrow at all"))
+	assert.ErrorContains(t, err, `does not begin with "ARROW1"`)
+	assert.Equal(t, 1, strings.Count(err.Error(), "ARROW1"), "told once, not for every form")
+}
+
+func TestDataStats(t *testing.T) {
+	var rows []data.Conversation
+	for i := range 20 {
+		rows = append(rows, asks(strings.Repeat("q", i+1), strings.Repeat("ä", 2*i)))
+	}
+	rows = append(rows, rows[3], asks("q", "a", "r", "b"))
+	path := written(t, "c.arrow", rows...)
+	out := run(t, "data", "stats", path)
+	for _, want := range []string{
+		"22 rows of conversation v1", "1    4.5 %  duplicates of a row before", "1    4.5 %  with an empty answer", "\nsource\n       22  100.0 %  x",
+	} {
+		assert.Contains(t, out, want)
+	}
+	var report statsReport
+	require.NoError(t, json.Unmarshal([]byte(jsonOf(run(t, "data", "stats", path, "--json", "--tokenizer", filepath.Join(tinyModel(t), "tokenizer.model")))), &report))
+	find := func(name string) numbers {
+		i := slices.IndexFunc(report.Numbers, func(n numbers) bool { return n.Name == name })
+		require.GreaterOrEqual(t, i, 0, name)
+		return report.Numbers[i]
+	}
+	// Prompts of 1, 2, ... 20, of 4, and of two turns of 1 character; answers of 0, 2, ... 38, of 6, and two of 1.
+	assert.Equal(t, numbers{Name: "characters of the prompt", Min: 1, Median: 9, Mean: 216. / 22, P95: 19, Max: 20, Sum: 216, Rows: 22}, find("characters of the prompt"))
+	assert.Equal(t, numbers{Name: "characters of the answer", Min: 0, Median: 16, Mean: 388. / 22, P95: 36, Max: 38, Sum: 388, Rows: 22}, find("characters of the answer"))
+	assert.Equal(t, numbers{Name: "turns", Min: 1, Median: 1, Mean: 23. / 22, P95: 1, Max: 2, Sum: 23, Rows: 22}, find("turns"))
+	assert.Equal(t, find("tokens of the prompt").Sum+find("tokens of the answer").Sum, find("tokens").Sum)
+
+	pair := data.Preference{Messages: asks("Hi").Messages, Chosen: "ab", Rejected: "b", Rating: data.Better, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe}
+	worse := pair
+	worse.Chosen, worse.Rating, worse.Set = "c", data.SlightlyBetter, data.SafetySet
+	out = run(t, "data", "stats", written(t, "f.arrow", pair, worse, pair))
+	for _, want := range []string{
+		"3 rows of preference v1", "1   33.3 %  duplicates", "2   66.7 %  with the prompt of", "2   66.7 %  whose chosen answer is longer",
+		"\nrating\n        2   66.7 %  better\n        1   33.3 %  slightly better\n", "3  100.0 %  safe, unsafe", "1   33.3 %  safety\n",
+	} {
+		assert.Contains(t, out, want)
+	}
+	score := 0.5
+	sample := data.Sample{Messages: asks("Hi").Messages, Prompt: []int32{1}, Tokens: []int32{2, 3}, LogProbs: []float32{-1, -2}, Text: "a", Finished: true, Combined: &score, Temperature: 1.2}
+	out = run(t, "data", "stats", written(t, "s.arrow", sample, data.Sample{Prompt: []int32{1}, Temperature: 0.8}))
+	for _, want := range []string{
+		"1   50.0 %  finished", "1   50.0 %  with log-prob", "-1.5    -1.5  -1.5  -1.5  -1.5  -1.5  mean log-probability", "1   50.0 %  1.2\n", "1   50.0 %  with an empty answer",
+	} {
+		assert.Contains(t, out, want)
+	}
+	assert.Contains(t, run(t, "data", "stats", written(t, "p.arrow", data.Prompt{ID: "1", Messages: asks("Hi").Messages, Safety: true})), "1  100.0 %  tagged as a safety prompt")
+	assert.Contains(t, run(t, "data", "stats", foreign(t, "one", "two")), "2 rows of text v1")
+	assert.Contains(t, run(t, "data", "stats", written[data.Text](t, "none.arrow")), "0 rows of text v1")
+}
+
+// jsonOf leaves out the lines of the progress before it.
+func jsonOf(out string) string {
+	at := strings.IndexByte(out, '{')
+	return out[max(0, at):]
+}
+
+// loose is a conversation that nobody checks.
+type loose struct {
+	Messages []data.Message `arrow:"messages"`
+	Source   *string        `arrow:"source"`
+}
+
+func (loose) Schema() data.Schema { return data.Conversation{}.Schema() }
+
+func TestDataValidate(t *testing.T) {
+	good := written(t, "good.arrow", asks("q", "a"))
+	assert.Equal(t, good+": 1 rows of conversation v1, made by test of 0 inputs", run(t, "data", "validate", good))
+	assert.Contains(t, run(t, "data", "validate", foreign(t, "a")), "1 rows of text v1, does not say where it comes from")
+
+	source := "x"
+	bad := written(t, "bad.arrow", loose{asks("q", "a").Messages, &source}, loose{asks("q").Messages, &source}, loose{asks("q", "a").Messages, nil},
+		loose{asks("[INST]", "a").Messages, &source}, loose{asks("q", "a").Messages, &source})
+	lines, err := tame(t, "", "data", "validate", bad, good)
+	assert.EqualError(t, err, bad+": 3 of 5 rows are bad")
+	out := strings.Join(lines, "\n")
+	for _, want := range []string{
+		bad + ": row 1: conversation has no answer to learn from\n", bad + `: row 2: column "source" is null`,
+		bad + `: row 3: message contains a tag of the chat format: message 0 (user) has "[INST]"`, bad + ": 5 rows of conversation v1, made by test",
+		good + ": 1 rows",
+	} {
+		assert.Contains(t, out, want)
+	}
+	lines, err = tame(t, "", "data", "validate", bad, "--most", "1")
+	assert.Error(t, err)
+	assert.Contains(t, strings.Join(lines, "\n"), ": and 2 more")
+
+	pair := data.Preference{Messages: asks("Hi").Messages, Chosen: "a", Rejected: "a", Rating: data.Better}
+	sample := data.Sample{Prompt: []int32{1}, Tokens: []int32{2}, LogProbs: []float32{0.5}}
+	negative := data.Sample{Prompt: []int32{1}, Tokens: []int32{-2}}
+	for want, path := range map[string]string{
+		"row 1: the text is blank":                               written(t, "t.arrow", texts("a", " \n")...),
+		"row 0: the two answers are equal":                       written(t, "f.arrow", pair),
+		`row 1: the id "1" is that of another prompt too`:        written(t, "p.arrow", data.Prompt{ID: "1", Messages: asks("a").Messages}, data.Prompt{ID: "1", Messages: asks("b").Messages}),
+		"row 0: log-probability 0 is 0.5, want a number up to 0": written(t, "s.arrow", sample),
+		"row 0: token 0 has the id -2":                           written(t, "s.arrow", negative),
+		`row 1: column "text" is null`:                           foreign(t, "a", ""),
+	} {
+		lines, err := tame(t, "", "data", "validate", path)
+		assert.ErrorContains(t, err, "rows are bad", want)
+		assert.Contains(t, strings.Join(lines, "\n"), want)
+	}
+	raw, err := os.ReadFile(good)
+	require.NoError(t, err)
+	_, err = tame(t, "", "data", "validate", file(t, "cut.arrow", string(raw[:len(raw)-20])), good)
+	assert.ErrorContains(t, err, "cut.arrow: is cut off")
+}
+
+func TestDataContamination(t *testing.T) {
+	tok := filepath.Join(tinyModel(t), "tokenizer.model")
+	eval := written(t, "eval.arrow", texts("the cat sat on the mat near a dog and a log", "quite another thing 0123456789 0123456789", "x")...)
+	train := written(t, "train.arrow", texts("the cat sat on the mat near a dog and a log", "0123456789 and no more")...)
+	samples := filepath.Join(t.TempDir(), "samples.jsonl")
+	scores := file(t, "scores.txt", "1\n0\n0.5\n")
+	args := []string{"data", "contamination", "--train", train, "--eval", eval, "--tokenizer", tok, "--lengths", "5,200", "--min", "5"}
+	out := run(t, append(args, "--samples", samples, "--scores", scores)...)
+	assert.Contains(t, out, "3 samples, of which 1 have no more than 5 tokens")
+	assert.Contains(t, out, "No sign that contamination changed the scores")
+	raw, err := os.ReadFile(samples)
+	require.NoError(t, err)
+	var first, second struct {
+		Row, Tokens  int
+		Contaminated map[int]float64
+	}
+	lines := strings.Split(string(raw), "\n")
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &first))
+	require.NoError(t, json.Unmarshal([]byte(lines[1]), &second))
+	assert.Equal(t, map[int]float64{5: 1, 200: 0}, first.Contaminated)
+	assert.Greater(t, second.Contaminated[5], 0.2)
+	assert.Less(t, second.Contaminated[5], 0.9)
+
+	var report []lengthReport
+	out = run(t, append(args, "--json")...)
+	require.NoError(t, json.Unmarshal([]byte(out[strings.Index(out, "[\n"):]), &report))
+	require.Len(t, report, 2)
+	assert.Equal(t, "dirty", report[0].Parts[3].Name)
+	assert.GreaterOrEqual(t, report[0].Parts[3].Samples, 1)
+	assert.Equal(t, 3, report[1].Parts[0].Samples)
+	assert.Nil(t, report[1].Parts[3].Share)
+	assert.Nil(t, report[0].Affected)
+
+	for want, more := range map[string][]string{
+		"less than --min, which is 6":    {"--min", "6"},
+		"has 2 numbers for 3 samples":    {"--scores", file(t, "s.txt", "1\n2\n")},
+		"s.txt:2: want a number":         {"--scores", file(t, "s.txt", "1\nx\n3\n")},
+		"Skip is -1":                     {"--skip", "-1"},
+		"samples.jsonl is there already": {"--samples", samples},
+		"none.arrow: no such file":       {"--train", "none.arrow"},
+	} {
+		_, err := tame(t, "", append(slices.Clone(args), more...)...)
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestDataRepresentation(t *testing.T) {
+	words := file(t, "lists.yaml", "pronouns:\n  She: [she, her]\n  He: [he]\nfaith: [hindu]\n")
+	path := written(t, "c.arrow", asks("Is she here?", "She is."), asks("Is he?", "her too"), asks("And?", "No."))
+	out := run(t, "data", "representation", path, "--words", words, "--top", "1")
+	assert.Contains(t, out, "3 documents\n\npronouns: 2 documents, 66.7 %\n        2  100.0 %  She\n\nfaith: 0 documents, 0.0 %\n        0    0.0 %  hindu")
+	out = run(t, "data", "representation", path, path, "--words", words, "--json")
+	var report struct {
+		Documents int
+		Axes      []struct{ Descriptors []struct{ Share float64 } }
+	}
+	require.NoError(t, json.Unmarshal([]byte(jsonOf(out)), &report))
+	assert.Equal(t, 6, report.Documents)
+	assert.Equal(t, 0.5, report.Axes[0].Descriptors[1].Share)
+	_, err := tame(t, "", "data", "representation", path, "--words", file(t, "x.yaml", "a: b"))
+	assert.ErrorContains(t, err, "x.yaml:1: want names with lists")
+}
+
+// Stopped commands leave nothing behind.
+func TestDataCommandsStop(t *testing.T) {
+	dir := t.TempDir()
+	in := written(t, "in.arrow", numbered("x", 5000)...)
+	words := file(t, "w.yaml", "a: [x]")
+	tok := filepath.Join(tinyModel(t), "tokenizer.model")
+	for _, args := range [][]string{
+		{"mix", in, dir + "/out"}, {"shuffle", in, dir + "/out"}, {"split", in, dir + "/out", dir + "/out2"}, {"dedup", in, dir + "/out"},
+		{"filter", in, dir + "/out"}, {"stats", in}, {"head", in}, {"representation", in, "--words", words},
+		{"contamination", "--train", in, "--eval", in, "--tokenizer", tok},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		root := rootCommand()
+		root.SetArgs(append([]string{"data"}, args...))
+		root.SetOut(&bytes.Buffer{})
+		root.SetErr(&bytes.Buffer{})
+		assert.ErrorIs(t, root.ExecuteContext(ctx), context.Canceled, args[0])
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
