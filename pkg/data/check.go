@@ -2,15 +2,22 @@ package data
 
 import (
 	"fmt"
+	"io"
 	"reflect"
+
+	"github.com/apache/arrow/go/v15/arrow"
 )
 
 // Len is the number of rows. It looks at every record batch, but at no row.
 func (r *Reader[T]) Len() (int, error) {
+	if p, ok := r.source.(*parquetFile); ok {
+		return p.rows(), nil
+	}
 	n := 0
-	for i := range r.batches {
+	next := r.source.begin()
+	for {
 		err := guard(func() error {
-			rec, err := r.arrow.RecordAt(i)
+			rec, err := next()
 			if err != nil {
 				return err
 			}
@@ -18,19 +25,25 @@ func (r *Reader[T]) Len() (int, error) {
 			n += int(rec.NumRows())
 			return nil
 		})
+		if err == io.EOF {
+			return n, nil
+		}
 		if err != nil {
 			return n, fmt.Errorf("data: read %s: %w", r.path, err)
 		}
 	}
-	return n, nil
 }
 
 // Check goes through all rows as Rows does, but does not stop at a bad one: every row that Rows would not give, and those that
 // check refuses (if it is not nil), are told to bad, until that returns false. rows counts good and bad ones. The error is
 // that of a file that cannot be read on.
 func (r *Reader[T]) Check(check func(row T) error, bad func(row int, err error) bool) (rows int, err error) {
-	for i := range r.batches {
-		more, err := r.checkBatch(i, &rows, check, bad)
+	next := r.source.begin()
+	for i := 0; ; i++ {
+		more, err := r.checkBatch(next, &rows, check, bad)
+		if err == io.EOF {
+			break
+		}
 		if err != nil {
 			return rows, fmt.Errorf("data: read %s: record batch %d, behind row %d: %w", r.path, i, rows-1, err)
 		}
@@ -41,10 +54,10 @@ func (r *Reader[T]) Check(check func(row T) error, bad func(row int, err error) 
 	return rows, nil
 }
 
-func (r *Reader[T]) checkBatch(i int, rows *int, check func(row T) error, bad func(row int, err error) bool) (more bool, err error) {
+func (r *Reader[T]) checkBatch(next func() (arrow.Record, error), rows *int, check func(row T) error, bad func(row int, err error) bool) (more bool, err error) {
 	more = true
 	err = guard(func() error {
-		rec, err := r.arrow.RecordAt(i)
+		rec, err := next()
 		if err != nil {
 			return err
 		}

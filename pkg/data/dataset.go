@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
 	"reflect"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 	"github.com/google/renameio/v2"
 )
@@ -35,14 +35,8 @@ const (
 	metaLineage = "tame.lineage"
 )
 
-// A record batch is closed when it has that many rows or about that many bytes.
-const (
-	batchRows  = 1024
-	batchBytes = 8 << 20
-)
-
-// Write writes rows as an Arrow IPC file. The file appears complete or not at all: it is written beside its place,
-// synced and renamed. The same rows and lineage give the same bytes.
+// Write writes rows as an Arrow IPC file, or a Parquet file if the name ends in .parquet. The file appears complete or not
+// at all: it is written beside its place, synced and renamed. The same rows and lineage give the same bytes.
 func Write[T Row](path string, rows []T, lineage Lineage) error {
 	return WriteSeq(path, func(yield func(T, error) bool) {
 		for _, row := range rows {
@@ -54,11 +48,17 @@ func Write[T Row](path string, rows []T, lineage Lineage) error {
 }
 
 // WriteSeq is Write for rows that come one at a time, such as Reader.Rows. After an error among them nothing is written.
+// Its memory does not grow with the number of rows.
 func WriteSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage) error {
-	return writeSeq(path, rows, lineage, memory.DefaultAllocator)
+	return WriteCompressed(path, rows, lineage, DefaultCompression)
 }
 
-func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, mem memory.Allocator) (err error) {
+// WriteCompressed is WriteSeq with a compression of one's choice.
+func WriteCompressed[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, compression Compression) error {
+	return writeSeq(path, rows, lineage, compression, memory.DefaultAllocator)
+}
+
+func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, compression Compression, mem memory.Allocator) (err error) {
 	table, err := tableOf[T]()
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, mem
 	}
 	defer file.Cleanup() // does nothing once the file has its name
 
-	w, err := ipc.NewFileWriter(file, ipc.WithSchema(schema), ipc.WithAllocator(mem))
+	w, err := newSink(path, file, schema, compression, mem)
 	if err != nil {
 		return fmt.Errorf("data: write %s: %w", path, err)
 	}
@@ -98,7 +98,7 @@ func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, mem
 			return fmt.Errorf("data: write %s: row %d: %w", path, count, err)
 		}
 		count, inBatch, size = count+1, inBatch+1, size+n
-		if inBatch == batchRows || size >= batchBytes {
+		if inBatch == w.rows || size >= w.bytes {
 			if err := flush(); err != nil {
 				return fmt.Errorf("data: write %s: %w", path, err)
 			}
@@ -109,7 +109,7 @@ func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, mem
 		err = flush()
 	}
 	if err == nil {
-		err = w.Close()
+		err = guard(w.Close)
 	}
 	if err == nil {
 		err = file.CloseAtomicallyReplace()
@@ -141,16 +141,15 @@ func Read[T Row](path string) ([]T, Lineage, error) {
 type Reader[T Row] struct {
 	path    string
 	file    *os.File
-	arrow   *ipc.FileReader
+	source  batchSource
 	table   *table
-	batches int
 	at      []int // column of the file for each field of the row, -1 where it is missing
 	lineage Lineage
 }
 
-// Open opens a dataset and checks that it holds rows of type T. Columns are found by name; more columns than T has do
-// no harm, nullable ones may be missing. A file that other programs wrote, without our metadata, is taken if its columns
-// fit. Close the reader after use.
+// Open opens a dataset, an Arrow IPC file or stream or a Parquet file, and checks that it holds rows of type T. Columns are
+// found by name; more columns than T has do no harm, nullable ones may be missing. A file that other programs wrote, without
+// our metadata, is taken if its columns fit. Close the reader after use.
 func Open[T Row](path string) (*Reader[T], error) { return open[T](path, memory.DefaultAllocator) }
 
 func open[T Row](path string, mem memory.Allocator) (_ *Reader[T], err error) {
@@ -163,20 +162,11 @@ func open[T Row](path string, mem memory.Allocator) (_ *Reader[T], err error) {
 		return nil, fmt.Errorf("data: read: %w", err)
 	}
 	r := &Reader[T]{path: path, file: file, table: table}
-	err = guard(func() error {
-		limit, err := checkFile(file)
-		if err != nil {
+	err = guard(func() (err error) {
+		if r.source, err = openBatches(file, mem); err != nil {
 			return err
 		}
-		r.arrow, err = ipc.NewFileReader(file, ipc.WithAllocator(&limited{mem, limit}))
-		if err != nil {
-			return err
-		}
-		if err := checkTypes(r.arrow.Schema()); err != nil {
-			return err
-		}
-		r.batches = r.arrow.NumRecords()
-		r.at, r.lineage, err = table.match(r.arrow.Schema())
+		r.at, r.lineage, err = table.match(r.source.schema())
 		return err
 	})
 	if err != nil {
@@ -191,8 +181,8 @@ func (r *Reader[T]) Lineage() Lineage { return r.lineage }
 
 // Close closes the file. Rows that were read stay valid.
 func (r *Reader[T]) Close() error {
-	if r.arrow != nil {
-		r.arrow.Close()
+	if r.source != nil {
+		r.source.close()
 	}
 	return r.file.Close()
 }
@@ -200,13 +190,16 @@ func (r *Reader[T]) Close() error {
 // Rows goes through all rows in order. After an error it ends. It may be called again.
 func (r *Reader[T]) Rows() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		before := 0 // rows in the batches before
-		for i := range r.batches {
-			rows, err := r.batch(i, before)
+		next := r.source.begin()
+		for before := 0; ; { // rows in the batches before
+			rows, err := r.batch(next, before)
 			for _, row := range rows {
 				if !yield(row, nil) {
 					return
 				}
+			}
+			if err == io.EOF {
+				return
 			}
 			if err != nil {
 				var zero T
@@ -218,10 +211,10 @@ func (r *Reader[T]) Rows() iter.Seq2[T, error] {
 	}
 }
 
-// batch returns the rows of a record batch up to the first that is wrong.
-func (r *Reader[T]) batch(i, before int) (rows []T, err error) {
+// batch returns the rows of the next record batch up to the first that is wrong.
+func (r *Reader[T]) batch(next func() (arrow.Record, error), before int) (rows []T, err error) {
 	err = guard(func() error {
-		rec, err := r.arrow.RecordAt(i)
+		rec, err := next()
 		if err != nil {
 			return err
 		}

@@ -99,6 +99,76 @@ func (f *flatbuffer) each(table, field int, visit func(table int)) {
 	}
 }
 
+// checkStream goes through the messages of an Arrow IPC stream: each begins with a marker and the length of its
+// description, which says how long its body is.
+func checkStream(file io.ReaderAt, size int64) error {
+	head := make([]byte, 8)
+	for at := int64(0); at < size; {
+		if _, err := file.ReadAt(head[:min(8, size-at)], at); err != nil {
+			return err
+		}
+		n := int64(binary.LittleEndian.Uint32(head[4:]))
+		if size-at < 8 || binary.LittleEndian.Uint32(head) != 0xffffffff || n > size-at-8 {
+			return fmt.Errorf("the message at byte %d is damaged", at)
+		}
+		if n == 0 { // the end
+			return nil
+		}
+		f := flatbuffer{buf: make([]byte, n), left: 16 * int(n)}
+		if _, err := file.ReadAt(f.buf, at+8); err != nil {
+			return err
+		}
+		body, err := f.message(), error(nil)
+		if body < 0 || body > size-at-8-n {
+			err = fmt.Errorf("the message at byte %d claims a body of %d bytes", at, body)
+		}
+		if err != nil {
+			return err
+		}
+		at += 8 + n + body
+	}
+	return nil
+}
+
+// message goes through the description of a message and returns the length of its body.
+func (f *flatbuffer) message() int64 {
+	const schemaHeader = 1
+	message := f.u32(0)
+	kind, _ := f.scalar(message, 1, 1)
+	header := f.ref(message, 2)
+	if header == 0 {
+		panic(errFooter)
+	}
+	if kind == schemaHeader {
+		f.each(header, 1, f.field)
+		f.each(header, 2, f.keyValue)
+	} else {
+		if kind == 2 { // a dictionary, around a batch
+			if header = f.ref(header, 1); header == 0 {
+				panic(errFooter)
+			}
+		}
+		f.vector(header, 1, 16) // field nodes
+		f.vector(header, 2, 16) // buffers
+	}
+	body, _ := f.scalar(message, 3, 8)
+	return body
+}
+
+// scalar is a number in a table.
+func (f *flatbuffer) scalar(table, field, size int) (int64, bool) {
+	vtable := table - int(int32(f.u32(table)))
+	if entry := 4 + 2*field; entry < f.u16(vtable) {
+		if at := f.u16(vtable + entry); at != 0 {
+			if size == 1 {
+				return int64(f.buf[table+at]), true
+			}
+			return int64(binary.LittleEndian.Uint64(f.buf[table+at:])), true
+		}
+	}
+	return 0, false
+}
+
 // checkTypes refuses columns of view types: the library takes memory for as many buffers as a batch claims they have.
 func checkTypes(schema *arrow.Schema) error {
 	for _, field := range schema.Fields() {

@@ -29,19 +29,14 @@ func checkFile(file *os.File) (limit int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if !info.Mode().IsRegular() {
-		return 0, errors.New("is not a regular file")
-	}
 	head := make([]byte, len(ipc.Magic))
 	switch _, err := file.ReadAt(head, 0); {
 	case errors.Is(err, io.EOF):
 		return 0, fmt.Errorf("is not an Arrow IPC file: it has %d bytes", info.Size())
 	case err != nil:
 		return 0, err
-	case bytes.HasPrefix(head, []byte{0xff, 0xff, 0xff, 0xff}):
-		return 0, errors.New("is an Arrow IPC stream, want the file format (Feather version 2)")
 	case !bytes.Equal(head, ipc.Magic):
-		return 0, errors.New(`is not an Arrow IPC file: it does not begin with "ARROW1"`)
+		return 0, errors.New(`is no Arrow or Parquet file: it does not begin with "ARROW1" or "PAR1"`)
 	}
 	tail := make([]byte, len(ipc.Magic))
 	if _, err := file.ReadAt(tail, info.Size()-int64(len(tail))); err != nil || !bytes.Equal(tail, ipc.Magic) {
@@ -50,9 +45,12 @@ func checkFile(file *os.File) (limit int, err error) {
 	if err := checkFooter(file, info.Size()); err != nil {
 		return 0, err
 	}
-	// Other programs may compress; text hardly ever shrinks to a hundredth.
-	return int(min(100*info.Size()+1<<20, 8<<30, math.MaxInt)), nil
+	return sizeLimit(info.Size()), nil
 }
+
+// sizeLimit is the largest piece of memory that reading a file of that size may ask for. Other programs may compress; text
+// hardly ever shrinks to a hundredth.
+func sizeLimit(size int64) int { return int(min(100*size+1<<20, 8<<30, math.MaxInt)) }
 
 // limited is an allocator that panics, for guard to catch, where a damaged length asks for more than the file can hold.
 type limited struct {

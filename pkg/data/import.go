@@ -1,30 +1,38 @@
 package data
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
-	"os"
+	"maps"
+	"math"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 // ImportReport says what an importer took and what it refused. A bad row does not stop the others.
 type ImportReport struct {
-	Rows    int        // rows taken
-	Refused []RowError // in the order of the file
+	Read    int        // rows of the input
+	Rows    int        // rows taken: a row of the input may give none, one or several
+	Skipped int        // rows of the input that are all right and give nothing: ties, answers without a partner
+	Refused []RowError // in the order of the files; the first MaxRefused of them where rows are imported one by one
+	More    int        // refused rows that are not in Refused
+
+	reasons map[Reason]int
 }
+
+// MaxRefused is how many refused rows an Import keeps. It counts the others.
+const MaxRefused = 1000
 
 // RowError names a row that was refused.
 type RowError struct {
 	File string
-	Line int // of the row's beginning, from 1
+	Line int // of the row's beginning, from 1; in Arrow and Parquet the row
 	Err  error
 }
 
@@ -33,228 +41,243 @@ func (e RowError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Lin
 // Unwrap is the reason.
 func (e RowError) Unwrap() error { return e.Err }
 
+// NumRefused counts the rows that were refused.
+func (r ImportReport) NumRefused() int { return len(r.Refused) + r.More }
+
 // String is a line for people: the counts, and the first reason.
 func (r ImportReport) String() string {
-	if len(r.Refused) == 0 {
+	if r.NumRefused() == 0 {
 		return fmt.Sprintf("%d rows taken", r.Rows)
 	}
-	return fmt.Sprintf("%d rows taken, %d refused; the first: %v", r.Rows, len(r.Refused), r.Refused[0])
+	return fmt.Sprintf("%d rows taken, %d refused; the first: %v", r.Rows, r.NumRefused(), r.Refused[0])
+}
+
+// Reason is why rows gave nothing. What differs from row to row, numbers and quoted text, is left out of Text.
+type Reason struct {
+	Text    string
+	Skipped bool // the row is all right
+}
+
+// ReasonCount is a reason with the number of rows that it holds for.
+type ReasonCount struct {
+	Reason
+	Rows int
+}
+
+// Reasons counts the rows that were refused or skipped, the most frequent reason first.
+func (r ImportReport) Reasons() []ReasonCount {
+	var list []ReasonCount
+	for reason, n := range r.reasons {
+		list = append(list, ReasonCount{reason, n})
+	}
+	slices.SortFunc(list, func(a, b ReasonCount) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), strings.Compare(a.Text, b.Text))
+	})
+	return list
+}
+
+// errSkip marks a row that is all right and gives nothing.
+type errSkip struct{ reason string }
+
+func (e errSkip) Error() string { return e.reason }
+
+const maxReasons = 50
+
+var (
+	differing   = regexp.MustCompile(`"(?:[^"\\]|\\.)*"|\b[0-9]+\b|'[^']*'`)
+	otherReason = Reason{Text: "other reasons"}
+)
+
+func (r *ImportReport) count(reason string, skipped bool, rows int) {
+	if r.reasons == nil {
+		r.reasons = map[Reason]int{}
+	}
+	key := Reason{reason, skipped}
+	if !skipped {
+		key.Text = differing.ReplaceAllStringFunc(reason, func(s string) string {
+			if strings.ContainsAny(s[:1], `"'`) {
+				if len(s) <= 24 && isName(s[1:len(s)-1]) {
+					return s // a key or a role
+				}
+				return `"..."`
+			}
+			return "N"
+		})
+	}
+	if _, ok := r.reasons[key]; !ok && len(r.reasons) >= maxReasons {
+		key = otherReason
+	}
+	r.reasons[key] += rows
+}
+
+func isName(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-/ ") == ""
+}
+
+// refuse notes a row that gave nothing, and says whether it was a bad one.
+func (r *ImportReport) refuse(e RowError, most int) bool {
+	var skip errSkip
+	if errors.As(e.Err, &skip) {
+		r.Skipped++
+		r.count(skip.reason, true, 1)
+		return false
+	}
+	r.count(e.Err.Error(), false, 1)
+	if len(r.Refused) < most {
+		r.Refused = append(r.Refused, e)
+	} else {
+		r.More++
+	}
+	return true
+}
+
+var errUTF8 = errors.New("not valid UTF-8")
+
+// converter makes rows of T of the raw rows of one dialect, which are JSON values (or documents of plain text).
+type converter[T any] struct {
+	rows func(raw []byte) ([]T, error)
+	// left is called at the end, for dialects that put several rows together: how many never found a partner. It may be nil.
+	left func() int
+}
+
+// each is a converter for a dialect in which a row gives a row.
+func each[R, T any](convert func(R) (T, error)) converter[T] {
+	one := make([]T, 1) // used again: rows are taken at once
+	return converter[T]{rows: func(raw []byte) ([]T, error) {
+		var r R
+		if err := decode(raw, &r); err != nil {
+			return nil, err
+		}
+		row, err := convert(r)
+		one[0] = row
+		return one, err
+	}}
+}
+
+// several is a converter for a dialect in which a row gives any number of rows.
+func several[R, T any](convert func(R) ([]T, error)) converter[T] {
+	return converter[T]{rows: func(raw []byte) ([]T, error) {
+		var r R
+		if err := decode(raw, &r); err != nil {
+			return nil, err
+		}
+		return convert(r)
+	}}
+}
+
+func decode(raw []byte, to any) error {
+	if !utf8.Valid(raw) {
+		return errUTF8 // encoding/json would put U+FFFD instead
+	}
+	return json.Unmarshal(raw, to)
+}
+
+// convertRows goes through raw rows. What cannot be decoded or converted, or is not valid, goes to refuse, and an error of
+// that or of the reading ends it.
+func convertRows[T any](file string, raw iter.Seq2[rawRow, error], c converter[T], report *ImportReport, refuse func(RowError) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		for row, err := range raw {
+			if err != nil {
+				yield(zero, err)
+				return
+			}
+			report.Read++
+			rows, err := convertRow(row, c)
+			if err != nil {
+				if err := refuse(RowError{file, row.line, err}); err != nil {
+					yield(zero, err)
+					return
+				}
+				continue
+			}
+			for _, r := range rows {
+				report.Rows++
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// finish counts the answers that never found a partner.
+func (c converter[T]) finish(report *ImportReport) {
+	if c.left == nil {
+		return
+	}
+	if n := c.left(); n > 0 {
+		report.Skipped += n
+		report.count(errAlone.reason, true, n)
+	}
+}
+
+var errAlone = errSkip{"without a partner: no other answer to the same prompt to compare with"}
+
+func convertRow[T any](row rawRow, c converter[T]) ([]T, error) {
+	if row.err != nil {
+		return nil, row.err
+	}
+	rows, err := c.rows(row.raw)
+	for i := range rows {
+		if err == nil {
+			err = validate(&rows[i])
+		}
+	}
+	return rows, err
+}
+
+// importAll reads a file of one dialect into memory.
+func importAll[T any](path string, c converter[T]) ([]T, ImportReport, error) {
+	return collect(path, jsonRows(path), c)
+}
+
+func collect[T any](path string, raw iter.Seq2[rawRow, error], c converter[T]) ([]T, ImportReport, error) {
+	var rows []T
+	var report ImportReport
+	refuse := func(e RowError) error {
+		report.refuse(e, math.MaxInt)
+		return nil
+	}
+	for row, err := range convertRows(path, raw, c, &report, refuse) {
+		if err != nil {
+			return nil, report, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, report, nil
 }
 
 // ImportText reads documents for pretraining: with an empty separator rows {"text": "..."}, else plain text with the
 // separator between documents, such as "<|endoftext|>". Blank documents are left out.
 func ImportText(path, separator string) ([]Text, ImportReport, error) {
-	type row struct{ Text *string }
 	if separator == "" {
-		return importRows(path, func(r row) (Text, error) {
-			if r.Text == nil || strings.TrimSpace(*r.Text) == "" {
-				return Text{}, errors.New(`no "text"`)
-			}
-			return Text{Text: *r.Text}, nil
-		})
+		return importAll(path, textRows())
 	}
-	raw, err := readAll(path)
-	if err != nil {
-		return nil, ImportReport{}, err
-	}
-	var report ImportReport
-	var rows []Text
-	line := 1
-	for document := range strings.SplitSeq(string(raw), separator) {
-		text := strings.TrimSpace(document)
-		switch {
-		case text == "":
-		case !utf8.ValidString(text):
-			begin := line + strings.Count(document[:strings.Index(document, text)], "\n")
-			report.Refused = append(report.Refused, RowError{path, begin, errUTF8})
-		default:
-			rows = append(rows, Text{Text: text})
-		}
-		line += strings.Count(document, "\n") + strings.Count(separator, "\n")
-	}
-	report.Rows = len(rows)
-	return rows, report, nil
+	return collect(path, textDocuments(path, separator), plainText())
 }
 
-var errUTF8 = errors.New("not valid UTF-8")
-
-// importRows decodes every JSON value of a file into R and converts it. What cannot be decoded or converted, or is not
-// valid, goes into the report.
-func importRows[R, T any](path string, convert func(R) (T, error)) ([]T, ImportReport, error) {
-	var rows []T
-	var report ImportReport
-	for value, err := range jsonValues(path) {
-		if err != nil {
-			return nil, report, err
+func textRows() converter[Text] {
+	type row struct{ Text *string }
+	return each(func(r row) (Text, error) {
+		if r.Text == nil || strings.TrimSpace(*r.Text) == "" {
+			return Text{}, errors.New(`no "text"`)
 		}
-		row, err := importRow(value.raw, convert)
-		if err != nil {
-			report.Refused = append(report.Refused, RowError{path, value.line, err})
-			continue
-		}
-		rows = append(rows, row)
-	}
-	report.Rows = len(rows)
-	return rows, report, nil
+		return Text{Text: *r.Text}, nil
+	})
 }
 
-func importRow[R, T any](raw []byte, convert func(R) (T, error)) (row T, err error) {
-	if !utf8.Valid(raw) {
-		return row, errUTF8 // encoding/json would put U+FFFD instead
-	}
-	var r R
-	if err := json.Unmarshal(raw, &r); err != nil {
-		return row, err
-	}
-	if row, err = convert(r); err != nil {
-		return row, err
-	}
-	return row, validate(row)
-}
-
-// jsonValue is a row before it is decoded.
-type jsonValue struct {
-	line int
-	raw  json.RawMessage
-}
-
-// jsonValues goes through the elements of a JSON array, or else through the lines of a file, plain or gzip.
-func jsonValues(path string) iter.Seq2[jsonValue, error] {
-	return func(yield func(jsonValue, error) bool) {
-		file, r, err := openText(path)
-		if err != nil {
-			yield(jsonValue{}, err)
-			return
+func plainText() converter[Text] {
+	return converter[Text]{rows: func(raw []byte) ([]Text, error) {
+		if !utf8.Valid(raw) {
+			return nil, errUTF8
 		}
-		defer file.Close()
-		first, err := firstByte(r)
-		switch {
-		case err == io.EOF:
-			return
-		case err != nil:
-			yield(jsonValue{}, fmt.Errorf("data: import %s: %w", path, err))
-		case first == '[':
-			arrayValues(path, r, yield)
-		default:
-			lineValues(path, r, yield)
-		}
-	}
-}
-
-func lineValues(path string, r *bufio.Reader, yield func(jsonValue, error) bool) {
-	for line := 1; ; line++ {
-		raw, err := r.ReadBytes('\n')
-		if raw = bytes.TrimSpace(raw); len(raw) > 0 && (err == nil || err == io.EOF) {
-			if !yield(jsonValue{line, raw}, nil) {
-				return
-			}
-		}
-		if err == io.EOF {
-			return
-		}
-		if err != nil {
-			yield(jsonValue{}, fmt.Errorf("data: import: %w", RowError{path, line, err}))
-			return
-		}
-	}
-}
-
-// arrayValues keeps the whole file in memory: rows are found by their place in it. Where the array itself is broken
-// there is no telling where the next row would begin.
-func arrayValues(path string, r io.Reader, yield func(jsonValue, error) bool) {
-	all, err := io.ReadAll(r)
-	if err != nil {
-		yield(jsonValue{}, fmt.Errorf("data: import %s: %w", path, err))
-		return
-	}
-	line, at := 1, 0
-	advance := func(to int) {
-		line += bytes.Count(all[at:to], []byte("\n"))
-		at = to
-	}
-	fail := func(err error) {
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		yield(jsonValue{}, fmt.Errorf("data: import: %w", RowError{path, line, fmt.Errorf("the JSON array is broken: %w", err)}))
-	}
-	decoder := json.NewDecoder(bytes.NewReader(all))
-	if _, err := decoder.Token(); err != nil {
-		fail(err)
-		return
-	}
-	for decoder.More() {
-		end := int(decoder.InputOffset()) // of what was read before
-		advance(end + len(all[end:]) - len(bytes.TrimLeft(all[end:], " \t\r\n,")))
-		var raw json.RawMessage
-		if err := decoder.Decode(&raw); err != nil {
-			fail(err)
-			return
-		}
-		if !yield(jsonValue{line, raw}, nil) {
-			return
-		}
-	}
-	if _, err := decoder.Token(); err != nil {
-		advance(len(all))
-		fail(err)
-		return
-	}
-	advance(int(decoder.InputOffset()))
-	if rest := bytes.TrimSpace(all[at:]); len(rest) > 0 {
-		fail(errors.New("something follows after it"))
-	}
-}
-
-// openText opens a file, unpacks gzip (known by its content) and drops a byte order mark.
-func openText(path string) (io.Closer, *bufio.Reader, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("data: import: %w", err)
-	}
-	r := bufio.NewReaderSize(file, 1<<16)
-	if magic, _ := r.Peek(2); bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		unpacked, err := gzip.NewReader(r)
-		if err != nil {
-			file.Close()
-			return nil, nil, fmt.Errorf("data: import %s: %w", path, err)
-		}
-		r = bufio.NewReaderSize(unpacked, 1<<16)
-	}
-	if mark, _ := r.Peek(3); bytes.Equal(mark, []byte("\ufeff")) {
-		_, _ = r.Discard(3)
-	}
-	return file, r, nil
-}
-
-func readAll(path string) ([]byte, error) {
-	file, r, err := openText(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	raw, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("data: import %s: %w", path, err)
-	}
-	return raw, nil
-}
-
-// firstByte looks at the first byte that is no white space, and leaves it and the line it is in unread.
-func firstByte(r *bufio.Reader) (byte, error) {
-	for n := 1; ; n++ {
-		head, err := r.Peek(n)
-		if err == bufio.ErrBufferFull {
-			return 0, errors.New("begins with nothing but white space")
-		}
-		if err != nil {
-			return 0, err
-		}
-		if !bytes.ContainsAny(head[n-1:], " \t\r\n") {
-			return head[n-1], nil
-		}
-	}
+		return []Text{{Text: string(raw)}}, nil
+	}}
 }
 
 // sourceName is what an importer puts into Conversation.Source.
 func sourceName(path string) string { return filepath.Base(path) }
+
+// sortedKeys names the keys of a JSON object for people.
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,17 +9,23 @@ import (
 	"strings"
 )
 
-// ImportMessages reads rows {"messages": [{"role": "user", "content": "..."}, ...]}, as JSON lines or a JSON array, plain
-// or gzip. A row that is labelled as a bad example ("label": false) is refused.
+// ImportMessages reads rows {"messages": [{"role": "user", "content": "..."}, ...]}, as JSON lines or a JSON array, plain,
+// gzip or Zstandard. A row that is labelled as a bad example ("label": false) is refused.
 func ImportMessages(path string) ([]Conversation, ImportReport, error) {
+	return importAll(path, messageRows(path))
+}
+
+var errBadExample = errors.New(`labelled as a bad example ("label": false)`)
+
+func messageRows(path string) converter[Conversation] {
 	type row struct {
 		Messages []importedMessage
 		System   string
 		Label    *bool
 	}
-	return importRows(path, func(r row) (Conversation, error) {
+	return each(func(r row) (Conversation, error) {
 		if r.Label != nil && !*r.Label {
-			return Conversation{}, errors.New(`labelled as a bad example ("label": false)`)
+			return Conversation{}, errBadExample
 		}
 		return conversation(path, r.System, r.Messages)
 	})
@@ -27,21 +34,37 @@ func ImportMessages(path string) ([]Conversation, ImportReport, error) {
 // ImportShareGPT reads rows {"conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]} with an
 // optional "system".
 func ImportShareGPT(path string) ([]Conversation, ImportReport, error) {
+	return importAll(path, shareGPTRows(path))
+}
+
+func shareGPTRows(path string) converter[Conversation] {
 	type row struct {
 		Conversations []importedMessage
 		System        string
+		Label         *bool
 	}
-	return importRows(path, func(r row) (Conversation, error) { return conversation(path, r.System, r.Conversations) })
+	return each(func(r row) (Conversation, error) {
+		if r.Label != nil && !*r.Label {
+			return Conversation{}, errBadExample
+		}
+		return conversation(path, r.System, r.Conversations)
+	})
 }
 
 // ImportAlpaca reads rows {"instruction": "...", "input": "...", "output": "..."}, with optional "system" and "history"
-// (pairs of question and answer before). The input, if there is one, follows the instruction after an empty line.
+// (pairs of question and answer before). The input, if there is one, follows the instruction after an empty line. The
+// output may be called "response" or "reference" too.
 func ImportAlpaca(path string) ([]Conversation, ImportReport, error) {
+	return importAll(path, alpacaRows(path))
+}
+
+func alpacaRows(path string) converter[Conversation] {
 	type row struct {
 		Instruction, Input, Output, System string
+		Response, Reference                string
 		History                            [][]string
 	}
-	return importRows(path, func(r row) (Conversation, error) {
+	return each(func(r row) (Conversation, error) {
 		var messages []importedMessage
 		for _, pair := range r.History {
 			if len(pair) != 2 {
@@ -49,13 +72,23 @@ func ImportAlpaca(path string) ([]Conversation, ImportReport, error) {
 			}
 			messages = append(messages, importedMessage{User, pair[0]}, importedMessage{Assistant, pair[1]})
 		}
-		question := r.Instruction
-		if trim(r.Input) != "" {
-			question = strings.TrimRight(question, "\n") + "\n\n" + r.Input
+		answer := r.Output
+		for _, other := range []string{r.Response, r.Reference} {
+			if answer == "" {
+				answer = other
+			}
 		}
-		messages = append(messages, importedMessage{User, question}, importedMessage{Assistant, r.Output})
+		messages = append(messages, importedMessage{User, withInput(r.Instruction, r.Input)}, importedMessage{Assistant, answer})
 		return conversation(path, r.System, messages)
 	})
+}
+
+// withInput puts an instruction and its input together.
+func withInput(instruction, input string) string {
+	if trim(input) == "" {
+		return instruction
+	}
+	return strings.TrimRight(instruction, "\n") + "\n\n" + input
 }
 
 // conversation is a conversation to learn from, if it is fit for it.
@@ -119,25 +152,58 @@ func (m *importedMessage) UnmarshalJSON(raw []byte) error {
 }
 
 // ImportPrompts reads rows with a prompt to be answered: "prompt" (a text or messages), "messages" or "conversations" that
-// end with the user, or "turns" (questions asked one after the other, of which the first is taken); with an optional
-// "system", "id" and "safety" (true for a safety prompt).
+// end with the user, "turns" (questions asked one after the other, of which the first is taken), an "instruction" (with
+// "input") or a "question"; with an optional "system", "id" and "safety" (true for a safety prompt). A "label" of "unsafe"
+// tags a safety prompt too, and so does a 1 under one of the keys of OpenAI's moderation data.
 func ImportPrompts(path string) ([]Prompt, ImportReport, error) {
+	return importAll(path, promptRows())
+}
+
+func promptRows() converter[Prompt] {
 	type row struct {
-		ID, System              string
-		Safety                  bool
-		Prompt                  dialogOrText
-		Messages, Conversations []importedMessage
-		Turns                   []string
+		ID                           json.RawMessage
+		System                       string
+		Safety                       bool
+		Prompt                       dialogOrText
+		Messages, Conversations      []importedMessage
+		Turns                        []string
+		Instruction, Input, Question string
+		PromptsFinal                 string `json:"prompts_final"` // of SimpleSafetyTests
+		Label                        json.RawMessage
+		moderation
 	}
-	return importRows(path, func(r row) (Prompt, error) {
+	return each(func(r row) (Prompt, error) {
 		turns := slices.Concat(r.Messages, r.Conversations, r.Prompt.as(User))
 		if len(turns) == 0 && len(r.Turns) > 0 {
 			turns = []importedMessage{{User, r.Turns[0]}}
 		}
-		p := Prompt{ID: r.ID, Messages: withSystem(r.System, turns), Safety: r.Safety}
+		for _, question := range []string{withInput(r.Instruction, r.Input), r.Question, r.PromptsFinal} {
+			if len(turns) == 0 && question != "" {
+				turns = []importedMessage{{User, question}}
+			}
+		}
+		p := Prompt{ID: idText(r.ID), Messages: withSystem(r.System, turns)}
+		p.Safety = r.Safety || bytes.Equal(r.Label, []byte(`"unsafe"`)) || r.PromptsFinal != "" || r.flagged()
 		if p.ID == "" {
 			p.ID = DialogID(p.Messages)
 		}
 		return p, CheckMessages(p.Messages)
 	})
+}
+
+// idText is an id that may be a number.
+func idText(raw json.RawMessage) string {
+	var text string
+	if isNull(raw) || json.Unmarshal(raw, &text) == nil {
+		return text
+	}
+	return string(raw)
+}
+
+// moderation are the labels of OpenAI's moderation data, 0 or 1; those that nobody looked at are missing.
+type moderation struct{ S, H, V, HR, SH, S3, H2, V2 json.RawMessage }
+
+func (m moderation) flagged() bool {
+	return slices.ContainsFunc([]json.RawMessage{m.S, m.H, m.V, m.HR, m.SH, m.S3, m.H2, m.V2},
+		func(label json.RawMessage) bool { return string(label) == "1" })
 }

@@ -17,6 +17,13 @@ type PreferenceConfig struct {
 
 	// Set is what the annotators judged. Default HelpfulnessSet.
 	Set Set
+
+	// Thresholds turn grades, votes and margins into a rating. Default nil: those of the dialect.
+	Thresholds *Thresholds
+
+	// KeepTies takes a tie as a pair with the first answer chosen, rated NegligiblyBetter. Default false: which answer is
+	// chosen would be chance, and a ranking loss would learn from it.
+	KeepTies bool
 }
 
 // DefaultPreferenceConfig returns Better and HelpfulnessSet.
@@ -28,7 +35,11 @@ func DefaultPreferenceConfig() PreferenceConfig {
 func (c PreferenceConfig) Validate() error {
 	_, errRating := c.Rating.MarshalText()
 	_, errSet := c.Set.MarshalText()
-	return errors.Join(errRating, errSet)
+	var errThresholds error
+	if c.Thresholds != nil {
+		errThresholds = c.Thresholds.Validate()
+	}
+	return errors.Join(errRating, errSet, errThresholds)
 }
 
 // ImportHH reads rows {"chosen": "\n\nHuman: ...\n\nAssistant: ...", "rejected": "..."}: two dialogues that differ in
@@ -37,8 +48,12 @@ func ImportHH(path string, cfg PreferenceConfig) ([]Preference, ImportReport, er
 	if err := cfg.Validate(); err != nil {
 		return nil, ImportReport{}, err
 	}
+	return importAll(path, hhRows(cfg))
+}
+
+func hhRows(cfg PreferenceConfig) converter[Preference] {
 	type row struct{ Chosen, Rejected string }
-	return importRows(path, func(r row) (Preference, error) {
+	return each(func(r row) (Preference, error) {
 		chosen, err := parseHH(r.Chosen)
 		if err != nil {
 			return Preference{}, fmt.Errorf("chosen: %w", err)
@@ -81,25 +96,48 @@ func nextSpeaker(text string) (at int, role Role, name string) {
 }
 
 // ImportPreferences reads rows of a prompt, a chosen and a rejected answer. The prompt is "prompt" (a text or messages),
-// "messages" or "conversations", with an optional "system"; the answers are texts, messages, or whole dialogues that
-// begin with the prompt. Optional are "rating" (1 to 4 or its name), "chosen_safe" and "rejected_safe" (true, false or
-// "safe", "unsafe", "unknown") and "set" ("helpfulness", "safety").
+// "messages" or "conversations", "instruction" (with "input") or "question", with an optional "system"; the answers are
+// texts, messages, or whole dialogues that begin with the prompt. Optional are "rating" (1 to 4 or its name), or how much
+// better the chosen answer is: "margin", or the answers' grades as "score_chosen" and "score_rejected", "chosen_score" and
+// "rejected_score", "chosen-rating" and "rejected-rating"; then "chosen_safe" and "rejected_safe" (true, false or "safe",
+// "unsafe", "unknown") and "set" ("helpfulness", "safety").
 func ImportPreferences(path string, cfg PreferenceConfig) ([]Preference, ImportReport, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, ImportReport{}, err
 	}
+	return importAll(path, preferenceRows(cfg))
+}
+
+func preferenceRows(cfg PreferenceConfig) converter[Preference] {
 	type row struct {
 		System                  string
 		Prompt                  dialogOrText
 		Messages, Conversations []importedMessage
+		Instruction, Input      string
+		Question                json.RawMessage
 		Chosen, Rejected        dialogOrText
+		ChosenAnswer            dialogOrText `json:"chosen_response"`
+		RejectedAnswer          dialogOrText `json:"rejected_response"`
 		Rating                  json.RawMessage
 		ChosenSafe              json.RawMessage `json:"chosen_safe"`
 		RejectedSafe            json.RawMessage `json:"rejected_safe"`
 		Set                     *Set
+		margins
 	}
-	return importRows(path, func(r row) (p Preference, err error) {
+	return each(func(r row) (p Preference, err error) {
 		turns := slices.Concat(r.Messages, r.Conversations, r.Prompt.as(User))
+		if len(turns) == 0 {
+			question := withInput(r.Instruction, r.Input)
+			if question == "" && len(r.Question) > 0 && r.Question[0] == '"' {
+				_ = json.Unmarshal(r.Question, &question) // the row was valid JSON
+			}
+			if question != "" {
+				turns = []importedMessage{{User, question}}
+			}
+		}
+		if r.Chosen.empty() {
+			r.Chosen, r.Rejected = r.ChosenAnswer, r.RejectedAnswer
+		}
 		prompt := withSystem(r.System, turns)
 		if p, err = preference(cfg, r.Chosen.after(prompt), r.Rejected.after(prompt)); err != nil {
 			return p, err
@@ -107,9 +145,43 @@ func ImportPreferences(path string, cfg PreferenceConfig) ([]Preference, ImportR
 		if r.Set != nil {
 			p.Set = *r.Set
 		}
-		return p, errors.Join(
+		return p, errors.Join(r.rate(cfg, &p.Rating),
 			setRating(&p.Rating, r.Rating), setSafety(&p.ChosenSafe, r.ChosenSafe), setSafety(&p.RejectedSafe, r.RejectedSafe))
 	})
+}
+
+// margins are the ways in which rows say how much better the chosen answer is.
+type margins struct {
+	Margin         *float64
+	ScoreChosen    *float64 `json:"score_chosen"`
+	ScoreRejected  *float64 `json:"score_rejected"`
+	ChosenScore    *float64 `json:"chosen_score"`
+	RejectedScore  *float64 `json:"rejected_score"`
+	ChosenRating   *float64 `json:"chosen-rating"`
+	RejectedRating *float64 `json:"rejected-rating"`
+}
+
+// rate sets the rating if there is a margin.
+func (m margins) rate(cfg PreferenceConfig, to *Rating) error {
+	margin := m.Margin
+	for _, pair := range [][2]*float64{{m.ScoreChosen, m.ScoreRejected}, {m.ChosenScore, m.RejectedScore}, {m.ChosenRating, m.RejectedRating}} {
+		if margin == nil && pair[0] != nil && pair[1] != nil {
+			difference := *pair[0] - *pair[1]
+			margin = &difference
+		}
+	}
+	thresholds := pointThresholds
+	if cfg.Thresholds != nil {
+		thresholds = *cfg.Thresholds
+	}
+	switch {
+	case margin == nil:
+	case *margin < 0:
+		return errors.New("the rejected answer has the better grade")
+	default:
+		*to = thresholds.Rate(*margin)
+	}
+	return nil
 }
 
 // preference is the pair of two dialogues that differ in their last answer.
@@ -184,6 +256,8 @@ func (d *dialogOrText) UnmarshalJSON(raw []byte) error {
 		return json.Unmarshal(raw, &d.text)
 	}
 }
+
+func (d dialogOrText) empty() bool { return d.text == nil && len(d.messages) == 0 }
 
 // as returns the messages; a text is one of that role.
 func (d dialogOrText) as(role Role) []importedMessage {

@@ -60,7 +60,7 @@ func TestImportMessages(t *testing.T) {
 			got, report, err := data.ImportMessages(file(t, text))
 			require.NoError(t, err)
 			assert.Equal(t, hi, got)
-			assert.Equal(t, data.ImportReport{Rows: 1}, report)
+			assert.Equal(t, data.ImportReport{Read: 1, Rows: 1}, report)
 			assert.Equal(t, "1 rows taken", report.String())
 		})
 	}

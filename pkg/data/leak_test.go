@@ -33,7 +33,7 @@ func TestNoLeaks(t *testing.T) {
 				return
 			}
 		}
-	}, Lineage{}, mem))
+	}, Lineage{}, DefaultCompression, mem))
 	r, err := open[Sample](path, mem)
 	require.NoError(t, err)
 	for _, err := range r.Rows() {

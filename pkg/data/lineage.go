@@ -1,7 +1,6 @@
 package data
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,8 +13,6 @@ import (
 	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
-	"github.com/apache/arrow/go/v15/arrow/ipc"
-	"github.com/apache/arrow/go/v15/arrow/memory"
 )
 
 // Lineage says where a dataset comes from. It is stored in the dataset's metadata, so the history of a result can be
@@ -87,7 +84,7 @@ func ReadLineage(path string) (Lineage, error) {
 		return l, fmt.Errorf("data: lineage: %w", err)
 	}
 	if !info.IsDir() {
-		return readArrowLineage(path)
+		return readColumnsLineage(path)
 	}
 	raw, err := os.ReadFile(filepath.Join(path, lineageFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -102,32 +99,18 @@ func ReadLineage(path string) (Lineage, error) {
 	return l, nil
 }
 
-// readArrowLineage looks at the schema of an Arrow file. Any other file has no lineage.
-func readArrowLineage(path string) (l Lineage, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return l, fmt.Errorf("data: lineage: %w", err)
+// readColumnsLineage looks at the metadata of an Arrow or Parquet file. Any other file has no lineage.
+func readColumnsLineage(path string) (l Lineage, err error) {
+	form, err := columnForm(path)
+	if err != nil || form == notColumns {
+		return l, err
 	}
-	defer file.Close()
-	head := make([]byte, len(ipc.Magic))
-	if _, err := io.ReadFull(file, head); err != nil || !bytes.Equal(head, ipc.Magic) {
-		return l, nil
-	}
-	err = guard(func() error {
-		limit, err := checkFile(file)
-		if err != nil {
-			return err
-		}
-		r, err := ipc.NewFileReader(file, ipc.WithAllocator(&limited{memory.DefaultAllocator, limit}))
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		l, err = lineageOf(r.Schema().Metadata())
+	err = withBatches(path, func(source batchSource) error {
+		l, err = lineageOf(source.schema().Metadata())
 		return err
 	})
 	if err != nil {
-		return l, fmt.Errorf("data: lineage of %s: %w", path, err)
+		return l, fmt.Errorf("data: lineage of %w", err)
 	}
 	return l, nil
 }

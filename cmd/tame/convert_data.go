@@ -1,0 +1,276 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/google/renameio/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/yamlconf"
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// importConfig is what an import depends on.
+type importConfig struct {
+	As         string
+	Rating     data.Rating
+	Set        data.Set
+	Thresholds []float64
+	Ties       string
+	Score      string
+	Separator  string
+	Strict     bool
+}
+
+const (
+	tiesDrop = "drop"
+	tiesKeep = "keep"
+)
+
+// config is what the importer is told.
+func (c importConfig) config() (data.ImportConfig, error) {
+	cfg := data.ImportConfig{
+		As: c.As, Separator: c.Separator, Score: c.Score, Strict: c.Strict,
+		Preference: data.PreferenceConfig{Rating: c.Rating, Set: c.Set, KeepTies: c.Ties == tiesKeep},
+	}
+	if c.Ties != tiesKeep && c.Ties != tiesDrop {
+		return cfg, fmt.Errorf("--ties is %q, want %s or %s", c.Ties, tiesDrop, tiesKeep)
+	}
+	if n := len(c.Thresholds); n == 3 {
+		cfg.Preference.Thresholds = (*data.Thresholds)(c.Thresholds)
+	} else if n > 0 {
+		return cfg, fmt.Errorf("--thresholds has %d numbers, want 3: from which difference on an answer is slightly better, better, significantly better", n)
+	}
+	return cfg, cfg.Validate()
+}
+
+// dataConversion is one call of the command.
+type dataConversion struct {
+	importConfig
+	compression data.Compression
+	refused     string // file for the refused rows
+}
+
+func convertDataCommand() *cobra.Command {
+	c := dataConversion{importConfig: importConfig{Rating: data.DefaultPreferenceConfig().Rating, Ties: tiesDrop}}
+	cmd := &cobra.Command{
+		Use:   "data IN... OUT.arrow|OUT.parquet",
+		Short: "Turn other people's files into a dataset",
+		Long: `Reads files row by row, whatever their size, and writes an Arrow or Parquet dataset. IN is a file, a pattern such as 'part-*.jsonl.gz',
+or - for standard input: JSON lines, a JSON array, CSV or TSV (by the name), plain text, Arrow or Parquet; plain, gzip or Zstandard.
+A row that is no good is left out and reported. The dialect is recognised by the first rows, or named with --as:
+
+` + dialectTable(),
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[:len(args)-1], args[len(args)-1]) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&c.As, "as", "", "dialect of the input (default: recognised)")
+	flags.TextVar(&c.Rating, "rating", c.Rating, `strength of a choice that has none: "significantly better", "better", "slightly better", "negligibly better / unsure"`)
+	flags.TextVar(&c.Set, "kind", c.Set, "what the annotators judged, where rows do not say it: helpfulness or safety")
+	flags.Float64SliceVar(&c.Thresholds, "thresholds", nil, "difference from which on an answer is slightly better, better, significantly better (default: 0.3,1,2 for grades and margins, 0.2,0.5,0.8 for votes and probabilities)")
+	flags.StringVar(&c.Ties, "ties", c.Ties, "drop: leave ties out; keep: the first answer counts as chosen, negligibly better / unsure")
+	flags.StringVar(&c.Score, "score", "", "key of the grade that decides between answers (default: score, overall_score, helpfulness, ...)")
+	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text (default of .txt files: "+data.DefaultSeparator+")")
+	flags.BoolVar(&c.Strict, "strict", false, "a row that is no good is an error, and nothing is written")
+	flags.StringVar(&c.refused, "refused", "", "write every refused row's file, line and reason there, as JSON lines")
+	flags.TextVar(&c.compression, "compression", data.DefaultCompression, "none, lz4 or zstd (default: none for Arrow, zstd for Parquet)")
+	return cmd
+}
+
+// dialectTable lists the dialects by what they give.
+func dialectTable() string {
+	dialects := data.Dialects()
+	slices.SortStableFunc(dialects, func(a, b data.Dialect) int { return cmp.Compare(a.Rows.Name, b.Rows.Name) })
+	var b strings.Builder
+	rows := ""
+	for _, d := range dialects {
+		if d.Rows.Name != rows {
+			rows = d.Rows.Name
+			fmt.Fprintf(&b, "%s rows:\n", rows)
+		}
+		fmt.Fprintf(&b, "  %-20s  %s\n", d.Name, d.Form)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (err error) {
+	if c.As != "" && !slices.ContainsFunc(data.Dialects(), func(d data.Dialect) bool { return d.Name == c.As }) {
+		return fmt.Errorf("--as is %q, want one of %s", c.As, dialectNames())
+	}
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(checkNew(out), checkDataset(out)); err != nil {
+		return err
+	}
+	im, err := data.OpenImport(inputs, cmd.InOrStdin(), cfg)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(cmd.OutOrStdout(), "dialect:", dialectsOf(im.Files())); err != nil {
+		return err
+	}
+	lineage, err := c.lineage(im)
+	if err != nil {
+		return err
+	}
+	done, err := c.keepRefused(im)
+	if err != nil {
+		return err
+	}
+	err = convertWithProgress(cmd, im, out, lineage, c.compression)
+	if err == nil || errors.Is(err, data.ErrNoRows) {
+		err = errors.Join(err, done())
+		printImport(cmd.OutOrStdout(), im.Report())
+	}
+	if errors.Is(err, data.ErrNoRows) {
+		return fmt.Errorf("no row could be used, so %s is not written: is it of the form %q?", out, im.Files()[0].Dialect)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is written\n", out)
+	return err
+}
+
+func dialectNames() string {
+	var names []string
+	for _, d := range data.Dialects() {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// checkDataset wants a name that says how to write it.
+func checkDataset(out string) error {
+	if data.IsParquet(out) || strings.HasSuffix(strings.ToLower(out), ".arrow") {
+		return nil
+	}
+	return fmt.Errorf("%s: the last name is that of the dataset to write: want OUT.arrow or OUT.parquet", out)
+}
+
+// dialectsOf says what the files are in: once, if they are all the same.
+func dialectsOf(files []data.FileDialect) string {
+	same := !slices.ContainsFunc(files, func(f data.FileDialect) bool { return f.Dialect != files[0].Dialect })
+	if same {
+		return files[0].Dialect
+	}
+	var list []string
+	for _, f := range files {
+		list = append(list, fmt.Sprintf("%s (%s)", f.Dialect, f.File))
+	}
+	return strings.Join(list, ", ")
+}
+
+// lineage names the files. Standard input has no fingerprint: it is gone when the dataset's metadata is written.
+func (c dataConversion) lineage(im *data.Import) (data.Lineage, error) {
+	files := im.Files()
+	config := c.importConfig
+	config.As = files[0].Dialect
+	l := data.Lineage{Stage: "import " + config.As, Config: yamlconf.JSON(&config)}
+	for _, f := range files {
+		if f.File == data.Stdin {
+			l.Inputs = append(l.Inputs, data.Input{Name: "standard input"})
+			continue
+		}
+		if err := l.Add(f.File); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+// keepRefused writes the refused rows into a file, which has its name when done is called.
+func (c dataConversion) keepRefused(im *data.Import) (done func() error, err error) {
+	if c.refused == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := renameio.NewPendingFile(c.refused, renameio.WithPermissions(0o644))
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriter(file)
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	var failed error
+	im.OnRefused = func(e data.RowError) {
+		failed = errors.Join(failed, encoder.Encode(struct {
+			File   string `json:"file"`
+			Line   int    `json:"line"`
+			Reason string `json:"reason"`
+		}{e.File, e.Line, e.Err.Error()}))
+	}
+	return func() error {
+		if err := errors.Join(failed, w.Flush()); err != nil {
+			return errors.Join(err, file.Cleanup())
+		}
+		return file.CloseAtomicallyReplace()
+	}, nil
+}
+
+// convertWithProgress converts, and shows how far it is where that is known.
+func convertWithProgress(cmd *cobra.Command, im *data.Import, out string, l data.Lineage, compression data.Compression) error {
+	ctx := cmd.Context()
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	if slices.ContainsFunc(im.Files(), func(f data.FileDialect) bool { return f.File == data.Stdin }) {
+		return im.Write(ctx, out, l, compression)
+	}
+	const unit = 1 << 10
+	show := console.New(cmd.ErrOrStderr())
+	defer show.Close()
+	total := int(im.Size()/unit) + 1
+	task := show.Start("converting, KiB", total)
+	detail := func() string {
+		r := im.Report()
+		return fmt.Sprintf("%d rows, %d refused", r.Rows, r.NumRefused())
+	}
+	im.OnProgress = func() { task.Update(min(int(im.BytesRead()/unit), total), detail()) }
+	err := im.Write(ctx, out, l, compression)
+	if err == nil {
+		task.Done(detail())
+	}
+	return err
+}
+
+// printImport shows the counts, the first refused rows and how many there are for each reason.
+func printImport(w io.Writer, report data.ImportReport) {
+	const most = 10
+	fmt.Fprintf(w, "%d rows read: %d rows taken, %d refused", report.Read, report.Rows, report.NumRefused())
+	if report.Skipped > 0 {
+		fmt.Fprintf(w, ", %d skipped", report.Skipped)
+	}
+	fmt.Fprintln(w)
+	for _, refused := range report.Refused[:min(most, len(report.Refused))] {
+		fmt.Fprintf(w, "  %v\n", refused)
+	}
+	if rest := report.NumRefused() - most; rest > 0 {
+		fmt.Fprintf(w, "  and %d more\n", rest)
+	}
+	reasons := report.Reasons()
+	if len(reasons) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "%8s  reason\n", "rows")
+	for _, r := range reasons {
+		what := "refused"
+		if r.Skipped {
+			what = "skipped"
+		}
+		fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, r.Text)
+	}
+}
+

@@ -1,0 +1,121 @@
+package data
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"unicode/utf8"
+)
+
+// textDocuments goes through the documents of a plain text. Blank ones are left out.
+func textDocuments(path, separator string) iter.Seq2[rawRow, error] {
+	return opened(path, nil, nil, func(r *bufio.Reader) iter.Seq2[rawRow, error] { return documents(path, r, separator) })
+}
+
+// maxDocument is how long a document of plain text may be. A text without separators is one document.
+const maxDocument = 1 << 30
+
+func documents(path string, r io.Reader, separator string) iter.Seq2[rawRow, error] {
+	return func(yield func(rawRow, error) bool) {
+		scanner := bufio.NewScanner(r)
+		scanner.Buffer(make([]byte, 1<<16), maxDocument)
+		searched := 0 // bytes of the next document in which there is no separator
+		scanner.Split(func(text []byte, atEOF bool) (int, []byte, error) {
+			from := max(0, min(searched, len(text))-len(separator))
+			if i := bytes.Index(text[from:], []byte(separator)); i >= 0 {
+				searched = 0
+				return from + i + len(separator), text[:from+i], nil
+			}
+			if atEOF && len(text) > 0 {
+				searched = 0
+				return len(text), text, nil
+			}
+			searched = len(text)
+			return 0, nil, nil
+		})
+		line := 1
+		for scanner.Scan() {
+			document := scanner.Bytes()
+			if text := bytes.TrimSpace(document); len(text) > 0 {
+				begin := bytes.Index(document, text)
+				if !yield(rawRow{line: line + bytes.Count(document[:begin], []byte("\n")), raw: text}, nil) {
+					return
+				}
+			}
+			line += bytes.Count(document, []byte("\n")) + strings.Count(separator, "\n")
+		}
+		err := scanner.Err()
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("a document is longer than %d MiB: give the separator between documents", maxDocument>>20)
+		}
+		if err != nil {
+			yield(rawRow{}, fmt.Errorf("data: import: %w", RowError{path, line, err}))
+		}
+	}
+}
+
+// csvRows goes through the records of a CSV file with a header, each as a JSON object of texts.
+func csvRows(path string, r io.Reader) iter.Seq2[rawRow, error] {
+	return func(yield func(rawRow, error) bool) {
+		c := csv.NewReader(r)
+		if strings.HasSuffix(baseName(path), ".tsv") {
+			c.Comma = '\t'
+		}
+		c.ReuseRecord = true
+		header, err := c.Read()
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			yield(rawRow{}, fmt.Errorf("data: import %s: the header: %w", path, err))
+			return
+		}
+		names := make([][]byte, len(header))
+		for i, name := range header {
+			names[i], _ = json.Marshal(name) // a string always has a form
+		}
+		var raw []byte
+		for {
+			record, err := c.Read()
+			if err == io.EOF {
+				return
+			}
+			var damaged *csv.ParseError
+			var row rawRow
+			switch {
+			case errors.As(err, &damaged):
+				row = rawRow{line: damaged.StartLine, err: damaged.Err}
+			case err != nil:
+				yield(rawRow{}, fmt.Errorf("data: import %s: %w", path, err))
+				return
+			default:
+				line, _ := c.FieldPos(0)
+				raw = raw[:0]
+				for i, field := range record {
+					raw = append(raw, "{,"[min(i, 1)])
+					raw = append(append(raw, names[i]...), ':')
+					raw = appendQuoted(raw, field)
+				}
+				row = rawRow{line: line, raw: append(raw, '}')}
+			}
+			if !yield(row, nil) {
+				return
+			}
+		}
+	}
+}
+
+// appendQuoted appends a text as JSON. One that is not valid UTF-8 stays so, to be refused with its row.
+func appendQuoted(to []byte, text string) []byte {
+	if !utf8.ValidString(text) {
+		return append(append(append(to, '"'), text...), '"')
+	}
+	quoted, _ := json.Marshal(text) // a string always has a form
+	return append(to, quoted...)
+}
