@@ -29,7 +29,7 @@ type decodeOutput struct {
 
 func tokenizeCommand() *cobra.Command {
 	var path string
-	var bos, eos, decode bool
+	var bos, eos, decode, special bool
 	cmd := &cobra.Command{
 		Use:   "tokenize --tokenizer FILE",
 		Short: "Turn text or dialogues into token ids, or back with --decode",
@@ -37,7 +37,7 @@ func tokenizeCommand() *cobra.Command {
 			`with --decode reads {"ids": [...]} and writes {"text": "..."}. Messages use Llama 2's chat format.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tok, err := tokenizer.Load(path)
+			tok, err := loadTokenizer(path, "")
 			if err != nil {
 				return err
 			}
@@ -48,6 +48,9 @@ func tokenizeCommand() *cobra.Command {
 				})
 			}
 			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in tokenizeInput) (tokenizeOutput, error) {
+				if special && in.Text != nil && in.Messages == nil {
+					return addEnds(tok, append([]int32{}, tok.EncodeSpecial(*in.Text)...), bos, eos)
+				}
 				ids, err := encode(tok, in)
 				if err != nil {
 					return tokenizeOutput{}, err
@@ -56,9 +59,10 @@ func tokenizeCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&path, "tokenizer", "", "SentencePiece .model, or llama2.c tokenizer.bin")
+	cmd.Flags().StringVar(&path, "tokenizer", "", "SentencePiece .model, tokenizer.json, llama2.c tokenizer.bin, or a folder with one of the first two")
 	cmd.Flags().BoolVar(&bos, "bos", false, "put the begin-of-sequence id in front of a text")
 	cmd.Flags().BoolVar(&eos, "eos", false, "put the end-of-sequence id behind a text")
+	cmd.Flags().BoolVar(&special, "special", false, "the names of special pieces in a text mean these pieces, as in Hugging Face's tokenizers")
 	cmd.Flags().BoolVar(&decode, "decode", false, "turn ids into text")
 	_ = cmd.MarkFlagRequired("tokenizer") // the flag was defined above
 	return cmd

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// The same text gives the same tokenizer, whatever it comes from.
+func TestTokenizerTrainInputs(t *testing.T) {
+	text := strings.Repeat("the cat sat on the mat<|endoftext|>a dog sat on a log\n<|endoftext|>\n<|endoftext|>the dog\nand the cat", 9)
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	_, err := w.Write([]byte(text))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	dir := t.TempDir()
+	rows := filepath.Join(dir, "rows.arrow")
+	var texts []data.Text
+	for part := range strings.SplitSeq(text, "<|endoftext|>") {
+		if strings.TrimSpace(part) != "" {
+			texts = append(texts, data.Text{Text: part})
+		}
+	}
+	require.NoError(t, data.Write(rows, texts, data.Lineage{}))
+
+	var models []string
+	for name, in := range map[string]string{
+		"plain": file(t, "a.txt", text), "gzip": file(t, "b.txt.gz", packed.String()), "arrow": rows, "stdin": "-",
+	} {
+		out := filepath.Join(dir, name+".model")
+		lines, err := tame(t, text, "tokenizer", "train", "--vocab-size", "285", in, out)
+		require.NoError(t, err, name)
+		assert.Regexp(t, `^285 pieces from 19 documents, `, lines[0], name)
+		raw, err := os.ReadFile(out)
+		require.NoError(t, err)
+		models = append(models, string(raw))
+	}
+	for _, m := range models {
+		assert.Equal(t, models[0], m)
+	}
+	for want, in := range map[string]string{
+		"no such file": filepath.Join(dir, "missing.txt"), "gzip": file(t, "c.txt.gz", "a text that is not packed"), "no rows": file(t, "d.txt", "<|endoftext|> \n"),
+		"is no Arrow dataset": file(t, "e.jsonl", "{}"),
+	} {
+		_, err := tame(t, "", "tokenizer", "train", "--vocab-size", "285", in, filepath.Join(dir, "bad.model"))
+		assert.ErrorContains(t, err, want)
+		assert.NoFileExists(t, filepath.Join(dir, "bad.model"))
+	}
+}
+
+// To tokenizer.json and back the tokenizer stays the same, and every form of it is found.
+func TestTokenizerConvert(t *testing.T) {
+	dir := t.TempDir()
+	text := file(t, "cats.txt", strings.Repeat("the cat sat on the mat. a dog sat on a log. [INST]\n", 8))
+	first, folder, second := filepath.Join(dir, "a.model"), filepath.Join(dir, "hf"), filepath.Join(dir, "b.model")
+	run(t, "tokenizer", "train", "--vocab-size", "285", text, first)
+	assert.Contains(t, run(t, "tokenizer", "convert", first, folder), "285 pieces")
+	run(t, "tokenizer", "convert", folder, second)
+	in := `{"text": "[INST] the  log, é <s> "}`
+	want, err := tame(t, in, "tokenize", "--tokenizer", first)
+	require.NoError(t, err)
+	for _, path := range []string{second, folder, filepath.Join(folder, "tokenizer.json")} {
+		got, err := tame(t, in, "tokenize", "--tokenizer", path)
+		require.NoError(t, err)
+		assert.Equal(t, want, got, path)
+	}
+	special, err := tame(t, in, "tokenize", "--tokenizer", folder, "--special")
+	require.NoError(t, err)
+	assert.Contains(t, special[0], ",1,", "<s> is BOS")
+	assert.NotContains(t, want[0], ",1,")
+
+	_, err = tame(t, "", "tokenizer", "convert", first, folder)
+	assert.ErrorContains(t, err, "is there already")
+	_, err = tame(t, "", "tokenizer", "convert", dir, filepath.Join(dir, "x"))
+	assert.ErrorContains(t, err, "neither a tokenizer.model nor a tokenizer.json")
+}
