@@ -189,6 +189,11 @@ func interleave(w []float32, heads, d, cols int) {
 	}
 }
 
+// SaveLlama2C writes the weights as a llama2.c file; see WriteLlama2C. It appears at once and whole, or not at all.
+func SaveLlama2C(path string, p *Params) error {
+	return saveFile(path, func(w io.Writer) error { return WriteLlama2C(w, p) })
+}
+
 // WriteLlama2C writes the weights as a llama2.c file of version 0. What that format cannot say is an error: a scalar head, no output
 // projection, heads that do not divide the width, another RoPE base or norm eps than 1e4 and 1e-5, other ids than BOS 1 and EOS 2.
 func WriteLlama2C(w io.Writer, p *Params) error {

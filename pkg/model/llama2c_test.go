@@ -207,3 +207,18 @@ func TestLlama2CDamaged(t *testing.T) {
 		}
 	}
 }
+
+func TestSaveLlama2C(t *testing.T) {
+	p := randomParams(tiny(), tensor.Float32, 23)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.bin")
+	assert.ErrorContains(t, SaveLlama2C(path, p), "without a scalar head")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left, "no half file")
+	p.DropHead()
+	require.NoError(t, SaveLlama2C(path, p))
+	got, err := Load(path)
+	require.NoError(t, err)
+	assertSame(t, p, got)
+}

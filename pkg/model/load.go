@@ -7,11 +7,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/gguf"
 )
 
-// Load reads weights as float32: from a folder in Hugging Face layout (config.json and model.safetensors, or shards with
-// model.safetensors.index.json; F32, F16 or BF16) or from a llama2.c file (.bin, version 0). Names, shapes and dtypes are compared
-// with the config before anything of the model's size is allocated, and an error names file and tensor.
+// Load reads weights as float32, in one of these forms:
+//
+//   - a folder in Hugging Face layout: config.json and model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16
+//   - a folder as Meta ships Llama: params.json and consolidated.00.pth, or several such files; F32, F16 or BF16
+//   - a GGUF file of llama.cpp; F32, F16, BF16 or Q8_0
+//   - a llama2.c file (.bin, version 0)
+//
+// Names, shapes and dtypes are compared with the config before anything of the model's size is allocated, and an error names file and
+// tensor. What describes another model than Llama 2 is refused by its name.
 //
 // A scalar head is there if the checkpoint has score.weight. If a Save into that folder was interrupted between its last two steps, Load
 // finishes or undoes it first.
@@ -23,12 +31,18 @@ func Load(path string) (*Params, error) {
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("model: %w", err)
+	case stat.IsDir() && isMeta(path):
+		return loadMeta(path)
 	case stat.IsDir():
 		return loadHF(path)
+	case strings.EqualFold(filepath.Ext(path), metaSuffix):
+		return loadMeta(filepath.Dir(path))
+	case gguf.Sniff(path):
+		return loadGGUF(path)
 	case strings.EqualFold(filepath.Ext(path), llama2cSuffix):
 		return loadLlama2C(path)
 	}
-	return nil, fmt.Errorf("model: %s is neither a folder in Hugging Face layout nor a llama2.c %s file", path, llama2cSuffix)
+	return nil, fmt.Errorf("model: %s is neither a folder with a model (Hugging Face or Meta), nor a GGUF file, nor a llama2.c %s file", path, llama2cSuffix)
 }
 
 // asideDir is where Save puts the old folder for the moment in which the new one takes its place.
