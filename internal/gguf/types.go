@@ -75,6 +75,12 @@ type Tensor struct {
 	begin, end int64 // of the file; end = begin where the type is not readable
 }
 
+// Begin is where the numbers lie in the file.
+func (t Tensor) Begin() int64 { return t.begin }
+
+// End is the first byte after the numbers; Begin where the type is not readable.
+func (t Tensor) End() int64 { return t.end }
+
 // rowsAndCols sees the tensor as a matrix of rows of its innermost dimension.
 func rowsAndCols(shape []int) (rows, cols int) {
 	rows, cols = 1, 1
