@@ -42,6 +42,7 @@ type merger struct {
 	links   []link
 	heap    []candidate
 	splits  map[string]int // unused pieces that were merged: the length of the left part
+	ends    []pathEnd      // of a unigram model
 }
 
 // symbol is a part of the text that is not merged further yet.
@@ -83,6 +84,9 @@ func (t *Tokenizer) release(m *merger) {
 	m.ids, m.prevUnk, m.text = m.ids[:0], false, ""
 	if cap(m.ids) > maxKeptSlots || cap(m.symbols) > maxKeptSlots {
 		m.ids, m.symbols, m.merges, m.links, m.heap = nil, nil, nil, nil, nil
+	}
+	if cap(m.ends) > maxKeptSlots {
+		m.ends = nil
 	}
 	clear(m.splits)
 	t.mergers.Put(m)
@@ -129,16 +133,15 @@ func (m *merger) encode(text string) {
 	}
 	m.text = text
 	m.symbols = m.symbols[:0]
-	if h := m.t.hugging; h != nil {
+	switch h := m.t.hugging; {
+	case m.t.unigram != nil:
+		m.unigram(text)
+	case h != nil:
 		h.cut(m, text)
-	} else {
-		m.cut(text)
-	}
-	switch {
-	case len(m.symbols) > maxShortWord || m.t.hasUnused:
-		m.mergeLong()
+		m.merge()
 	default:
-		m.mergeShort()
+		m.cut(text)
+		m.merge()
 	}
 	for i, s := range m.symbols {
 		end := len(text)
@@ -146,6 +149,15 @@ func (m *merger) encode(text string) {
 			end = m.symbols[i+1].start
 		}
 		m.emit(text[s.start:end], s.id)
+	}
+}
+
+// merge makes the symbols fewer until no two of them make a piece.
+func (m *merger) merge() {
+	if len(m.symbols) > maxShortWord || m.t.hasUnused {
+		m.mergeLong()
+	} else {
+		m.mergeShort()
 	}
 }
 

@@ -33,7 +33,7 @@ func (t *Tokenizer) SaveFolder(dir string) error {
 // Two things differ there. transformers looks for the names of control pieces in every text, so its ids are those of
 // [Tokenizer.EncodeSpecial]. And a text that is a user-defined piece and nothing else has no "▁" before it.
 //
-// Models that tokenizer.json cannot express are refused: rules of normalisation, removal of extra spaces, unused pieces,
+// Models that tokenizer.json cannot express are refused: unigram models, rules of normalisation, removal of extra spaces, unused pieces,
 // pieces of characters that are no pieces themselves. Where two pieces have the same score, SentencePiece merges the
 // leftmost first, but a tokenizer.json the longer one, as after transformers' own conversion; in Llama's model these are
 // runs of spaces, for which it makes no difference.
@@ -104,8 +104,11 @@ func (t *Tokenizer) huggingFiles() (map[string][]byte, error) {
 // huggingMerges lists every way to make a piece of two, the highest score first, of equal scores the longest left part,
 // then the longest right part: the order in which transformers converts SentencePiece models.
 func (t *Tokenizer) huggingMerges() ([]string, error) {
-	if t.spec.removeExtra || !t.spec.escape || len(t.spec.charsMap) > 0 {
+	if t.unigram == nil && (t.spec.removeExtra || !t.spec.escape || len(t.spec.charsMap) > 0) {
 		return nil, errors.New("the model has rules of normalisation, which tokenizer.json expresses in another way")
+	}
+	if t.unigram != nil {
+		return nil, errors.New("the model is a unigram model")
 	}
 	if t.hasUnused {
 		return nil, errors.New("the model has unused pieces")

@@ -61,7 +61,7 @@ func defaultSpec() spec {
 	}
 }
 
-// LoadModel reads a SentencePiece .model file. Only BPE models are supported.
+// LoadModel reads a SentencePiece .model file of type BPE or unigram.
 func LoadModel(r io.Reader) (*Tokenizer, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
@@ -114,12 +114,12 @@ func parseModel(data []byte) (*Tokenizer, error) {
 	if len(pieces) == 0 {
 		return nil, errors.New("not a usable SentencePiece model: it has no pieces")
 	}
-	if sp.modelType != modelBPE {
-		name := map[uint64]string{modelUnigram: "unigram", modelWord: "word", modelChar: "char"}[sp.modelType]
+	if sp.modelType != modelBPE && sp.modelType != modelUnigram {
+		name := map[uint64]string{modelWord: "word", modelChar: "char"}[sp.modelType]
 		if name == "" {
 			name = fmt.Sprintf("number %d", sp.modelType)
 		}
-		return nil, fmt.Errorf("the model type is %s; only BPE models are supported (Llama's is one)", name)
+		return nil, fmt.Errorf("the model type is %s; only BPE models (Llama's is one) and unigram models are supported", name)
 	}
 	if sp.spaceSuffix {
 		return nil, errors.New("the model puts white space at the end of pieces, which is not supported")

@@ -14,7 +14,7 @@ type Piece struct {
 	Type  PieceType // Normal, Unknown, Control, UserDefined, Unused, Byte
 }
 
-// Parts is what besides its pieces makes a SentencePiece BPE tokenizer, as a GGUF file states it. [DefaultParts] gives
+// Parts is what besides its pieces makes a SentencePiece tokenizer, as a GGUF file states it. [DefaultParts] gives
 // Llama's.
 type Parts struct {
 	BOS, EOS, PAD int32 // ids of control pieces, -1 for none
@@ -22,6 +22,8 @@ type Parts struct {
 	AddDummyPrefix    bool   // a space goes in front of a text
 	RemoveExtraSpaces bool   // leading, trailing and repeated spaces are dropped
 	CharsMap          []byte // SentencePiece's precompiled_charsmap; empty for no rules
+
+	Unigram bool // scores are log-probabilities of a unigram model, not the order of merges
 }
 
 // DefaultParts returns Llama 2's parts: BOS 1, EOS 2, no PAD, a dummy prefix, no other normalisation.
@@ -89,6 +91,10 @@ func (p Parts) spec(pieces []Piece, bytes bool) (spec, error) {
 	}
 	sp := newSpec(len(pieces), bytes, trainer)
 	sp.bosPiece, sp.eosPiece, sp.padPiece = names[0], names[1], names[2]
+	if p.Unigram {
+		sp.modelType = modelUnigram
+		sp.trainer = appendVarint(sp.trainer, trainerModelType, modelUnigram) // the last one counts
+	}
 	sp.setNormalizer(p)
 	return sp, errors.Join(errs...)
 }
@@ -120,6 +126,6 @@ func (t *Tokenizer) Parts() Parts {
 	return Parts{
 		BOS: t.bos, EOS: t.eos, PAD: t.pad,
 		AddDummyPrefix: t.spec.dummyPrefix, RemoveExtraSpaces: t.spec.removeExtra,
-		CharsMap: append([]byte(nil), t.spec.charsMap...),
+		CharsMap: append([]byte(nil), t.spec.charsMap...), Unigram: t.unigram != nil,
 	}
 }

@@ -160,12 +160,16 @@ func TestStoriesTokenizer(t *testing.T) {
 	}
 }
 
-func TestUnigramIsRefused(t *testing.T) {
-	for _, name := range []string{"test_model_unigram1000.model", "torchtune_m_unigram2000.model"} {
-		path := shared(t, "sentencepiece_small", name)
-		_, err := Load(path)
-		require.ErrorContains(t, err, path)
-		require.ErrorContains(t, err, "the model type is unigram; only BPE models are supported")
+func TestUnigramVectors(t *testing.T) {
+	for _, name := range []string{"test_model_unigram1000", "torchtune_m_unigram2000"} {
+		tok := loadShared(t, "sentencepiece_small", name+".model")
+		again, err := FromPieces(tok.Pieces(), tok.Parts())
+		require.NoError(t, err)
+		for _, v := range readJSONL[vector](t, shared(t, "sentencepiece_small", name+".encodings.jsonl")) {
+			assert.Equal(t, plain(v.IDs), plain(tok.Encode(v.Text)), "text %q", v.Text)
+			assert.Equal(t, plain(v.IDs), plain(again.Encode(v.Text)), "from its pieces, text %q", v.Text)
+		}
+		require.ErrorContains(t, tok.SaveHuggingFace(t.TempDir()), "is a unigram model")
 	}
 }
 

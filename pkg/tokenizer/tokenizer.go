@@ -53,14 +53,16 @@ func (t PieceType) String() string {
 	return fmt.Sprintf("PieceType(%d)", uint8(t))
 }
 
-// piece is one entry of the vocabulary. Of two possible merges the one that gives the higher score comes first.
+// piece is one entry of the vocabulary. Of two possible merges the one that gives the higher score comes first. In a
+// unigram model the score is the logarithm of the piece's probability.
 type piece struct {
 	text  string
 	score float32
 	kind  PieceType
 }
 
-// Tokenizer is a BPE vocabulary with its merge order. It is immutable and safe for concurrent use.
+// Tokenizer is a vocabulary with its merge order, or for a unigram model its probabilities. It is immutable and safe for
+// concurrent use.
 type Tokenizer struct {
 	pieces []piece
 	spec   spec
@@ -74,6 +76,7 @@ type Tokenizer struct {
 	chars charTable // symbols that text begins as
 	pairs pairTable // and what two of them become
 
+	unigram  *unigram    // of a unigram model, nil otherwise
 	hugging  *hugging    // of a tokenizer.json, nil otherwise
 	controls addedTokens // control pieces and <unk>, for EncodeSpecial
 
@@ -138,7 +141,12 @@ func newTokenizer(pieces []piece, sp spec) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.buildPairs()
+	if sp.modelType == modelUnigram {
+		t.unigram = newUnigram(t)
+		t.wordwise = false // a sum is rounded at every step, so where a text begins may decide ties
+	} else {
+		t.buildPairs()
+	}
 	return t, nil
 }
 
