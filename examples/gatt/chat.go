@@ -33,7 +33,7 @@ type settings struct {
 }
 
 func defaultSettings(seed uint64) settings {
-	s := settings{world: world.DefaultConfig(), short: 6000, long: 700, dialogs: 150, tests: 60, turns: 20}
+	s := settings{world: world.DefaultConfig(), short: 6000, long: 700, dialogs: 300, tests: 60, turns: 20}
 	s.world.Seed, s.world.Entities = seed, 16
 	none := world.Counts{} // of single questions
 	s.world.SFT, s.world.Helpfulness, s.world.Safety, s.world.RL, s.world.Validation, s.world.Test = none, none, none, none, none, none
@@ -53,7 +53,7 @@ func defaultSettings(seed uint64) settings {
 	s.first.BatchSize = 16
 	s.last = s.sft
 	s.last.Optim = optim.DefaultConfig(7e-4)
-	s.last.BatchSize = 32
+	s.last.BatchSize = 4
 
 	s.talk = gatt.DefaultConfig()
 	s.talk.EveryTurn = true

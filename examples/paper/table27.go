@@ -85,7 +85,7 @@ func table27(ctx context.Context, b *bench, r *report) error {
 		r.direction(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
 	}
 	more := bootstrap(len(all[0])/2, func(pick []int) float64 { return bimodality(both(all[2], pick)) - bimodality(both(all[0], pick)) })
-	r.direction("scores are more bimodal with the large margin than with none", more, plain, positive(more))
+	r.claim("scores are more bimodal with the large margin than with none", more, plain, positive(more))
 	return pic.save(r.picture())
 }
 

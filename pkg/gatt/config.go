@@ -13,8 +13,9 @@ type Config struct {
 	Repeat bool
 	// ShortShare is the share of examples whose instruction is in its shortened wording. Paper A.3.5: half of the time, 0.5.
 	ShortShare float64
-	// EveryTurn makes an example for each turn of a dialogue as the last one. Without it a dialogue is one example, of its whole length. The paper
-	// leaves that open. Default false.
+	// EveryTurn takes each turn of a dialogue as the last one once: the losses of those examples add up to the loss on all answers of the whole
+	// dialogue, since tokens see only what is before them, so they are laid in one. Without it the last answer of the whole dialogue counts
+	// alone. The paper leaves that open. Default false.
 	EveryTurn bool
 	// Temperature of sampling. Default 1.
 	Temperature float64

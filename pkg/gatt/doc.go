@@ -25,7 +25,7 @@
 //
 // # Differences from the paper
 //
-// The paper does not say whether a dialogue gives an example of its whole length or one for each turn as the last; Config.EveryTurn chooses. It adds the
+// The paper does not say whether the last turn is that of the whole dialogue or each turn once; Config.EveryTurn chooses. It adds the
 // instruction to user messages and calls the first one's a system message; here it stands at the front of the user's message. A dialogue in which an answer
 // does not end is cut off before that turn. Score counts a turn that a dialogue did not reach as keeping nothing.
 package gatt

@@ -8,16 +8,16 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-// Example is a dialogue as token ids to train on; Counted says which of them the loss is taken on, the last answer's. sft.Example(e) is the
-// same as an example for package sft.
+// Example is a dialogue as token ids to train on; Counted says which of them the loss is taken on: the last answer's, or with Config.EveryTurn those of all
+// answers. sft.Example(e) is the same as an example for package sft.
 type Example struct {
 	Tokens  []int32
 	Counted []bool
 }
 
 // Examples makes training examples of sampled dialogues: steps 2 and 3 of Ghost Attention. The instruction stands in the first user message only, in
-// its shortened wording for Config.ShortShare of the dialogues. Counted is true on the last answer, its stop token included, and nowhere else. A transcript
-// without turns gives none. However the answers were sampled, the examples have the same form; those of the paper's baseline are made of
+// its shortened wording for Config.ShortShare of the dialogues. Counted is true on the last answer, its stop token included, and nowhere else (with
+// Config.EveryTurn on every answer). A transcript without turns gives none. However the answers were sampled, the examples have the same form; those of the paper's baseline are made of
 // answers sampled without Config.Repeat.
 func Examples(tmpl *data.Template, talks []Transcript, cfg Config) ([]Example, error) {
 	if err := cfg.Validate(); err != nil {
@@ -36,26 +36,23 @@ func Examples(tmpl *data.Template, talks []Transcript, cfg Config) ([]Example, e
 		if err != nil {
 			return nil, fmt.Errorf("gatt: dialogue %q: %w", t.Dialog.ID, err)
 		}
-		first := len(t.Turns)
-		if cfg.EveryTurn {
-			first = 1
-		}
-		for turns := max(first, 1); turns <= len(t.Turns); turns++ {
-			examples = append(examples, example(prompts, t.Turns[:turns]))
+		if len(t.Turns) > 0 {
+			examples = append(examples, example(prompts, t.Turns, cfg.EveryTurn))
 		}
 	}
 	return examples, nil
 }
 
-// example is a dialogue whose last answer counts.
-func example(prompts [][]int32, turns []Turn) Example {
-	var said []int32
-	last := len(turns) - 1
-	for i, t := range turns[:last] {
-		said = append(append(said, prompts[i]...), t.Answer...)
+// example is a dialogue whose last answer counts, or every one.
+func example(prompts [][]int32, turns []Turn, every bool) (e Example) {
+	for i, t := range turns {
+		ids, counted := data.Join(prompts[i], t.Answer)
+		if !every && i < len(turns)-1 {
+			clear(counted)
+		}
+		e.Tokens, e.Counted = append(e.Tokens, ids...), append(e.Counted, counted...)
 	}
-	ids, counted := data.Join(append(said, prompts[last]...), turns[last].Answer)
-	return Example{Tokens: ids, Counted: counted}
+	return e
 }
 
 // Conversations are the dialogues as text for readers, as Examples words them, with the given source. They are not for training: decoded

@@ -27,8 +27,8 @@ func (l *Lab) ghosts() ([]gatt.Dialog, error) {
 	return dialogs(list, l.World.Instructions(l.Ghosts, 1)), nil
 }
 
-// Kept measures how much of an instruction that was given in the first turn a model keeps in later ones (Table 30). Neither the questions
-// nor the combinations of attributes were in any training data.
+// Kept measures how much of an instruction that was given in the first turn a model keeps in later ones (Table 30), in answers sampled at temperature 1.
+// Neither the questions nor the combinations of attributes were in any training data.
 func (l *Lab) Kept(ctx context.Context, name string, p *model.Params, turns ...int) ([]gatt.Point, error) {
 	list, err := l.World.TestDialogs(l.TestDialogs, l.MaxTurns, l.MaxTurns)
 	if err != nil {
@@ -41,6 +41,7 @@ func (l *Lab) Kept(ctx context.Context, name string, p *model.Params, turns ...i
 	}
 	task := l.Console.Start("dialogues of "+name, l.TestDialogs*l.MaxTurns)
 	cfg := l.Iteration.GAtt
+	cfg.Temperature = 1 // as for all that is reported
 	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
 	points, _, err := gatt.Evaluate(ctx, p, l.Tmpl, l.Tok, dialogs(list, instructions),
 		func(d gatt.Dialog, answer string) (kept, total int) { return oracle.Kept(given[d.ID], answer) }, cfg, turns...)
