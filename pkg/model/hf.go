@@ -230,7 +230,7 @@ func encodeHFConfig(p *Params, dtype string) ([]byte, error) {
 		h["id2label"] = map[string]string{"0": "score"}
 		h["label2id"] = map[string]int{"score": 0}
 		h["pad_token_id"] = id(padFor(c))
-		if bias := headBias(p); bias != 0 && !math.IsNaN(bias) && !math.IsInf(bias, 0) {
+		if bias := headBias(p, dtype); bias != 0 && !math.IsNaN(bias) && !math.IsInf(bias, 0) {
 			h["score_bias"] = bias
 		}
 	}
@@ -252,13 +252,19 @@ func padFor(c Config) int32 {
 	return -1
 }
 
-// headBias is the bias of the scalar head.
-func headBias(p *Params) float64 {
+// headBias is the bias of the scalar head as a file in that dtype holds it. A bias that the dtype does not reach is 0 here; writing it is
+// an error.
+func headBias(p *Params, dtype string) float64 {
+	q := tensorSource{}
 	switch x := p.Get(scoreBias).Value.Data().(type) {
 	case []float32:
-		return float64(x[0])
+		q.f32 = x
 	case []float64:
-		return x[0]
+		q.f64 = x
 	}
-	return 0
+	var rounded [1]float32
+	if raw, err := q.appendTo(nil, 0, 1, dtype); err == nil {
+		decodeFloats(rounded[:], raw, dtype)
+	}
+	return float64(rounded[0])
 }

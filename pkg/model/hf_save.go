@@ -44,7 +44,7 @@ func (s saver) writeModel(dir string, p *Params) error {
 		return err
 	}
 	tensors := p.hfSources()
-	if p.HasHead() && headBias(p) == 0 { // other readers know of none
+	if p.HasHead() && headBias(p, F32) == 0 { // other readers know of none
 		tensors = slices.DeleteFunc(tensors, func(t tensorSource) bool { return t.name == scoreBias })
 	}
 	shards := s.cfg.split(tensors)

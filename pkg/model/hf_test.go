@@ -64,6 +64,7 @@ func TestHFConfigForOthers(t *testing.T) {
 	assert.NotContains(t, h, "score_bias")
 	floats[float32](p.Get("score.bias").Value)[0] = 0.1
 	assert.Equal(t, float64(float32(0.1)), fields(p, F32)["score_bias"])
+	assert.Equal(t, 205.0/2048, fields(p, BF16)["score_bias"], "as the file has it")
 	floats[float32](p.Get("score.bias").Value)[0] = float32(math.NaN())
 	assert.NotContains(t, fields(p, F32), "score_bias", "JSON has no NaN")
 }

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/binary"
 	"math"
 	"testing"
 
@@ -66,6 +67,18 @@ func TestHalfTypes(t *testing.T) {
 			require.Equal(t, h+h&1, c.round(middle), "%s: the even one of %#x and the next", c.name, h)
 			require.Equal(t, h, c.round(math.Nextafter32(middle, 0)), "%s %#x", c.name, h)
 			require.Equal(t, h+1, c.round(math.Nextafter32(middle, float32(math.Copysign(math.Inf(1), want)))), "%s %#x", c.name, h)
+		}
+		for n := range 10 { // numbers in fours, and what is left of them
+			var raw []byte
+			var want []float32
+			for i := range n {
+				h := uint16(0x3c00 + 0x0123*i)
+				raw = binary.LittleEndian.AppendUint16(raw, h)
+				want = append(want, float32(plainFloat(uint64(h), c.exp, c.frac)))
+			}
+			got := make([]float32, n, n+1)
+			require.Equal(t, n, decodeFloats(got, raw, c.dtype))
+			require.Equal(t, append([]float32{}, want...), got)
 		}
 		inf := float32(math.Inf(-1))
 		raw, err := encodeFloats(nil, []float32{c.largest, inf}, c.dtype)

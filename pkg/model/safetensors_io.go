@@ -12,8 +12,11 @@ import (
 	"sync/atomic"
 )
 
-// ioChunk is the number of bytes that tensors are converted in.
+// ioChunk is the number of bytes that files are written in.
 const ioChunk = 1 << 20
+
+// pieceBytes is what is read at once: little enough to be converted while it is in a processor's own cache.
+const pieceBytes = 256 << 10
 
 // Tensor is a named float32 tensor of a safetensors file.
 type Tensor struct {
@@ -53,14 +56,14 @@ type tensorRead struct {
 	dst  []float32
 }
 
-// eachPiece calls do for pieces of the tensors that have at most ioChunk bytes in the file, side by side on all processors. buf is
-// scratch of ioChunk bytes. Of several errors, that of the first piece is given.
+// eachPiece calls do for pieces of the tensors that have at most pieceBytes bytes in the file, side by side on all processors. buf is
+// scratch of pieceBytes bytes. Of several errors, that of the first piece is given.
 func eachPiece(reads []tensorRead, do func(r tensorRead, lo, hi int, buf []byte) error) error {
 	type piece struct{ read, lo, hi int }
 	var pieces []piece
 	for i, r := range reads {
 		size, _ := dtypeSize(r.info.dtype)
-		step := ioChunk / int(size)
+		step := pieceBytes / int(size)
 		for lo := 0; lo < len(r.dst); lo += step {
 			pieces = append(pieces, piece{i, lo, min(lo+step, len(r.dst))})
 		}
@@ -74,7 +77,7 @@ func eachPiece(reads []tensorRead, do func(r tensorRead, lo, hi int, buf []byte)
 	)
 	for range min(runtime.GOMAXPROCS(0), len(pieces)) {
 		wg.Go(func() {
-			buf := make([]byte, ioChunk)
+			buf := make([]byte, pieceBytes)
 			for i := int(next.Add(1)) - 1; i < len(pieces); i = int(next.Add(1)) - 1 {
 				p := pieces[i]
 				if err := do(reads[p.read], p.lo, p.hi, buf); err != nil {

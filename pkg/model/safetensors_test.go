@@ -5,9 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -96,6 +99,17 @@ func TestSafetensorsDamaged(t *testing.T) {
 		{"cannot unmarshal", entry("F32", "[-2]", "[0, 8]")},
 		{"cannot unmarshal", entry("F32", "[2]", "[0, 8.5]")},
 		{"1 data_offsets", entry("F32", "[2]", "[8]")},
+		{"9 dimensions", entry("F32", "[1,1,1,1,1,1,1,1,2]", "[0, 8]")},
+		{"shape is missing", entry("F32", "null", "[0, 8]")},
+		{"data_offsets is missing", `{"w": {"dtype": "F32", "shape": [2]}}`},
+		{"dtype is missing", `{"w": {"DTYPE": "F32", "shape": [2], "data_offsets": [0, 8]}}`},
+		{`"shape" is there twice`, `{"w": {"dtype": "F32", "shape": [2], "shape": [1], "data_offsets": [0, 8]}}`},
+		{`tensor "w": not a JSON object`, `{"w": 7}`},
+		{"exceeded max depth", `{"w": ` + strings.Repeat(`{"a":`, 20000) + `}`},
+		{"offsets: json: cannot unmarshal", entry("F32", "[2]", "[-8, 0]")},
+		{"offsets: json: cannot unmarshal", entry("F32", "[2]", "[0, 18446744073709551616]")},
+		{"cut short or damaged", entry("F32", "[2]", "[0, 18446744073709551615]")},
+		{`tensor "` + strings.Repeat("n", 100) + `...": `, `{"` + strings.Repeat("n", 1<<20) + `": 7}`},
 		{"begins at byte 4", entry("F32", "[1]", "[4, 8]")},
 		{"overlap", `{"v": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "w": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}`},
 		{`tensor "w" is I64, want F32, F16 or BF16`, entry("I64", "[1]", "[0, 8]")},
@@ -116,6 +130,41 @@ func TestSafetensorsDamaged(t *testing.T) {
 	require.NoError(t, os.WriteFile(short, binary.LittleEndian.AppendUint64(nil, 1<<62), 0o600))
 	_, err = ReadSafetensors(short)
 	assert.ErrorContains(t, err, "not a safetensors file", "a giant header is not allocated")
+}
+
+// A file that gets shorter after its sizes have been checked is an error too. A map of it would end the process.
+func TestSafetensorsCutWhileRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	for _, dtype := range []string{F32, BF16} {
+		var buf bytes.Buffer
+		require.NoError(t, writeSafetensors(&buf, []tensorSource{{name: "w", shape: []int{pieceBytes}, f32: make([]float32, pieceBytes)}}, dtype, nil))
+		require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o600))
+		f, err := openSafetensors(path)
+		require.NoError(t, err)
+		require.NoError(t, os.Truncate(path, int64(buf.Len())/2))
+		err = readTensors([]tensorRead{{f, f.byName["w"], make([]float32, pieceBytes)}})
+		assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		assert.ErrorContains(t, err, path+`: tensor "w": `)
+		require.NoError(t, f.Close())
+	}
+}
+
+// What is read is allocated once, with little besides.
+func TestSafetensorsAllocation(t *testing.T) {
+	const n = 16 << 20 / 4
+	path := filepath.Join(t.TempDir(), "x")
+	for _, dtype := range []string{F32, F16} {
+		var buf bytes.Buffer
+		require.NoError(t, writeSafetensors(&buf, []tensorSource{{name: "w", shape: []int{n}, f32: make([]float32, n)}}, dtype, nil))
+		require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o600))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := ReadSafetensors(path)
+		require.NoError(t, err)
+		runtime.ReadMemStats(&after)
+		besides := after.TotalAlloc - before.TotalAlloc - 4*n
+		assert.LessOrEqual(t, besides, uint64(1<<20+2*pieceBytes*runtime.GOMAXPROCS(0)), dtype)
+	}
 }
 
 func TestWriteSafetensorsRefuses(t *testing.T) {
