@@ -1,60 +1,193 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
+	"strings"
 
+	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
+// modelForm is a form in which convert model writes.
+type modelForm struct {
+	name   string
+	dtypes []string // the first one is the default
+	// suffix of OUT that chooses the form; empty for folders
+	suffix string
+	write  func(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error
+}
+
+var modelForms = []modelForm{
+	{name: "hf", dtypes: []string{"f32", "f16", "bf16"}, write: writeHF},
+	{name: "gguf", dtypes: []string{"f32", "f16", "q8_0"}, suffix: ".gguf", write: writeGGUF},
+	{name: "llama2c", dtypes: []string{"f32"}, suffix: ".bin", write: writeLlama2C},
+	{name: "meta", dtypes: []string{"f32", "f16", "bf16"}, write: writeMeta},
+}
+
+// chooseForm takes the form by its name, or by that of the output.
+func chooseForm(name, out string) (modelForm, error) {
+	var names []string
+	for _, f := range modelForms {
+		if f.name == name || name == "" && f.suffix != "" && strings.EqualFold(filepath.Ext(out), f.suffix) {
+			return f, nil
+		}
+		names = append(names, f.name)
+	}
+	if name == "" {
+		return modelForms[0], nil
+	}
+	return modelForm{}, fmt.Errorf("--to is %q, want one of %s", name, strings.Join(names, ", "))
+}
+
+// chooseType checks the type of the numbers; empty for the form's own.
+func (f modelForm) chooseType(dtype string) (string, error) {
+	if dtype == "" {
+		return strings.ToUpper(f.dtypes[0]), nil
+	}
+	for _, d := range f.dtypes {
+		if strings.EqualFold(d, dtype) {
+			return strings.ToUpper(d), nil
+		}
+	}
+	return "", fmt.Errorf("--dtype is %q, the form %s has %s", dtype, f.name, strings.Join(f.dtypes, ", "))
+}
+
 func convertModelCommand() *cobra.Command {
-	var tokenizerPath string
+	var tokenizerPath, to, dtype string
 	cmd := &cobra.Command{
 		Use:   "model IN OUT",
-		Short: "Write a model as a folder in Hugging Face layout",
-		Long: "Reads a folder in Hugging Face layout (safetensors in float32, float16 or bfloat16) or a llama2.c .bin file, and writes a folder with\n" +
-			"config.json, model.safetensors in float32, and tokenizer.model if there is a tokenizer.",
+		Short: "Write a model in another form",
+		Long: `Reads a model in any of these forms and writes it in another one. Which form IN has is seen; that of OUT follows from its name or --to.
+
+  form     what it is                                        OUT           --dtype
+  hf       folder of Hugging Face: config.json, safetensors  a folder      f32, f16, bf16
+  gguf     file of llama.cpp                                 NAME.gguf     f32, f16, q8_0
+  llama2c  file of llama2.c, version 0                       NAME.bin      f32
+  meta     folder of Meta's Llama: consolidated.00.pth       --to meta     f32, f16, bf16
+
+The tokenizer goes along: into a folder as tokenizer.model, into a GGUF file as its vocabulary, and beside NAME.bin as NAME.tokenizer.model.
+q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; matrices whose rows are no multiple of 32 long are f16 then.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, out := args[0], args[1]
-			if err := checkNew(out); err != nil {
-				return err
-			}
-			p, tok, err := loadBoth(in, tokenizerPath)
+			form, err := chooseForm(to, args[1])
 			if err != nil {
 				return err
 			}
-			lineage := data.Lineage{Stage: "convert model"}
-			for _, path := range []string{in, tokenizerPath} {
-				if path == "" {
-					continue
-				}
-				if err := lineage.Add(path); err != nil {
-					return err
-				}
-			}
-			err = model.Save(out, p, func(dir string) error {
-				if tok != nil {
-					if err := tok.Save(filepath.Join(dir, tokenizerFile)); err != nil {
-						return err
-					}
-				}
-				return data.WriteLineage(dir, lineage)
-			})
-			if err != nil {
+			if dtype, err = form.chooseType(dtype); err != nil {
 				return err
 			}
-			with := "without a tokenizer"
-			if tok != nil {
-				with = fmt.Sprintf("with a tokenizer of %d pieces", tok.VocabSize())
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d weights, %s\n%s is written\n", p.NumParams(), with, out)
-			return err
+			return convertModel(cmd.OutOrStdout(), args[0], args[1], tokenizerPath, form, dtype)
 		},
 	}
-	cmd.Flags().StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model, or llama2.c tokenizer.bin (default: tokenizer.model of the model's folder)")
+	flags := cmd.Flags()
+	flags.StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model, or llama2.c tokenizer.bin (default: tokenizer.model of the model's folder, or the vocabulary of a GGUF file)")
+	flags.StringVar(&to, "to", "", "form of OUT: hf, gguf, llama2c or meta (default: by OUT's name)")
+	flags.StringVar(&dtype, "dtype", "", "type of the numbers: f32, f16, bf16 or q8_0 (default f32)")
 	return cmd
+}
+
+func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dtype string) error {
+	if err := checkNew(out); err != nil {
+		return err
+	}
+	p, tok, err := loadBoth(in, tokenizerPath)
+	if err != nil {
+		return err
+	}
+	if tok == nil {
+		if tok, err = ggufTokenizer(in); err != nil {
+			return err
+		}
+	}
+	lineage := data.Lineage{Stage: "convert model"}
+	for _, path := range []string{in, tokenizerPath} {
+		if path == "" {
+			continue
+		}
+		if err := lineage.Add(path); err != nil {
+			return err
+		}
+	}
+	if err := form.write(out, p, tok, dtype, lineage); err != nil {
+		return err
+	}
+	with := "without a tokenizer"
+	if tok != nil {
+		with = fmt.Sprintf("with a tokenizer of %d pieces", tok.VocabSize())
+	}
+	_, err = fmt.Fprintf(w, "%d weights as %s, %s\n%s is written\n", p.NumParams(), dtype, with, out)
+	return err
+}
+
+// ggufTokenizer reads the vocabulary of a model that is a GGUF file with one.
+func ggufTokenizer(path string) (*tokenizer.Tokenizer, error) {
+	if !gguf.Sniff(path) {
+		return nil, nil
+	}
+	tok, err := tokenizer.LoadGGUF(path)
+	if errors.Is(err, tokenizer.ErrNoVocabulary) {
+		return nil, nil
+	}
+	return tok, err
+}
+
+// folderExtras writes what goes into a model's folder besides the model.
+func folderExtras(tok *tokenizer.Tokenizer, l data.Lineage) func(dir string) error {
+	return func(dir string) error {
+		if tok != nil {
+			if err := tok.Save(filepath.Join(dir, tokenizerFile)); err != nil {
+				return err
+			}
+		}
+		return data.WriteLineage(dir, l)
+	}
+}
+
+func writeHF(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error {
+	cfg := model.DefaultSaveConfig()
+	cfg.DType = dtype
+	return model.SaveAs(out, p, cfg, folderExtras(tok, l))
+}
+
+func writeMeta(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error {
+	return model.SaveMeta(out, p, dtype, folderExtras(tok, l))
+}
+
+func writeGGUF(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, _ data.Lineage) error {
+	var vocab map[string]any
+	if tok != nil {
+		var err error
+		if vocab, err = tok.GGUF(p.Config().VocabSize); err != nil {
+			return err
+		}
+	}
+	return model.SaveGGUF(out, p, dtype, vocab)
+}
+
+// writeLlama2C writes the tokenizer beside the model, since the file has no place for it.
+func writeLlama2C(out string, p *model.Params, tok *tokenizer.Tokenizer, _ string, _ data.Lineage) error {
+	if tok == nil {
+		return model.SaveLlama2C(out, p)
+	}
+	beside := strings.TrimSuffix(out, filepath.Ext(out)) + "." + tokenizerFile
+	if err := checkNew(beside); err != nil {
+		return err
+	}
+	f, err := renameio.NewPendingFile(beside, renameio.WithPermissions(0o644))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Cleanup() }() // nothing to do once it has its name
+	if err := errors.Join(tok.WriteModel(f), model.SaveLlama2C(out, p)); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
 }
