@@ -2,6 +2,10 @@ package tokenizer
 
 import (
 	"bytes"
+	"encoding/json"
+	"math/rand/v2"
+	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 )
@@ -18,8 +22,12 @@ func fuzzParser(f *testing.F, parse func([]byte) (*Tokenizer, error)) {
 		if err != nil || !utf8.ValidString(text) && len(tok.spec.charsMap) == 0 && utf8.ValidString(tok.spec.unkSurface) {
 			t.Fatalf("%q, %v", text, err)
 		}
+		tok.EncodeSpecial("Hello <s>[INST] \xff é世 1")
 		var out bytes.Buffer
 		if err := tok.WriteModel(&out); err != nil {
+			if tok.hugging != nil {
+				return // not every tokenizer.json is a model
+			}
 			t.Fatal(err)
 		}
 		again, err := LoadModel(&out)
@@ -34,6 +42,7 @@ func FuzzModel(f *testing.F) {
 	sp := newSpec(0, false, nil)
 	sp.normalizer = appendBytes(sp.normalizer, normCharsMap, []byte{4, 0, 0, 0, 0, 4, 0, 0, 'x', 0})
 	f.Add((&Tokenizer{pieces: []piece{{"<unk>", 0, Unknown}, {"a", -1, Unused}}, spec: sp}).encodeModel())
+	f.Add(unigramModel(f, rand.New(rand.NewPCG(25, 26)), false).encodeModel())
 	fuzzParser(f, parseModel)
 }
 
@@ -41,6 +50,50 @@ func FuzzLlama2C(f *testing.F) {
 	f.Add(llama2C(9, "<unk>", "\n<s>\n", "\n</s>\n", " a", " ", "a"))
 	f.Add(llama2C(1<<30, "<unk>"))
 	fuzzParser(f, parseLlama2C)
+}
+
+func FuzzHugging(f *testing.F) {
+	f.Add(changed(f, nil))
+	for _, change := range []map[string]json.RawMessage{
+		parts("normalizer", `null`, "pre_tokenizer", `{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}`),
+		parts("decoder", `{"type":"Sequence","decoders":[{"type":"Metaspace","replacement":"▁"},{"type":"ByteFallback"},{"type":"Fuse"}]}`),
+		parts("normalizer", `{"type":"Replace","pattern":{"String":"e"},"content":"▁▁"}`, "added_tokens",
+			`[{"id":600,"content":"ll","single_word":true,"lstrip":true,"rstrip":true,"normalized":true}]`),
+		parts("model", `{"byte_fallback":false,"vocab":{"<unk>":0,"a":1,"b":2,"ab":3,"▁":4},"merges":[["a","b"]]}`, "added_tokens", `[]`),
+	} {
+		f.Add(changed(f, parts("model", `{"byte_fallback":false,"vocab":{"<unk>":0,"l":1,"o":2,"lo":3,"▁":4},"merges":["l o"]}`, "added_tokens", `[]`)))
+		f.Add(changed(f, change))
+	}
+	fuzzParser(f, func(data []byte) (*Tokenizer, error) { return parseHugging(data, nil) })
+}
+
+// Whatever the text, decoding its ids gives it back as SentencePiece normalises it: invalid bytes as U+FFFD, "▁" as a space.
+func FuzzRoundTrip(f *testing.F) {
+	own := tiny(f)
+	hf, err := parseHugging(changed(f, nil), nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	uni := unigramModel(f, rand.New(rand.NewPCG(23, 24)), true)
+	f.Add(" ab  [INST] abc\xff\n▁<s>漢")
+	f.Fuzz(func(t *testing.T, text string) {
+		want := strings.ReplaceAll(string([]rune(text)), space, " ")
+		for _, tok := range []*Tokenizer{own, hf, uni} {
+			ids := tok.Encode(text)
+			got, err := tok.Decode(ids)
+			if err != nil || got != want {
+				t.Fatalf("%q became %q, %v", text, got, err)
+			}
+			if again := tok.Encode(text); !slices.Equal(ids, again) {
+				t.Fatalf("%q: %v, then %v", text, ids, again)
+			}
+			for _, id := range ids {
+				if k := tok.Type(id); k == Control || k == Unknown {
+					t.Fatalf("%q gave the piece %q", text, tok.Piece(id))
+				}
+			}
+		}
+	})
 }
 
 func FuzzEncode(f *testing.F) {

@@ -150,10 +150,17 @@ func ggufID(f *gguf.File, key string, def int32, vocab int) int32 {
 }
 
 // GGUF gives the metadata that state this tokenizer in a GGUF file of a model with that many tokens; where the model has more than the
-// tokenizer, unused tokens fill up. llama.cpp has no rules of normalisation for this kind of tokenizer, so one with such rules is refused.
+// tokenizer, unused tokens fill up. llama.cpp has no rules of normalisation for this kind of tokenizer, so one with such rules is refused,
+// and so are unigram models and what of a tokenizer.json is no SentencePiece model (see WriteModel).
 func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
+	t, err := t.sentencePiece()
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: gguf: %w", err)
+	}
 	parts, pieces := t.Parts(), t.Pieces()
 	switch {
+	case parts.Unigram:
+		return nil, errors.New("tokenizer: gguf: a unigram model, which this kind of tokenizer is not")
 	case len(pieces) > vocabSize:
 		return nil, fmt.Errorf("tokenizer: gguf: %d pieces for a vocabulary of %d", len(pieces), vocabSize)
 	case len(parts.CharsMap) > 0 || parts.RemoveExtraSpaces:

@@ -67,11 +67,16 @@ func flatten(name string, raw json.RawMessage, depth int) ([]huggingPart, error)
 	return all, nil
 }
 
+// maxGrowth is how much longer a normaliser may make a text: a few short rules on each other's results could fill any
+// memory.
+const maxGrowth = 64
+
 func (h *hugging) parseNormalizer(raw json.RawMessage) error {
 	parts, err := flatten("normalizer", raw, 0)
 	if err != nil {
 		return err
 	}
+	growth := 1.0
 	for _, p := range parts {
 		var rule replacementRule
 		switch {
@@ -88,7 +93,14 @@ func (h *hugging) parseNormalizer(raw json.RawMessage) error {
 		default:
 			return fmt.Errorf("the normalizer is %s%s", p.Type, otherKinds)
 		}
+		growth *= max(1, float64(len(rule.to))/float64(max(1, len(rule.from))))
+		if growth > maxGrowth || len(rule.prepend) > maxPieceBytes {
+			return fmt.Errorf("the normalizer makes texts more than %d times as long%s", maxGrowth, otherKinds)
+		}
 		h.normalizer = append(h.normalizer, rule)
+	}
+	if len(h.normalizer) > maxGrowth {
+		return fmt.Errorf("the normalizer has %d steps%s", len(h.normalizer), otherKinds)
 	}
 	return nil
 }

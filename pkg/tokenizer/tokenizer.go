@@ -89,8 +89,8 @@ type Tokenizer struct {
 }
 
 // Load reads a tokenizer from a file: a llama2.c tokenizer if the name ends in .bin, a Hugging Face tokenizer.json if it
-// ends in .json (with the tokenizer_config.json or special_tokens_map.json beside it), otherwise a SentencePiece .model. Of
-// a folder it reads tokenizer.model, or tokenizer.json if that is missing.
+// ends in .json (with the tokenizer_config.json or special_tokens_map.json beside it), the vocabulary of a GGUF file if it
+// ends in .gguf, otherwise a SentencePiece .model. Of a folder it reads tokenizer.model, or tokenizer.json if that is missing.
 func Load(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		found, err := Find(path)
@@ -98,6 +98,9 @@ func Load(path string) (*Tokenizer, error) {
 			return nil, err
 		}
 		path = found
+	}
+	if strings.EqualFold(filepath.Ext(path), ".gguf") {
+		return LoadGGUF(path)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
