@@ -39,7 +39,8 @@
 // (.bin, version 0); Save writes the former, WriteLlama2C the latter. Inside, rotary positions turn the halves of a head (columns i and
 // i+D/2), as Hugging Face has it; llama2.c's neighbouring pairs are put into that order when they are read. A scalar head is
 // stored as score.weight, the name that LlamaForSequenceClassification has for it, and its bias, which that class does not
-// have, as score.bias. Settings that describe something other than Llama 2 are refused by name.
+// have, as score.bias and in config.json as score_bias: scores there plus score_bias are the scores here. SaveAs writes F16 and BF16,
+// and several files. Settings that describe something other than Llama 2 are refused by name, with what to do.
 //
 // # Concurrency
 //

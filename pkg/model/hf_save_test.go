@@ -85,6 +85,10 @@ func TestSaveHalf(t *testing.T) {
 	assert.ErrorContains(t, err, `tensor "model.layers.1.mlp.down_proj.weight": 65520 would become infinite: F16 ends at 65504`)
 	assert.NoDirExists(t, dir)
 	require.NoError(t, SaveAs(dir, p, SaveConfig{BF16, 5e9}, nil))
+
+	wide := p.As(tensor.Float64)
+	floats[float64](wide.Get("norm").Value)[1] = 1e300
+	assert.ErrorContains(t, Save(dir, wide, nil), `tensor "model.norm.weight": 1e+300 would become infinite`)
 }
 
 // A bias of 0 is not written: LlamaForSequenceClassification has none, and transformers would report it.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -142,7 +143,9 @@ func (s tensorSource) appendTo(raw []byte, lo, hi int, dtype string) ([]byte, er
 	}
 	rounded := make([]float32, hi-lo)
 	for i, v := range s.f64[lo:hi] {
-		rounded[i] = float32(v)
+		if rounded[i] = float32(v); math.IsInf(float64(rounded[i]), 0) && !math.IsInf(v, 0) {
+			return nil, fmt.Errorf("%v would become infinite: the file's types end at 3.4e38", v)
+		}
 	}
 	return encodeFloats(raw, rounded, dtype)
 }
