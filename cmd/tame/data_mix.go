@@ -20,7 +20,7 @@ import (
 )
 
 // windowBytes is about how much of the datasets a shuffle or a mixture has in memory at once.
-const windowBytes = 512 << 20
+const windowBytes = 256 << 20
 
 // mixPart is a dataset of a mixture in the lineage.
 type mixPart struct {

@@ -29,6 +29,12 @@
 //		_, err = ragged.Append(ids[i], counted[i])
 //	}
 //
+// Several datasets as one stream, of which the position is saved and restored exactly:
+//
+//	mix, err := data.NewMix([]data.MixSource{{Rows: 9000, Weight: 0.9}, {Rows: 4000, Weight: 0.1}}, seed)
+//	pick := mix.Next()         // pick.Row of dataset pick.Source
+//	position := mix.Position() // for mix.Seek of a later run
+//
 // docs/data.md has the columns of every dataset and what the importers take.
 //
 // # Concurrency

@@ -223,3 +223,43 @@ func TestGatherStops(t *testing.T) {
 		break
 	}
 }
+
+func ExampleMix() {
+	fresh := data.MixSource{Rows: 1000, Weight: 0.75}
+	replay := data.MixSource{Rows: 50, Weight: 0.25}
+	mix, err := data.NewMix([]data.MixSource{fresh, replay}, 42)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for range 6 {
+		mix.Next()
+	}
+	position := mix.Position() // saved with a checkpoint
+	var rest []data.Pick
+	for range 4 {
+		rest = append(rest, mix.Next())
+	}
+
+	again, err := data.NewMix([]data.MixSource{fresh, replay}, 42)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := again.Seek(position); err != nil {
+		fmt.Println(err)
+		return
+	}
+	same := true
+	for _, pick := range rest {
+		fmt.Println("dataset", pick.Source)
+		same = same && again.Next() == pick
+	}
+	fmt.Println("went on exactly:", same)
+	// Output:
+	// dataset 1
+	// dataset 0
+	// dataset 0
+	// dataset 0
+	// went on exactly: true
+}

@@ -26,8 +26,14 @@ func Split[T interface{ Question() string }](rows []T, fraction float64, seed ui
 
 // HeldOut says on which side of a Split the rows with a question lie.
 func HeldOut(question string, fraction float64, seed uint64) bool {
-	words := strings.Join(strings.Fields(question), " ")
-	h := sha256.Sum256(append(binary.LittleEndian.AppendUint64(nil, seed), words...))
+	words := binary.LittleEndian.AppendUint64(make([]byte, 0, 8+len(question)+1), seed)
+	for word := range strings.FieldsSeq(question) {
+		words = append(append(words, word...), ' ')
+	}
+	if len(words) > 8 {
+		words = words[:len(words)-1] // between words only
+	}
+	h := sha256.Sum256(words)
 	// 53 bits make a float64 in [0, 1) exactly.
 	return float64(binary.LittleEndian.Uint64(h[:])>>11)/(1<<53) < fraction
 }
