@@ -11,7 +11,7 @@ func isKTO(f fields) bool {
 
 // compared says whether a row has more than one answer.
 func compared(f fields) bool {
-	return f.any("chosen", "rejected", "response_0", "response_1", "output_1", "completions")
+	return f.any("chosen", "rejected", "chosen_response", "response_0", "response_1", "output_1", "completions")
 }
 
 // conversationDialects are those of conversations to learn from.
