@@ -361,6 +361,22 @@ func TestCutWhileOpen(t *testing.T) {
 	assert.PanicsWithValue(t, "own", func() { _ = guard(func() { panic("own") }) }, "other panics stay what they are")
 }
 
+func BenchmarkDecode(b *testing.B) {
+	for _, typ := range []Type{F32, F16, BF16, Q8_0} {
+		b.Run(typ.String(), func(b *testing.B) {
+			dst := make([]float32, 1<<12)
+			raw := make([]byte, typ.rowBytes(len(dst)))
+			for i := range raw {
+				raw[i] = byte(i * 7)
+			}
+			b.SetBytes(int64(4 * len(dst)))
+			for b.Loop() {
+				typ.DecodeRow(dst, raw)
+			}
+		})
+	}
+}
+
 // No bytes make the parser panic, or accept tensors that are not inside of the file. What it accepts can be decoded.
 func FuzzParse(f *testing.F) {
 	if raw, err := os.ReadFile(python); err == nil {
