@@ -63,6 +63,8 @@ func tokenizerTrainCommand() *cobra.Command {
 	flags.IntVar(&cfg.MaxPieceLength, "max-piece-length", cfg.MaxPieceLength, "longest piece, in characters")
 	flags.BoolVar(&cfg.SplitDigits, "split-digits", cfg.SplitDigits, "every digit is its own piece")
 	flags.BoolVar(&cfg.ByteFallback, "byte-fallback", cfg.ByteFallback, "have the 256 bytes, so that every text can be encoded")
+	flags.BoolVar(&cfg.NFKC, "nfkc", cfg.NFKC, "normalise text: full-width letters, ligatures, decomposed accents become what they stand for")
+	flags.BoolVar(&cfg.RemoveExtraSpaces, "remove-extra-spaces", cfg.RemoveExtraSpaces, "drop leading, trailing and repeated spaces")
 	flags.IntVar(&cfg.MaxWords, "max-words", cfg.MaxWords, "most different words kept while counting; of more, the rarest are forgotten")
 	flags.StringSliceVar(&cfg.UserDefined, "user-defined", cfg.UserDefined, "texts that are always one piece")
 	flags.StringVar(&separator, "separator", separator, "between the documents of a text file")

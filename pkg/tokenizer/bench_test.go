@@ -68,3 +68,9 @@ func BenchmarkEncodeLines(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkNFKCRules(b *testing.B) {
+	for b.Loop() {
+		encodeCharsMap(nfkcRules())
+	}
+}

@@ -89,6 +89,7 @@ func cutLine(text []byte) int {
 type counter struct {
 	norm  normalizer
 	names prefixMatcher // of pieces that are there already, and must not be learnt again
+	user  prefixMatcher // of user-defined pieces, which the rules leave as they are
 	limit int
 
 	words map[string]int64
@@ -105,7 +106,11 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []piece, sp spe
 	c := &counter{norm: norm, limit: maxWords, words: make(map[string]int64), chars: make(map[rune]int64)}
 	for _, p := range meta {
 		c.names.add(p.text)
+		if p.kind == UserDefined {
+			c.user.add(p.text)
+		}
 	}
+	c.norm.user = &c.user
 
 	// Blocks are counted side by side and added up in the order of the text.
 	counted := make(chan chan map[string]int64, runtime.GOMAXPROCS(0)-1)

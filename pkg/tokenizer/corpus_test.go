@@ -165,6 +165,7 @@ func TestSpmEncode(t *testing.T) {
 		"default":       func(*TrainConfig) {},
 		"no fallback":   func(c *TrainConfig) { c.ByteFallback = false },
 		"mixed scripts": func(c *TrainConfig) { c.SplitByScript, c.SplitDigits, c.Pad = false, false, true },
+		"normalised":    func(c *TrainConfig) { c.NFKC, c.RemoveExtraSpaces = true, true },
 		"coverage":      func(c *TrainConfig) { c.CharacterCoverage, c.UserDefined = 0.98, nil },
 	} {
 		t.Run(name, func(t *testing.T) {

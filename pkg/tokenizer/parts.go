@@ -105,6 +105,7 @@ func (sp *spec) setNormalizer(p Parts) {
 	if len(p.CharsMap) == 0 {
 		sp.normalizer = appendString(sp.normalizer, normName, "identity")
 	} else {
+		sp.normalizer = appendString(sp.normalizer, normName, "user_defined")
 		sp.normalizer = appendBytes(sp.normalizer, normCharsMap, p.CharsMap)
 	}
 	sp.normalizer = appendVarint(sp.normalizer, normDummyPrefix, protowire.EncodeBool(p.AddDummyPrefix))

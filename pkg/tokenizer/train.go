@@ -39,6 +39,13 @@ type TrainConfig struct {
 	// merged. Default false.
 	CountOverlaps bool
 
+	// NFKC normalises text: full-width letters, ligatures, decomposed accents and the like become what they stand for, in
+	// training and by the rules in the model in every use of it; decoding gives the normalised text. Default false, as Llama.
+	NFKC bool
+
+	// RemoveExtraSpaces drops leading, trailing and repeated spaces of every text. Default false, as Llama.
+	RemoveExtraSpaces bool
+
 	// MaxWords is how many different words are kept while the text is counted, of 32 bytes on average. Where there are more,
 	// the rarest are forgotten until half of them are left: those that occurred once so far, then twice, and so on. One that
 	// comes again begins at 0. So memory stays bounded however long the text is, counts of frequent words lose little, and
@@ -167,6 +174,11 @@ func Train(ctx context.Context, text iter.Seq[string], cfg TrainConfig) (*Tokeni
 	}
 	meta := cfg.metaPieces()
 	sp := newSpec(cfg.VocabSize, cfg.ByteFallback, cfg.trainerSpec())
+	rules := Parts{AddDummyPrefix: true, RemoveExtraSpaces: cfg.RemoveExtraSpaces}
+	if cfg.NFKC {
+		rules.CharsMap = nfkcCharsMap()
+	}
+	sp.setNormalizer(rules)
 
 	// 1. Count the words of the text.
 	corpus, err := countWords(ctx, text, meta, sp, cfg.MaxWords)
