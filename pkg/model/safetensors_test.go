@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -147,6 +148,34 @@ func TestSafetensorsCutWhileRead(t *testing.T) {
 		assert.ErrorContains(t, err, path+`: tensor "w": `)
 		require.NoError(t, f.Close())
 	}
+}
+
+// The same damaged file gives the same error, whichever processor is first.
+func TestEachPieceGivesFirstError(t *testing.T) {
+	const step = pieceBytes / 4
+	reads := []tensorRead{{info: tensorInfo{dtype: F32}, dst: make([]float32, 9*step+1)}, {info: tensorInfo{dtype: F32}, dst: make([]float32, step)}}
+	for range 100 {
+		err := eachPiece(reads, func(_ tensorRead, lo, hi int, _ []byte) error {
+			if lo >= 3*step {
+				return fmt.Errorf("%d to %d", lo, hi)
+			}
+			return nil
+		})
+		require.EqualError(t, err, fmt.Sprintf("%d to %d", 3*step, 4*step))
+	}
+	sum := make([]int, 2)
+	var mu sync.Mutex
+	require.NoError(t, eachPiece(reads, func(r tensorRead, lo, hi int, _ []byte) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(r.dst) == step {
+			sum[1] += hi - lo
+		} else {
+			sum[0] += hi - lo
+		}
+		return nil
+	}))
+	assert.Equal(t, []int{9*step + 1, step}, sum)
 }
 
 // What is read is allocated once, with little besides.
