@@ -71,7 +71,9 @@ A row that is no good is left out and reported. The dialect is recognised by the
 
 ` + dialectTable(),
 		Args: cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return c.run(cmd, args[:len(args)-1], args[len(args)-1]) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.run(cmd, args[:len(args)-1], args[len(args)-1])
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&c.As, "as", "", "dialect of the input (default: recognised)")
@@ -273,4 +275,3 @@ func printImport(w io.Writer, report data.ImportReport) {
 		fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, r.Text)
 	}
 }
-

@@ -2,6 +2,7 @@ package data
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,11 +55,16 @@ func dialectNamed(name string) (Dialect, error) {
 	return Dialect{}, fmt.Errorf("data: import: %q is no dialect, want one of %s", name, dialectNames())
 }
 
+var errEmptyFile = errors.New("there are no rows in it")
+
 // sampleRows is how many rows are looked at to recognise a dialect.
 const sampleRows = 64
 
 // recognise finds the dialect of a file by its first rows. Rows that fit none do not count: they will be refused.
 func recognise(file string, rows []rawRow) (Dialect, error) {
+	if len(rows) == 0 {
+		return Dialect{}, fmt.Errorf("data: import %s: %w", file, errEmptyFile)
+	}
 	all := Dialects()
 	fitting := make([]int, len(all))
 	var seen []string

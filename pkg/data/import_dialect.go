@@ -89,8 +89,13 @@ func OpenImport(paths []string, stdin io.Reader, cfg ImportConfig) (*Import, err
 	if err != nil {
 		return nil, err
 	}
+	var empty error
 	for _, path := range expanded {
 		f, err := im.look(path, stdin)
+		if errors.Is(err, errEmptyFile) { // no harm among others
+			empty = err
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -99,6 +104,9 @@ func OpenImport(paths []string, stdin io.Reader, cfg ImportConfig) (*Import, err
 			return nil, fmt.Errorf("data: import: %s is of the dialect %s, which gives %s rows, and %s of %s, which gives %s rows: import them apart",
 				first.name, first.dialect.Name, first.dialect.Rows.Name, f.name, f.dialect.Name, f.dialect.Rows.Name)
 		}
+	}
+	if len(im.files) == 0 {
+		return nil, empty
 	}
 	return im, nil
 }

@@ -197,6 +197,7 @@ func TestImportOfNothing(t *testing.T) {
 		"no such file":                         {filepath.Join(dir, "x.jsonl")},
 		"standard input is named twice":        {"-", "-"},
 		"no files":                             {},
+		"empty.jsonl: there are no rows in it": {named(t, dir, "empty.jsonl", " \n")},
 		"which gives text rows: import them a": {a, b},
 	} {
 		_, _, err := importFiles[data.Text](t, data.DefaultImportConfig(), strings.NewReader(goodRow), paths...)
