@@ -20,8 +20,9 @@ type corpus struct {
 
 // side is what is trained on, or what is not.
 type side struct {
-	demos []demo
-	pairs []comparison
+	demos   []demo
+	pairs   []comparison
+	dialogs []dialog // for Ghost Attention
 }
 
 // demo is a demonstration for SFT.
@@ -131,10 +132,19 @@ func load(dir string, tmpl *data.Template, context int, heldOut float64) (*corpu
 	if err != nil {
 		return nil, err
 	}
+	dialogs, err := readAll(c, dir, dialogSources(), func(row dialog, _ string, file int) (dialog, int, error) {
+		return encodeDialog(tmpl, row, file)
+	}, context)
+	if err != nil {
+		return nil, err
+	}
 	if c.train.demos, c.heldOut.demos, err = data.Split(demos, heldOut, splitSeed); err != nil {
 		return nil, err
 	}
 	if c.train.pairs, c.heldOut.pairs, err = data.Split(pairs, heldOut, splitSeed); err != nil {
+		return nil, err
+	}
+	if c.train.dialogs, c.heldOut.dialogs, err = data.Split(dialogs, heldOut, splitSeed); err != nil {
 		return nil, err
 	}
 	c.count()
@@ -180,6 +190,12 @@ func (c *corpus) count() {
 	}
 	for _, p := range c.train.pairs {
 		c.files[p.file].Train++
+	}
+	for _, d := range c.train.dialogs {
+		c.files[d.file].Train++
+	}
+	for _, d := range c.heldOut.dialogs {
+		c.files[d.file].HeldOut++
 	}
 	for _, d := range c.heldOut.demos {
 		c.files[d.file].HeldOut++
@@ -244,7 +260,7 @@ func (s side) prompts(tmpl *data.Template, context, room int) (list []prompt, to
 
 // first is the first demonstrations, and the first n pairs of each set.
 func (s side) first(demos, n int) side {
-	short := side{demos: s.demos[:min(demos, len(s.demos))]}
+	short := side{demos: s.demos[:min(demos, len(s.demos))], dialogs: s.dialogs}
 	taken := map[data.Set]int{}
 	for _, p := range s.pairs {
 		if taken[p.Set] < n {

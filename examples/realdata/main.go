@@ -1,5 +1,5 @@
 // Command realdata runs the chain of quickstart on other people's data: a small pretrained model, SFT on demonstrations,
-// two reward models on human preferences, rejection sampling and PPO. docs/realdata.md says what it reads and what came out.
+// Ghost Attention on dialogues, two reward models on human preferences, rejection sampling and PPO. docs/realdata.md says what it reads and what came out.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	dir := flag.String("data", "", "folder of the public data sets, with stories260k, self_instruct, llamafactory_demo, pandalm, llmbar and hh_rlhf_harmless in it")
+	dir := flag.String("data", "", "folder of the public data sets, with stories260k, self_instruct, llamafactory_demo, pandalm, llmbar, hh_rlhf_harmless and fastchat in it")
 	seed := flag.Uint64("seed", 1, "decides all randomness but the split, which is always the same")
 	out := flag.String("out", "", "file for the results as JSON; nothing is written without it")
 	short := flag.Bool("short", false, "few rows and few steps: shows that everything works, not that it learns")

@@ -242,6 +242,15 @@ func TestSplit(t *testing.T) {
 		assert.False(t, validation[words(p.Question())], p.Question())
 	}
 
+	topics := map[string]bool{}
+	for _, d := range l.corpus.train.dialogs {
+		topics[words(d.topic)] = true
+	}
+	for _, d := range l.corpus.heldOut.dialogs {
+		assert.False(t, topics[words(d.topic)], d.topic)
+		assert.False(t, trained[words(d.topic)], d.topic)
+	}
+
 	for _, f := range l.corpus.files {
 		assert.Equal(t, f.Rows, f.Refused+f.TooLong+f.Train+f.HeldOut, f.File)
 		assert.Greater(t, f.Train, 0, f.File)
@@ -273,6 +282,16 @@ func TestShortRun(t *testing.T) {
 			assert.LessOrEqual(t, m.Lo, m.Hi)
 		}
 		assert.GreaterOrEqual(t, v.KL.Mean, 0.0)
+	}
+	require.Len(t, r.Ghost.Rows, 6)
+	assert.Positive(t, r.Ghost.Examples)
+	for _, row := range r.Ghost.Rows {
+		require.Len(t, row.Turns, 2)
+		for i, p := range row.Turns {
+			assert.Equal(t, i+1, p.Turn)
+			assert.Equal(t, 4, p.Kept.N, row.Model)
+			assert.LessOrEqual(t, p.Kept.Mean, 1-float64(p.Lost)/4)
+		}
 	}
 	require.NotEmpty(t, r.RewardModels)
 	require.NotEmpty(t, r.Third)

@@ -18,12 +18,13 @@ type results struct {
 	Seed          uint64            `json:"seed"`
 	Files         []fileRow         `json:"files"`
 	Prompts       promptRow         `json:"prompts"`
-	NoRoom        int               `json:"no_room"`       // prompts that leave no room for an answer
-	Stages        []stageRow        `json:"stages"`        // tokens read or sampled and seconds, in order
-	RewardModels  []accuracyRow     `json:"reward_models"` // on the pairs held out
-	Third         []accuracyRow     `json:"third"`         // the third model, on the pairs the others were trained on
-	Temperatures  []rejection.Point `json:"temperatures"`  // rejection sampling on validation prompts, one point each
-	Winners       int               `json:"winners"`       // prompts with a finished answer
+	NoRoom        int               `json:"no_room"`         // prompts that leave no room for an answer
+	Stages        []stageRow        `json:"stages"`          // tokens read or sampled and seconds, in order
+	Ghost         ghosts            `json:"ghost_attention"` // on held-out dialogues
+	RewardModels  []accuracyRow     `json:"reward_models"`   // on the pairs held out
+	Third         []accuracyRow     `json:"third"`           // the third model, on the pairs the others were trained on
+	Temperatures  []rejection.Point `json:"temperatures"`    // rejection sampling on validation prompts, one point each
+	Winners       int               `json:"winners"`         // prompts with a finished answer
 	PPO           []ppoRow          `json:"ppo"`
 	BestIteration int               `json:"best_iteration"` // of PPO, by the validation prompts
 	Versions      []versionRow      `json:"versions"`       // on test prompts
@@ -93,6 +94,7 @@ func (r results) write(path string) error {
 // print writes the tables.
 func (r results) print(c *console.Console) {
 	r.printFiles(c)
+	r.Ghost.print(c)
 	r.printRewardModels(c)
 	r.printVersions(c)
 

@@ -21,7 +21,7 @@ type version struct {
 	model *model.Params
 }
 
-// run is the whole chain: SFT, two reward models, rejection sampling, PPO.
+// run is the whole chain: SFT, two reward models, rejection sampling, PPO; beside it Ghost Attention.
 func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 	r := results{Seed: l.seed, Files: l.corpus.files, NoRoom: l.noRoom}
 	r.Prompts = promptRow{RL: len(l.rl), Validation: len(l.validation), Test: len(l.test)}
@@ -32,7 +32,12 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 		return r, err
 	}
 
-	// 2. Two reward models on human preferences, each on the paper's mix.
+	// 2. Ghost Attention on a copy, from which nothing else goes on.
+	if r.Ghost, err = l.ghostAttention(ctx, chat); err != nil {
+		return r, err
+	}
+
+	// 3. Two reward models on human preferences, each on the paper's mix.
 	h, s := l.corpus.train.set(data.HelpfulnessSet), l.corpus.train.set(data.SafetySet)
 	helpfulness, err := l.rewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, s, l.helpfulness.Seed), l.helpfulness)
 	if err != nil {
@@ -55,19 +60,19 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 		return r, err
 	}
 
-	// 3. Rejection sampling: tune the temperature, sample, fine-tune on the best answers.
+	// 4. Rejection sampling: tune the temperature, sample, fine-tune on the best answers.
 	best, err := l.rejectionSampling(ctx, chat, j, &r)
 	if err != nil {
 		return r, err
 	}
 
-	// 4. PPO on top of it.
+	// 5. PPO on top of it.
 	final, err := l.runPPO(ctx, best, helpfulness, j, &r)
 	if err != nil {
 		return r, err
 	}
 
-	// 5. All versions on prompts that no stage has seen. A third reward model, from the pairs that were held out, shows
+	// 6. All versions on prompts that no stage has seen. A third reward model, from the pairs that were held out, shows
 	// whether the rise is more than a liking of the two for what they happened to learn (section 3.4, figure 11).
 	pairs := append(l.corpus.heldOut.set(data.HelpfulnessSet), l.corpus.heldOut.set(data.SafetySet)...)
 	general, err := l.rewardModel(ctx, "third reward model", chat, pairs, l.third)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
@@ -19,6 +20,7 @@ type settings struct {
 	temperatures []float64  // that rejection sampling chooses from
 	winners      sft.Config // fine-tuning on the best answers
 	ppo          ppo.Config
+	ghost        ghostSettings
 
 	heldOut   float64 // share of prompts that nothing is trained on
 	rlPrompts int     // at most so many prompts for rejection sampling and PPO
@@ -89,6 +91,16 @@ func defaultSettings(seed uint64) settings {
 	s.ppo.EvalEvery = 5
 	s.ppo.MicroTokens, s.ppo.MicroSegments = microTokens, microSegments
 	s.ppo.Seed = seed
+
+	s.ghost = ghostSettings{demos: 3000, dialogs: 250, tests: 100, turns: 5, teach: s.sft, last: s.sft, talk: gatt.DefaultConfig()}
+	s.ghost.teach.Optim = optim.DefaultConfig(1e-3)
+	s.ghost.teach.Epochs, s.ghost.teach.BatchSize = 1, 8
+	s.ghost.last.Optim = optim.DefaultConfig(1e-3)
+	s.ghost.last.Epochs, s.ghost.last.BatchSize = 2, 8
+	s.ghost.talk.EveryTurn = true
+	s.ghost.talk.Temperature, s.ghost.talk.TopP = 0.6, 0.9   // as the example of Llama 2's reference code chats
+	s.ghost.talk.MaxNewTokens, s.ghost.talk.Stop = 128, stop // the longest answer of the file has some 100
+	s.ghost.talk.Slots, s.ghost.talk.Seed = 64, seed
 	return s
 }
 
@@ -101,5 +113,6 @@ func shortSettings(seed uint64) settings {
 	s.temperatures = s.temperatures[:2]
 	s.rejection.Samples = 4
 	s.ppo.Iterations, s.ppo.BatchSize, s.ppo.MiniBatch, s.ppo.EvalEvery = 2, 8, 4, 1
+	s.ghost.demos, s.ghost.dialogs, s.ghost.tests, s.ghost.turns = 400, 8, 4, 2
 	return s
 }
