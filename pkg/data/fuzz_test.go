@@ -1,0 +1,115 @@
+package data
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+)
+
+func zstdZeros(t testing.TB, n int) []byte {
+	w, err := zstd.NewWriter(nil)
+	require.NoError(t, err)
+	return w.EncodeAll(make([]byte, n), nil)
+}
+
+// fuzzRows is where a file that claims endless rows of nothing is left alone.
+const fuzzRows = 5000
+
+// FuzzImport gives anything to every dialect, and to the recognition.
+func FuzzImport(f *testing.F) {
+	for _, row := range []string{
+		`{"chosen": "\n\nHuman: Hi\n\nAssistant: a", "rejected": "\n\nHuman: Hi\n\nAssistant: b"}`,
+		`[{"prompt": "Hi", "chosen": "a", "rejected": "b", "margin": 1}, {"prompt": [{"role": "user", "content": "Hi"}]}]`,
+		`{"prompt": "Hi", "response_0": "a", "response_1": "b", "is_response_0_safe": false, "better_response_id": 0, "safer_response_id": 1}`,
+		`{"instruction": "Hi", "completions": [{"response": "a", "overall_score": 6.0}, {"response": "b", "overall_score": 8.5}]}`,
+		`{"text": "<extra_id_0>System\n\n<extra_id_1>User\nHi\n<extra_id_1>Assistant\na\n", "label": [0, 0, 0, 0, 1]}`,
+		`{"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "a"}]}`,
+		`{"prompt": "Hi", "completion": "a", "label": true}` + "\n" + `{"prompt": "Hi", "completion": "b", "label": false}`,
+		"\ufeff[\n{\"instruction\": \"a\", \"input\": \"\\\"[\", \"output\": \"b\"}\n,]",
+	} {
+		for i := range len(Dialects()) + 1 {
+			f.Add([]byte(row), byte(i))
+		}
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, dialect byte) {
+		cfg := DefaultImportConfig()
+		if all := Dialects(); int(dialect) < len(all) {
+			cfg.As = all[dialect].Name
+		}
+		im, err := OpenImport([]string{Stdin}, bytes.NewReader(raw), cfg)
+		if err != nil {
+			return
+		}
+		out := filepath.Join(t.TempDir(), "x.arrow")
+		err = im.Write(context.Background(), out, Lineage{}, DefaultCompression)
+		if r := im.Report(); err == nil && r.Rows == 0 {
+			t.Fatalf("written without rows: %v", r)
+		}
+		if _, there := os.Stat(out); (err == nil) != (there == nil) {
+			t.Fatalf("error %v, file %v", err, there)
+		}
+	})
+}
+
+func fuzzColumns(t *testing.T, name string, raw []byte) {
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, raw, 0o644))
+	read, rows := int64(0), 0
+	for range columnRows(path, &read) {
+		if rows++; rows == fuzzRows {
+			break
+		}
+	}
+	if r, err := Open[Sample](path); err == nil {
+		rows = 0
+		for range r.Rows() {
+			if rows++; rows == fuzzRows {
+				break
+			}
+		}
+		r.Close()
+	}
+	_, _ = ReadLineage(path)
+}
+
+func fuzzSamples() []Sample {
+	x := 1.5
+	return []Sample{{PromptID: "a", Messages: []Message{{User, "Hi"}}, Prompt: []int32{1, 2}, Tokens: []int32{7, 2}, LogProbs: []float32{-1, -2}, Text: "Hello", Safety: &x}}
+}
+
+// FuzzArrow reads anything that begins like an Arrow file or stream.
+func FuzzArrow(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "x.arrow")
+	for _, compression := range []Compression{NoCompression, LZ4, Zstd} {
+		require.NoError(f, WriteCompressed(path, func(yield func(Sample, error) bool) { yield(fuzzSamples()[0], nil) }, Lineage{Stage: "x"}, compression))
+		raw, err := os.ReadFile(path)
+		require.NoError(f, err)
+		f.Add(raw)
+	}
+	f.Add(stream(f))
+	f.Fuzz(func(t *testing.T, raw []byte) { fuzzColumns(t, "x.arrow", raw) })
+}
+
+// FuzzParquet reads anything that begins like a Parquet file.
+func FuzzParquet(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "x.parquet")
+	for _, compression := range []Compression{NoCompression, Zstd} {
+		require.NoError(f, WriteCompressed(path, func(yield func(Sample, error) bool) { yield(fuzzSamples()[0], nil) }, Lineage{Stage: "x"}, compression))
+		raw, err := os.ReadFile(path)
+		require.NoError(f, err)
+		f.Add(raw)
+	}
+	files, err := filepath.Glob("testdata/parquet/*.parquet")
+	require.NoError(f, err)
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		require.NoError(f, err)
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) { fuzzColumns(t, "x.parquet", raw) })
+}
