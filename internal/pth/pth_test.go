@@ -275,6 +275,24 @@ func TestPickleValues(t *testing.T) {
 	assert.Nil(t, d)
 }
 
+// Tuples of tuples that share their parts would print as 2^60 values: no error shows them.
+func TestNestedTuples(t *testing.T) {
+	var nested any = tuple{"x"}
+	for range 60 {
+		nested = tuple{nested, nested}
+	}
+	_, err := rebuildTensor(tensorArgs(6, 0, tuple{nested}, tuple{int64(1)}))
+	assert.ErrorContains(t, err, "without storage, offset, shape and strides")
+	twice := program("N", opTuple1)
+	for range 60 {
+		twice = append(twice, program("q", 0, "h", 0, opTuple2)...)
+	}
+	for _, end := range []string{"Q.", "R.", ".", "NR.", "a.", "s."} {
+		_, err := unpickle(append(append([]byte{'}'}, twice...), end...))
+		assert.Error(t, err)
+	}
+}
+
 func tensorArgs(elems, offset int64, shape, strides tuple) tuple {
 	return tuple{storage{"F32", "0", elems}, offset, shape, strides}
 }

@@ -42,19 +42,18 @@ func rebuildTensor(args tuple) (*Tensor, error) {
 	}
 	s, okStorage := args[0].(storage)
 	offset, okOffset := args[1].(int64)
-	shape, okShape := args[2].(tuple)
-	strides, okStrides := args[3].(tuple)
-	if !okStorage || !okOffset || !okShape || !okStrides || len(shape) != len(strides) || len(shape) > maxDims {
+	shape, okShape := integers(args[2])
+	strides, okStrides := integers(args[3])
+	if !okStorage || !okOffset || !okShape || !okStrides || len(shape) != len(strides) {
 		return nil, errors.New("a tensor without storage, offset, shape and strides: the file is damaged")
 	}
 	t := &Tensor{DType: s.dtype, Shape: make([]int, len(shape)), storage: s, offset: offset, elems: 1}
 	for i := len(shape) - 1; i >= 0; i-- {
-		d, ok := shape[i].(int64)
-		stride, okStride := strides[i].(int64)
-		if !ok || !okStride || d < 0 || d > math.MaxInt32 {
-			return nil, fmt.Errorf("a tensor of shape %v and strides %v: the file is damaged", shape, strides)
+		d := shape[i]
+		if d < 0 || d > math.MaxInt32 {
+			return nil, fmt.Errorf("a tensor of shape %v: the file is damaged", shape)
 		}
-		if d != 1 && stride != t.elems && t.elems != 0 {
+		if d != 1 && strides[i] != t.elems && t.elems != 0 {
 			return nil, fmt.Errorf("a tensor of shape %v with strides %v: only numbers that lie row by row are read, save it with .contiguous()", shape, strides)
 		}
 		hi, lo := bits.Mul64(uint64(t.elems), uint64(d))
@@ -67,4 +66,19 @@ func rebuildTensor(args tuple) (*Tensor, error) {
 		return nil, fmt.Errorf("a tensor of shape %v from number %d on, in a storage of %d: the file is damaged", shape, offset, s.elems)
 	}
 	return t, nil
+}
+
+// integers reads a short tuple of integers. Other values must not get into errors: a tuple of tuples may print as more than there is memory.
+func integers(v any) ([]int64, bool) {
+	list, ok := v.(tuple)
+	if !ok || len(list) > maxDims {
+		return nil, false
+	}
+	out := make([]int64, len(list))
+	for i, v := range list {
+		if out[i], ok = v.(int64); !ok {
+			return nil, false
+		}
+	}
+	return out, true
 }
