@@ -67,57 +67,91 @@ func dataSplitCommand() *cobra.Command {
 	return cmd
 }
 
+// dedupConfig is what a deduplication depends on.
+type dedupConfig struct {
+	Of       data.Extent
+	FoldCase bool
+	Near     *data.NearDedup `json:",omitempty"`
+}
+
 func dataDedupCommand() *cobra.Command {
-	var dedup data.Dedup
+	var c dedupConfig
+	near := data.DefaultNearDedup()
 	cmd := &cobra.Command{
 		Use:   "dedup IN.arrow ... OUT.arrow",
 		Short: "Keep the first of rows that say the same",
-		Long: "Writes the rows of one or several datasets that say something new. Rows say the same if the same speakers use the same words: white space,\n" +
-			"ratings, sources and scores do not count. --of prompt keeps one row for each prompt, --of answer one for each answer.",
+		Long: `Writes the rows of one or several datasets that say something new. Rows say the same if the same speakers use the same words: white space,
+ratings, sources and scores do not count. --of prompt keeps one row for each prompt, --of answer one for each answer.
+
+With --near 0.8 rows that say nearly the same are dropped too: those that share 80 % of their runs of five words with a row before. The share is
+estimated (MinHash), with an error of a few percent.`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inputs, out := args[:len(args)-1], args[len(args)-1]
 			if err := checkOutputs([]string{out}, inputs); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("near") {
+				near.Of, near.FoldCase, c.Near = c.Of, c.FoldCase, &near
+				if err := near.Validate(); err != nil {
+					return err
+				}
+			}
 			sets, closeAll, err := openDatasets(inputs)
 			if err != nil {
 				return err
 			}
 			defer closeAll()
-			if err := checkExtent(dedup.Of, sets[0]); err != nil {
+			if err := checkExtent(c.Of, sets[0]); err != nil {
 				return err
 			}
-			config, err := json.Marshal(dedup)
-			if err != nil {
-				return err
-			}
-			lineage, err := lineageOf("dedup", config, 0, sets...)
-			if err != nil {
-				return err
-			}
-			c := console.New(cmd.ErrOrStderr())
-			defer c.Close()
-			kept, dropped := 0, 0
-			err = sets[0].write(out, chosen(watched(cmd.Context(), c, "comparing", sets...), func(row record) bool {
-				if dedup.Seen(row) {
-					dropped++
-					return false
-				}
-				kept++
-				return true
-			}, data.ErrEmpty), lineage)
-			if err != nil {
-				return err
-			}
-			c.Close()
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d rows, %d kept, %d dropped (%s)\n%s is written\n", kept+dropped, kept, dropped, percent(dropped, kept+dropped), out)
-			return err
+			return dedup(cmd, c, sets, out)
 		},
 	}
-	cmd.Flags().TextVar(&dedup.Of, "of", dedup.Of, "what has to be the same: row, prompt or answer")
-	cmd.Flags().BoolVar(&dedup.FoldCase, "fold-case", false, "take upper and lower case for the same")
+	cmd.Flags().TextVar(&c.Of, "of", c.Of, "what has to be the same: row, prompt or answer")
+	cmd.Flags().BoolVar(&c.FoldCase, "fold-case", false, "take upper and lower case for the same")
+	cmd.Flags().Float64Var(&near.Threshold, "near", near.Threshold, "also drop rows that are alike to this degree, in (0, 1]")
+	cmd.Flags().Lookup("near").DefValue = "only what is the same"
+	cmd.Flags().IntVar(&near.Words, "words", near.Words, "with --near: the length of the runs of words that are compared")
 	return cmd
+}
+
+func dedup(cmd *cobra.Command, c dedupConfig, sets []*dataset, out string) error {
+	config, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	lineage, err := lineageOf("dedup", config, 0, sets...)
+	if err != nil {
+		return err
+	}
+	progress := console.New(cmd.ErrOrStderr())
+	defer progress.Close()
+	exact := data.Dedup{Of: c.Of, FoldCase: c.FoldCase}
+	kept, same, alike := 0, 0, 0
+	err = sets[0].write(out, chosen(watched(cmd.Context(), progress, "comparing", sets...), func(row record) bool {
+		switch {
+		case exact.Seen(row):
+			same++
+			return false
+		case c.Near != nil && c.Near.Seen(row):
+			alike++
+			return false
+		}
+		kept++
+		return true
+	}, data.ErrEmpty), lineage)
+	if err != nil {
+		return err
+	}
+	progress.Close()
+	w, rows := cmd.OutOrStdout(), kept+same+alike
+	fmt.Fprintf(w, "%d rows, %d kept, %d dropped (%s)", rows, kept, rows-kept, percent(rows-kept, rows))
+	if c.Near != nil {
+		fmt.Fprintf(w, ": %d say the same as a row before, %d nearly the same", same, alike)
+	}
+	_, err = fmt.Fprintf(w, "\n%s is written\n", out)
+	return err
 }
 
 // checkExtent refuses to look at what rows of a form do not have.
