@@ -47,7 +47,8 @@ func figure29(ctx context.Context, b *bench, r *report) error {
 		if len(levels) > 1 {
 			whole = difference(levels[len(levels)-1].Reward, levels[0].Reward)
 		}
-		r.direction(fmt.Sprintf("the %v model's mean score grows with the rating", set), whole, plain, verdict)
+		r.direction(fmt.Sprintf("the %v model's mean score is higher for the best rating than for the worst", set), whole, plain, positive(whole))
+		r.claim(fmt.Sprintf("the %v model's mean score falls from no rating to the next (number: from the worst to the best)", set), whole, plain, verdict)
 
 		differences := make([]float64, len(test.pairs))
 		for k := range differences {
