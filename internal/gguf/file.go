@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"sync"
 )
 
 // File is an open GGUF file.
@@ -16,10 +17,11 @@ type File struct {
 	Tensors []Tensor
 
 	path    string
-	data    []byte
+	r       io.ReaderAt
+	size    int64
 	values  map[string]any
 	tensors map[string]int
-	unmap   func() error
+	close   func() error
 }
 
 // Sniff says whether the file begins like a GGUF file. A file that cannot be read does not.
@@ -34,30 +36,33 @@ func Sniff(path string) bool {
 	return err == nil && string(head[:]) == magic
 }
 
-// Open maps a file and reads its metadata and table of tensors.
+// Open reads a file's metadata and table of tensors. They are parsed out of a map of the file, which is let go then.
 func Open(path string) (*File, error) {
-	data, unmap, err := mapFile(path)
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("gguf: %w", err)
 	}
-	var f *File
-	faultErr := guard(func() { f, err = parse(data) })
-	if err = errors.Join(err, faultErr); err != nil {
-		return nil, errors.Join(fmt.Errorf("gguf: %s: %w", path, err), unmap())
+	f, err := openFile(file)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("gguf: %s: %w", path, err), file.Close())
 	}
-	f.path, f.unmap = path, unmap
+	f.path, f.r, f.close = path, file, file.Close
 	return f, nil
+}
+
+func openFile(file *os.File) (f *File, err error) {
+	data, unmap, err := mapFile(file)
+	if err != nil {
+		return nil, err
+	}
+	fault := guard(func() { f, err = parse(data) })
+	return f, errors.Join(err, fault, unmap())
 }
 
 // Close releases the file.
 func (f *File) Close() error {
-	if f.unmap == nil {
-		return nil
-	}
-	err := f.unmap()
-	f.unmap, f.data = nil, nil
-	if err != nil {
-		return fmt.Errorf("gguf: %s: %w", f.path, err)
+	if err := f.close(); err != nil {
+		return fmt.Errorf("gguf: %w", err)
 	}
 	return nil
 }
@@ -80,26 +85,58 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.Tensors[i], true
 }
 
+// decodeBytes is how much is read at once: so little that it is still in the processor's cache when it is converted.
+const decodeBytes = 1 << 18
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, decodeBytes); return &b }}
+
 // Decode converts the rows lo to hi of a tensor of this file, seen as a matrix of rows of its innermost dimension, each into the numbers
-// that place gives for it. Nothing is copied in between.
+// that place gives for it. Rows of F32 that lie side by side there are read to where they belong.
 func (f *File) Decode(t Tensor, lo, hi int, place func(row int) []float32) error {
 	rows, cols := rowsAndCols(t.Shape)
 	switch {
 	case !t.Type.Readable():
 		return fmt.Errorf("gguf: %s: tensor %q is %v, want F32, F16, BF16 or Q8_0", f.path, t.Name, t.Type)
-	case lo < 0 || hi > rows || t.end > int64(len(f.data)):
-		return fmt.Errorf("gguf: %s: tensor %q has %d rows, not rows %d to %d, or the file is closed", f.path, t.Name, rows, lo, hi)
+	case lo < 0 || hi > rows || t.end > f.size:
+		return fmt.Errorf("gguf: %s: tensor %q has %d rows, not rows %d to %d", f.path, t.Name, rows, lo, hi)
 	}
-	size := int64(t.Type.rowBytes(cols))
-	err := guard(func() {
-		for r := lo; r < hi; r++ {
-			t.Type.DecodeRow(place(r)[:cols], f.data[t.begin+int64(r)*size:][:size])
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	size := t.Type.rowBytes(cols)
+	for lo < hi {
+		raw, n := *buf, 0
+		dst := place(lo)
+		if t.Type == F32 && littleEndian {
+			n = sideBySide(dst, lo, hi, cols, place)
+			raw = bytesOf(dst[:n*cols])
+		} else {
+			n = min(hi-lo, max(1, len(raw)/size))
+			if len(raw) < n*size { // one long row
+				raw = make([]byte, size)
+			}
+			raw = raw[:n*size]
 		}
-	})
-	if err != nil {
-		return fmt.Errorf("gguf: %s: tensor %q: %w", f.path, t.Name, err)
+		if _, err := f.r.ReadAt(raw, t.begin+int64(lo)*int64(size)); err != nil {
+			return fmt.Errorf("gguf: %s: tensor %q: the file cannot be read any more, was it cut short meanwhile? %w", f.path, t.Name, err)
+		}
+		if t.Type != F32 || !littleEndian {
+			for i := range n {
+				t.Type.DecodeRow(place(lo + i)[:cols], raw[i*size:][:size])
+			}
+		}
+		lo += n
 	}
 	return nil
+}
+
+// sideBySide counts the rows from lo on that lie one after the other in memory.
+func sideBySide(first []float32, lo, hi, cols int, place func(row int) []float32) int {
+	first = first[:cap(first)]
+	n := 1
+	for lo+n < hi && len(first) >= (n+1)*cols && &first[n*cols] == &place(lo + n)[0] {
+		n++
+	}
+	return n
 }
 
 // guard runs a function that reads mapped memory. If the file was cut short meanwhile, its last pages are gone, and what would be the

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,7 +97,10 @@ func TestEncodeAsOthers(t *testing.T) {
 			got, err = typ.AppendRow(got, x[r*64:][:64])
 			require.NoError(t, err)
 		}
-		assert.Equal(t, f.data[info.begin:info.end], got, name)
+		want := make([]byte, info.End()-info.Begin())
+		_, err := f.r.ReadAt(want, info.Begin())
+		require.NoError(t, err)
+		assert.Equal(t, want, got, name)
 	}
 }
 
@@ -212,6 +216,36 @@ func TestRoundTrip(t *testing.T) {
 	f2, err := parse(raw)
 	require.NoError(t, err)
 	assert.Equal(t, f.Metadata, f2.Metadata)
+}
+
+// Rows longer than what is read at once, many short ones, and rows that are to lie in another order.
+func TestDecodePlaces(t *testing.T) {
+	for _, typ := range []Type{F32, F16} {
+		for _, shape := range [][]int{{2, decodeBytes}, {5000, 64}, {8, 3}} {
+			rows, cols := rowsAndCols(shape)
+			x := make([]float32, rows*cols)
+			for i := range x {
+				x[i] = float32(i % 2039)
+			}
+			f, err := parse(write(t, nil, source("a", typ, shape, x)))
+			require.NoError(t, err)
+			a, _ := f.Tensor("a")
+			for name, order := range map[string]func(r int) int{
+				"same": func(r int) int { return r }, "reversed": func(r int) int { return rows - 1 - r }, "pairs": func(r int) int { return r ^ 1 },
+			} {
+				got := make([]float32, rows*cols)
+				place := func(r int) []float32 { return got[order(r)*cols:][:cols] }
+				for lo := 0; lo < rows; lo += 3000 {
+					require.NoError(t, f.Decode(a, lo, min(lo+3000, rows), place))
+				}
+				for r := range rows {
+					if !slices.Equal(x[r*cols:][:cols], got[order(r)*cols:][:cols]) {
+						t.Fatalf("%v %v %s: row %d", typ, shape, name, r)
+					}
+				}
+			}
+		}
+	}
 }
 
 func TestWriteRefuses(t *testing.T) {

@@ -2,10 +2,13 @@
 
 package gguf
 
-import "os"
+import (
+	"io"
+	"os"
+)
 
 // mapFile reads a file whole, where files cannot be mapped in a simple way.
-func mapFile(path string) (data []byte, unmap func() error, err error) {
-	data, err = os.ReadFile(path)
+func mapFile(file *os.File) (data []byte, unmap func() error, err error) {
+	data, err = io.ReadAll(file)
 	return data, func() error { return nil }, err
 }

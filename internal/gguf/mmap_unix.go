@@ -11,12 +11,7 @@ import (
 )
 
 // mapFile maps a file for reading.
-func mapFile(path string) (data []byte, unmap func() error, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }() // the mapping stays
+func mapFile(file *os.File) (data []byte, unmap func() error, err error) {
 	stat, err := file.Stat()
 	if err != nil {
 		return nil, nil, err
@@ -24,13 +19,13 @@ func mapFile(path string) (data []byte, unmap func() error, err error) {
 	size := stat.Size()
 	switch {
 	case !stat.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("%s is not a file", path)
+		return nil, nil, errors.New("it is not a file")
 	case size < headerBytes || size > math.MaxInt:
-		return nil, nil, fmt.Errorf("%s has %d bytes: not a GGUF file", path, size)
+		return nil, nil, fmt.Errorf("it has %d bytes: not a GGUF file", size)
 	}
 	data, err = syscall.Mmap(int(file.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s cannot be mapped into memory: %w", path, err)
+		return nil, nil, fmt.Errorf("it cannot be mapped into memory: %w", err)
 	}
 	return data, func() error { return syscall.Munmap(data) }, nil
 }

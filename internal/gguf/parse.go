@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func parse(data []byte) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &File{data: data, values: make(map[string]any), tensors: make(map[string]int)}
+	f := &File{r: bytes.NewReader(data), size: int64(len(data)), values: make(map[string]any), tensors: make(map[string]int)}
 	for range entries {
 		kv, err := p.keyValue()
 		if err != nil {
@@ -277,7 +278,7 @@ func (f *File) alignment() (int, error) {
 
 // place checks that each tensor lies in the file, aligned and apart from the others, and makes its place one from the file's begin.
 func (f *File) place(start, align int64) error {
-	size := int64(len(f.data))
+	size := f.size
 	order := make([]*Tensor, len(f.Tensors))
 	for i := range f.Tensors {
 		t := &f.Tensors[i]

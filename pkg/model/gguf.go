@@ -140,7 +140,7 @@ type ggufReader struct {
 func readGGUFConfig(f *gguf.File) (Config, error) {
 	r := &ggufReader{f: f, used: map[string]bool{"llama.tensor_data_layout": true}}
 	if arch, _ := f.Value(ggufArch); arch != "llama" {
-		return Config{}, fmt.Errorf("%s is %v, only llama is supported", ggufArch, arch)
+		return Config{}, fmt.Errorf("%s is %s, only llama is supported", ggufArch, shortValue(arch))
 	}
 	c := Config{
 		Dim: r.integer(ggufWidth), NumLayers: r.integer(ggufLayers), NumHeads: r.integer(ggufHeads), HiddenDim: r.integer(ggufHidden),
@@ -202,10 +202,10 @@ func (r *ggufReader) refuse() {
 		switch {
 		case fixed:
 			if got := wide64(kv.Value); got != want {
-				r.errs = append(r.errs, fmt.Errorf("%s is %v, only %v is supported", kv.Key, kv.Value, want))
+				r.errs = append(r.errs, fmt.Errorf("%s is %s, only %v is supported", kv.Key, shortValue(kv.Value), want))
 			}
 		case len(kv.Key) > 6 && kv.Key[:6] == "llama." && !r.used[kv.Key]:
-			r.errs = append(r.errs, fmt.Errorf("%s is %v, which is not supported", kv.Key, shortValue(kv.Value)))
+			r.errs = append(r.errs, fmt.Errorf("%s is %s, which is not supported", kv.Key, shortValue(kv.Value)))
 		}
 	}
 }
