@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -93,11 +95,29 @@ func openDataset(path string) (*dataset, error) {
 		if err == nil {
 			return d, nil
 		}
-		if n := len(errs); n == 0 || errs[n-1].Error() != err.Error() { // a damaged file has no form at all
-			errs = append(errs, err)
+		errs = append(errs, err)
+	}
+	return nil, noForm(path, errs)
+}
+
+// noForm says why a file has none of the forms: what is wrong with the form that it claims, or what each of them misses.
+func noForm(path string, errs []error) error {
+	var claims, others []string
+	for _, err := range errs {
+		text := strings.TrimPrefix(err.Error(), "data: read "+path+": ")
+		if strings.HasPrefix(text, "holds ") { // rows of another form
+			claims = append(claims, text)
+		} else if !slices.Contains(others, text) { // a damaged file is the same for all
+			others = append(others, text)
 		}
 	}
-	return nil, errors.Join(errs...)
+	switch {
+	case len(others) == 1:
+		return errors.New(path + ": " + others[0])
+	case len(others) == 0:
+		return fmt.Errorf("%s is of none of tame's forms:\n  %s", path, strings.Join(claims, "\n  "))
+	}
+	return fmt.Errorf("%s has the columns of none of tame's forms (`tame convert data` may know it):\n  %s", path, strings.Join(others, "\n  "))
 }
 
 // openDatasets opens datasets that have one form. closeAll closes them.

@@ -209,6 +209,11 @@ func TestDataHead(t *testing.T) {
 	_, err := tame(t, "", "data", "head", file(t, "x.arrow", "no Arrow at all"))
 	assert.ErrorContains(t, err, `does not begin with "ARROW1"`)
 	assert.Equal(t, 1, strings.Count(err.Error(), "ARROW1"), "told once, not for every form")
+	_, err = tame(t, "", "data", "head", written(t, "graded.arrow", graded{1}))
+	assert.ErrorContains(t, err, "graded.arrow is of none of tame's forms:\n  holds graded v1 rows, want sample v1\n")
+	_, err = tame(t, "", "data", "head", written(t, "wrong.arrow", claimed{1}))
+	assert.ErrorContains(t, err, `wrong.arrow: has 0 columns "text" of text v1, want 1; its columns are [grade]`)
+	assert.NotContains(t, err.Error(), "sample")
 }
 
 func TestDataStats(t *testing.T) {
@@ -259,6 +264,17 @@ func TestDataStats(t *testing.T) {
 	assert.Contains(t, run(t, "data", "stats", foreign(t, "one", "two")), "2 rows of text v1")
 	assert.Contains(t, run(t, "data", "stats", written[data.Text](t, "none.arrow")), "0 rows of text v1")
 }
+
+// graded has a form of its own, claimed says that it is a text.
+type (
+	graded struct {
+		Grade int `arrow:"grade"`
+	}
+	claimed graded
+)
+
+func (graded) Schema() data.Schema  { return data.Schema{Name: "graded", Version: 1} }
+func (claimed) Schema() data.Schema { return data.Text{}.Schema() }
 
 // jsonOf leaves out the lines of the progress before it.
 func jsonOf(out string) string {
