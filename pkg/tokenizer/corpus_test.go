@@ -149,12 +149,55 @@ func TestCountWordsStops(t *testing.T) {
 	require.ErrorContains(t, err, "enough")
 }
 
-// What is trained here is read by the real SentencePiece, which gives the same ids.
-func TestSpmEncode(t *testing.T) {
+// requireSpmEncode compares the ids of lines with those of the real SentencePiece.
+func requireSpmEncode(t *testing.T, tok *Tokenizer, lines []string) {
+	t.Helper()
 	program, err := exec.LookPath("spm_encode")
 	if err != nil {
 		t.Skip("spm_encode of SentencePiece is not installed")
 	}
+	file := filepath.Join(t.TempDir(), "own.model")
+	require.NoError(t, tok.Save(file))
+	cmd := exec.Command(program, "--model="+file, "--output_format=id")
+	cmd.Stdin, cmd.Stderr = strings.NewReader(strings.Join(lines, "\n")+"\n"), os.Stderr
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	rows := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	require.Len(t, rows, len(lines))
+	for i, line := range lines {
+		want := strings.Fields(rows[i])
+		got := strings.Fields(strings.Trim(fmt.Sprint(tok.Encode(line)), "[]"))
+		require.Equal(t, want, got, "%q", line)
+	}
+}
+
+// Few different scores make many ties, which fall as in the real SentencePiece.
+func TestSpmEncodeUnigramTies(t *testing.T) {
+	rng := rand.New(rand.NewPCG(29, 30))
+	for _, bytes := range []bool{true, false} {
+		tok := unigramModel(t, rng, bytes)
+		pieces := tok.Pieces()
+		for i := range pieces {
+			if pieces[i].Type == Normal {
+				pieces[i].Score = -1 - float32(rng.IntN(2))
+			}
+		}
+		tok, err := FromPieces(pieces, tok.Parts())
+		require.NoError(t, err)
+		var lines []string
+		for range 2000 {
+			line := make([]byte, rng.IntN(12))
+			for i := range line {
+				line[i] = "abcab [X]"[rng.IntN(9)]
+			}
+			lines = append(lines, string(line))
+		}
+		requireSpmEncode(t, tok, lines)
+	}
+}
+
+// What is trained here is read by the real SentencePiece, which gives the same ids.
+func TestSpmEncode(t *testing.T) {
 	rng := rand.New(rand.NewPCG(17, 18))
 	var lines []string
 	for range 2000 {
@@ -174,19 +217,7 @@ func TestSpmEncode(t *testing.T) {
 			cfg.VocabSize = min(largestVocab(t, strings.Join(lines[:500], "\n"), cfg), 700)
 			tok, err := Train(context.Background(), slices.Values(lines[:500]), cfg)
 			require.NoError(t, err)
-			file := filepath.Join(t.TempDir(), "own.model")
-			require.NoError(t, tok.Save(file))
-			cmd := exec.Command(program, "--model="+file, "--output_format=id")
-			cmd.Stdin, cmd.Stderr = strings.NewReader(strings.Join(lines, "\n")+"\n"), os.Stderr
-			out, err := cmd.Output()
-			require.NoError(t, err)
-			rows := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
-			require.Len(t, rows, len(lines))
-			for i, line := range lines {
-				want := strings.Fields(rows[i])
-				got := strings.Fields(strings.Trim(fmt.Sprint(tok.Encode(line)), "[]"))
-				require.Equal(t, want, got, "%q", line)
-			}
+			requireSpmEncode(t, tok, lines)
 		})
 	}
 }
