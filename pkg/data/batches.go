@@ -16,6 +16,8 @@ type batchSource interface {
 	schema() *arrow.Schema
 	// begin returns a function that reads the next batch, until io.EOF. A batch is the caller's to release.
 	begin() func() (arrow.Record, error)
+	// done is the share of the file that was read since begin, about.
+	done() float64
 	close()
 }
 
@@ -92,22 +94,27 @@ func openBatches(file *os.File, mem memory.Allocator) (batchSource, error) {
 	if err := checkTypes(r.Schema()); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return arrowBatches{r}, nil
+	return &arrowBatches{r: r}, nil
 }
 
 // arrowBatches reads an Arrow IPC file.
-type arrowBatches struct{ r *ipc.FileReader }
+type arrowBatches struct {
+	r    *ipc.FileReader
+	next int
+}
 
-func (a arrowBatches) schema() *arrow.Schema { return a.r.Schema() }
-func (a arrowBatches) close()                { a.r.Close() }
+func (a *arrowBatches) schema() *arrow.Schema { return a.r.Schema() }
+func (a *arrowBatches) close()                { a.r.Close() }
+func (a *arrowBatches) done() float64         { return float64(a.next) / float64(max(1, a.r.NumRecords())) }
 
-func (a arrowBatches) begin() func() (arrow.Record, error) {
+func (a *arrowBatches) begin() func() (arrow.Record, error) {
 	next, batches := 0, a.r.NumRecords()
 	return func() (arrow.Record, error) {
 		if next == batches {
 			return nil, io.EOF
 		}
 		next++
+		a.next = next
 		return a.r.RecordAt(next - 1)
 	}
 }
@@ -119,6 +126,7 @@ type streamBatches struct {
 	size  int64
 	mem   memory.Allocator
 	first *arrow.Schema
+	read  int64
 }
 
 func openStream(file *os.File, size int64, mem memory.Allocator) (*streamBatches, error) {
@@ -136,11 +144,13 @@ func openStream(file *os.File, size int64, mem memory.Allocator) (*streamBatches
 }
 
 func (s *streamBatches) reader() (*ipc.Reader, error) {
-	return ipc.NewReader(io.NewSectionReader(s.file, 0, s.size), ipc.WithAllocator(s.mem))
+	s.read = 0
+	return ipc.NewReader(&counter{io.NewSectionReader(s.file, 0, s.size), &s.read}, ipc.WithAllocator(s.mem))
 }
 
 func (s *streamBatches) schema() *arrow.Schema { return s.first }
 func (s *streamBatches) close()                {}
+func (s *streamBatches) done() float64         { return float64(s.read) / float64(max(1, s.size)) }
 
 func (s *streamBatches) begin() func() (arrow.Record, error) {
 	r, err := s.reader()

@@ -79,7 +79,7 @@ func columnRows(path string, read *int64) iter.Seq2[rawRow, error] {
 			return
 		}
 		defer source.close()
-		place := filePlace{file, read, 0}
+		place := newFilePlace(file, source, read)
 		for line := 1; ; {
 			raws, err := jsonBatch(next)
 			place.update()
@@ -100,18 +100,26 @@ func columnRows(path string, read *int64) iter.Seq2[rawRow, error] {
 	}
 }
 
-// filePlace estimates how much of a file was read, which is not read from front to back.
+// filePlace tells how much of a file was read, which is not read from front to back.
 type filePlace struct {
-	file *os.File
-	read *int64
-	seen int64
+	source batchSource
+	size   float64
+	read   *int64
+	told   int64
+}
+
+func newFilePlace(file *os.File, source batchSource, read *int64) *filePlace {
+	p := &filePlace{source: source, read: read}
+	if info, err := file.Stat(); err == nil {
+		p.size = float64(info.Size())
+	}
+	return p
 }
 
 func (p *filePlace) update() {
-	if at, err := p.file.Seek(0, io.SeekCurrent); err == nil && at > p.seen {
-		*p.read += at - p.seen
-		p.seen = at
-	}
+	at := int64(p.size * min(1, p.source.done()))
+	*p.read += at - p.told
+	p.told = at
 }
 
 // jsonBatch renders the rows of the next batch.
@@ -245,7 +253,7 @@ func ownRows[T Row](ctx context.Context, im *Import, f importFile) iter.Seq2[T, 
 			return
 		}
 		defer r.Close()
-		place := filePlace{r.file, &im.read, 0}
+		place := newFilePlace(r.file, r.source, &im.read)
 		for row, err := range r.Rows() {
 			if err == nil {
 				err = im.goesOn(ctx)

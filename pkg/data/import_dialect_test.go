@@ -76,6 +76,7 @@ func TestImportForms(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 	assert.Equal(t, "preference", im.Files()[0].Dialect)
+	assert.Equal(t, im.Size(), im.BytesRead())
 
 	for _, content := range []string{lines, array, zip(t, lines), zstandard(t, array)} {
 		got, _, err = importFiles[data.Preference](t, data.DefaultImportConfig(), strings.NewReader(content), data.Stdin)
@@ -284,6 +285,7 @@ func TestImportOwn(t *testing.T) {
 		assert.Equal(t, "tame", im.Files()[0].Dialect)
 		require.NoError(t, im.Write(context.Background(), step[1], lineage, data.DefaultCompression))
 		assert.Equal(t, len(samples), im.Report().Rows)
+		assert.Equal(t, im.Size(), im.BytesRead())
 	}
 	assert.Equal(t, fingerprint(t, a), fingerprint(t, b))
 	require.NoError(t, data.Write(filepath.Join(dir, "e.arrow"), everyKind, lineage))

@@ -29,6 +29,7 @@ type parquetFile struct {
 	root   *pqNode
 	groups []thriftStruct
 	arrow  *arrow.Schema
+	read   int // rows since begin
 }
 
 func openParquet(file *os.File, mem memory.Allocator) (*parquetFile, error) {
@@ -99,6 +100,8 @@ func (p *parquetFile) schema() *arrow.Schema { return p.arrow }
 
 func (p *parquetFile) close() {}
 
+func (p *parquetFile) done() float64 { return float64(p.read) / float64(max(1, p.rows())) }
+
 // rows is how many rows the file says that it has.
 func (p *parquetFile) rows() int {
 	n := 0
@@ -113,6 +116,7 @@ func (p *parquetFile) begin() func() (arrow.Record, error) {
 	group := 0
 	var columns []*pqColumn
 	left := int64(0)
+	p.read = 0
 	return func() (arrow.Record, error) {
 		for left == 0 {
 			if group == len(p.groups) {
@@ -135,6 +139,7 @@ func (p *parquetFile) begin() func() (arrow.Record, error) {
 				return nil, fmt.Errorf("row group %d: %w", group-1, err)
 			}
 			left--
+			p.read++
 		}
 		return b.NewRecord(), nil
 	}
@@ -230,7 +235,7 @@ func (r *assembler) skip(n *pqNode) error {
 
 // field reads a field that may be missing.
 func (r *assembler) field(n *pqNode, b array.Builder) error {
-	if err := r.add(4); err != nil {
+	if err := r.add(16); err != nil { // what an element costs, even if it is null
 		return err
 	}
 	if n.repetition == pqOptional {
