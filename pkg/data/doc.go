@@ -35,12 +35,18 @@
 //	pick := mix.Next()         // pick.Row of dataset pick.Source
 //	position := mix.Position() // for mix.Seek of a later run
 //
+// Files of any size, in any of the Dialects, become a dataset row by row:
+//
+//	im, err := data.OpenImport([]string{"part-*.jsonl.gz"}, nil, data.DefaultImportConfig())
+//	err = im.Write(ctx, "pairs.parquet", data.Lineage{Stage: "import"}, data.DefaultCompression)
+//	fmt.Println(im.Files()[0].Dialect, im.Report()) // what was recognised, taken and refused
+//
 // docs/data.md has the columns of every dataset and what the importers take.
 //
 // # Concurrency
 //
-// Functions keep no state and may be called at the same time. A Template may be shared if its tokenizer may. A Ragged and
-// a Reader belong to one goroutine at a time.
+// Functions keep no state and may be called at the same time. A Template may be shared if its tokenizer may. A Ragged, a
+// Reader and an Import belong to one goroutine at a time.
 //
 // # Differences from the paper
 //
