@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"unicode/utf8"
 )
 
 // charsMap is a table of replacements (NFKC, say) as SentencePiece stores it: a double-array trie over the bytes of the
@@ -72,4 +73,31 @@ func (m *charsMap) match(s string) (string, int) {
 	}
 	text := m.blob[value:]
 	return string(text[:bytes.IndexByte(text, 0)]), longest
+}
+
+// stirs says whether a text of the map begins with this ASCII character and is that character alone, or goes on with
+// another ASCII character.
+func (m *charsMap) stirs(c byte) bool {
+	if _, n := m.match(string(rune(c))); n > 0 {
+		return true
+	}
+	if len(m.units) == 0 {
+		return false
+	}
+	pos := unitOffset(m.units[0]) ^ uint32(c)
+	if int64(pos) >= int64(len(m.units)) || !m.leads(pos, c) {
+		return false
+	}
+	pos ^= unitOffset(m.units[pos])
+	for next := range byte(utf8.RuneSelf) {
+		if at := pos ^ uint32(next); int64(at) < int64(len(m.units)) && m.leads(at, next) {
+			return true
+		}
+	}
+	return false
+}
+
+// leads says whether the unit at pos is entered by the label c.
+func (m *charsMap) leads(pos uint32, c byte) bool {
+	return m.units[pos]&(1<<31|math.MaxUint8) == uint32(c)
 }

@@ -14,6 +14,8 @@ type normalizer struct {
 	dummyPrefix bool           // put a space in front
 	removeExtra bool           // drop leading, trailing and repeated spaces
 	escape      bool           // spaces become "▁"
+
+	calm [utf8.RuneSelf]bool // characters that stay as they are where an ASCII character or nothing follows
 }
 
 func newNormalizer(sp spec) (normalizer, error) {
@@ -21,9 +23,25 @@ func newNormalizer(sp spec) (normalizer, error) {
 	if err != nil {
 		return normalizer{}, err
 	}
-	return normalizer{
+	n := normalizer{
 		charsMap: rules, dummyPrefix: sp.dummyPrefix, removeExtra: sp.removeExtra, escape: sp.escape,
-	}, nil
+	}
+	for c := range n.calm {
+		n.calm[c] = c != ' ' && !rules.stirs(byte(c))
+	}
+	return n, nil
+}
+
+// run returns how many bytes at the start of the text stay as they are, as far as that is easy to see.
+func (n *normalizer) run(text string) int {
+	i := 0
+	for i < len(text) && text[i] < utf8.RuneSelf && n.calm[text[i]] && (n.user == nil || n.user.byFirst[text[i]] == nil) {
+		i++
+	}
+	if i > 0 && i < len(text) && text[i] >= utf8.RuneSelf {
+		i-- // a mark may follow
+	}
+	return i
 }
 
 // apply returns the normalised text, valid UTF-8 unless the model's own rules say otherwise.
@@ -60,6 +78,11 @@ func (n *normalizer) apply(text string) string {
 	}
 	afterSpace := n.removeExtra
 	for text != "" {
+		if size := n.run(text); size > 0 {
+			b.WriteString(text[:size])
+			text, afterSpace = text[size:], false
+			continue
+		}
 		chunk, size := n.next(text)
 		text = text[size:]
 		for afterSpace && strings.HasPrefix(chunk, " ") {
