@@ -13,7 +13,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/kern"
 )
 
-// loadGGUF reads a model of llama.cpp's format. The file is mapped, and each number is copied once, to where it belongs.
+// loadGGUF reads a model of llama.cpp's format. Each number is read once, to where it belongs.
 func loadGGUF(path string) (_ *Params, err error) {
 	f, err := gguf.Open(path)
 	if err != nil {
