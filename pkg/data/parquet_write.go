@@ -50,7 +50,7 @@ const (
 	groupBytes = 16 << 20
 )
 
-var errParquetLZ4 = errors.New("Parquet with LZ4 is not read everywhere: choose zstd or none")
+var errParquetLZ4 = errors.New("a Parquet file with LZ4 is not read everywhere: choose zstd or none")
 
 // sink takes record batches.
 type sink struct {
