@@ -9,18 +9,25 @@ import (
 // unigram encodes by a model of type unigram (Kudo, 2018, arXiv 1804.10959): of all ways to cut the text into pieces, the one
 // whose scores, which are log-probabilities, have the highest sum.
 type unigram struct {
-	edges  pairTable // from a node by a byte to a node
-	pieces []int32   // that end at a node, or none
+	edges pairTable // from a node by a byte to a node: a trie of the pieces
+	nodes []unigramNode
 
 	unkScore float32 // of a character that is no piece
 	maxScore float32
+}
+
+// unigramNode is what ends at a node of the trie.
+type unigramNode struct {
+	id    int32 // the piece, or none
+	user  bool  // it is user-defined
+	score float32
 }
 
 // unkPenalty is how much less probable an unknown character is than the rarest piece.
 const unkPenalty = 10
 
 func newUnigram(t *Tokenizer) *unigram {
-	u := &unigram{pieces: []int32{none}}
+	u := &unigram{nodes: []unigramNode{{id: none}}}
 	lowest := float32(math.MaxFloat32)
 	u.maxScore = math.Float32frombits(0x00800000) // the smallest normal number, as in SentencePiece
 	size := 0
@@ -31,19 +38,28 @@ func newUnigram(t *Tokenizer) *unigram {
 		size += len(p.text)
 	}
 	u.unkScore = lowest - unkPenalty
-	u.edges = newPairTable(size)
+	all := newPairTable(size)
 	for text, id := range t.merges {
 		node := int32(0)
 		for i := range len(text) {
-			edge, ok := u.edges.find(node, int32(text[i]))
+			edge, ok := all.find(node, int32(text[i]))
 			if !ok {
-				edge = merge{id: int32(len(u.pieces))}
-				u.edges.put(node, int32(text[i]), edge)
-				u.pieces = append(u.pieces, none)
+				edge = merge{id: int32(len(u.nodes))}
+				all.put(node, int32(text[i]), edge)
+				u.nodes = append(u.nodes, unigramNode{id: none})
 			}
 			node = edge.id
 		}
-		u.pieces[node] = id
+		if p := t.pieces[id]; p.kind != Unused {
+			u.nodes[node] = unigramNode{id, p.kind == UserDefined, p.score}
+		}
+	}
+	// Pieces share beginnings, so a much smaller table will do, of which more stays in the cache.
+	u.edges = newPairTable(len(u.nodes))
+	for _, s := range all.slots {
+		if s.key != 0 {
+			u.edges.put(s.parts()[0], s.parts()[1], s.merge)
+		}
 	}
 	return u
 }
@@ -57,41 +73,40 @@ type pathEnd struct {
 
 // unigram appends the ids of text. Sums are rounded where SentencePiece rounds them, so ties fall as they do there.
 func (m *merger) unigram(text string) {
-	u, t := m.t.unigram, m.t
+	u := m.t.unigram
 	m.ends = slices.Grow(m.ends[:0], len(text)+1)[:len(text)+1]
 	for i := range m.ends {
 		m.ends[i] = pathEnd{start: none}
 	}
-	reach := func(end, start int, id int32, score float64) {
-		e := &m.ends[end]
-		if sum := float32(score + float64(m.ends[start].score)); e.start == none || sum > e.score {
-			*e = pathEnd{sum, id, start}
-		}
-	}
-	m.ends[0].score = 0
+	ends := m.ends
+	ends[0].score = 0
 	for start := 0; start < len(text); {
 		_, n := utf8.DecodeRuneInString(text[start:])
 		single := false
-		node := int32(0)
+		node, before := int32(0), float64(ends[start].score)
 		for end := start + 1; end <= len(text); end++ {
 			edge, ok := u.edges.find(node, int32(text[end-1]))
 			if !ok {
 				break
 			}
 			node = edge.id
-			id := u.pieces[node]
-			if id == none || t.pieces[id].kind == Unused {
+			at := &u.nodes[node]
+			if at.id == none {
 				continue
 			}
-			score := float64(t.pieces[id].score)
-			if t.pieces[id].kind == UserDefined { // always taken
+			score := float64(at.score)
+			if at.user { // always taken
 				score = float64(float32(end-start)*u.maxScore) - 0.1
 			}
-			reach(end, start, id, score)
+			if e, sum := &ends[end], float32(score+before); e.start == none || sum > e.score {
+				*e = pathEnd{sum, at.id, start}
+			}
 			single = single || end-start == n
 		}
 		if !single {
-			reach(start+n, start, none, float64(u.unkScore))
+			if e, sum := &ends[start+n], float32(float64(u.unkScore)+before); e.start == none || sum > e.score {
+				*e = pathEnd{sum, none, start}
+			}
 		}
 		start += n
 	}
