@@ -143,7 +143,7 @@ func ggufTokenizer(path string) (*tokenizer.Tokenizer, error) {
 func folderExtras(tok *tokenizer.Tokenizer, l data.Lineage) func(dir string) error {
 	return func(dir string) error {
 		if tok != nil {
-			if err := tok.Save(filepath.Join(dir, tokenizerFile)); err != nil {
+			if err := tok.SaveFolder(dir); err != nil {
 				return err
 			}
 		}

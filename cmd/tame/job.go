@@ -40,9 +40,7 @@ const evaluationFile = "evaluation.json"
 
 // keep is what a stage's Config needs to save itself in the checkpoint's folder.
 func (j *job) keep(tok *tokenizer.Tokenizer) train.Keep {
-	return train.Keep{Dir: j.place.checkpoint, Every: j.every, WriteFiles: func(dir string) error {
-		return tok.Save(filepath.Join(dir, tokenizerFile))
-	}}
+	return train.Keep{Dir: j.place.checkpoint, Every: j.every, WriteFiles: tok.SaveFolder}
 }
 
 // notef tells something about the run.
@@ -87,7 +85,7 @@ func stepDetail(m map[string]float64) string {
 // finishModel writes the result, removes the checkpoint and tells what came out. evaluation, if not nil, goes into evaluation.json.
 func (j *job) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation any, text string) error {
 	err := model.Save(j.place.output, p, func(dir string) error {
-		if err := tok.Save(filepath.Join(dir, tokenizerFile)); err != nil {
+		if err := tok.SaveFolder(dir); err != nil {
 			return err
 		}
 		if evaluation != nil {

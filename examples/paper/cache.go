@@ -21,7 +21,7 @@ import (
 // cache is a folder of results that say by their lineage how they were made. What is there is read, what is not is made.
 type cache struct {
 	dir string
-	tok interface{ Save(path string) error }
+	tok interface{ SaveFolder(dir string) error }
 }
 
 func (c *cache) path(name string) string { return filepath.Join(c.dir, filepath.FromSlash(name)) }
@@ -74,7 +74,7 @@ func (c *cache) params(name string, s step, compute func(train.Keep) (*model.Par
 		return nil, err
 	}
 	err = model.Save(c.path(name), p, func(tmp string) error {
-		return errors.Join(c.tok.Save(filepath.Join(tmp, "tokenizer.model")), data.WriteLineage(tmp, l))
+		return errors.Join(c.tok.SaveFolder(tmp), data.WriteLineage(tmp, l))
 	})
 	if err != nil {
 		return nil, err

@@ -185,7 +185,7 @@ func (s *store) params(name string, l data.Lineage, compute func() (*model.Param
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	err = model.Save(s.path(name), p, func(tmp string) error {
-		return errors.Join(s.tok.Save(filepath.Join(tmp, "tokenizer.model")), data.WriteLineage(tmp, l))
+		return errors.Join(s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l))
 	})
 	if err != nil {
 		return nil, err
