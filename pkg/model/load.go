@@ -42,7 +42,7 @@ func Load(path string) (*Params, error) {
 	case strings.EqualFold(filepath.Ext(path), llama2cSuffix):
 		return loadLlama2C(path)
 	}
-	return nil, fmt.Errorf("model: %s is neither a folder with a model (Hugging Face or Meta), nor a GGUF file, nor a llama2.c %s file", path, llama2cSuffix)
+	return nil, fmt.Errorf("model: %s is neither a folder in Hugging Face layout nor a llama2.c %s file, nor Meta's form or a GGUF file", path, llama2cSuffix)
 }
 
 // asideDir is where Save puts the old folder for the moment in which the new one takes its place.
