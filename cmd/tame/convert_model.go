@@ -10,7 +10,6 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
-	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -88,7 +87,7 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model, or llama2.c tokenizer.bin (default: tokenizer.model of the model's folder, or the vocabulary of a GGUF file)")
+	flags.StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model, tokenizer.json, GGUF or llama2.c tokenizer.bin (default: the one in the model)")
 	flags.StringVar(&to, "to", "", "form of OUT: hf, gguf, llama2c or meta (default: by OUT's name)")
 	flags.StringVar(&dtype, "dtype", "", "type of the numbers: f32, f16, bf16 or q8_0 (default f32)")
 	return cmd
@@ -101,11 +100,6 @@ func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dt
 	p, tok, err := loadBoth(in, tokenizerPath)
 	if err != nil {
 		return err
-	}
-	if tok == nil {
-		if tok, err = ggufTokenizer(in); err != nil {
-			return err
-		}
 	}
 	lineage := data.Lineage{Stage: "convert model"}
 	for _, path := range []string{in, tokenizerPath} {
@@ -125,18 +119,6 @@ func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dt
 	}
 	_, err = fmt.Fprintf(w, "%d weights as %s, %s\n%s is written\n", p.NumParams(), dtype, with, out)
 	return err
-}
-
-// ggufTokenizer reads the vocabulary of a model that is a GGUF file with one.
-func ggufTokenizer(path string) (*tokenizer.Tokenizer, error) {
-	if !gguf.Sniff(path) {
-		return nil, nil
-	}
-	tok, err := tokenizer.LoadGGUF(path)
-	if errors.Is(err, tokenizer.ErrNoVocabulary) {
-		return nil, nil
-	}
-	return tok, err
 }
 
 // folderExtras writes what goes into a model's folder besides the model.

@@ -104,3 +104,17 @@ func TestConvertModelRefuses(t *testing.T) {
 	_, err = tame(t, "", "convert", "model", filepath.Join(dir, "none.gguf"), filepath.Join(dir, "m"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// A GGUF file needs nothing beside it: commands for text find the tokenizer in it.
+func TestTextFromGGUF(t *testing.T) {
+	in := languageModel(t)
+	out := filepath.Join(t.TempDir(), "m.gguf")
+	run(t, "convert", "model", in, out)
+	const ask = `{"prompt": "the cat"}` + "\n"
+	want, err := tame(t, ask, "generate", "--model", in, "--max-new-tokens", "8")
+	require.NoError(t, err)
+	got, err := tame(t, ask, "generate", "--model", out, "--max-new-tokens", "8")
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	assert.NotContains(t, got[0], "error")
+}

@@ -13,9 +13,9 @@ import (
 
 // modelConfig is the model that a stage starts from.
 type modelConfig struct {
-	// Model is the model to start from: a folder in Hugging Face layout, or a llama2.c .bin file.
+	// Model is the model to start from: a folder in Hugging Face layout or Meta's, a GGUF file, or a llama2.c .bin file.
 	Model string `conf:"required,input"`
-	// Tokenizer is a SentencePiece .model, or a llama2.c tokenizer.bin. Default: tokenizer.model of the model's folder.
+	// Tokenizer is a SentencePiece .model, a tokenizer.json, a GGUF file or a llama2.c tokenizer.bin. Default: the one in the model's folder or GGUF file.
 	Tokenizer string `conf:"input"`
 }
 
@@ -26,7 +26,7 @@ func (c modelConfig) load() (*model.Params, *tokenizer.Tokenizer, *data.Template
 		return nil, nil, nil, err
 	}
 	if tok == nil {
-		return nil, nil, nil, fmt.Errorf("%s has no %s in it: name a tokenizer by tokenizer: FILE", c.Model, tokenizerFile)
+		return nil, nil, nil, fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", c.Model)
 	}
 	tmpl, err := data.Llama2Template(tok)
 	return p, tok, tmpl, err

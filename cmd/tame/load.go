@@ -4,14 +4,22 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
-// loadTokenizer reads the named tokenizer (a file, or a folder with one in it), or the one in the model's folder. It gives
-// nil where there is neither.
+// loadTokenizer reads the named tokenizer (a file, or a folder with one in it), or the one in the model's folder or GGUF file. It
+// gives nil where there is none.
 func loadTokenizer(path, modelPath string) (*tokenizer.Tokenizer, error) {
+	if path == "" && gguf.Sniff(modelPath) {
+		tok, err := tokenizer.LoadGGUF(modelPath)
+		if errors.Is(err, tokenizer.ErrNoVocabulary) {
+			return nil, nil
+		}
+		return tok, err
+	}
 	if path == "" && modelPath != "" {
 		beside, err := tokenizer.Find(modelPath)
 		if err != nil {

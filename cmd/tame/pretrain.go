@@ -19,10 +19,10 @@ import (
 
 // pretrainConfig is the configuration of `tame pretrain`.
 type pretrainConfig struct {
-	// Model is a model to go on from: a folder in Hugging Face layout, or a llama2.c .bin file. Default: none, a model of that shape with
+	// Model is a model to go on from: a folder in Hugging Face layout or Meta's, a GGUF file, or a llama2.c .bin file. Default: none, a model of that shape with
 	// random weights.
 	Model string `conf:"input"`
-	// Tokenizer is a SentencePiece .model, or a llama2.c tokenizer.bin. Default: tokenizer.model of the model's folder, or one that is
+	// Tokenizer is a SentencePiece .model, a tokenizer.json, a GGUF file or a llama2.c tokenizer.bin. Default: the one in the model, or one that is
 	// trained on the data.
 	Tokenizer string `conf:"input"`
 	// VocabSize is the number of pieces of a tokenizer that is trained on the data. Paper 2.2: 32000.
