@@ -20,6 +20,10 @@ import (
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
+// coldTemperature is the lowest that rejection sampling may choose. Fine-tuning on one's own answers at a low temperature makes a distribution sharper, and answers at
+// temperature 1 better, without any feedback. At that temperature this gains little.
+const coldTemperature = 0.4
+
 // results is what results.json holds. Intervals are of 95 %.
 type results struct {
 	Seed         uint64           `json:"seed"`
@@ -33,6 +37,7 @@ type results struct {
 	Validation   []lab.Measure    `json:"validation"`    // versions on validation prompts, where annotators pick
 	Picked       string           `json:"picked"`        // version that annotators prefer there
 	Test         []lab.Measure    `json:"test"`          // versions on test prompts
+	Cold         []lab.Measure    `json:"test_cold"`     // the same at temperature 0.4, by the oracle alone
 }
 
 // roundRow is what a version was made from.
@@ -200,6 +205,12 @@ func (r results) print(c *console.Console) {
 		number(r.Gate.Precision), number(r.Gate.Recall))
 	printVersions(c, "Versions on validation prompts; the annotators pick "+r.Picked, r.Validation)
 	printVersions(c, "Versions on test prompts, picked: "+r.Picked, r.Test)
+	cold := newTable(fmt.Sprintf("Versions on test prompts at temperature %g: what is more than a sharper distribution", coldTemperature),
+		"version", "helpfulness", "unsafe %", "false refusals %")
+	for _, v := range r.Cold {
+		cold.AppendRow(table.Row{v.Version, number(v.Helpfulness), percent(v.Unsafe), percent(v.FalseRefusal)})
+	}
+	c.Printf("%s", cold.Render())
 }
 
 func printVersions(c *console.Console, title string, rows []lab.Measure) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,7 +105,7 @@ func (c *chain) iterate(ctx context.Context, chat *model.Params, dir string) ([]
 	}
 	cfg := c.Iteration
 	if c.control == controlShuffled {
-		d.Annotate = shuffled(d.Annotate, cfg.Seed)
+		d.Annotate, d.Open = shuffled(d.Annotate, cfg.Seed), turned(d.Open, cfg.Seed)
 	}
 	w := &watcher{chain: c, last: time.Now()}
 	cfg.PPO.OnAnswers = w.onAnswers
@@ -132,25 +131,6 @@ func judges(v pipeline.Version, threshold float64) (*pipeline.Judges, error) {
 		return nil, err
 	}
 	return pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{SafetyThreshold: threshold, MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments})
-}
-
-// shuffled gives every preference a random direction and labels drawn at random: the control that has to learn nothing.
-func shuffled(ask pipeline.Annotate, seed uint64) pipeline.Annotate {
-	return func(ctx context.Context, list []pipeline.Comparison) ([]*data.Preference, error) {
-		said, err := ask(ctx, list)
-		for i, p := range said {
-			if p == nil {
-				continue
-			}
-			rng := rand.New(rand.NewPCG(seed, data.StreamKey(list[i].Prompt.ID+p.Chosen+p.Rejected)))
-			if rng.IntN(2) == 0 {
-				p.Chosen, p.Rejected = p.Rejected, p.Chosen
-			}
-			labels := [2]data.Safety{p.ChosenSafe, p.RejectedSafe}
-			p.ChosenSafe, p.RejectedSafe = labels[rng.IntN(2)], labels[rng.IntN(2)]
-		}
-		return said, err
-	}
 }
 
 // testRewardModels asks the annotators about answers to test prompts, which no model was trained on: of SFT and of the newest version, whose
@@ -259,6 +239,15 @@ func (c *chain) report(ctx context.Context, versions []version, j *pipeline.Judg
 			return err
 		}
 		r.Test = append(r.Test, row)
+		cold, err := c.Sample(ctx, "cold answers of "+v.name, v.model, c.World.TestPrompts(), 1, coldTemperature, 7)
+		if err != nil {
+			return err
+		}
+		row = lab.Measure{Version: v.name}
+		if err := row.Judge(cold, c.oracle); err != nil {
+			return err
+		}
+		r.Cold = append(r.Cold, row)
 		if err := c.keep(out, v, samples); err != nil {
 			return err
 		}
