@@ -45,7 +45,7 @@ func dataHeadCommand() *cobra.Command {
 					w.Flush()
 					return err
 				}
-				if i >= from+n {
+				if i-from >= n {
 					break
 				}
 				if i >= from {
@@ -143,7 +143,8 @@ func appendJSON(b *bytes.Buffer, v reflect.Value) error {
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			fmt.Fprintf(b, "%q:", v.Type().Field(i).Tag.Get("arrow"))
+			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("arrow"), ",")
+			fmt.Fprintf(b, "%q:", name)
 			if err := appendJSON(b, v.Field(i)); err != nil {
 				return err
 			}

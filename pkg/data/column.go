@@ -18,6 +18,7 @@ type column struct {
 	name     string // dotted path, for errors
 	dataType arrow.DataType
 	nullable bool
+	optional bool // a file may be without it
 	// put appends v to the builder of dataType and returns about how many bytes that takes.
 	put func(b array.Builder, v reflect.Value) (size int, err error)
 	// get sets v to element i of an array whose type fits; element i is not null.
@@ -158,7 +159,7 @@ func (c *column) pointer(t reflect.Type) error {
 	if elem.nullable || t.Elem().Kind() == reflect.Slice {
 		return fmt.Errorf("data: column %q: Go type %v has no Arrow form", c.name, t)
 	}
-	c.dataType, c.nullable, c.fits = elem.dataType, true, elem.fits
+	c.dataType, c.nullable, c.optional, c.fits = elem.dataType, true, true, elem.fits
 	c.put = func(b array.Builder, v reflect.Value) (int, error) {
 		if v.IsNil() {
 			b.AppendNull()
@@ -237,7 +238,7 @@ func (c *column) record(t reflect.Type) error {
 	var fields []arrow.Field
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name := f.Tag.Get("arrow")
+		name, optional := strings.CutSuffix(f.Tag.Get("arrow"), ",optional")
 		if name == "-" || !f.IsExported() {
 			continue
 		}
@@ -252,7 +253,7 @@ func (c *column) record(t reflect.Type) error {
 		if err != nil {
 			return err
 		}
-		sub.index = i
+		sub.index, sub.optional = i, sub.optional || optional
 		fields = append(fields, arrow.Field{Name: name, Type: sub.dataType, Nullable: sub.nullable})
 		c.fields = append(c.fields, sub)
 	}
@@ -267,7 +268,7 @@ func (c *column) record(t reflect.Type) error {
 		}
 		for i, f := range fields {
 			there, ok := s.FieldByName(f.Name)
-			if ok && !c.fields[i].fits(there.Type) || !ok && !f.Nullable {
+			if ok && !c.fields[i].fits(there.Type) || !ok && !c.fields[i].optional {
 				return false
 			}
 		}

@@ -173,3 +173,19 @@ func TestDelta(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "rest", string(rest))
 }
+
+// Conversations of others hardly ever say where they are from.
+func TestOptionalColumn(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.arrow")
+	messages := []Message{{User, "Hi"}, {Assistant, "Hello"}}
+	require.NoError(t, Write(path, []bareConversation{{messages}}, Lineage{}))
+	rows, _, err := Read[Conversation](path)
+	require.NoError(t, err)
+	assert.Equal(t, []Conversation{{Messages: messages}}, rows)
+}
+
+type bareConversation struct {
+	Messages []Message `arrow:"messages"`
+}
+
+func (bareConversation) Schema() Schema { return Conversation{}.Schema() }

@@ -148,7 +148,7 @@ type Reader[T Row] struct {
 }
 
 // Open opens a dataset, an Arrow IPC file or stream or a Parquet file, and checks that it holds rows of type T. Columns are
-// found by name; more columns than T has do no harm, nullable ones may be missing. A file that other programs wrote, without
+// found by name; more columns than T has do no harm, optional and nullable ones may be missing. A file that other programs wrote, without
 // our metadata, is taken if its columns fit. Close the reader after use.
 func Open[T Row](path string) (*Reader[T], error) { return open[T](path, memory.DefaultAllocator) }
 
@@ -284,7 +284,7 @@ func (t *table) match(file *arrow.Schema) (at []int, lineage Lineage, err error)
 	for _, c := range t.fields {
 		found := file.FieldIndices(c.name)
 		switch {
-		case len(found) == 0 && c.nullable:
+		case len(found) == 0 && c.optional:
 			at = append(at, -1)
 			continue
 		case len(found) != 1:

@@ -7,8 +7,8 @@ import (
 // Row is a row of a dataset: a struct whose exported fields carry `arrow:"name"` tags. The rows of the project are
 // Text, Prompt, Conversation, Preference and Sample; a struct of one's own works too. Fields may be strings, bools,
 // numbers, types with MarshalText and UnmarshalText (stored as text), pointers to these (nullable, may be missing in a
-// file), and slices and structs of all that. If the row also has a method Validate() error, no invalid row is written
-// or read.
+// file), and slices and structs of all that. A field tagged `arrow:"name,optional"` is left empty where a file has no such
+// column. If the row also has a method Validate() error, no invalid row is written or read.
 type Row interface {
 	// Schema names the row's form. It is called on the zero value.
 	Schema() Schema
@@ -37,8 +37,8 @@ type Prompt struct {
 
 // Conversation is a dialogue to learn from: supervised fine-tuning (section 3.1).
 type Conversation struct {
-	Messages []Message `arrow:"messages"` // with at least one answer
-	Source   string    `arrow:"source"`   // where it is from: an importer's file, a stage
+	Messages []Message `arrow:"messages"`        // with at least one answer
+	Source   string    `arrow:"source,optional"` // where it is from: an importer's file, a stage
 }
 
 // Preference is a prompt with two answers and an annotator's choice (section 3.2.1).
