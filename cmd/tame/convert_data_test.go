@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -61,10 +62,12 @@ func TestConvertDataRecognises(t *testing.T) {
 
 func TestConvertDataRefuses(t *testing.T) {
 	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir) // where files lie until they are complete
 	in := file(t, "a.jsonl", `{"prompt": "Hi", "chosen": "a", "rejected": "b"}`+"\n{}\n")
 	out := filepath.Join(dir, "out.arrow")
 	for want, args := range map[string][]string{
-		"a.jsonl:2: no chosen or no rejected answer":          {in, out, "--strict"},
+		"a.jsonl:2: no chosen or no rejected answer":          {in, out, "--strict", "--refused", filepath.Join(dir, "refused.jsonl")},
+		"is named as two outputs":                             {in, out, "--refused", dir + "/./out.arrow"},
 		"want OUT.arrow or OUT.parquet":                       {in, filepath.Join(dir, "out.jsonl")},
 		`--ties is "x", want drop or keep`:                    {in, out, "--ties", "x"},
 		"--thresholds has 2 numbers, want 3":                  {in, out, "--thresholds", "1,2"},
@@ -91,4 +94,19 @@ func TestConvertDataStdin(t *testing.T) {
 	assert.Len(t, rows, 1)
 	assert.Equal(t, []data.Input{{Name: "standard input"}}, l.Inputs)
 	assert.Contains(t, run(t, "lineage", out), "standard input")
+}
+
+// A pipe can be read only once, and its dialect is recognised before.
+func TestConvertDataPipe(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, unix.Mkfifo(pipe, 0o600))
+	_, err := tame(t, "", "convert", "data", pipe, filepath.Join(t.TempDir(), "out.arrow"))
+	assert.ErrorContains(t, err, pipe+" is no regular file: give it as standard input, which is named -")
+}
+
+func TestConvertDataHelp(t *testing.T) {
+	help := run(t, "convert", "data", "--help")
+	assert.Contains(t, help, "none, lz4 or zstd (default none for Arrow, zstd for Parquet)")
+	assert.Contains(t, help, "significantly better (default 0.3,1,2 for grades and margins, 0.2,0.5,0.8 for votes and probabilities)")
+	assert.NotContains(t, help, "(default [])")
 }

@@ -149,11 +149,13 @@ func (im *Import) look(path string, stdin io.Reader) (importFile, error) {
 		if err != nil {
 			return f, fmt.Errorf("data: import: %w", err)
 		}
-		if info.Mode().IsRegular() {
-			im.size += info.Size()
-		} else if info.IsDir() {
+		switch {
+		case info.IsDir():
 			return f, fmt.Errorf("data: import: %s is a folder: name its files", path)
+		case !info.Mode().IsRegular(): // what was looked at would be gone
+			return f, fmt.Errorf("data: import: %s is no regular file: give it as standard input, which is named %s", path, Stdin)
 		}
+		im.size += info.Size()
 		columns, err := im.columns(&f)
 		if err != nil || columns {
 			return f, err

@@ -1,0 +1,23 @@
+package data
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// A quote that is not closed does not take the rest of a file into memory.
+func TestCSVOpenQuote(t *testing.T) {
+	text := strings.NewReader("text\none\n\"two\n" + strings.Repeat("words\n", maxRow/3))
+	var rows []string
+	var failed error
+	for row, err := range csvRows("x.csv", text) {
+		if failed = err; err == nil {
+			rows = append(rows, string(row.raw))
+		}
+	}
+	assert.Equal(t, []string{`{"text":"one"}`}, rows)
+	assert.EqualError(t, failed, "data: import x.csv: the row behind line 2 is longer than 64 MiB: is a quote not closed?")
+	assert.Positive(t, text.Len(), "not all was read")
+}
