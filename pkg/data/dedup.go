@@ -41,6 +41,11 @@ func (e Extent) of(s Size) int {
 	return s.Whole()
 }
 
+// takes says whether the extent has a part.
+func (e Extent) takes(p Part) bool {
+	return e == WholeRow || p.Answer == (e == AnswerOnly)
+}
+
 // Dedup finds rows that say the same as one before: the same words by the same speakers. White space does not count, nor
 // do ratings, sources and scores. It keeps 16 bytes of a hash for each row that differs.
 type Dedup struct {
@@ -60,7 +65,7 @@ func (d *Dedup) Seen(row interface{ Parts() []Part }) bool {
 	}
 	b := d.buf[:0]
 	for _, p := range row.Parts() {
-		if d.Of == PromptOnly && p.Answer || d.Of == AnswerOnly && !p.Answer {
+		if !d.Of.takes(p) {
 			continue
 		}
 		text := p.Text

@@ -104,7 +104,7 @@ func (d *NearDedup) signature(row interface{ Parts() []Part }) (s signature) {
 	}
 	words := d.words[:0]
 	for _, p := range row.Parts() {
-		if d.Of == PromptOnly && p.Answer || d.Of == AnswerOnly && !p.Answer {
+		if !d.Of.takes(p) {
 			continue
 		}
 		text := p.Text
