@@ -79,13 +79,15 @@ A row that is no good is left out and reported. The dialect is recognised by the
 	flags.StringVar(&c.As, "as", "", "dialect of the input (default: recognised)")
 	flags.TextVar(&c.Rating, "rating", c.Rating, `strength of a choice that has none: "significantly better", "better", "slightly better", "negligibly better / unsure"`)
 	flags.TextVar(&c.Set, "kind", c.Set, "what the annotators judged, where rows do not say it: helpfulness or safety")
-	flags.Float64SliceVar(&c.Thresholds, "thresholds", nil, "difference from which on an answer is slightly better, better, significantly better (default: 0.3,1,2 for grades and margins, 0.2,0.5,0.8 for votes and probabilities)")
+	flags.Float64SliceVar(&c.Thresholds, "thresholds", nil, "difference from which on an answer is slightly better, better, significantly better")
+	flags.Lookup("thresholds").DefValue = "0.3,1,2 for grades and margins, 0.2,0.5,0.8 for votes and probabilities"
 	flags.StringVar(&c.Ties, "ties", c.Ties, "drop: leave ties out; keep: the first answer counts as chosen, negligibly better / unsure")
 	flags.StringVar(&c.Score, "score", "", "key of the grade that decides between answers (default: score, overall_score, helpfulness, ...)")
 	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text (default of .txt files: "+data.DefaultSeparator+")")
 	flags.BoolVar(&c.Strict, "strict", false, "a row that is no good is an error, and nothing is written")
 	flags.StringVar(&c.refused, "refused", "", "write every refused row's file, line and reason there, as JSON lines")
-	flags.TextVar(&c.compression, "compression", data.DefaultCompression, "none, lz4 or zstd (default: none for Arrow, zstd for Parquet)")
+	flags.TextVar(&c.compression, "compression", data.DefaultCompression, "none, lz4 or zstd")
+	flags.Lookup("compression").DefValue = "none for Arrow, zstd for Parquet"
 	return cmd
 }
 
@@ -106,14 +108,15 @@ func dialectTable() string {
 }
 
 func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (err error) {
-	if c.As != "" && !slices.ContainsFunc(data.Dialects(), func(d data.Dialect) bool { return d.Name == c.As }) {
-		return fmt.Errorf("--as is %q, want one of %s", c.As, dialectNames())
-	}
 	cfg, err := c.config()
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(checkNew(out), checkDataset(out)); err != nil {
+	outputs := []string{out}
+	if c.refused != "" {
+		outputs = append(outputs, c.refused)
+	}
+	if err := errors.Join(checkOutputs(outputs, nil), checkDataset(out)); err != nil {
 		return err
 	}
 	im, err := data.OpenImport(inputs, cmd.InOrStdin(), cfg)
@@ -127,10 +130,11 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	if err != nil {
 		return err
 	}
-	done, err := c.keepRefused(im)
+	done, drop, err := c.keepRefused(im)
 	if err != nil {
 		return err
 	}
+	defer drop()
 	err = convertWithProgress(cmd, im, out, lineage, c.compression)
 	if err == nil || errors.Is(err, data.ErrNoRows) {
 		err = errors.Join(err, done())
@@ -144,15 +148,6 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is written\n", out)
 	return err
-}
-
-func dialectNames() string {
-	var names []string
-	for _, d := range data.Dialects() {
-		names = append(names, d.Name)
-	}
-	slices.Sort(names)
-	return strings.Join(names, ", ")
 }
 
 // checkDataset wants a name that says how to write it.
@@ -194,14 +189,14 @@ func (c dataConversion) lineage(im *data.Import) (data.Lineage, error) {
 	return l, nil
 }
 
-// keepRefused writes the refused rows into a file, which has its name when done is called.
-func (c dataConversion) keepRefused(im *data.Import) (done func() error, err error) {
+// keepRefused writes the refused rows into a file, which has its name when done is called; without that drop removes it.
+func (c dataConversion) keepRefused(im *data.Import) (done func() error, drop func(), err error) {
 	if c.refused == "" {
-		return func() error { return nil }, nil
+		return func() error { return nil }, func() {}, nil
 	}
 	file, err := renameio.NewPendingFile(c.refused, renameio.WithPermissions(0o644))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w := bufio.NewWriter(file)
 	encoder := json.NewEncoder(w)
@@ -214,12 +209,13 @@ func (c dataConversion) keepRefused(im *data.Import) (done func() error, err err
 			Reason string `json:"reason"`
 		}{e.File, e.Line, e.Err.Error()}))
 	}
-	return func() error {
+	done = func() error {
 		if err := errors.Join(failed, w.Flush()); err != nil {
-			return errors.Join(err, file.Cleanup())
+			return err
 		}
 		return file.CloseAtomicallyReplace()
-	}, nil
+	}
+	return done, func() { _ = file.Cleanup() }, nil // which does nothing once the file has its name
 }
 
 // convertWithProgress converts, and shows how far it is where that is known.
@@ -257,7 +253,7 @@ func printImport(w io.Writer, report data.ImportReport) {
 	}
 	fmt.Fprintln(w)
 	for _, refused := range report.Refused[:min(most, len(report.Refused))] {
-		fmt.Fprintf(w, "  %v\n", refused)
+		fmt.Fprintf(w, "  %s\n", printable(refused.Error()))
 	}
 	if rest := report.NumRefused() - most; rest > 0 {
 		fmt.Fprintf(w, "  and %d more\n", rest)
@@ -272,6 +268,6 @@ func printImport(w io.Writer, report data.ImportReport) {
 		if r.Skipped {
 			what = "skipped"
 		}
-		fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, r.Text)
+		fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, printable(r.Text))
 	}
 }
