@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -86,7 +87,7 @@ func openAs[T record](path string) (*dataset, error) {
 
 // openDataset opens a dataset whatever its form is.
 func openDataset(path string) (*dataset, error) {
-	if err := checkArrow(path, "FORM"); err != nil {
+	if err := checkArrow(path, ""); err != nil {
 		return nil, err
 	}
 	var errs []error
@@ -223,7 +224,7 @@ func checkOutputs(outputs, inputs []string) error {
 	for i, path := range outputs {
 		errs = append(errs, checkNew(path))
 		for _, other := range outputs[:i] {
-			if path == other {
+			if filepath.Clean(path) == filepath.Clean(other) {
 				errs = append(errs, fmt.Errorf("%s is named as two outputs", path))
 			}
 		}

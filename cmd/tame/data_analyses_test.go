@@ -49,6 +49,7 @@ func TestDataContamination(t *testing.T) {
 		"less than --min, which is 6":    {"--min", "6"},
 		"has 2 numbers for 3 samples":    {"--scores", file(t, "s.txt", "1\n2\n")},
 		"s.txt:2: want a number":         {"--scores", file(t, "s.txt", "1\nx\n3\n")},
+		"n.txt:3: want a number":         {"--scores", file(t, "n.txt", "1\n2\nnull\n")},
 		"Skip is -1":                     {"--skip", "-1"},
 		"samples.jsonl is there already": {"--samples", samples},
 		"none.arrow: no such file":       {"--train", "none.arrow"},

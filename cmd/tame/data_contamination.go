@@ -11,6 +11,8 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"text/tabwriter"
 
@@ -174,8 +176,8 @@ func readScores(path string, want int) ([]float64, error) {
 	var scores []float64
 	lines := bufio.NewScanner(file)
 	for lines.Scan() {
-		var x float64
-		if err := json.Unmarshal(lines.Bytes(), &x); err != nil {
+		x, err := strconv.ParseFloat(strings.TrimSpace(lines.Text()), 64)
+		if err != nil || finite(x) == nil {
 			return nil, fmt.Errorf("%s:%d: want a number on each line", path, len(scores)+1)
 		}
 		scores = append(scores, x)

@@ -55,6 +55,9 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 			if err := checkOutputs([]string{out}, paths); err != nil {
 				return err
 			}
+			if filepath.Clean(position) == filepath.Clean(out) {
+				return fmt.Errorf("%s is named as dataset and as position", out)
+			}
 			sets, closeAll, err := openDatasets(paths)
 			if err != nil {
 				return err

@@ -91,7 +91,9 @@ estimated (MinHash), with an error of a few percent.`,
 			if err := checkOutputs([]string{out}, inputs); err != nil {
 				return err
 			}
-			if cmd.Flags().Changed("near") {
+			if flags := cmd.Flags(); flags.Changed("words") && !flags.Changed("near") {
+				return errors.New("--words is the length of the runs that --near compares: give --near too, such as --near 0.8")
+			} else if flags.Changed("near") {
 				near.Of, near.FoldCase, c.Near = c.Of, c.FoldCase, &near
 				if err := near.Validate(); err != nil {
 					return err

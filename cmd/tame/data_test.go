@@ -121,6 +121,8 @@ func TestDataDedup(t *testing.T) {
 
 	_, err = tame(t, "", "data", "dedup", written(t, "t.arrow", texts("a")...), "new.arrow", "--of", "prompt")
 	assert.ErrorContains(t, err, "holds texts, which have no prompt")
+	_, err = tame(t, "", "data", "dedup", one, "new.arrow", "--words", "3")
+	assert.ErrorContains(t, err, "give --near too")
 	_, err = tame(t, "", "data", "dedup", one, "new.arrow", "--of", "source")
 	assert.ErrorContains(t, err, `unknown extent "source", want "row", "prompt", "answer"`)
 }
@@ -341,7 +343,7 @@ func TestDataCommandsStop(t *testing.T) {
 	tok := filepath.Join(tinyModel(t), "tokenizer.model")
 	for _, args := range [][]string{
 		{"mix", in, dir + "/out"}, {"shuffle", in, dir + "/out"}, {"split", in, dir + "/out", dir + "/out2"}, {"dedup", in, dir + "/out"},
-		{"filter", in, dir + "/out"}, {"stats", in}, {"head", in}, {"representation", in, "--words", words},
+		{"filter", in, dir + "/out"}, {"stats", in}, {"head", in}, {"validate", in}, {"representation", in, "--words", words},
 		{"contamination", "--train", in, "--eval", in, "--tokenizer", tok},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -45,18 +46,17 @@ func validateFile(cmd *cobra.Command, path string, most int) error {
 	}
 	defer d.close()
 	w := cmd.OutOrStdout()
-	bad, stopped := 0, false
-	rows, err := d.check(rowCheck(), func(row int, err error) bool {
+	ctx, check, bad := cmd.Context(), rowCheck(), 0
+	rows, err := d.check(func(row record) error { return cmp.Or(ctx.Err(), check(row)) }, func(row int, err error) bool {
+		if ctx.Err() != nil {
+			return false
+		}
 		if bad++; bad <= most {
 			fmt.Fprintf(w, "%s: row %d: %s\n", path, row, printable(strings.TrimPrefix(err.Error(), "data: ")))
 		}
-		stopped = cmd.Context().Err() != nil
-		return !stopped
+		return true
 	})
-	if err == nil && stopped {
-		err = cmd.Context().Err()
-	}
-	if err != nil {
+	if err = cmp.Or(ctx.Err(), err); err != nil {
 		return err
 	}
 	if bad > most {

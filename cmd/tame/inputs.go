@@ -98,14 +98,18 @@ func (forms readers[T]) read(path string) ([]T, error) {
 	return nil, errors.Join(errs...)
 }
 
-// checkArrow refuses, with the way out, the files that people have in place of Arrow datasets.
+// checkArrow refuses, with the way out, the files that people have in place of Arrow datasets. hint is their dialect, if it is not
+// to be recognised.
 func checkArrow(path, hint string) error {
 	name := strings.ToLower(path)
-	for _, suffix := range []string{".json", ".jsonl", ".gz", ".csv", ".txt"} {
+	for _, suffix := range []string{".json", ".jsonl", ".gz", ".zst", ".csv", ".tsv", ".txt"} {
 		if strings.HasSuffix(name, suffix) {
-			base := strings.TrimSuffix(filepath.Base(path), ".gz")
+			base := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".zst")
 			base = strings.TrimSuffix(base, filepath.Ext(base))
-			return fmt.Errorf("%s is no Arrow dataset: convert it first: tame convert data %s %s.arrow --as %s", path, path, base, hint)
+			if hint != "" {
+				hint = " --as " + hint
+			}
+			return fmt.Errorf("%s is no Arrow dataset: convert it first: tame convert data %s %s.arrow%s", path, path, base, hint)
 		}
 	}
 	return nil
