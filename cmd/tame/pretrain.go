@@ -48,7 +48,7 @@ func pretrainStage() stage[pretrainConfig] {
 		long: "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
 		defaults: func() pretrainConfig {
 			return pretrainConfig{
-				VocabSize: 32000, Separator: defaultSeparator, runConfig: runConfig{CheckpointEvery: 50},
+				VocabSize: 32000, Separator: data.DefaultSeparator, runConfig: runConfig{CheckpointEvery: 50},
 				Shape: model.Llama2_7B(), Config: pretrain.DefaultConfig(),
 			}
 		},
@@ -142,9 +142,6 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 	p.Init(rand.New(rand.NewPCG(c.Seed, initStream)))
 	return p, tok, nil
 }
-
-// defaultSeparator stands between the documents of a text file.
-const defaultSeparator = "<|endoftext|>"
 
 // isPlainText goes by the name: .txt or .txt.gz.
 func isPlainText(path string) bool {

@@ -24,7 +24,7 @@ func tokenizerCommand() *cobra.Command {
 
 func tokenizerTrainCommand() *cobra.Command {
 	cfg := tokenizer.DefaultTrainConfig()
-	separator := defaultSeparator
+	separator := data.DefaultSeparator
 	train := &cobra.Command{
 		Use:   "train --vocab-size N TEXT... OUT.model",
 		Short: "Train a SentencePiece BPE tokenizer on text",
