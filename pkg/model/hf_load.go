@@ -144,11 +144,7 @@ func checkTensors(dir string, cfg Config, wanted []hfTensor, found map[string]*s
 			errs = append(errs, fmt.Errorf("model: %s: tensor %q belongs to no Llama of this config.json", f.path, name))
 		}
 	}
-	const most = 10
-	if len(errs) > most {
-		errs = append(errs[:most], fmt.Errorf("model: %s: and %d more such errors", dir, len(errs)-most))
-	}
-	return errors.Join(errs...)
+	return fewErrors(errs)
 }
 
 // openShards opens the weights of a folder: one file, or those that the index names.

@@ -14,7 +14,7 @@ import (
 // Load reads weights as float32, in one of these forms:
 //
 //   - a folder in Hugging Face layout: config.json and model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16
-//   - a folder as Meta ships Llama: params.json and consolidated.00.pth, or several such files; F32, F16 or BF16
+//   - a folder as Meta ships Llama: params.json and consolidated.00.pth, or several such files; or one of these files; F32, F16 or BF16
 //   - a GGUF file of llama.cpp; F32, F16, BF16 or Q8_0
 //   - a llama2.c file (.bin, version 0)
 //
@@ -35,14 +35,17 @@ func Load(path string) (*Params, error) {
 		return loadMeta(path)
 	case stat.IsDir():
 		return loadHF(path)
-	case strings.EqualFold(filepath.Ext(path), metaSuffix):
+	case !stat.Mode().IsRegular():
+		return nil, fmt.Errorf("model: %s is no file but %v", path, stat.Mode().Type())
+	case isMetaShard(filepath.Base(path)):
 		return loadMeta(filepath.Dir(path))
 	case gguf.Sniff(path):
 		return loadGGUF(path)
 	case strings.EqualFold(filepath.Ext(path), llama2cSuffix):
 		return loadLlama2C(path)
 	}
-	return nil, fmt.Errorf("model: %s is neither a folder in Hugging Face layout nor a llama2.c %s file, nor Meta's form or a GGUF file", path, llama2cSuffix)
+	return nil, fmt.Errorf("model: %s is none of: a folder with %s and safetensors, one with %s and %s, a GGUF file, a llama2.c %s file",
+		path, configFile, metaParams, metaFirst, llama2cSuffix)
 }
 
 // asideDir is where Save puts the old folder for the moment in which the new one takes its place.

@@ -18,7 +18,6 @@ import (
 const (
 	metaParams = "params.json"
 	metaFirst  = "consolidated.00.pth"
-	metaSuffix = ".pth"
 
 	// metaContext is what Llama 2 was trained with: params.json does not state it.
 	metaContext = 4096
@@ -40,6 +39,11 @@ type metaConfig struct {
 	UseScaled  *bool    `json:"use_scaled_rope,omitempty"`
 }
 
+// isMetaShard says whether a file's name is that of one of Meta's.
+func isMetaShard(name string) bool {
+	return strings.HasPrefix(name, "consolidated.") && strings.HasSuffix(name, ".pth")
+}
+
 // isMeta says whether a folder holds a model in Meta's form only.
 func isMeta(dir string) bool {
 	_, errFirst := os.Stat(filepath.Join(dir, metaFirst))
@@ -54,9 +58,9 @@ func loadMeta(dir string) (_ *Params, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	raw, err := os.ReadFile(filepath.Join(dir, metaParams))
+	raw, err := readSmall(filepath.Join(dir, metaParams), maxConfigBytes)
 	if err != nil {
-		return nil, fmt.Errorf("model: %s: %w", dir, err)
+		return nil, fmt.Errorf("model: %w", err)
 	}
 	cfg, err := m.config(raw)
 	if err != nil {
@@ -85,7 +89,7 @@ func openMeta(dir string) (_ metaShards, err error) {
 	}
 	var names []string // sorted
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "consolidated.") && strings.HasSuffix(e.Name(), ".pth") {
+		if isMetaShard(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
@@ -166,8 +170,8 @@ func (m metaShards) config(raw []byte) (Config, error) {
 
 // unknownFields refuses what may change the model.
 func unknownFields(raw []byte) []error {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &all); err != nil {
+	all, err := jsonObject(raw)
+	if err != nil {
 		return []error{err}
 	}
 	for _, name := range []string{
@@ -178,7 +182,7 @@ func unknownFields(raw []byte) []error {
 	}
 	var errs []error
 	for name, value := range all {
-		errs = append(errs, fmt.Errorf("%s is %s, which is not supported", name, value))
+		errs = append(errs, fmt.Errorf("%s is %s, which is not supported", short(name), short(string(value))))
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs

@@ -252,6 +252,18 @@ func TestMetaRefuses(t *testing.T) {
 	_, err = Load(filepath.Join(t.TempDir(), "x.pth"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 
+	// Another file beside them is not the model.
+	dir = writeShards(t, p, 1, false, nil)
+	other := filepath.Join(dir, "adapter.pth")
+	require.NoError(t, os.WriteFile(other, nil, 0o600))
+	_, err = Load(other)
+	assert.ErrorContains(t, err, "adapter.pth is none of")
+	_, err = Load(filepath.Join(dir, metaFirst))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, metaParams), []byte(`{"dim": 24, "dim": 48}`), 0o600))
+	_, err = Load(dir)
+	assert.ErrorContains(t, err, `"dim" is there twice`)
+
 	// Numbers that are wrong are found by the archive's checksums.
 	dir = writeShards(t, p, 1, false, nil)
 	raw, err := os.ReadFile(filepath.Join(dir, metaFirst))

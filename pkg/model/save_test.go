@@ -192,7 +192,7 @@ func TestLoadRefuses(t *testing.T) {
 	other := filepath.Join(dir, "model.gguf")
 	require.NoError(t, os.WriteFile(other, nil, 0o600))
 	_, err = Load(other)
-	assert.ErrorContains(t, err, "neither a folder in Hugging Face layout nor a llama2.c")
+	assert.ErrorContains(t, err, "is none of: a folder with config.json")
 	raw, err := encodeHFConfig(NewParams(tiny(), tensor.Float32), F32)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, configFile), raw, 0o600))
