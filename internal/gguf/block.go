@@ -34,7 +34,7 @@ func (t Type) DecodeRow(dst []float32, raw []byte) {
 		decodeBrain(dst, raw)
 	case Q8_0:
 		for ; len(dst) > 0; dst, raw = dst[q8Block:], raw[2+q8Block:] {
-			d := HalfToFloat(le.Uint16(raw))
+			d := halfToFloat(le.Uint16(raw))
 			to, from := (*[q8Block]float32)(dst), (*[q8Block]byte)(raw[2:])
 			for i := 0; i < q8Block; i += 4 {
 				to[i], to[i+1], to[i+2], to[i+3] = d*int8s[from[i]], d*int8s[from[i+1]], d*int8s[from[i+2]], d*int8s[from[i+3]]
@@ -112,7 +112,7 @@ var int8s = func() (table [256]float32) {
 var halves = sync.OnceValue(func() *[1 << 16]float32 {
 	table := new([1 << 16]float32)
 	for h := range table {
-		table[h] = HalfToFloat(uint16(h))
+		table[h] = halfToFloat(uint16(h))
 	}
 	return table
 })
@@ -144,8 +144,8 @@ func decodeBrain(dst []float32, raw []byte) {
 
 const halfInf = 0x7c00
 
-// HalfToFloat converts an IEEE 754 binary16 number, exactly.
-func HalfToFloat(h uint16) float32 {
+// halfToFloat converts an IEEE 754 binary16 number, exactly.
+func halfToFloat(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exp, frac := uint32(h>>10)&0x1f, uint32(h)&0x3ff
 	switch exp {

@@ -140,7 +140,7 @@ func TestHalf(t *testing.T) {
 	}
 	for i := range 1 << 16 {
 		h := uint16(i)
-		x := HalfToFloat(h)
+		x := halfToFloat(h)
 		if x != x {
 			h := FloatToHalf(x)
 			require.True(t, h&halfInf == halfInf && h&0x3ff != 0, "NaN stays NaN")
@@ -150,7 +150,7 @@ func TestHalf(t *testing.T) {
 		if h&0x7fff >= 0x7bff { // the last finite number and infinity
 			continue
 		}
-		up := HalfToFloat(h + 1)
+		up := halfToFloat(h + 1)
 		middle := (x + up) / 2
 		is(h+h&1, middle)
 		is(h, math.Nextafter32(middle, x))

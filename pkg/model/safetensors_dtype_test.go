@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/internal/gguf"
 )
 
 // plainFloat is the value of a binary floating-point number by the definition of IEEE 754.
@@ -42,7 +44,7 @@ func TestHalfTypes(t *testing.T) {
 		beyond    float32 // the first number that rounds to infinity
 		largest   float32
 	}{
-		{"F16", 5, 10, floatToHalf, 0x7c00, F16, 65520, 65519.996},
+		{"F16", 5, 10, gguf.FloatToHalf, 0x7c00, F16, 65520, 65519.996},
 		{"BF16", 8, 7, floatToBF16, 0x7f80, BF16, math.Float32frombits(0x7f7f8000), math.Float32frombits(0x7f7f7fff)},
 	} {
 		decode := func(h uint16) float32 {
@@ -93,7 +95,7 @@ func TestHalfTypes(t *testing.T) {
 	}
 	// A NaN whose upper bits are those of infinity.
 	nan := math.Float32frombits(0x7f800001)
-	assert.Equal(t, uint16(0x7e00), floatToHalf(nan))
+	assert.Equal(t, uint16(0x7e00), gguf.FloatToHalf(nan))
 	assert.Equal(t, uint16(0x7fc0), floatToBF16(nan))
-	assert.Equal(t, uint16(0x8001), floatToHalf(float32(-math.Ldexp(1.000001, -25))), "above the middle of 0 and the smallest")
+	assert.Equal(t, uint16(0x8001), gguf.FloatToHalf(float32(-math.Ldexp(1.000001, -25))), "above the middle of 0 and the smallest")
 }
