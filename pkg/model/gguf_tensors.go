@@ -2,7 +2,7 @@ package model
 
 import "fmt"
 
-// pairedTensor is a tensor of the formats whose rotary positions turn neighbouring columns (2i, 2i+1) of a head, GGUF and Meta's: some rows
+// pairedTensor is a tensor of the formats whose rotary positions turn neighbouring columns (2i, 2i+1) of a head, GGUF, Meta's and llama2.c: some rows
 // of one of our weights. Ours turn the columns (i, i+D/2), so the rows of wq and wk are put into another order.
 type pairedTensor struct {
 	gguf, meta string // names

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 
 	"gorgonia.org/tensor"
@@ -20,8 +19,7 @@ import (
 //	token embedding, attention norms, wq, wk, wv, wo, FFN norms, w1 (gate), w2 (down), w3 (up), final norm, cosines, sines, [output]
 //
 // A vocabulary below 0 says that output weights of their own follow; otherwise the embedding is used. The tables of cosines and sines are
-// not read: they follow from the header. Its rotary positions turn neighbouring columns (2i, 2i+1) of a head, ours the columns
-// (i, i+D/2), so the rows of wq and wk are put into another order.
+// not read: they follow from the header. Rows of wq and wk are in the order of pairedTensor.
 
 const (
 	llama2cHeader  = 7 * 4
@@ -35,41 +33,24 @@ const (
 	llama2cMissing = "the file is cut short, or not a llama2.c model of version 0"
 )
 
-// llama2cPart is one tensor of the file, in file order: rows of one of our weights. A part without param is skipped.
-type llama2cPart struct {
-	param string
-	row   int // first row in param
-	rows  int
-	cols  int
-	heads int // > 0: rows of that many heads in interleaved order
-}
-
-func llama2cParts(c Config) []llama2cPart {
-	q, kv, f := c.NumHeads*c.HeadDim, c.NumKVHeads*c.HeadDim, c.HiddenDim
-	parts := []llama2cPart{{param: "embed", rows: c.VocabSize, cols: c.Dim}}
-	for _, p := range []llama2cPart{
-		{param: "attn_norm", rows: 1, cols: c.Dim},
-		{param: "qkv", rows: q, cols: c.Dim, heads: c.NumHeads},
-		{param: "qkv", row: q, rows: kv, cols: c.Dim, heads: c.NumKVHeads},
-		{param: "qkv", row: q + kv, rows: kv, cols: c.Dim},
-		{param: "attn_out", rows: c.Dim, cols: q},
-		{param: "ffn_norm", rows: 1, cols: c.Dim},
-		{param: "gate_up", rows: f, cols: c.Dim},
-		{param: "down", rows: c.Dim, cols: f},
-		{param: "gate_up", row: f, rows: f, cols: c.Dim},
+// llama2cParts lists the tensors of the file in its order, with Meta's names. The one without a name is the tables of cosines and sines.
+func llama2cParts(c Config) []pairedTensor {
+	byName := make(map[string]pairedTensor)
+	for _, t := range pairedTensors(c) {
+		byName[t.meta] = t
+	}
+	parts := []pairedTensor{byName["tok_embeddings.weight"]}
+	for _, kind := range []string{
+		"attention_norm", "attention.wq", "attention.wk", "attention.wv", "attention.wo", "ffn_norm",
+		"feed_forward.w1", "feed_forward.w2", "feed_forward.w3",
 	} {
 		for i := range c.NumLayers {
-			part := p
-			part.param = layerName(i, p.param)
-			parts = append(parts, part)
+			parts = append(parts, byName[fmt.Sprintf("layers.%d.%s.weight", i, kind)])
 		}
 	}
-	parts = append(parts,
-		llama2cPart{param: "norm", rows: 1, cols: c.Dim},
-		llama2cPart{rows: 2 * c.MaxSeqLen, cols: c.HeadDim / 2}, // cosines and sines
-	)
+	parts = append(parts, byName["norm.weight"], pairedTensor{shape: []int{2 * c.MaxSeqLen, c.HeadDim / 2}})
 	if !c.TieEmbeddings {
-		parts = append(parts, llama2cPart{param: "output", rows: c.VocabSize, cols: c.Dim})
+		parts = append(parts, byName["output.weight"])
 	}
 	return parts
 }
@@ -100,26 +81,28 @@ func readLlama2C(r io.Reader, size int64) (*Params, error) {
 	}
 	parts := llama2cParts(cfg)
 	want := int64(llama2cHeader)
-	for _, p := range parts {
-		want += 4 * int64(p.rows) * int64(p.cols)
+	for _, t := range parts {
+		rows, cols := t.size()
+		want += 4 * int64(rows) * int64(cols)
 	}
 	if size != want {
 		return nil, fmt.Errorf("%d bytes, want %d for %d layers of width %d: %s", size, want, cfg.NumLayers, cfg.Dim, llama2cMissing)
 	}
 	params := NewParams(cfg, tensor.Float32)
-	for _, p := range parts {
-		if p.param == "" {
-			if _, err := io.CopyN(io.Discard, r, 4*int64(p.rows)*int64(p.cols)); err != nil {
+	for _, t := range parts {
+		rows, cols := t.size()
+		if t.param == "" {
+			if _, err := io.CopyN(io.Discard, r, 4*int64(rows)*int64(cols)); err != nil {
 				return nil, fmt.Errorf("rotary tables: %w", err)
 			}
 			continue
 		}
-		dst := floats[float32](params.Get(p.param).Value)[p.row*p.cols:][:p.rows*p.cols]
-		if err := readFloats(r, dst); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.param, err)
-		}
-		if p.heads > 0 {
-			deinterleave(dst, p.heads, cfg.HeadDim, p.cols)
+		place, buf := t.rowOf(params), make([]byte, 4*cols)
+		for row := range rows {
+			if _, err := io.ReadFull(r, buf); err != nil {
+				return nil, fmt.Errorf("%s: %w", t.meta, err)
+			}
+			decodeFloats(place(row), buf, F32)
 		}
 	}
 	return params, nil
@@ -151,44 +134,6 @@ func readLlama2CHeader(r io.Reader) (Config, error) {
 	return c, nil
 }
 
-func readFloats(r io.Reader, dst []float32) error {
-	var buf [1 << 12]byte
-	for len(dst) > 0 {
-		part := buf[:min(len(buf), 4*len(dst))]
-		if _, err := io.ReadFull(r, part); err != nil {
-			return err
-		}
-		dst = dst[decodeFloats(dst, part, "F32"):]
-	}
-	return nil
-}
-
-// deinterleave puts the rows of each head from the order of pairs (2i, 2i+1) into that of halves (i, i+d/2).
-func deinterleave(w []float32, heads, d, cols int) {
-	old := make([]float32, d*cols)
-	for h := range heads {
-		head := w[h*d*cols:][:d*cols]
-		copy(old, head)
-		for i := range d / 2 {
-			copy(head[i*cols:][:cols], old[2*i*cols:])
-			copy(head[(i+d/2)*cols:][:cols], old[(2*i+1)*cols:])
-		}
-	}
-}
-
-// interleave is the inverse of deinterleave.
-func interleave(w []float32, heads, d, cols int) {
-	old := make([]float32, d*cols)
-	for h := range heads {
-		head := w[h*d*cols:][:d*cols]
-		copy(old, head)
-		for i := range d / 2 {
-			copy(head[2*i*cols:][:cols], old[i*cols:])
-			copy(head[(2*i+1)*cols:][:cols], old[(i+d/2)*cols:])
-		}
-	}
-}
-
 // SaveLlama2C writes the weights as a llama2.c file; see WriteLlama2C. It appears at once and whole, or not at all.
 func SaveLlama2C(path string, p *Params) error {
 	return saveFile(path, func(w io.Writer) error { return WriteLlama2C(w, p) })
@@ -213,9 +158,21 @@ func WriteLlama2C(w io.Writer, p *Params) error {
 	for _, v := range []int{c.Dim, c.HiddenDim, c.NumLayers, c.NumHeads, c.NumKVHeads, vocab, c.MaxSeqLen} {
 		_, _ = bw.Write(binary.LittleEndian.AppendUint32(nil, uint32(int32(v)))) // Flush tells
 	}
-	for _, part := range llama2cParts(c) {
-		for _, v := range part.numbers(p) {
-			_, _ = bw.Write(binary.LittleEndian.AppendUint32(bw.AvailableBuffer(), math.Float32bits(v)))
+	var buf []byte
+	for _, t := range llama2cParts(c) {
+		rows, _ := t.size()
+		var row func(r int) []float32
+		if t.param == "" {
+			row = ropeTables(c)
+		} else {
+			row = t.readRow(p)
+		}
+		for r := range rows {
+			var err error
+			if buf, err = encodeFloats(buf[:0], row(r), F32); err != nil {
+				return fmt.Errorf("model: llama2.c: %s: %w", t.meta, err)
+			}
+			_, _ = bw.Write(buf)
 		}
 	}
 	if err := bw.Flush(); err != nil {
@@ -224,22 +181,8 @@ func WriteLlama2C(w io.Writer, p *Params) error {
 	return nil
 }
 
-// numbers are the part's numbers in the order of the file.
-func (part llama2cPart) numbers(p *Params) []float32 {
-	c := p.cfg
-	if part.param == "" {
-		table, half := kern.RoPETable[float32](c.MaxSeqLen, c.HeadDim, c.RopeTheta), c.HeadDim/2
-		out := make([]float32, 0, len(table))
-		for _, from := range []int{0, half} {
-			for t := range c.MaxSeqLen {
-				out = append(out, table[t*c.HeadDim+from:][:half]...)
-			}
-		}
-		return out
-	}
-	src := floats[float32](convert(p.Get(part.param).Value, tensor.Float32))[part.row*part.cols:][:part.rows*part.cols]
-	if part.heads > 0 {
-		interleave(src, part.heads, c.HeadDim, part.cols)
-	}
-	return src
+// ropeTables gives the rows of the tables: the cosines of all positions, then the sines.
+func ropeTables(c Config) func(r int) []float32 {
+	table, half := kern.RoPETable[float32](c.MaxSeqLen, c.HeadDim, c.RopeTheta), c.HeadDim/2
+	return func(r int) []float32 { return table[r%c.MaxSeqLen*c.HeadDim+r/c.MaxSeqLen*half:][:half] }
 }
