@@ -121,8 +121,8 @@ func noForm(path string, errs []error) error {
 	return fmt.Errorf("%s has the columns of none of tame's forms (`tame convert data` may know it):\n  %s", path, strings.Join(others, "\n  "))
 }
 
-// openDatasets opens datasets that have one form. closeAll closes them.
-func openDatasets(paths []string) (sets []*dataset, closeAll func(), err error) {
+// openAll opens datasets of any forms. closeAll closes them.
+func openAll(paths []string) (sets []*dataset, closeAll func(), err error) {
 	closeAll = func() {
 		for _, d := range sets {
 			d.close()
@@ -135,9 +135,20 @@ func openDatasets(paths []string) (sets []*dataset, closeAll func(), err error) 
 			return nil, nil, err
 		}
 		sets = append(sets, d)
-		if first := sets[0]; d.form != first.form {
+	}
+	return sets, closeAll, nil
+}
+
+// openDatasets opens datasets that have one form. closeAll closes them.
+func openDatasets(paths []string) (sets []*dataset, closeAll func(), err error) {
+	if sets, closeAll, err = openAll(paths); err != nil {
+		return nil, nil, err
+	}
+	first := sets[0]
+	for _, d := range sets {
+		if d.form != first.form {
 			closeAll()
-			return nil, nil, fmt.Errorf("%s holds %v rows and %s holds %v rows: they cannot be in one dataset", first.path, first.form, path, d.form)
+			return nil, nil, fmt.Errorf("%s holds %v rows and %s holds %v rows: they cannot be in one dataset", first.path, first.form, d.path, d.form)
 		}
 	}
 	return sets, closeAll, nil

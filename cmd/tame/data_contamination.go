@@ -94,15 +94,11 @@ func (f *contaminationFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	defer eval.close()
-	var train []*dataset
-	for _, path := range f.train {
-		d, err := openDataset(path)
-		if err != nil {
-			return err
-		}
-		defer d.close()
-		train = append(train, d)
+	train, closeAll, err := openAll(f.train)
+	if err != nil {
+		return err
 	}
+	defer closeAll()
 
 	c := console.New(cmd.ErrOrStderr())
 	defer c.Close()

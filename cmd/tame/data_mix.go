@@ -181,13 +181,17 @@ func draws(mix *data.Mix, n int) iter.Seq[data.Pick] {
 func gather(cmd *cobra.Command, what string, sets []*dataset, sources []data.MixSource, picks iter.Seq[data.Pick], total int, out string, l data.Lineage) error {
 	c := console.New(cmd.ErrOrStderr())
 	defer c.Close()
-	bytes, rows := int64(0), 0
+	bytes, weights := 0.0, 0.0
 	var read []iter.Seq2[record, error]
 	for i, d := range sets {
-		bytes, rows = bytes+fileSize(d.path), rows+sources[i].Rows
+		size, err := rowBytes(d, sources[i].Rows)
+		if err != nil {
+			return err
+		}
+		bytes, weights = bytes+sources[i].Weight*float64(size), weights+sources[i].Weight
 		read = append(read, stoppable(cmd.Context(), d.rows))
 	}
-	window := max(1024, int(windowBytes/max(1, bytes/int64(rows))))
+	window := max(1024, int(windowBytes/max(1, bytes/weights)))
 	task := c.Start(what, total)
 	picked := shown(cmd.Context(), task, data.Gather(picks, window, read...))
 	if err := sets[0].write(out, picked, l); err != nil {
@@ -195,6 +199,24 @@ func gather(cmd *cobra.Command, what string, sets []*dataset, sources []data.Mix
 	}
 	task.Done("")
 	return nil
+}
+
+// rowBytes is about how much memory a row takes: its share of the file, or where the file is compressed what the first rows say.
+func rowBytes(d *dataset, rows int) (int, error) {
+	const most = 1024
+	text, n := 0, 0
+	for row, err := range d.rows {
+		if err != nil {
+			return 0, err
+		}
+		for _, p := range row.Parts() {
+			text += len(p.Text)
+		}
+		if n++; n == most {
+			break
+		}
+	}
+	return max(int(fileSize(d.path))/max(1, rows), text/max(1, n)), nil
 }
 
 // shown are rows with a task that tells how many there were.

@@ -92,3 +92,16 @@ func TestDataShuffle(t *testing.T) {
 	assert.NotEqual(t, rows, got)
 	assert.ElementsMatch(t, rows, got)
 }
+
+// A compressed file says little of the memory that its rows take.
+func TestRowBytes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.parquet")
+	require.NoError(t, data.Write(path, texts(slices.Repeat([]string{strings.Repeat("a", 10000)}, 100)...), data.Lineage{}))
+	require.Less(t, fileSize(path), int64(100000))
+	d, err := openDataset(path)
+	require.NoError(t, err)
+	defer d.close()
+	size, err := rowBytes(d, 100)
+	require.NoError(t, err)
+	assert.Equal(t, 10000, size)
+}

@@ -42,15 +42,11 @@ upper and lower case alike. The file has axes, each with descriptors and their w
 			if err != nil {
 				return err
 			}
-			var sets []*dataset
-			for _, path := range args {
-				d, err := openDataset(path)
-				if err != nil {
-					return err
-				}
-				defer d.close()
-				sets = append(sets, d)
+			sets, closeAll, err := openAll(args)
+			if err != nil {
+				return err
 			}
+			defer closeAll()
 			c := console.New(cmd.ErrOrStderr())
 			defer c.Close()
 			for row, err := range watched(cmd.Context(), c, "reading", sets...) {

@@ -92,7 +92,7 @@ type numbers struct {
 type valueTable struct {
 	Column string       `json:"column"`
 	Values []namedCount `json:"values"`
-	Others int          `json:"others,omitempty"` // rows with less common values
+	Others int          `json:"others,omitempty"` // rows with other values than those, which were there first
 }
 
 // stats counts. What it has no name for yet is put behind what it has, so that the report has a fixed order.
