@@ -75,8 +75,8 @@ func tokenizerConvertCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "convert TOKENIZER OUT",
 		Short: "Write a tokenizer in another format",
-		Long: "Reads a SentencePiece .model, a tokenizer.json of Hugging Face or a llama2.c tokenizer.bin, and writes a .model if OUT\n" +
-			"ends in .model, else a folder with tokenizer.json and tokenizer_config.json, which transformers opens. What the other\n" +
+		Long: "Reads a SentencePiece .model, a tokenizer.json of Hugging Face, a GGUF file or a llama2.c tokenizer.bin, and writes a .model\n" +
+			"if OUT ends in .model, else a folder with tokenizer.json and tokenizer_config.json, which transformers opens. What the other\n" +
 			"format cannot hold with the same ids is refused.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -44,7 +44,7 @@ const (
 	pqDataPageV2 = 3
 )
 
-// newColumn opens the chunk of a column.
+// newPqColumn opens the chunk of a column.
 func newPqColumn(n *pqNode, file io.ReaderAt, chunk thriftStruct, end int64) (*pqColumn, error) {
 	meta := chunk.sub(3)
 	_, encrypted := chunk[8]
