@@ -20,8 +20,8 @@ func dataCommand() *cobra.Command {
 	parent := &cobra.Command{
 		Use:   "data",
 		Short: "Look at datasets, change and analyse them",
-		Long: "Commands for Arrow datasets: those of tame, and files of other programs with the same columns. What is written is a new dataset that\n" +
-			"says in its lineage what it was made from. `tame convert data` makes datasets of other files.",
+		Long: "Commands for Arrow and Parquet datasets: those of tame, and files of other programs with the same columns. What is\n" +
+			"written is a new dataset that says in its lineage what it was made from. `tame convert data` makes datasets of other files.",
 		GroupID: groupTools,
 	}
 	parent.AddCommand(dataHeadCommand(), dataStatsCommand(), dataValidateCommand(),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 func dataSplitCommand() *cobra.Command {
@@ -172,7 +173,7 @@ func sizer(tokenizerPath string) (unit string, size func(record) (data.Size, err
 	if tokenizerPath == "" {
 		return "characters", func(row record) (data.Size, error) { return data.Chars(row), nil }, nil
 	}
-	tok, err := loadTokenizer(tokenizerPath, "")
+	tok, err := tokenizer.Load(tokenizerPath)
 	if err != nil {
 		return "", nil, err
 	}

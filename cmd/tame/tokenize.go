@@ -37,7 +37,7 @@ func tokenizeCommand() *cobra.Command {
 			`with --decode reads {"ids": [...]} and writes {"text": "..."}. Messages use Llama 2's chat format.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tok, err := loadTokenizer(path, "")
+			tok, err := tokenizer.Load(path)
 			if err != nil {
 				return err
 			}

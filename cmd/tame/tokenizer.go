@@ -84,7 +84,7 @@ func tokenizerConvertCommand() *cobra.Command {
 			if err := checkNew(out); err != nil {
 				return err
 			}
-			tok, err := loadTokenizer(args[0], "")
+			tok, err := tokenizer.Load(args[0])
 			if err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -82,4 +83,8 @@ func TestTokenizerConvert(t *testing.T) {
 	assert.ErrorContains(t, err, "is there already")
 	_, err = tame(t, "", "tokenizer", "convert", dir, filepath.Join(dir, "x"))
 	assert.ErrorContains(t, err, "neither a tokenizer.model nor a tokenizer.json")
+	for _, args := range [][]string{{"tokenizer", "convert", "", filepath.Join(dir, "x")}, {"tokenize", "--tokenizer", ""}} {
+		_, err = tame(t, in, args...) // a variable of the shell that is not set
+		assert.ErrorIs(t, err, fs.ErrNotExist, args[0])
+	}
 }
