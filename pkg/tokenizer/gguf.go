@@ -134,7 +134,7 @@ func ggufList[T any](f *gguf.File, key string) ([]T, error) {
 	return list, nil
 }
 
-// ggufID reads an id. One outside of the vocabulary stands for none.
+// ggufID reads an id. One outside of the vocabulary stands for none: the format has no other word for it (llama.cpp takes 1 and 2 then).
 func ggufID(f *gguf.File, key string, def int32, vocab int) int32 {
 	id := int64(def)
 	switch v, _ := f.Value(key); v := v.(type) {
@@ -176,7 +176,7 @@ func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
 	}
 	m := map[string]any{
 		ggufModel: ggufLlama, ggufPre: "default", ggufTokens: tokens, ggufScores: scores, ggufTypes: types,
-		ggufBOS: uint32(parts.BOS), ggufEOS: uint32(parts.EOS), ggufUNK: uint32(t.UNK()), // -1 is an id outside of the vocabulary: none
+		ggufBOS: uint32(parts.BOS), ggufEOS: uint32(parts.EOS), ggufUNK: uint32(t.UNK()), // -1 is an id outside of the vocabulary
 		ggufAddBOS: parts.BOS >= 0, ggufAddEOS: false, ggufSpacePrefix: parts.AddDummyPrefix,
 	}
 	if parts.PAD >= 0 {

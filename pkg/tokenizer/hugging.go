@@ -24,7 +24,7 @@ type hugging struct {
 	fuseUnk    bool // a run of unknown characters is one unknown piece
 
 	bosPiece, eosPiece, padPiece string
-	named                        bool // by tokenizer_config.json
+	named                        []string // those of them that tokenizer_config.json names
 }
 
 // replacementRule is one step of a normaliser.

@@ -26,7 +26,7 @@ const (
 
 // LoadHuggingFace reads a tokenizer.json of Llama's kind: BPE over characters with "▁" for spaces. Files of other kinds
 // (ByteLevel, WordPiece, Unigram) are refused by name. config is the tokenizer_config.json, which says which pieces are
-// BOS, EOS and PAD; without it (nil) the post-processor's template says so, or the names <s>, </s> and <pad>.
+// BOS, EOS and PAD; of what it does not mention (or without it, nil) the post-processor's template says so, or the names <s>, </s> and <pad>.
 //
 // Text is encoded as the file says: with the tokens it adds, its normaliser and its order of merges. Truncation and
 // padding are not applied.
@@ -255,12 +255,10 @@ func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]piece, error) {
 	}
 	h.unkSpecial = pieces[unk].kind == Control
 	h.unk, pieces[unk].kind = int32(unk), Unknown
-	if h.named { // the config makes them special where the file does not
-		for _, name := range []string{h.bosPiece, h.eosPiece, h.padPiece} {
-			if id, ok := h.vocab[name]; ok && pieces[id].kind == Normal {
-				pieces[id].kind = Control
-				h.added.add(addedToken{id: id, text: name, special: true})
-			}
+	for _, name := range h.named { // the config makes them special where the file does not
+		if id, ok := h.vocab[name]; ok && pieces[id].kind == Normal {
+			pieces[id].kind = Control
+			h.added.add(addedToken{id: id, text: name, special: true})
 		}
 	}
 	return pieces, nil
@@ -329,20 +327,32 @@ func (h *hugging) spec(vocabSize int, byteFallback bool) spec {
 	return sp
 }
 
-// parseConfig takes the special pieces from tokenizer_config.json or special_tokens_map.json.
+// parseConfig takes the special pieces from tokenizer_config.json or special_tokens_map.json: null is none, and one that is not mentioned
+// stays what the template says.
 func (h *hugging) parseConfig(data []byte) error {
 	if data == nil {
 		return nil
 	}
-	var c struct {
-		BOS huggingToken `json:"bos_token"`
-		EOS huggingToken `json:"eos_token"`
-		PAD huggingToken `json:"pad_token"`
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return fmt.Errorf("%s or %s: %w", huggingConfig, huggingSpecials, err)
 	}
-	if err := json.Unmarshal(data, &c); err != nil {
-		return fmt.Errorf("%s: %w", huggingConfig, err)
+	h.padPiece = ""
+	for _, f := range []struct {
+		name  string
+		piece *string
+	}{{"bos_token", &h.bosPiece}, {"eos_token", &h.eosPiece}, {"pad_token", &h.padPiece}} {
+		raw, ok := fields[f.name]
+		if !ok {
+			continue
+		}
+		var token huggingToken
+		if err := json.Unmarshal(raw, &token); err != nil {
+			return fmt.Errorf("%s or %s: %s: %w", huggingConfig, huggingSpecials, f.name, err)
+		}
+		*f.piece = string(token)
+		h.named = append(h.named, *f.piece)
 	}
-	h.bosPiece, h.eosPiece, h.padPiece, h.named = string(c.BOS), string(c.EOS), string(c.PAD), true
 	return nil
 }
 

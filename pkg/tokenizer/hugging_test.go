@@ -229,6 +229,9 @@ func TestHuggingSpecials(t *testing.T) {
 	assert.Equal(t, []int32{-1, 2, -1, 0}, ids(load(t, map[string]string{
 		"tokenizer.json": base, "special_tokens_map.json": `{"bos_token": null, "eos_token": "</s>", "pad_token": "no such piece"}`,
 	})))
+	assert.Equal(t, []int32{1, 2, -1, 0}, ids(load(t, map[string]string{
+		"tokenizer.json": base, "tokenizer_config.json": `{"model_max_length": 4096}`,
+	})), "what the config does not mention is as without it")
 	tok := load(t, map[string]string{
 		"tokenizer.json": string(changed(t, parts("added_tokens", `[{"id":600,"content":"<|end|>","special":true}]`,
 			"post_processor", `{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A"}},{"SpecialToken":{"id":"<|end|>"}}]}`))),
