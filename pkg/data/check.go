@@ -8,10 +8,13 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 )
 
-// Len is the number of rows. It looks at every record batch, but at no row.
+// Len is the number of rows. It looks at every record batch, but at no row; a Parquet file says it, which is believed as far as
+// the file could hold so many.
 func (r *Reader[T]) Len() (int, error) {
 	if p, ok := r.source.(*parquetFile); ok {
-		return p.rows(), nil
+		if n := p.rows(); n >= 0 && n <= sizeLimit(p.end) {
+			return n, nil
+		}
 	}
 	n := 0
 	next := r.source.begin()

@@ -189,3 +189,18 @@ type bareConversation struct {
 }
 
 func (bareConversation) Schema() Schema { return Conversation{}.Schema() }
+
+// Memory is taken for as many rows as Len says, so a file is not believed to have more than it could hold.
+func TestParquetClaimsRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.parquet")
+	require.NoError(t, Write(path, []Text{{"a"}, {"b"}}, Lineage{}))
+	r, err := Open[Text](path)
+	require.NoError(t, err)
+	defer r.Close()
+	n, err := r.Len()
+	require.NoError(t, err)
+	assert.Equal(t, 2, n)
+	r.source.(*parquetFile).groups[0][3] = int64(1) << 60
+	_, err = r.Len()
+	assert.ErrorContains(t, err, `column "text" has fewer rows than the row group`)
+}
