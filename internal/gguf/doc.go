@@ -23,9 +23,8 @@
 //
 // # Damaged files
 //
-// Every length is compared with the bytes that are left before anything is allocated, and an error names the byte. Metadata are parsed out
-// of a map of the file where the system can do that; numbers are read, F32 straight to where they belong. A file that is cut short by
-// somebody else meanwhile gives an error, not a crash.
+// Every length is compared with the bytes that are left before anything is allocated, and an error names the byte. Files are read, not
+// mapped, F32 straight to where it belongs: so a file that somebody else cuts short meanwhile gives an error, not a crash.
 //
 // # Concurrency
 //

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
-	"runtime/debug"
 	"sync"
 )
 
@@ -36,7 +36,7 @@ func Sniff(path string) bool {
 	return err == nil && string(head[:]) == magic
 }
 
-// Open reads a file's metadata and table of tensors. They are parsed out of a map of the file, which is let go then.
+// Open reads a file's metadata and table of tensors.
 func Open(path string) (*File, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -46,17 +46,21 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("gguf: %s: %w", path, err), file.Close())
 	}
-	f.path, f.r, f.close = path, file, file.Close
+	f.path, f.close = path, file.Close
 	return f, nil
 }
 
-func openFile(file *os.File) (f *File, err error) {
-	data, unmap, err := mapFile(file)
-	if err != nil {
+func openFile(file *os.File) (*File, error) {
+	stat, err := file.Stat()
+	switch {
+	case err != nil:
 		return nil, err
+	case !stat.Mode().IsRegular():
+		return nil, errors.New("it is not a file")
+	case stat.Size() < headerBytes || stat.Size() > math.MaxInt:
+		return nil, fmt.Errorf("it has %d bytes: not a GGUF file", stat.Size())
 	}
-	fault := guard(func() { f, err = parse(data) })
-	return f, errors.Join(err, fault, unmap())
+	return parse(file, stat.Size())
 }
 
 // Close releases the file.
@@ -117,7 +121,7 @@ func (f *File) Decode(t Tensor, lo, hi int, place func(row int) []float32) error
 			raw = raw[:n*size]
 		}
 		if _, err := f.r.ReadAt(raw, t.begin+int64(lo)*int64(size)); err != nil {
-			return fmt.Errorf("gguf: %s: tensor %q: the file cannot be read any more, was it cut short meanwhile? %w", f.path, t.Name, err)
+			return fmt.Errorf("gguf: %s: tensor %q: %w", f.path, t.Name, unreadable(err))
 		}
 		if t.Type != F32 || !littleEndian {
 			for i := range n {
@@ -139,24 +143,7 @@ func sideBySide(first []float32, lo, hi, cols int, place func(row int) []float32
 	return n
 }
 
-// guard runs a function that reads mapped memory. If the file was cut short meanwhile, its last pages are gone, and what would be the
-// end of the process becomes an error.
-func guard(read func()) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		r := recover()
-		if r == nil {
-			return
-		}
-		fault, ok := r.(interface {
-			error
-			Addr() uintptr
-		})
-		if !ok {
-			panic(r)
-		}
-		err = fmt.Errorf("the file cannot be read any more, was it cut short meanwhile? %w", fault)
-	}()
-	read()
-	return nil
+// unreadable is the error for bytes that a file had when it was opened.
+func unreadable(err error) error {
+	return fmt.Errorf("the file cannot be read any more, was it cut short meanwhile? %w", err)
 }

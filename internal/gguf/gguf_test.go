@@ -211,7 +211,7 @@ func TestRoundTrip(t *testing.T) {
 	assert.Zero(t, len(raw)%defaultAlignment)
 	// Only the version tells a file of version 2.
 	raw[4] = 2
-	f2, err := parse(raw)
+	f2, err := parseBytes(raw)
 	require.NoError(t, err)
 	assert.Equal(t, f.Metadata, f2.Metadata)
 }
@@ -225,7 +225,7 @@ func TestDecodePlaces(t *testing.T) {
 			for i := range x {
 				x[i] = float32(i % 2039)
 			}
-			f, err := parse(write(t, nil, source("a", typ, shape, x)))
+			f, err := parseBytes(write(t, nil, source("a", typ, shape, x)))
 			require.NoError(t, err)
 			a, _ := f.Tensor("a")
 			for name, order := range map[string]func(r int) int{

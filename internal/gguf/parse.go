@@ -1,10 +1,11 @@
 package gguf
 
 import (
-	"bytes"
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/bits"
 	"slices"
@@ -12,18 +13,22 @@ import (
 
 // parser walks over the bytes of a file.
 type parser struct {
-	data []byte
-	at   int
+	r        io.Reader
+	at, size int64
+	buf      []byte
 }
 
-// take gives the next n bytes.
+// take gives the next n bytes, in memory that the next call uses again.
 func (p *parser) take(n uint64, what string) ([]byte, error) {
-	if left := len(p.data) - p.at; n > uint64(left) {
+	if left := p.size - p.at; n > uint64(left) {
 		return nil, fmt.Errorf("byte %d: %s needs %d bytes, %d are left: the file is cut short or damaged", p.at, what, n, left)
 	}
-	raw := p.data[p.at:][:n:n]
-	p.at += int(n)
-	return raw, nil
+	p.buf = slices.Grow(p.buf[:0], int(n))[:n]
+	if _, err := io.ReadFull(p.r, p.buf); err != nil {
+		return nil, fmt.Errorf("byte %d: %s: %w", p.at, what, unreadable(err))
+	}
+	p.at += int64(n)
+	return p.buf, nil
 }
 
 func (p *parser) uint32(what string) (uint32, error) {
@@ -51,14 +56,14 @@ func (p *parser) text(what string) (string, error) {
 	return string(raw), err
 }
 
-// parse reads everything in front of the tensors' numbers.
-func parse(data []byte) (*File, error) {
-	p := &parser{data: data}
+// parse reads everything in front of the tensors' numbers of a file of that size.
+func parse(r io.ReaderAt, size int64) (*File, error) {
+	p := &parser{r: bufio.NewReader(io.NewSectionReader(r, 0, size)), size: size}
 	tensors, entries, err := p.header()
 	if err != nil {
 		return nil, err
 	}
-	f := &File{r: bytes.NewReader(data), size: int64(len(data)), values: make(map[string]any), tensors: make(map[string]int)}
+	f := &File{r: r, size: size, values: make(map[string]any), tensors: make(map[string]int)}
 	for range entries {
 		kv, err := p.keyValue()
 		if err != nil {
@@ -88,7 +93,7 @@ func parse(data []byte) (*File, error) {
 	if len(f.Tensors) == 0 {
 		return f, nil // a file with a vocabulary only may end without padding
 	}
-	return f, f.place(int64(p.at+align-1)/int64(align)*int64(align), int64(align))
+	return f, f.place((p.at+align-1)/align*align, align)
 }
 
 func (p *parser) header() (tensors, entries uint64, err error) {
@@ -198,7 +203,7 @@ func (p *parser) texts(n uint64, array bool) (any, error) {
 	if !array {
 		return p.text("a text")
 	}
-	if left := uint64(len(p.data) - p.at); n > left/8 { // each has a length of 8 bytes
+	if left := uint64(p.size - p.at); n > left/8 { // each has a length of 8 bytes
 		return nil, fmt.Errorf("byte %d: an array of %d texts in %d bytes: the file is cut short or damaged", p.at, n, left)
 	}
 	out := make([]string, n)
@@ -249,8 +254,8 @@ func (p *parser) tensor() (Tensor, error) {
 	if err != nil {
 		return fail("%w", err)
 	}
-	if offset > uint64(len(p.data)) {
-		return fail("its data begin at %d, the file has %d bytes: it is cut short or damaged", offset, len(p.data))
+	if offset > uint64(p.size) {
+		return fail("its data begin at %d, the file has %d bytes: it is cut short or damaged", offset, p.size)
 	}
 	t.Type, t.begin = Type(kind), int64(offset)
 	t.end = t.begin
@@ -264,7 +269,7 @@ func (p *parser) tensor() (Tensor, error) {
 }
 
 // alignment is that of the tensors' data.
-func (f *File) alignment() (int, error) {
+func (f *File) alignment() (int64, error) {
 	v, ok := f.values[alignmentKey]
 	if !ok {
 		return defaultAlignment, nil
@@ -273,7 +278,7 @@ func (f *File) alignment() (int, error) {
 	if !ok || bits.OnesCount32(n) != 1 || n > maxAlignment {
 		return 0, fmt.Errorf("metadata %q is %v, want a power of 2 up to %d, as uint32", alignmentKey, v, maxAlignment)
 	}
-	return int(n), nil
+	return int64(n), nil
 }
 
 // place checks that each tensor lies in the file, aligned and apart from the others, and makes its place one from the file's begin.
