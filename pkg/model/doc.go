@@ -35,9 +35,10 @@
 //
 // # Files
 //
-// Load reads folders in Hugging Face layout (config.json, model.safetensors or shards with an index; F32, F16, BF16) and llama2.c files
-// (.bin, version 0); Save writes the former, WriteLlama2C the latter. Inside, rotary positions turn the halves of a head (columns i and
-// i+D/2), as Hugging Face has it; llama2.c's neighbouring pairs are put into that order when they are read. A scalar head is
+// Load reads folders in Hugging Face layout (config.json, model.safetensors or shards with an index; F32, F16, BF16), folders as Meta ships
+// Llama (params.json, consolidated.00.pth), GGUF files of llama.cpp and llama2.c files (.bin, version 0); Save, SaveMeta, SaveGGUF and
+// SaveLlama2C write them. Inside, rotary positions turn the halves of a head (columns i and i+D/2), as Hugging Face has it; the
+// neighbouring pairs of the other forms are put into that order when they are read. A scalar head is
 // stored as score.weight, the name that LlamaForSequenceClassification has for it, and its bias, which that class does not
 // have, as score.bias and in config.json as score_bias: scores there plus score_bias are the scores here. SaveAs writes F16 and BF16,
 // and several files. Settings that describe something other than Llama 2 are refused by name, with what to do.

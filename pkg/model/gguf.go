@@ -186,7 +186,7 @@ func (r *ggufReader) vocabulary(c *Config) {
 	c.BOS, c.EOS = r.token(ggufBOS, bos, c.VocabSize), r.token(ggufEOS, eos, c.VocabSize)
 }
 
-// token reads an id. One outside of the vocabulary stands for none, as in llama.cpp.
+// token reads an id. One outside of the vocabulary stands for none: the format has no other word for it (llama.cpp takes its default then).
 func (r *ggufReader) token(key string, def, vocab int) int32 {
 	id := r.integerOr(key, def)
 	if id < 0 || id >= vocab {

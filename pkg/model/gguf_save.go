@@ -33,7 +33,7 @@ func SaveGGUF(path string, p *Params, dtype string, vocab map[string]any) error 
 // vocab are the metadata of the tokenizer, from tokenizer.GGUF with the model's VocabSize; without them llama.cpp knows ids only. A scalar
 // head and a missing output projection cannot be written.
 func WriteGGUF(w io.Writer, p *Params, dtype string, vocab map[string]any) error {
-	if err := p.validate(); err != nil {
+	if err := errors.Join(p.validate(), p.fitFloat32()); err != nil {
 		return err
 	}
 	var typ gguf.Type
@@ -91,7 +91,7 @@ func ggufMetadata(c Config, typ gguf.Type, vocab map[string]any) (map[string]any
 		ggufVocabSize: size(c.VocabSize),
 		ggufEps:       float32(c.NormEps),
 		ggufRopeBase:  float32(c.RopeTheta),
-		ggufBOS:       uint32(c.BOS), // -1 becomes an id outside of the vocabulary: none
+		ggufBOS:       uint32(c.BOS), // -1 becomes an id outside of the vocabulary: see ggufReader.token
 		ggufEOS:       uint32(c.EOS),
 	}
 	for _, key := range []string{ggufEps, ggufRopeBase} {

@@ -1,6 +1,9 @@
 package model
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // pairedTensor is a tensor of the formats whose rotary positions turn neighbouring columns (2i, 2i+1) of a head, GGUF, Meta's and llama2.c: some rows
 // of one of our weights. Ours turn the columns (i, i+D/2), so the rows of wq and wk are put into another order.
@@ -81,4 +84,17 @@ func (t pairedTensor) readRow(p *Params) func(r int) []float32 {
 	default:
 		return t.rowOf(p)
 	}
+}
+
+// fitFloat32 is an error if a number of float64 weights would become infinite as a float32, which readRow gives.
+func (p *Params) fitFloat32() error {
+	for _, q := range p.list {
+		x, _ := q.Value.Data().([]float64)
+		for _, v := range x {
+			if math.IsInf(float64(float32(v)), 0) && !math.IsInf(v, 0) {
+				return fmt.Errorf("model: %s: %v would become infinite: the file's types end at 3.4e38", q.Name, v)
+			}
+		}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -182,6 +183,10 @@ func TestWriteGGUFRefuses(t *testing.T) {
 	headless.DropOutput()
 	large := withoutHead(tiny(), 36)
 	floats[float32](large.Get("layers.1.down").Value)[21] = 1e5
+	wide := NewParams(tiny(), tensor.Float64)
+	floats[float64](wide.Get("layers.1.down").Value)[21] = 1e300
+	assert.ErrorContains(t, SaveMeta(filepath.Join(t.TempDir(), "m"), wide, F32, nil), "would become infinite")
+	assert.ErrorContains(t, WriteLlama2C(io.Discard, wide), "would become infinite")
 	eps := tiny()
 	eps.NormEps = 1e-60
 	for _, c := range []struct {
@@ -198,6 +203,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 		{"tokenizer.ggml.eos_token_id is 5 in the vocabulary, 2 in the model", p, F32, other},
 		{`tensor "blk.1.ffn_down.weight": row 1: number 1 is 100000, F16 ends at 65504`, large, F16, nil},
 		{"does not fit a float32", withoutHead(eps, 1), F32, nil},
+		{"layers.1.down: 1e+300 would become infinite", wide, F32, nil},
 		{"config", NewParams(Config{}, tensor.Float32), F32, nil},
 	} {
 		dir := t.TempDir()

@@ -142,7 +142,7 @@ func SaveLlama2C(path string, p *Params) error {
 // WriteLlama2C writes the weights as a llama2.c file of version 0. What that format cannot say is an error: a scalar head, no output
 // projection, heads that do not divide the width, another RoPE base or norm eps than 1e4 and 1e-5, other ids than BOS 1 and EOS 2.
 func WriteLlama2C(w io.Writer, p *Params) error {
-	if err := p.validate(); err != nil {
+	if err := errors.Join(p.validate(), p.fitFloat32()); err != nil {
 		return err
 	}
 	c := p.cfg

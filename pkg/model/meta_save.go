@@ -20,7 +20,7 @@ import (
 // BOS 1 and EOS 2 are errors. MaxSeqLen is not kept, since params.json of Llama 2 has no place for it: such a model is read back with 4096.
 // An output projection that is the embedding is stored once, under both names.
 func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) error) (err error) {
-	if err := p.validate(); err != nil {
+	if err := errors.Join(p.validate(), p.fitFloat32()); err != nil {
 		return err
 	}
 	c := p.cfg
