@@ -37,38 +37,7 @@ func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) er
 	if len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(fmt.Errorf("model: save: %s is there already: give another name", dir), err)
 	}
-	tmp := tmpDir(dir)
-	defer func() {
-		if err != nil {
-			err = errors.Join(fmt.Errorf("model: save %s: %w", dir, err), os.RemoveAll(tmp))
-		}
-	}()
-	if err := errors.Join(os.RemoveAll(tmp), os.MkdirAll(tmp, 0o777)); err != nil {
-		return err
-	}
-	if err := writeMeta(tmp, p, dtype); err != nil {
-		return err
-	}
-	if extras != nil {
-		if err := extras(tmp); err != nil {
-			return err
-		}
-	}
-	if err := errors.Join(syncTree(tmp), removeEmpty(dir)); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		return err
-	}
-	return syncPath(filepath.Dir(dir))
-}
-
-// removeEmpty makes room for a folder that takes the place of an empty one.
-func removeEmpty(dir string) error {
-	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
+	return saveDir(dir, func(tmp string) error { return writeMeta(tmp, p, dtype) }, extras)
 }
 
 // writeMeta writes the model's own files into a folder.

@@ -49,6 +49,11 @@ func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (er
 	if dir, err = replaceable(dir); err != nil {
 		return err
 	}
+	return saveDir(dir, func(tmp string) error { return s.writeModel(tmp, p) }, extras)
+}
+
+// saveDir writes a folder, which takes the place of the one that is there, at once and whole, or not at all.
+func saveDir(dir string, write, extras func(tmpdir string) error) (err error) {
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return fmt.Errorf("model: save: %w", err)
@@ -65,7 +70,7 @@ func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (er
 			err = errors.Join(fmt.Errorf("model: save %s: %w", dir, err), os.RemoveAll(tmp))
 		}
 	}()
-	if err := s.writeModel(tmp, p); err != nil {
+	if err := write(tmp); err != nil {
 		return err
 	}
 	if extras != nil {
