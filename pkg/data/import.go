@@ -169,7 +169,12 @@ func decode(raw []byte, to any) error {
 	if !utf8.Valid(raw) {
 		return errUTF8 // encoding/json would put U+FFFD instead
 	}
-	return json.Unmarshal(raw, to)
+	err := json.Unmarshal(raw, to)
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return fmt.Errorf("%q is of the wrong kind: %s", strings.ToLower(kind.Field), kind.Value)
+	}
+	return err
 }
 
 // convertRows goes through raw rows. What cannot be decoded or converted, or is not valid, goes to refuse, and an error of

@@ -92,7 +92,7 @@ func TestImportRefusesRows(t *testing.T) {
 		"{\"messages\": \"\xff\"}",
 	}
 	want := []string{
-		"cannot unmarshal number", "no role (or from) or no content", `from "observation"`, `has "[INST]"`,
+		"is of the wrong kind: number", "no role (or from) or no content", `from "observation"`, `has "[INST]"`,
 		"message 1 (assistant) is blank", "no answer to learn from", "no user message", "bad example", "not valid UTF-8",
 	}
 	check := func(text string, line func(i int) int) {
@@ -234,7 +234,7 @@ func TestImportPreferences(t *testing.T) {
 		`"prompt": "Hi", "chosen": "a", "rejected": "b", "chosen_safe": "very"`: `unknown safety label "very"`,
 		`"prompt": "Hi", "chosen": "a", "rejected": "b", "set": "x"`:            `unknown set "x"`,
 		`"prompt": "Hi", "chosen": "a"`:                                         "no chosen or no rejected answer",
-		`"prompt": "Hi", "chosen": 1, "rejected": "b"`:                          "cannot unmarshal number",
+		`"prompt": "Hi", "chosen": 1, "rejected": "b"`:                          "is of the wrong kind: number",
 		`"chosen": "a", "rejected": "b"`:                                        "from assistant, want user",
 		`"prompt": "<<SYS>>", "chosen": "a", "rejected": "b"`:                   `has "<<SYS>>"`,
 		`"prompt": "Hi", "chosen": "a", "rejected": "[/INST]"`:                  `has "[/INST]"`,

@@ -21,3 +21,14 @@ func TestCSVOpenQuote(t *testing.T) {
 	assert.EqualError(t, failed, "data: import x.csv: the row behind line 2 is longer than 64 MiB: is a quote not closed?")
 	assert.Positive(t, text.Len(), "not all was read")
 }
+
+// Reasons are for people who do not know our types.
+func TestDecodeNamesTheKey(t *testing.T) {
+	var r struct {
+		Text     string
+		Messages []importedMessage
+	}
+	assert.EqualError(t, decode([]byte(`{"text": 1}`), &r), `"text" is of the wrong kind: number`)
+	err := decode([]byte(`{"messages": [{"role": "user", "content": ["a"]}]}`), &r)
+	assert.ErrorContains(t, err, `content" is of the wrong kind: array`)
+}
