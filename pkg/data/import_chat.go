@@ -129,11 +129,14 @@ var importedRoles = map[string]Role{
 
 // UnmarshalJSON reads either form.
 func (m *importedMessage) UnmarshalJSON(raw []byte) error {
-	var r struct{ Role, From, Content, Value *string }
+	var r struct {
+		Role, From, Value *string
+		Content           *content
+	}
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return err
 	}
-	role, content := r.Role, r.Content
+	role, content := r.Role, (*string)(r.Content)
 	if role == nil {
 		role = r.From
 	}
@@ -148,6 +151,29 @@ func (m *importedMessage) UnmarshalJSON(raw []byte) error {
 		return fmt.Errorf("a message is from %q, want system, user or assistant", *role)
 	}
 	*m = importedMessage{known, *content}
+	return nil
+}
+
+// content is what a message says: a text, or OpenAI's list of parts, of which only texts can be used.
+type content string
+
+// UnmarshalJSON reads either form.
+func (c *content) UnmarshalJSON(raw []byte) error {
+	if len(raw) == 0 || raw[0] != '[' {
+		return json.Unmarshal(raw, (*string)(c))
+	}
+	var parts []struct{ Type, Text string }
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, p := range parts {
+		if p.Type != "text" {
+			return fmt.Errorf("a message has a part of type %q, want text", p.Type)
+		}
+		text.WriteString(p.Text)
+	}
+	*c = content(text.String())
 	return nil
 }
 

@@ -40,6 +40,20 @@ func refused(r data.ImportReport) []string {
 	return list
 }
 
+// OpenAI's content may be a list of parts; an image is no text.
+func TestImportContentParts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "parts.jsonl")
+	require.NoError(t, os.WriteFile(path, []byte(`{"messages": [{"role": "user", "content": [{"type": "text", "text": "What is "}, {"type": "text", "text": "this?"}]}, {"role": "assistant", "content": "A cat."}]}
+{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}, {"role": "assistant", "content": "A cat."}]}
+`), 0o644))
+	rows, report, err := data.ImportMessages(path)
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	assert.Equal(t, "What is this?", rows[0].Messages[0].Content)
+	require.Len(t, report.Refused, 1)
+	assert.ErrorContains(t, report.Refused[0].Err, `a part of type "image_url", want text`)
+}
+
 func TestImportMessages(t *testing.T) {
 	hi := []data.Conversation{{Messages: dialog("Hi", "Hello"), Source: "in.json"}}
 	row := `{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}`
