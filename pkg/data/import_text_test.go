@@ -29,6 +29,6 @@ func TestDecodeNamesTheKey(t *testing.T) {
 		Messages []importedMessage
 	}
 	assert.EqualError(t, decode([]byte(`{"text": 1}`), &r), `"text" is of the wrong kind: number`)
-	err := decode([]byte(`{"messages": [{"role": "user", "content": ["a"]}]}`), &r)
-	assert.ErrorContains(t, err, `content" is of the wrong kind: array`)
+	err := decode([]byte(`{"messages": [{"role": "user", "content": {"a": 1}}]}`), &r)
+	assert.ErrorContains(t, err, `content" is of the wrong kind: object`)
 }
