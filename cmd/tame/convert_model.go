@@ -102,13 +102,8 @@ func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dt
 		return err
 	}
 	lineage := data.Lineage{Stage: "convert model"}
-	for _, path := range []string{in, tokenizerPath} {
-		if path == "" {
-			continue
-		}
-		if err := lineage.Add(path); err != nil {
-			return err
-		}
+	if err := addInputs(&lineage, in, tokenizerPath); err != nil {
+		return err
 	}
 	if err := form.write(out, p, tok, dtype, lineage); err != nil {
 		return err

@@ -227,8 +227,8 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 				return err
 			}
 			lineage, err := lineageOf("filter", raw, 0, d)
-			if err == nil && tokenizerPath != "" {
-				err = lineage.Add(tokenizerPath)
+			if err == nil {
+				err = addInputs(&lineage, tokenizerPath)
 			}
 			if err != nil {
 				return err

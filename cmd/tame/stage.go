@@ -129,13 +129,8 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 	if err := checkInputs(p.inputs); err != nil {
 		return err
 	}
-	for _, path := range p.inputs {
-		if path == "" {
-			continue
-		}
-		if err := lineage.Add(path); err != nil {
-			return err
-		}
+	if err := addInputs(&lineage, p.inputs...); err != nil {
+		return err
 	}
 	j := &job{stage: s.name, place: newPlace(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
 	defer j.console.Close()
@@ -164,6 +159,19 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		return &stoppedError{again: again, kept: j.place.begun()}
 	}
 	return err
+}
+
+// addInputs notes what a run is made from. Empty names are none.
+func addInputs(l *data.Lineage, paths ...string) error {
+	for _, path := range paths {
+		if path == "" {
+			continue
+		}
+		if err := l.Add(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkInputs names all inputs that are not there.

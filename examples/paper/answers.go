@@ -131,9 +131,9 @@ func safetyOf(a data.Sample) float64      { return *a.Safety }
 func helpfulnessOf(a data.Sample) float64 { return *a.Helpfulness }
 func combinedOf(a data.Sample) float64    { return *a.Combined }
 
-// numbers takes a number of each answer.
-func numbers(list []data.Sample, number func(data.Sample) float64) []float64 {
-	out := make([]float64, len(list))
+// numbers takes a number (or something else) of each answer.
+func numbers[T any](list []data.Sample, number func(data.Sample) T) []T {
+	out := make([]T, len(list))
 	for i, a := range list {
 		out[i] = number(a)
 	}

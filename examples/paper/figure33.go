@@ -28,19 +28,16 @@ func figure33(ctx context.Context, b *bench, r *report) error {
 	for i, dose := range list {
 		names[i] = fmt.Sprintf("%d %%", dose.percent)
 		for k, kind := range []oracle.Kind{borderline, normal} {
-			answers := column(dose.answers, kinds, kind, itself)
-			if kind == borderline {
-				answers = careful[i]
+			answers := careful[i]
+			if kind == normal {
+				answers = column(dose.answers, kinds, kind, itself)
 			}
 			refusals, err := b.refusals(answers)
 			if err != nil {
 				return err
 			}
 			refused[kind] = append(refused[kind], refusals)
-			prompts[kind] = make([]string, len(answers))
-			for n, a := range answers {
-				prompts[kind][n] = a.PromptID
-			}
+			prompts[kind] = numbers(answers, promptOf)
 			m := clustered(refusals, prompts[kind])
 			curves[k].y = append(curves[k].y, m)
 			r.row(fmt.Sprintf("%s, refused of %s", names[i], curves[k].name), paper[kind][dose.percent], m, percent)

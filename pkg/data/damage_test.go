@@ -19,7 +19,19 @@ func TestDamagedFiles(t *testing.T) {
 	require.NoError(t, data.Write(path, samples, lineage))
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	try := func(damaged []byte) error {
+	try := damage(t, path, whole, 31, 7, 0x80, 0xff)
+	footer := len(whole) - 10 - int(binary.LittleEndian.Uint32(whole[len(whole)-10:]))
+	for i := (footer + 3) &^ 3; i+4 <= len(whole); i += 4 { // wherever a length is, it is gigantic
+		damaged := append([]byte{}, whole...)
+		binary.LittleEndian.PutUint32(damaged[i:], 0x70000000)
+		_ = try(damaged)
+	}
+}
+
+// damage cuts a file of samples off at every cut-th byte, leaves that byte out, and flips bits in every step-th one. It gives what it reads a damaged file with.
+func damage(t *testing.T, path string, whole []byte, cut, step int, flips ...byte) (try func(damaged []byte) error) {
+	t.Helper()
+	try = func(damaged []byte) error {
 		require.NoError(t, os.WriteFile(path, damaged, 0o644))
 		_, _, err := data.Read[data.Sample](path)
 		if err != nil {
@@ -27,14 +39,13 @@ func TestDamagedFiles(t *testing.T) {
 		}
 		return err
 	}
-	for size := 0; size < len(whole); size += 31 {
+	for size := 0; size < len(whole); size += cut {
 		assert.Error(t, try(whole[:size]), "cut off at %d", size)
 		_ = try(append(append([]byte{}, whole[:size]...), whole[size+1:]...)) // a byte is missing
 	}
-	refused := 0
-	tried := 0
-	for i := 0; i < len(whole); i += 7 {
-		for _, flip := range []byte{0x80, 0xff} {
+	refused, tried := 0, 0
+	for i := 0; i < len(whole); i += step {
+		for _, flip := range flips {
 			damaged := append([]byte{}, whole...)
 			damaged[i] ^= flip
 			tried++
@@ -44,12 +55,7 @@ func TestDamagedFiles(t *testing.T) {
 		}
 	}
 	assert.Greater(t, refused, tried/8)
-	footer := len(whole) - 10 - int(binary.LittleEndian.Uint32(whole[len(whole)-10:]))
-	for i := (footer + 3) &^ 3; i+4 <= len(whole); i += 4 { // wherever a length is, it is gigantic
-		damaged := append([]byte{}, whole...)
-		binary.LittleEndian.PutUint32(damaged[i:], 0x70000000)
-		_ = try(damaged)
-	}
+	return try
 }
 
 func FuzzRead(f *testing.F) {

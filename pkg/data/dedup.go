@@ -2,6 +2,7 @@ package data
 
 import (
 	"crypto/sha256"
+	"iter"
 	"strings"
 )
 
@@ -46,6 +47,24 @@ func (e Extent) takes(p Part) bool {
 	return e == WholeRow || p.Answer == (e == AnswerOnly)
 }
 
+// texts are the parts of a row that the extent has, with their speakers; with foldCase upper and lower case are the same.
+func (e Extent) texts(row interface{ Parts() []Part }, foldCase bool) iter.Seq2[Role, string] {
+	return func(yield func(Role, string) bool) {
+		for _, p := range row.Parts() {
+			if !e.takes(p) {
+				continue
+			}
+			text := p.Text
+			if foldCase {
+				text = strings.ToLower(text)
+			}
+			if !yield(p.Role, text) {
+				return
+			}
+		}
+	}
+}
+
 // Dedup finds rows that say the same as one before: the same words by the same speakers. White space does not count, nor
 // do ratings, sources and scores. It keeps 16 bytes of a hash for each row that differs.
 type Dedup struct {
@@ -64,15 +83,8 @@ func (d *Dedup) Seen(row interface{ Parts() []Part }) bool {
 		d.seen = map[[16]byte]struct{}{}
 	}
 	b := d.buf[:0]
-	for _, p := range row.Parts() {
-		if !d.Of.takes(p) {
-			continue
-		}
-		text := p.Text
-		if d.FoldCase {
-			text = strings.ToLower(text)
-		}
-		b = append(b, byte(p.Role))
+	for role, text := range d.Of.texts(row, d.FoldCase) {
+		b = append(b, byte(role))
 		for word := range strings.FieldsSeq(text) {
 			b = append(append(b, word...), ' ')
 		}

@@ -103,14 +103,7 @@ func (d *NearDedup) signature(row interface{ Parts() []Part }) (s signature) {
 		s[i] = math.MaxUint32
 	}
 	words := d.words[:0]
-	for _, p := range row.Parts() {
-		if !d.Of.takes(p) {
-			continue
-		}
-		text := p.Text
-		if d.FoldCase {
-			text = strings.ToLower(text)
-		}
+	for _, text := range d.Of.texts(row, d.FoldCase) {
 		for word := range strings.FieldsSeq(text) {
 			words = append(words, hashWord(word))
 		}
