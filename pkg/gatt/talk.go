@@ -49,85 +49,41 @@ func Talk(ctx context.Context, p *model.Params, tmpl *data.Template, dec Decoder
 	}
 
 	// 1. Every user message as ids.
-	talks := make([]*talk, len(dialogs))
-	total := 0
+	turns := make([][]generate.Turn, len(dialogs))
 	for i, d := range dialogs {
 		prompts, err := encode(tmpl, d.Questions, d.Instruction, cfg.Repeat)
 		if err != nil {
 			return nil, fmt.Errorf("gatt: dialogue %q: %w", d.ID, err)
 		}
-		talks[i] = &talk{out: Transcript{Dialog: d}, prompts: prompts}
-		total += len(prompts)
+		for k, prompt := range prompts {
+			turns[i] = append(turns[i], generate.Turn{Prompt: prompt, ID: data.StreamKey(fmt.Sprintf("%s turn %d", d.ID, k+1))})
+		}
 	}
 
 	// 2. Turn after turn: what was said, the next message, an answer.
-	done := 0
-	for turn := 0; ; turn++ {
-		waiting, requests := next(talks, turn, p.Config().MaxSeqLen)
-		if len(waiting) == 0 {
-			break
-		}
-		sampled, err := generate.Generate(ctx, p, requests, generate.Config{
-			MaxNewTokens: cfg.MaxNewTokens, Temperature: cfg.Temperature, TopP: cfg.TopP, Stop: cfg.Stop, Seed: cfg.Seed, Slots: cfg.Slots,
-		}, nil)
-		if err != nil {
-			return nil, fmt.Errorf("gatt: turn %d: %w", turn+1, err)
-		}
-		for i, t := range waiting {
-			if err := t.answer(sampled[i][0], dec); err != nil {
-				return nil, fmt.Errorf("gatt: dialogue %q, turn %d: %w", t.out.Dialog.ID, turn+1, err)
-			}
-		}
-		if done += len(waiting); cfg.OnProgress != nil {
-			cfg.OnProgress(done, total)
-		}
+	answers, err := generate.Converse(ctx, p, turns, generate.Config{
+		MaxNewTokens: cfg.MaxNewTokens, Temperature: cfg.Temperature, TopP: cfg.TopP, Stop: cfg.Stop, Seed: cfg.Seed, Slots: cfg.Slots,
+	}, cfg.OnProgress)
+	if err != nil {
+		return nil, fmt.Errorf("gatt: %w", err)
 	}
-	out := make([]Transcript, len(talks))
-	for i, t := range talks {
-		out[i] = t.out
+
+	// 3. What was answered.
+	out := make([]Transcript, len(dialogs))
+	for i, d := range dialogs {
+		out[i] = Transcript{Dialog: d}
+		for k, a := range answers[i] {
+			if !a.Finished {
+				break
+			}
+			text, err := dec.Decode(a.Tokens)
+			if err != nil {
+				return nil, fmt.Errorf("gatt: dialogue %q, turn %d: %w", d.ID, k+1, err)
+			}
+			out[i].Turns = append(out[i].Turns, Turn{Prompt: turns[i][k].Prompt, Answer: a.Tokens, Text: text})
+		}
 	}
 	return out, nil
-}
-
-// talk is a dialogue under way.
-type talk struct {
-	out     Transcript
-	prompts [][]int32 // of all user messages
-	said    []int32   // the ids of the turns so far
-	ended   bool
-}
-
-// next lists the dialogues that have this turn and room for an answer, with the requests.
-func next(talks []*talk, turn, context int) ([]*talk, []generate.Request) {
-	var waiting []*talk
-	var requests []generate.Request
-	for _, t := range talks {
-		if t.ended || turn == len(t.prompts) || len(t.said)+len(t.prompts[turn]) >= context {
-			t.ended = true
-			continue
-		}
-		t.said = append(t.said, t.prompts[turn]...)
-		waiting = append(waiting, t)
-		requests = append(requests, generate.Request{
-			Prompt: t.said, ID: data.StreamKey(fmt.Sprintf("%s turn %d", t.out.Dialog.ID, turn+1)), Samples: 1,
-		})
-	}
-	return waiting, requests
-}
-
-// answer takes a sampled answer, or ends the dialogue before this turn.
-func (t *talk) answer(s generate.Sample, dec Decoder) error {
-	if !s.Finished {
-		t.ended = true
-		return nil
-	}
-	text, err := dec.Decode(s.Tokens)
-	if err != nil {
-		return err
-	}
-	t.said = append(t.said, s.Tokens...)
-	t.out.Turns = append(t.out.Turns, Turn{Prompt: t.prompts[len(t.out.Turns)], Answer: s.Tokens, Text: text})
-	return nil
 }
 
 // encode is the ids of every user message, with the instruction in front of the first or of each.

@@ -99,7 +99,8 @@ func TestTalkProgress(t *testing.T) {
 	cfg.OnProgress = func(d, total int) { done = append(done, d); assert.Equal(t, 12, total) }
 	_, err := Talk(context.Background(), tinyModel(t, 2000), template(t), words{}, someDialogs(4, 3), cfg)
 	require.NoError(t, err)
-	assert.Equal(t, []int{4, 8, 12}, done)
+	assert.True(t, slices.IsSorted(done))
+	assert.Equal(t, 12, done[len(done)-1])
 }
 
 func TestTalkRefuses(t *testing.T) {

@@ -26,6 +26,7 @@ type decoder interface {
 type batch struct {
 	dec     decoder
 	reqs    []Request
+	dialogs [][]Turn // that the requests are the first turns of; nil if they are no dialogues
 	cfg     Config
 	context int // the model's MaxSeqLen
 	out     [][]Sample
@@ -41,7 +42,10 @@ type batch struct {
 type lane struct {
 	slot, req int
 	out       *Sample
+	id        uint64
 	rng       *rand.Rand
+	before    int       // tokens of the sequence before the answer
+	waiting   []int32   // a dialogue's next prompt, which waits for room in a pass
 	prompt    []int32   // to be computed in the next pass: the request's first sample
 	follows   *lane     // whose prompt is computed in the next pass: its other samples
 	logits    []float32 // (V) after the last token, in the decoder's memory
@@ -87,11 +91,11 @@ func (b *batch) run(ctx context.Context, onProgress func(done, total int)) error
 	return nil
 }
 
-// refill gives free slots to the next samples: those of the open request first, then whole requests as long as their
-// prompts fit into one pass.
+// refill lets dialogues go on and gives free slots to the next samples: those of the open request first, then whole requests as long
+// as their prompts fit into one pass.
 func (b *batch) refill() error {
 	spare := len(b.lanes)
-	tokens := 0
+	tokens := b.goOn()
 	for slot := range b.lanes {
 		for b.lanes[slot] == nil && b.open != nil { // again if the very first token ends the sample
 			o := b.open
@@ -140,7 +144,8 @@ func (b *batch) admit(slot int) {
 
 // start puts a sample into a slot.
 func (b *batch) start(slot, req, k int) *lane {
-	l := &lane{slot: slot, req: req, out: &b.out[req][k], rng: stream(b.cfg.Seed, b.reqs[req].ID, k)}
+	r := b.reqs[req]
+	l := &lane{slot: slot, req: req, out: &b.out[req][k], id: r.ID, rng: stream(b.cfg.Seed, r.ID, k), before: len(r.Prompt)}
 	b.lanes[slot] = l
 	return l
 }
@@ -150,7 +155,7 @@ func (b *batch) step() error {
 	var chunks []model.Chunk
 	var fed, lanes []*lane
 	for _, l := range b.lanes {
-		if l == nil {
+		if l == nil || l.waiting != nil {
 			continue
 		}
 		lanes = append(lanes, l)
@@ -188,7 +193,7 @@ func (b *batch) step() error {
 	return b.draw(lanes...)
 }
 
-// draw gives each lane its next token and frees the slots of samples that end with it.
+// draw gives each lane its next token, and the slots of samples that end with it to what follows.
 func (b *batch) draw(lanes ...*lane) error {
 	kern.For(len(lanes), 1, func(lo, hi int) {
 		for _, l := range lanes[lo:hi] {
@@ -202,12 +207,12 @@ func (b *batch) draw(lanes ...*lane) error {
 	for _, l := range lanes {
 		n := len(l.out.Tokens)
 		if l.err != nil {
-			return fmt.Errorf("generate: request %d (ID %d), token %d of the answer: %w", l.req, b.reqs[l.req].ID, n-1, l.err)
+			return fmt.Errorf("generate: request %d (ID %d), token %d of the answer: %w", l.req, l.id, n-1, l.err)
 		}
 		l.out.Finished = slices.Contains(b.cfg.Stop, l.out.Tokens[n-1])
-		if l.out.Finished || n == b.cfg.MaxNewTokens || len(b.reqs[l.req].Prompt)+n == b.context {
-			b.lanes[l.slot] = nil
+		if l.out.Finished || n == b.cfg.MaxNewTokens || l.before+n == b.context {
 			b.done++
+			b.lanes[l.slot] = b.next(l)
 		}
 	}
 	return nil

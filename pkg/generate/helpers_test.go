@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -42,6 +43,7 @@ type scripted struct {
 	slots  [][]int32
 	passes int
 	tokens int // that entered
+	most   int // that may enter in one pass; 0: any number
 }
 
 func newScripted(t testing.TB, slots int, logits func([]int32) []float32) *scripted {
@@ -51,11 +53,13 @@ func newScripted(t testing.TB, slots int, logits func([]int32) []float32) *scrip
 func (d *scripted) Forward(chunks []model.Chunk) ([][]float32, error) {
 	d.passes++
 	var out [][]float32
+	before := d.tokens
 	for _, c := range chunks {
 		d.tokens += len(c.Tokens)
 		d.slots[c.Slot] = append(d.slots[c.Slot], c.Tokens...)
 		out = append(out, d.logits(d.slots[c.Slot]))
 	}
+	require.True(d.t, d.most == 0 || d.tokens-before <= d.most, "%d tokens in one pass", d.tokens-before)
 	return out, nil
 }
 

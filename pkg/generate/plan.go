@@ -6,11 +6,11 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// Plan is what Generate does and the memory it takes, known before anything is computed.
+// Plan is what Generate or Converse does and the memory it takes, known before anything is computed.
 type Plan struct {
-	Samples int // of all requests
+	Samples int // of all requests, or turns of all dialogues
 	Slots   int // samples computed at a time: Config.Slots, or fewer
-	Context int // tokens of the longest prompt and its answer, for which every slot has room
+	Context int // tokens of the longest prompt and its answer, or of the longest dialogue, for which every slot has room
 
 	CacheBytes int64 // keys and values; never more than Config.MaxCacheBytes, unless that is 0
 	Bytes      int64 // all that is allocated: caches, a packed copy of the weights, activations and logits
@@ -26,12 +26,36 @@ func NewPlan(shape model.Config, reqs []Request, cfg Config) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	return newPlan(shape, samples, samples, longest+min(cfg.MaxNewTokens, shape.MaxSeqLen), cfg)
+}
+
+// NewDialogPlan checks the dialogues and the settings for a model of that shape, and plans for them as Converse does.
+func NewDialogPlan(shape model.Config, dialogs [][]Turn, cfg Config) (Plan, error) {
+	if err := cfg.Validate(); err != nil {
+		return Plan{}, err
+	}
+	longest := 0
+	for i, d := range dialogs {
+		length := 0
+		for t, turn := range d {
+			if err := checkPrompt(turn.Prompt, shape.VocabSize); err != nil {
+				return Plan{}, fmt.Errorf("generate: dialogue %d, turn %d (ID %d): %w", i, t, turn.ID, err)
+			}
+			length += len(turn.Prompt) + min(cfg.MaxNewTokens, shape.MaxSeqLen)
+		}
+		longest = max(longest, length)
+	}
+	return newPlan(shape, turns(dialogs), len(dialogs), longest, cfg)
+}
+
+// newPlan makes room for sequences of up to longest tokens.
+func newPlan(shape model.Config, samples, sequences, longest int, cfg Config) (Plan, error) {
 	for _, id := range cfg.Stop {
 		if int(id) >= shape.VocabSize {
 			return Plan{}, fmt.Errorf("generate: Config.Stop has id %d, the vocabulary %d tokens", id, shape.VocabSize)
 		}
 	}
-	p := Plan{Samples: samples, Slots: min(cfg.Slots, samples), Context: min(shape.MaxSeqLen, longest+cfg.MaxNewTokens)}
+	p := Plan{Samples: samples, Slots: min(cfg.Slots, sequences), Context: min(shape.MaxSeqLen, longest)}
 	if samples == 0 {
 		return p, nil
 	}

@@ -1,0 +1,103 @@
+package generate
+
+import (
+	"context"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// Turn is a message of a dialogue, to be answered.
+type Turn struct {
+	// Prompt is what the dialogue goes on with; in its first turn it starts with the begin of sequence. Not empty.
+	Prompt []int32
+	// ID keys the random stream of the answer, as that of a Request does.
+	ID uint64
+}
+
+// Converse answers dialogues turn after turn: result [i][t] is the answer to turn t of dialogue i, the one that Generate gives to a request
+// whose prompt is all that was said before, answers included, and the turn's own prompt. Nothing that was said is computed
+// again, so a dialogue costs what its tokens cost once.
+//
+// A dialogue ends after an answer that is not finished, and before a turn whose prompt leaves no room for an answer in the model's context; it
+// has fewer answers than turns then.
+//
+// The rest is as in Generate. onProgress is told the number of turns done, those that will not take place included, and their total.
+// NewDialogPlan tells the memory it takes.
+func Converse(ctx context.Context, p *model.Params, dialogs [][]Turn, cfg Config, onProgress func(done, total int)) ([][]Sample, error) {
+	if err := checkParams(p); err != nil {
+		return nil, err
+	}
+	plan, err := NewDialogPlan(p.Config(), dialogs, cfg)
+	if err != nil {
+		return nil, err
+	}
+	out := make([][]Sample, len(dialogs))
+	begun, from := begin(dialogs, p.Config().MaxSeqLen)
+	if len(begun) == 0 {
+		return out, nil
+	}
+	first := make([]Request, len(begun))
+	for i, d := range begun {
+		first[i] = Request{Prompt: d[0].Prompt, ID: d[0].ID, Samples: 1}
+	}
+	b, err := newPlannedBatch(p, plan, first, cfg)
+	if err != nil {
+		return nil, err
+	}
+	b.dialogs, b.todo, b.done = begun, plan.Samples, plan.Samples-turns(begun)
+	if err := b.run(ctx, onProgress); err != nil {
+		return nil, err
+	}
+	for i, place := range from {
+		out[place] = b.out[i]
+	}
+	return out, nil
+}
+
+// begin lists the dialogues with room for an answer to their first turn, and where they are from.
+func begin(dialogs [][]Turn, context int) (begun [][]Turn, from []int) {
+	for i, d := range dialogs {
+		if len(d) > 0 && len(d[0].Prompt) < context {
+			begun, from = append(begun, d), append(from, i)
+		}
+	}
+	return begun, from
+}
+
+// turns counts those of all dialogues.
+func turns(dialogs [][]Turn) (n int) {
+	for _, d := range dialogs {
+		n += len(d)
+	}
+	return n
+}
+
+// goOn lets dialogues that wait for their next turn into the next pass, as long as their prompts fit, and tells how many tokens these have.
+func (b *batch) goOn() (tokens int) {
+	for _, l := range b.lanes {
+		if l != nil && l.waiting != nil && (tokens == 0 || tokens+len(l.waiting) <= promptTokens) {
+			tokens += len(l.waiting)
+			l.prompt, l.waiting = l.waiting, nil
+		}
+	}
+	return tokens
+}
+
+// next is what follows in the slot of a sample that is done: its dialogue's next turn, or nothing.
+func (b *batch) next(l *lane) *lane {
+	if b.dialogs == nil {
+		return nil
+	}
+	d := b.dialogs[l.req]
+	t, said := len(b.out[l.req]), l.before+len(l.out.Tokens)
+	if t == len(d) || !l.out.Finished || said+len(d[t].Prompt) >= b.context {
+		b.done += len(d) - t
+		return nil
+	}
+	last := l.out.Tokens[len(l.out.Tokens)-1:] // was drawn, but not computed yet
+	b.out[l.req] = append(b.out[l.req], Sample{})
+	return &lane{
+		slot: l.slot, req: l.req, out: &b.out[l.req][t], id: d[t].ID, rng: stream(b.cfg.Seed, d[t].ID, 0),
+		before: said + len(d[t].Prompt), waiting: append(last[:1:1], d[t].Prompt...),
+	}
+}

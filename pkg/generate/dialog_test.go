@@ -1,0 +1,141 @@
+package generate
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+)
+
+// someDialogs have up to five turns of up to four tokens, one dialogue none.
+func someDialogs(n int) [][]Turn {
+	rng := rand.New(rand.NewPCG(8, 8))
+	out := make([][]Turn, n)
+	for i := range out {
+		for t := range i % 6 {
+			prompt := make([]int32, 1+rng.IntN(4))
+			for k := range prompt {
+				prompt[k] = int32(rng.IntN(13))
+			}
+			out[i] = append(out[i], Turn{Prompt: prompt, ID: uint64(100*i + t)})
+		}
+	}
+	return out
+}
+
+// turnByTurn asks Generate for one answer after the other, with everything that was said in the prompt.
+func turnByTurn(t *testing.T, p *model.Params, d []Turn, cfg Config) (answers []Sample) {
+	var said []int32
+	for _, turn := range d {
+		said = slices.Concat(said, turn.Prompt)
+		if len(said) >= p.Config().MaxSeqLen {
+			break
+		}
+		out, err := Generate(t.Context(), p, []Request{{Prompt: said, ID: turn.ID, Samples: 1}}, cfg, nil)
+		require.NoError(t, err)
+		answers = append(answers, out[0][0])
+		if !out[0][0].Finished {
+			break
+		}
+		said = slices.Concat(said, out[0][0].Tokens)
+	}
+	return answers
+}
+
+// TestConverse wants the bits of asking turn by turn, in any number of slots, and dialogues that end for every reason.
+func TestConverse(t *testing.T) {
+	p, cfg := tinyModel(t, 1), tinyGenerate(t)
+	dialogs := someDialogs(40)
+	dialogs[3] = []Turn{{Prompt: make([]int32, p.Config().MaxSeqLen)}, {Prompt: []int32{1}}} // has no room
+	want := make([][]Sample, len(dialogs))
+	var whole, unfinished, full int
+	for i, d := range dialogs {
+		want[i] = turnByTurn(t, p, d, cfg)
+		switch n := len(want[i]); {
+		case n == len(d):
+			whole++
+		case n > 0 && !want[i][n-1].Finished:
+			unfinished++
+		default:
+			full++
+		}
+	}
+	require.Positive(t, whole)
+	require.Positive(t, unfinished)
+	require.Greater(t, full, 1)
+	for _, slots := range []int{1, 2, 7, 64} {
+		cfg.Slots = slots
+		var done []int
+		got, err := Converse(t.Context(), p, dialogs, cfg, func(d, total int) {
+			assert.Equal(t, turns(dialogs), total)
+			done = append(done, d)
+		})
+		require.NoError(t, err)
+		assert.Equal(t, want, got, "%d slots", slots)
+		assert.True(t, slices.IsSorted(done))
+		assert.Equal(t, turns(dialogs), done[len(done)-1])
+	}
+	nothing, err := Converse(t.Context(), p, [][]Turn{nil, {{Prompt: make([]int32, 24)}}}, cfg, nil)
+	require.NoError(t, err)
+	assert.Equal(t, [][]Sample{nil, nil}, nothing)
+}
+
+// TestConverseComputesOnce lets a decoder count up to the stop token 9: every token enters once, and prompts that come at once share no more than one pass has room for.
+func TestConverseComputesOnce(t *testing.T) {
+	dec := newScripted(t, 9, func(seq []int32) []float32 { return certain(int(seq[len(seq)-1])+1, 10) })
+	dec.most = promptTokens + 8
+	long := make([]int32, 400)
+	long[399] = 5
+	dialogs := make([][]Turn, 20)
+	first := make([]Request, len(dialogs))
+	want := 0
+	for i := range dialogs {
+		dialogs[i] = []Turn{{Prompt: long[399:]}} // short, so that the others come at once
+		want += 1 + 4                             // the answer is 6, 7, 8, 9
+		for range 1 + i%3 {
+			dialogs[i] = append(dialogs[i], Turn{Prompt: long})
+			want += 400 + 4
+		}
+		want-- // the very last token
+		first[i] = Request{Prompt: long[399:], Samples: 1}
+	}
+	cfg := DefaultConfig()
+	cfg.Stop, cfg.Slots = []int32{9}, 8
+	b := newBatch(dec, first, cfg, 5000)
+	b.dialogs, b.todo = dialogs, turns(dialogs)
+	require.NoError(t, b.run(t.Context(), nil))
+	assert.Equal(t, want, dec.tokens)
+	for i, d := range dialogs {
+		require.Len(t, b.out[i], len(d))
+		for _, s := range b.out[i] {
+			assert.Equal(t, []int32{6, 7, 8, 9}, s.Tokens)
+		}
+	}
+}
+
+func TestConverseRefuses(t *testing.T) {
+	p, cfg := tinyModel(t, 1), tinyGenerate(t)
+	_, err := Converse(t.Context(), p.As(tensor.Float64), someDialogs(3), cfg, nil)
+	assert.ErrorContains(t, err, "Params.As")
+	_, err = Converse(t.Context(), p, [][]Turn{{{Prompt: []int32{1}}, {ID: 4}}}, cfg, nil)
+	assert.ErrorContains(t, err, "dialogue 0, turn 1 (ID 4): the prompt is empty")
+	_, err = Converse(t.Context(), p, [][]Turn{{{Prompt: []int32{1, 13}}}}, cfg, nil)
+	assert.ErrorContains(t, err, "token 1 of the prompt is 13")
+	_, err = Converse(t.Context(), p, someDialogs(3), Config{}, nil)
+	assert.ErrorContains(t, err, "Config.Slots")
+	stopped, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = Converse(stopped, p, someDialogs(3), cfg, nil)
+	assert.ErrorIs(t, err, context.Canceled)
+
+	cfg.MaxNewTokens, cfg.Slots = 3, 8
+	plan, err := NewDialogPlan(p.Config(), [][]Turn{{{Prompt: []int32{1}}}, {{Prompt: []int32{1, 5}}, {Prompt: []int32{1}}}}, cfg)
+	require.NoError(t, err)
+	assert.Equal(t, Plan{Samples: 3, Slots: 2, Context: 9, CacheBytes: plan.CacheBytes, Bytes: model.DecoderBytes(p.Config(), 3, 9)}, plan)
+}
