@@ -1,7 +1,8 @@
 // Package generate samples answers from a Llama: many at a time, with a key/value cache, each with its own random stream.
 //
 // Sampling is continuous batching: a sample takes one of Config.Slots places, and as soon as it ends the next one takes
-// it over, so short answers never wait for long ones. A prompt is computed once for all of its samples.
+// it over, so short answers never wait for long ones. A prompt is computed once for all of its samples. Converse answers whole dialogues: a place
+// keeps its dialogue's keys and values from turn to turn.
 //
 // The distribution sampled from is softmax(logits / Temperature), the one that policy gradients need (Touvron et al.
 // 2023, arXiv 2307.09288, section 3.2.3); top-k and top-p cut it off and renormalise it. Log-probabilities are those of
@@ -29,7 +30,7 @@
 //
 //	2 · layers · (Slots+1) · (longest prompt + MaxNewTokens) · key/value heads · head width · 4 bytes
 //
-// (for keys, the tokens rounded up to a multiple of 32), which Config.MaxCacheBytes can bound: then fewer samples are computed at a time.
+// with MaxNewTokens for each turn of a dialogue, and never more than the model's context (for keys, the tokens rounded up to a multiple of 32), which Config.MaxCacheBytes can bound: then fewer samples are computed at a time.
 //
 // # Randomness
 //

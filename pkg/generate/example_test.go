@@ -39,3 +39,32 @@ func ExampleGenerate() {
 	// request 0: 3 tokens, finished true
 	// request 1: 8 tokens, finished false
 }
+
+func ExampleConverse() {
+	p := model.NewParams(model.Config{
+		Dim: 16, NumLayers: 1, NumHeads: 2, NumKVHeads: 2, HeadDim: 8, HiddenDim: 32, VocabSize: 100, MaxSeqLen: 64,
+		NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
+	}, tensor.Float32)
+	p.Init(rand.New(rand.NewPCG(1, 1)))
+
+	cfg := generate.DefaultConfig()
+	cfg.MaxNewTokens = 60
+	cfg.Stop = []int32{2, 5, 8, 13, 21, 34, 55, 89} // a model that has learned nothing hardly finds the one
+	dialog := []generate.Turn{
+		{Prompt: []int32{1, 17, 23}, ID: 0},
+		{Prompt: []int32{17, 40}, ID: 1},
+		{Prompt: []int32{17, 41, 42}, ID: 2},
+	}
+	answers, err := generate.Converse(context.Background(), p, [][]generate.Turn{dialog}, cfg, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for t, a := range answers[0] {
+		fmt.Printf("turn %d: %d tokens, finished %v\n", t+1, len(a.Tokens), a.Finished)
+	}
+	// Output:
+	// turn 1: 10 tokens, finished true
+	// turn 2: 17 tokens, finished true
+	// turn 3: 6 tokens, finished true
+}
