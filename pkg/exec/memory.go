@@ -109,6 +109,9 @@ func (p *Program) allocate() error {
 			if s != nil && s.adds == inAdd {
 				p.first = append(p.first, &st.outBuf[i])
 			}
+			if s != nil && s.loose {
+				p.loose = append(p.loose, &st.outBuf[i])
+			}
 		}
 	}
 	p.link()

@@ -34,6 +34,7 @@ type Program struct {
 	unbound []*slot       // inputs checked before a run
 	shared  []*slot       // values that lie in the memory of others
 	first   []*ops.Buffer // destinations of the steps that RunAdd makes add
+	loose   []*ops.Buffer // destinations whose unused rows may stay as they are
 	spent   []time.Duration
 }
 
@@ -64,6 +65,7 @@ func Compile(outputs []*gorgonia.Node, opts Options) (_ *Program, err error) {
 		return nil, err
 	}
 	pl.recompute(opts.Recompute)
+	pl.findLoose()
 	p := &Program{plan: pl, opts: opts}
 	return p, p.allocate()
 }
@@ -124,6 +126,9 @@ func (p *Program) run(ctx context.Context, add bool) (err error) {
 	}
 	for _, dst := range p.first {
 		dst.Add = add
+	}
+	for _, dst := range p.loose {
+		dst.Loose = !p.opts.CheckFinite // which looks at all rows
 	}
 	defer func() { // kernels panic on programmer errors, gorgonia's operators on more
 		if r := recover(); r != nil {

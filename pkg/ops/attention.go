@@ -37,9 +37,9 @@ func attention(qkv, rope, layout, shared *gorgonia.Node, sh AttentionShape) ([2]
 	}
 	s := newSig("attention")
 	width := (sh.NumHeads + 2*sh.NumKVHeads) * sh.HeadDim
-	n := s.float("qkv", qkv, -1, width)[0]
+	n := s.perRow("qkv", qkv, -1, width)[0]
 	s.float("rope", rope, -1, sh.HeadDim)
-	size := s.ints("layout", layout, -1)[0]
+	size := s.used("layout", layout, -1)
 	s.ints("shared", shared, size-2)
 
 	grad := func(_ gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -70,10 +70,8 @@ func attentionForward[T kern.Float](sh AttentionShape) kernel {
 		n, _ := used(in[2].I32)
 		out, lse := data[T](dst[0]), data[T](dst[1])
 		kern.Attention(out, lse, data[T](in[0]), data[T](in[1]), in[2].I32, in[3].I32, ks)
-		clearFrom(out, n*ks.H*ks.D)
-		if lse != nil {
-			clearFrom(lse, n*ks.H)
-		}
+		clearFrom[T](dst[0], n*ks.H*ks.D)
+		clearFrom[T](dst[1], n*ks.H)
 	}
 }
 
@@ -81,12 +79,12 @@ func attentionBackward(qkv, rope, out, lse, dout, layout, shared *gorgonia.Node,
 	s := newSig("attention backward")
 	hd := sh.NumHeads * sh.HeadDim
 	width := hd + 2*sh.NumKVHeads*sh.HeadDim
-	n := s.float("qkv", qkv, -1, width)[0]
+	n := s.perRow("qkv", qkv, -1, width)[0]
 	s.float("rope", rope, -1, sh.HeadDim)
-	s.float("out", out, n, hd)
-	s.float("lse", lse, n, sh.NumHeads)
-	s.float("dout", dout, n, hd)
-	size := s.ints("layout", layout, -1)[0]
+	s.perRow("out", out, n, hd)
+	s.perRow("lse", lse, n, sh.NumHeads)
+	s.perRow("dout", dout, n, hd)
+	size := s.used("layout", layout, -1)
 	s.ints("shared", shared, size-2)
 	key := fmt.Sprintf("attention backward %d %d %d", sh.NumHeads, sh.NumKVHeads, sh.HeadDim)
 	return s.build(key, 0, 1, tensor.Shape{n, width},
@@ -100,6 +98,6 @@ func attentionGrad[T kern.Float](sh AttentionShape) kernel {
 		n, _ := used(in[5].I32)
 		dqkv := data[T](dst[0])
 		kern.AttentionBackward(dqkv, data[T](in[0]), data[T](in[1]), data[T](in[2]), data[T](in[3]), data[T](in[4]), in[5].I32, in[6].I32, ks)
-		clearFrom(dqkv, n*width)
+		clearFrom[T](dst[0], n*width)
 	}
 }

@@ -38,8 +38,12 @@ func data[T kern.Float](b Buffer) []T {
 	return *(*[]T)(unsafe.Pointer(&b.F64))
 }
 
-// clearFrom zeroes the unused rows of a result.
-func clearFrom[T kern.Float](x []T, from int) { clear(x[from:]) }
+// clearFrom zeroes the unused rows of a result, where somebody reads them.
+func clearFrom[T kern.Float](dst Buffer, from int) {
+	if !dst.Loose && dst.Wanted() {
+		clear(data[T](dst)[from:])
+	}
+}
 
 func dtypeOf(t hm.Type) (tensor.Dtype, error) {
 	switch t := t.(type) {
@@ -65,10 +69,12 @@ type sig struct {
 	dt    tensor.Dtype
 	nodes []*gorgonia.Node
 	types []hm.Type
+	rows  []bool // arguments of which the used rows alone are read
+	by    int    // the argument that says which rows are used, -1 if there is none
 	err   error
 }
 
-func newSig(op string) *sig { return &sig{op: op} }
+func newSig(op string) *sig { return &sig{op: op, by: -1} }
 
 // float adds an argument of the operator's float dtype. want holds the expected extents, -1 for any.
 func (s *sig) float(name string, n *gorgonia.Node, want ...int) []int {
@@ -78,6 +84,24 @@ func (s *sig) float(name string, n *gorgonia.Node, want ...int) []int {
 		}
 	}
 	return s.arg(name, n, s.dt, want)
+}
+
+// perRow adds a float argument with a row for each slot, of which the kernel reads the used ones alone.
+func (s *sig) perRow(name string, n *gorgonia.Node, want ...int) []int {
+	extents := s.float(name, n, want...)
+	if s.err == nil {
+		s.rows[len(s.rows)-1] = true
+	}
+	return extents
+}
+
+// used adds the layout, or the table of rows, that says which rows are used.
+func (s *sig) used(name string, table *gorgonia.Node, want int) int {
+	extents := s.ints(name, table, want)
+	if s.err == nil {
+		s.by = len(s.nodes) - 1
+	}
+	return extents[0]
 }
 
 // ints adds an int32 argument.
@@ -106,6 +130,7 @@ func (s *sig) arg(name string, n *gorgonia.Node, dt tensor.Dtype, want []int) []
 	}
 	s.nodes = append(s.nodes, n)
 	s.types = append(s.types, typeFor(dt, len(shape)))
+	s.rows = append(s.rows, false)
 	copy(free, shape)
 	return free
 }
@@ -136,7 +161,7 @@ func (s *sig) build(key string, i, of int, shape tensor.Shape, run kernel, diff 
 	o := &operator{
 		key: key, result: i, of: of,
 		in: s.types, out: typeFor(s.dt, len(shape)), shape: shape,
-		diff: diff, grad: grad, run: run,
+		rows: s.rows, table: s.by, diff: diff, grad: grad, run: run,
 	}
 	return apply(o, s.nodes...)
 }

@@ -10,11 +10,11 @@ import (
 // ScalarHead is h wᵀ + b for h of (N, C), w of (1, C) and b of (1): one value per row, (N), exactly 0 in unused rows.
 func ScalarHead(h, w, b, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	s := newSig("scalar head")
-	rc := s.float("h", h, -1, -1)
+	rc := s.perRow("h", h, -1, -1)
 	rows, c := rc[0], rc[1]
 	s.float("w", w, 1, c)
 	s.float("b", b, 1)
-	s.ints("layout", layout, -1)
+	s.used("layout", layout, -1)
 	grad := func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
 		return scalarHeadBackward(h, w, dout, layout)
 	}
@@ -29,17 +29,17 @@ func scalarHeadForward[T kern.Float](c int) kernel {
 		for i := range rows {
 			out[i] = kern.Dot(h[i*c:(i+1)*c], w) + b[0]
 		}
-		clearFrom(out, rows)
+		clearFrom[T](dst[0], rows)
 	}
 }
 
 func scalarHeadBackward(h, w, dout, layout *gorgonia.Node) (gorgonia.Nodes, error) {
 	s := newSig("scalar head backward")
-	rc := s.float("h", h, -1, -1)
+	rc := s.perRow("h", h, -1, -1)
 	rows, c := rc[0], rc[1]
 	s.float("w", w, 1, c)
-	s.float("dout", dout, rows)
-	s.ints("layout", layout, -1)
+	s.perRow("dout", dout, rows)
+	s.used("layout", layout, -1)
 	key, run := "scalar head backward", s.pick(scalarHeadGrad[float32](c), scalarHeadGrad[float64](c))
 	shapes := []tensor.Shape{{rows, c}, {1, c}, {1}}
 	grads := make(gorgonia.Nodes, 4)

@@ -36,13 +36,13 @@ const (
 
 func logProbs(h, w, targets, mask, temp, layout *gorgonia.Node, result int) (*gorgonia.Node, error) {
 	s := newSig("token log-probs")
-	nc := s.float("h", h, -1, -1)
+	nc := s.perRow("h", h, -1, -1)
 	n, c := nc[0], nc[1]
 	v := s.float("w", w, -1, c)[0]
 	s.ints("targets", targets, n)
-	s.float("mask", mask, n)
+	s.perRow("mask", mask, n)
 	s.float("temperature", temp)
-	s.ints("layout", layout, -1)
+	s.used("layout", layout, -1)
 	grad := func(_ gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes, error) {
 		lse, err := logProbs(h, w, targets, mask, temp, layout, resLSE)
 		if err != nil {
@@ -65,9 +65,7 @@ func logProbForward[T kern.Float](c, v int) kernel {
 	return func(dst, in []Buffer) {
 		n, _ := used(in[5].I32)
 		for _, d := range dst {
-			if d.Wanted() {
-				clearFrom(data[T](d), n)
-			}
+			clearFrom[T](d, n)
 		}
 		kern.TokenLogProbs(data[T](dst[resLogProb]), data[T](dst[resLSE]), data[T](dst[resEntropy]), data[T](dst[resHit]),
 			data[T](in[0]), data[T](in[1]), in[2].I32, data[T](in[3]), data[T](in[4])[0], n, c, v)
@@ -77,8 +75,8 @@ func logProbForward[T kern.Float](c, v int) kernel {
 func logProbBackward(h, w, targets, mask, temp, lse, dlogp, layout *gorgonia.Node) (gorgonia.Nodes, error) {
 	s := newSig("token log-probs backward")
 	n, c, v := logProbArgs(s, h, w, targets, mask, temp, lse)
-	s.float("dlogp", dlogp, n)
-	s.ints("layout", layout, -1)
+	s.perRow("dlogp", dlogp, n)
+	s.used("layout", layout, -1)
 	return headGrads(s, "token log-probs backward", n, c, v,
 		s.pick(logProbGrad[float32](c, v), logProbGrad[float64](c, v)))
 }
@@ -86,21 +84,21 @@ func logProbBackward(h, w, targets, mask, temp, lse, dlogp, layout *gorgonia.Nod
 func entropyBackward(h, w, targets, mask, temp, lse, ent, dent, layout *gorgonia.Node) (gorgonia.Nodes, error) {
 	s := newSig("entropy backward")
 	n, c, v := logProbArgs(s, h, w, targets, mask, temp, lse)
-	s.float("entropy", ent, n)
-	s.float("dentropy", dent, n)
-	s.ints("layout", layout, -1)
+	s.perRow("entropy", ent, n)
+	s.perRow("dentropy", dent, n)
+	s.used("layout", layout, -1)
 	return headGrads(s, "entropy backward", n, c, v,
 		s.pick(entropyGrad[float32](c, v), entropyGrad[float64](c, v)))
 }
 
 func logProbArgs(s *sig, h, w, targets, mask, temp, lse *gorgonia.Node) (n, c, v int) {
-	nc := s.float("h", h, -1, -1)
+	nc := s.perRow("h", h, -1, -1)
 	n, c = nc[0], nc[1]
 	v = s.float("w", w, -1, c)[0]
 	s.ints("targets", targets, n)
-	s.float("mask", mask, n)
+	s.perRow("mask", mask, n)
 	s.float("temperature", temp)
-	s.float("lse", lse, n)
+	s.perRow("lse", lse, n)
 	return n, c, v
 }
 
@@ -132,7 +130,5 @@ func headBackward[T kern.Float](dst, in []Buffer, lse, ent, dlogp, dent []T, n, 
 	dh, dw := data[T](dst[0]), data[T](dst[1])
 	kern.TokenLogProbsBackward(dh, dw, data[T](in[0]), data[T](in[1]), in[2].I32, data[T](in[3]), data[T](in[4])[0],
 		lse, ent, dlogp, dent, n, c, v, dst[1].Add)
-	if dh != nil {
-		clearFrom(dh, n*c)
-	}
+	clearFrom[T](dst[0], n*c)
 }

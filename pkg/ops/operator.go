@@ -23,6 +23,10 @@ type Buffer struct {
 	// Add, of a destination, says that the result is added to what the memory holds instead of overwriting it. Only an
 	// Adder that says so is asked to.
 	Add bool
+
+	// Loose, of a destination, says that nobody reads what is behind the used rows: it may stay as it is. Otherwise it is made 0. Of interest
+	// to a Ragged alone.
+	Loose bool
 }
 
 // Wanted reports whether the buffer has memory.
@@ -43,6 +47,13 @@ type Adder interface {
 	Adds() bool // whether this result can
 }
 
+// Ragged is an Operator on rows of which a table says how many are used: a layout, or a table of rows.
+type Ragged interface {
+	Operator
+	Table() int           // the input that is the table; -1 if this operator has none
+	ReadsUsed(i int) bool // whether of input i the used rows alone are read
+}
+
 // kernel computes results from inputs. It never writes into in, and keeps nothing between calls.
 type kernel func(dst, in []Buffer)
 
@@ -54,6 +65,8 @@ type operator struct {
 	adds   bool   // the kernel looks at Buffer.Add of this result
 
 	in    []hm.Type // types of the inputs
+	rows  []bool    // inputs of which the used rows alone are read
+	table int       // the input that says which those are, or -1
 	out   hm.Type   // type of this result
 	shape tensor.Shape
 
@@ -67,6 +80,7 @@ type gradient func(in gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes,
 
 var (
 	_ Adder                    = (*operator)(nil)
+	_ Ragged                   = (*operator)(nil)
 	_ gorgonia.SDOp            = (*operator)(nil)
 	_ gorgonia.UsePreallocDoer = (*operator)(nil)
 )
@@ -74,6 +88,8 @@ var (
 func (o *operator) Group() string         { return o.key }
 func (o *operator) Results() (i, of int)  { return o.result, o.of }
 func (o *operator) Adds() bool            { return o.adds }
+func (o *operator) Table() int            { return o.table }
+func (o *operator) ReadsUsed(i int) bool  { return o.rows[i] }
 func (o *operator) Run(dst, in []Buffer)  { o.run(dst, in) }
 func (o *operator) Arity() int            { return len(o.in) }
 func (o *operator) ReturnsPtr() bool      { return false }

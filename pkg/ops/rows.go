@@ -66,7 +66,7 @@ func (s *sig) table(key string, size int, run kernel) (*gorgonia.Node, error) {
 func Gather(x, rows *gorgonia.Node) (*gorgonia.Node, error) {
 	s := newSig("gather")
 	nc := s.float("x", x, -1, -1)
-	size := s.ints("rows", rows, -1)[0]
+	size := s.used("rows", rows, -1)
 	n, c := nc[0], nc[1]
 	grad := func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
 		dx, err := Scatter(dout, rows, n)
@@ -81,15 +81,15 @@ func gather[T kern.Float](c int) kernel {
 		x, out := data[T](in[0]), data[T](dst[0])
 		slots := chosen(in[1].I32)
 		kern.Embed(out, x, slots, len(slots), c)
-		clearFrom(out, len(slots)*c)
+		clearFrom[T](dst[0], len(slots)*c)
 	}
 }
 
 // Scatter puts the rows of x, (R, C), back into the n slots that they were chosen from. The result is (n, C), exactly 0 in other slots.
 func Scatter(x, rows *gorgonia.Node, n int) (*gorgonia.Node, error) {
 	s := newSig("scatter")
-	rc := s.float("x", x, -1, -1)
-	s.ints("rows", rows, rc[0]+2)
+	rc := s.perRow("x", x, -1, -1)
+	s.used("rows", rows, rc[0]+2)
 	c := rc[1]
 	grad := func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
 		dx, err := Gather(dout, rows)

@@ -1,0 +1,190 @@
+package exec
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/ops"
+)
+
+const looseRows, looseUsed, looseDim = 8, 5, 4
+
+// looseGraph has inputs filled at random, and a layout that uses some of the rows.
+type looseGraph struct {
+	t       *testing.T
+	g       *gorgonia.ExprGraph
+	rng     *rand.Rand
+	x       *gorgonia.Node
+	layout  *gorgonia.Node
+	weights gorgonia.Nodes
+	values  map[*gorgonia.Node]gorgonia.Value
+}
+
+func newLooseGraph(t *testing.T) *looseGraph {
+	l := &looseGraph{t: t, g: gorgonia.NewGraph(), rng: rand.New(rand.NewPCG(1, 2)), values: map[*gorgonia.Node]gorgonia.Value{}}
+	l.x = l.floats("x", looseRows, looseDim)
+	l.layout = l.ints("layout", 2, 0, 3, looseUsed)
+	return l
+}
+
+func (l *looseGraph) floats(name string, shape ...int) *gorgonia.Node {
+	n := gorgonia.NewTensor(l.g, tensor.Float64, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name))
+	data := make([]float64, tensor.Shape(shape).TotalSize())
+	for i := range data {
+		data[i] = l.rng.NormFloat64()
+	}
+	l.values[n] = tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data))
+	return n
+}
+
+func (l *looseGraph) ints(name string, data ...int32) *gorgonia.Node {
+	n := gorgonia.NewTensor(l.g, tensor.Int32, 1, gorgonia.WithShape(len(data)), gorgonia.WithName(name))
+	l.values[n] = tensor.New(tensor.WithShape(len(data)), tensor.WithBacking(data))
+	return n
+}
+
+func (l *looseGraph) weight(name string, shape ...int) *gorgonia.Node {
+	n := l.floats(name, shape...)
+	l.weights = append(l.weights, n)
+	return n
+}
+
+func (l *looseGraph) must(n *gorgonia.Node, err error) *gorgonia.Node {
+	l.t.Helper()
+	require.NoError(l.t, err)
+	return n
+}
+
+// trunk is a layer of a net with every kind of operator, up to the log-probabilities of chosen rows and a scalar head.
+func (l *looseGraph) trunk() (logp, head *gorgonia.Node) {
+	const heads, d, f, v = 2, 2, 3, 7
+	norm := l.must(ops.RMSNorm(l.x, l.weight("norm", looseDim), l.layout, 1e-5))
+	qkv := l.must(ops.Linear(norm, l.weight("qkv", 3*heads*d, looseDim), l.layout))
+	rope := l.floats("rope", looseRows, d)
+	att := l.must(ops.CausalAttention(qkv, rope, l.layout, l.ints("shared", 0, 0), ops.AttentionShape{NumHeads: heads, NumKVHeads: heads, HeadDim: d}))
+	x := l.must(ops.Add(l.x, l.must(ops.Linear(att, l.weight("o", looseDim, heads*d), l.layout)), l.layout))
+	gu := l.must(ops.Linear(x, l.weight("gu", 2*f, looseDim), l.layout))
+	x = l.must(ops.Add(x, l.must(ops.Linear(l.must(ops.SwiGLU(gu, l.layout)), l.weight("down", looseDim, f), l.layout)), l.layout))
+	mask := l.floats("mask", looseRows)
+	copy(l.values[mask].Data().([]float64), []float64{1, 0, 1, 1, 0, 1, 1, 1})
+	counted := l.must(ops.CountedRows(mask, l.layout))
+	temp := gorgonia.NewScalar(l.g, tensor.Float64, gorgonia.WithName("temp"))
+	l.values[temp] = gorgonia.NewF64(0.7)
+	logp = l.must(ops.TokenLogProbs(x, l.weight("out", v, looseDim), l.ints("targets", 1, 2, 3, 4, 5, 6, 0, 1), mask, temp, l.layout))
+	head = l.must(ops.ScalarHead(l.must(ops.Gather(x, counted)), l.weight("head", 1, looseDim), l.weight("bias", 1), counted))
+	return logp, head
+}
+
+// run computes the outputs in memory that is full of NaN, and counts the values that are loose.
+func (l *looseGraph) run(outputs []*gorgonia.Node, opts Options, allowed bool) (values [][]float64, loose int) {
+	p, err := Compile(outputs, opts)
+	require.NoError(l.t, err)
+	loose = len(p.loose)
+	if !allowed {
+		p.loose = nil
+	}
+	for n, v := range l.values {
+		require.NoError(l.t, p.Bind(n, v))
+	}
+	for i := range p.arena {
+		p.arena[i] = math.Float64bits(math.NaN())
+	}
+	for _, s := range p.outputs {
+		for i := range s.buf.F64 {
+			s.buf.F64[i] = math.NaN()
+		}
+	}
+	require.NoError(l.t, p.Run(context.Background()))
+	for _, n := range outputs {
+		b, err := p.Buffer(n)
+		require.NoError(l.t, err)
+		values = append(values, append([]float64(nil), b.F64...))
+	}
+	return values, loose
+}
+
+// TestLoose: what nobody reads may hold anything, in a net with its gradients, and no bit of an output knows.
+func TestLoose(t *testing.T) {
+	l := newLooseGraph(t)
+	logp, head := l.trunk()
+	x := ops.Expr(l.g)
+	loss := x.Add(x.Sum(x.Square(logp)), x.Sum(x.Square(head)))
+	require.NoError(t, x.Err())
+	grads, err := gorgonia.Grad(loss, append(l.weights, l.x)...)
+	require.NoError(t, err)
+	outputs := append(grads, loss, logp, head)
+	want, loose := l.run(outputs, Options{}, false)
+	assert.Greater(t, loose, 15)
+	for _, opts := range []Options{{}, {Sums: grads}, {CheckFinite: true}} {
+		got, _ := l.run(outputs, opts, true)
+		assert.Equal(t, want, got)
+	}
+	for _, w := range want {
+		for _, v := range w {
+			require.False(t, math.IsNaN(v))
+		}
+	}
+}
+
+// TestNotLoose: rows that somebody reads are 0.
+func TestNotLoose(t *testing.T) {
+	zeros := func(t *testing.T, l *looseGraph, out *gorgonia.Node) {
+		t.Helper()
+		want, _ := l.run([]*gorgonia.Node{out}, Options{}, false)
+		got, _ := l.run([]*gorgonia.Node{out}, Options{}, true)
+		assert.Equal(t, want, got)
+	}
+	linear := func(l *looseGraph, table *gorgonia.Node) *gorgonia.Node {
+		return l.must(ops.Linear(l.x, l.weight("w", looseDim, looseDim), table))
+	}
+	more := func(l *looseGraph) *gorgonia.Node { return l.ints("more", 2, 0, 3, looseUsed+2) }
+	t.Run("an output", func(t *testing.T) {
+		l := newLooseGraph(t)
+		zeros(t, l, linear(l, l.layout))
+	})
+	t.Run("read by gorgonia", func(t *testing.T) {
+		l := newLooseGraph(t)
+		zeros(t, l, gorgonia.Must(gorgonia.Sum(linear(l, l.layout))))
+	})
+	t.Run("read by an expression", func(t *testing.T) {
+		l := newLooseGraph(t)
+		x := ops.Expr(l.g)
+		zeros(t, l, x.Exp(linear(l, l.layout)))
+	})
+	t.Run("read by another layout", func(t *testing.T) {
+		l := newLooseGraph(t)
+		zeros(t, l, l.must(ops.Linear(linear(l, l.layout), l.weight("u", 3, looseDim), more(l))))
+	})
+	t.Run("chosen", func(t *testing.T) {
+		l := newLooseGraph(t)
+		zeros(t, l, l.must(ops.Gather(linear(l, l.layout), l.ints("rows", 2, 1, looseUsed+1, 2))))
+	})
+	t.Run("read as weights", func(t *testing.T) {
+		l := newLooseGraph(t)
+		zeros(t, l, l.must(ops.Linear(l.floats("y", looseRows, looseDim), linear(l, l.layout), l.layout)))
+	})
+	t.Run("a sum that is read", func(t *testing.T) {
+		l := newLooseGraph(t)
+		a := linear(l, l.layout)
+		sum := gorgonia.Must(gorgonia.Add(a, l.must(ops.Linear(a, l.weight("u", looseDim, looseDim), l.layout))))
+		zeros(t, l, gorgonia.Must(gorgonia.Sum(sum)))
+	})
+	t.Run("a sum of two layouts", func(t *testing.T) {
+		l := newLooseGraph(t)
+		other := more(l)
+		sum := gorgonia.Must(gorgonia.Add(l.must(ops.Linear(l.x, l.weight("u", looseDim, looseDim), other)), linear(l, l.layout)))
+		zeros(t, l, l.must(ops.Linear(sum, l.weight("v", looseDim, looseDim), other)))
+	})
+	t.Run("in another shape", func(t *testing.T) {
+		l := newLooseGraph(t)
+		flat := gorgonia.Must(gorgonia.Reshape(linear(l, l.layout), tensor.Shape{2 * looseRows, looseDim / 2}))
+		zeros(t, l, l.must(ops.Linear(flat, l.weight("u", 3, looseDim/2), l.ints("whole", 1, 0, 2*looseRows))))
+	})
+}
