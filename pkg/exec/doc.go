@@ -21,6 +21,9 @@
 // is added up in the same way. Options.Recompute trades time for memory: values of a group of nodes, such as a layer, are not
 // kept for the backward pass but computed again for it.
 //
+// An ops.RowWise need not make the unused rows of its result 0 where no output and no operator sees them; then they hold what
+// was in that memory before. With CheckFinite they are 0 everywhere.
+//
 // # Concurrency
 //
 // A Program is for one goroutine at a time. Programs that share bound weights may run at the same time, as long as

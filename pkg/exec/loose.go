@@ -3,7 +3,7 @@ package exec
 import "github.com/tame-rlhf/tame/pkg/ops"
 
 // findLoose marks the values whose unused rows nobody reads: what computes them need not make those rows 0, which costs a pass over the
-// memory of each value where a batch is not full. Such a value is the result of an ops.Ragged, or a sum of two; it is no output, nothing else lies
+// memory of each value where a batch is not full. Such a value is the result of an ops.RowWise, or a sum of two; it is no output, nothing else lies
 // in its memory, and whatever reads it reads the used rows alone, by the table that it was computed by. A sum reads all rows, but
 // what it reads of the unused ones goes into its own unused ones.
 func (p *plan) findLoose() {
@@ -42,7 +42,7 @@ func (st *step) table(known map[*slot]*slot) *slot {
 	if st.plus && known[st.in[0]] == known[st.in[1]] {
 		return known[st.in[0]]
 	}
-	if op, ok := st.op.(ops.Ragged); ok && op.Table() >= 0 {
+	if op, ok := st.op.(ops.RowWise); ok && op.Table() >= 0 {
 		return st.in[op.Table()].root()
 	}
 	return nil
@@ -53,6 +53,6 @@ func (st *step) readsUsed(i int, table *slot) bool {
 	if st.plus {
 		return st.out[0].loose
 	}
-	op, ok := st.op.(ops.Ragged)
+	op, ok := st.op.(ops.RowWise)
 	return ok && op.ReadsUsed(i) && st.table(nil) == table
 }

@@ -82,7 +82,7 @@ func (p *plan) recomputeGroup(nodes []*gorgonia.Node) {
 		if !member[st] || !slices.ContainsFunc(st.out, func(s *slot) bool { return needed[s] }) {
 			continue
 		}
-		c := &step{name: st.name, op: st.op, run: st.run, in: make([]*slot, len(st.in)), out: make([]*slot, len(st.out))}
+		c := &step{name: st.name, op: st.op, run: st.run, plus: st.plus, in: make([]*slot, len(st.in)), out: make([]*slot, len(st.out))}
 		for i, s := range st.in {
 			c.in[i] = again(s)
 		}

@@ -25,7 +25,8 @@ type Config struct {
 	MaxNewTokens int
 	// Stop ends an answer: the tokenizer's EOS.
 	Stop []int32
-	// Slots is the number of sequences decoded side by side, which decides memory and not results; 32.
+	// Slots is the number of dialogues decoded side by side, which decides memory and not results: each has keys and values for a whole dialogue with
+	// answers of MaxNewTokens, up to the model's context. Default 32.
 	Slots int
 	// Seed of the random streams.
 	Seed uint64

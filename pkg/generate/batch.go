@@ -27,6 +27,7 @@ type batch struct {
 	dec     decoder
 	reqs    []Request
 	dialogs [][]Turn // that the requests are the first turns of; nil if they are no dialogues
+	from    []int    // where the dialogues are among all that were given
 	cfg     Config
 	context int // the model's MaxSeqLen
 	out     [][]Sample
@@ -35,7 +36,7 @@ type batch struct {
 	samplers   []*sampler // by slot
 	nextReq    int        // the first request that is not computed yet
 	open       *opened    // the request whose samples did not all fit, its prompt is in the spare slot
-	done, todo int        // samples
+	done, todo int        // samples, or turns
 }
 
 // lane is a sample under way in a slot.
@@ -46,7 +47,7 @@ type lane struct {
 	rng       *rand.Rand
 	before    int       // tokens of the sequence before the answer
 	waiting   []int32   // a dialogue's next prompt, which waits for room in a pass
-	prompt    []int32   // to be computed in the next pass: the request's first sample
+	prompt    []int32   // to be computed in the next pass: the request's first sample, a dialogue's turn
 	follows   *lane     // whose prompt is computed in the next pass: its other samples
 	logits    []float32 // (V) after the last token, in the decoder's memory
 	err       error
@@ -75,7 +76,7 @@ func newBatch(dec decoder, reqs []Request, cfg Config, context int) *batch {
 func (b *batch) run(ctx context.Context, onProgress func(done, total int)) error {
 	for told := 0; b.done < b.todo; {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("generate: stopped after %d of %d samples: %w", b.done, b.todo, err)
+			return fmt.Errorf("generate: stopped after %d of %d answers: %w", b.done, b.todo, err)
 		}
 		if err := b.refill(); err != nil {
 			return err
@@ -207,7 +208,7 @@ func (b *batch) draw(lanes ...*lane) error {
 	for _, l := range lanes {
 		n := len(l.out.Tokens)
 		if l.err != nil {
-			return fmt.Errorf("generate: request %d (ID %d), token %d of the answer: %w", l.req, l.id, n-1, l.err)
+			return fmt.Errorf("generate: %s (ID %d), token %d of the answer: %w", b.where(l), l.id, n-1, l.err)
 		}
 		l.out.Finished = slices.Contains(b.cfg.Stop, l.out.Tokens[n-1])
 		if l.out.Finished || n == b.cfg.MaxNewTokens || l.before+n == b.context {
@@ -216,4 +217,12 @@ func (b *batch) draw(lanes ...*lane) error {
 		}
 	}
 	return nil
+}
+
+// where names a sample for its user.
+func (b *batch) where(l *lane) string {
+	if b.dialogs == nil {
+		return fmt.Sprintf("request %d", l.req)
+	}
+	return fmt.Sprintf("dialogue %d, turn %d", b.from[l.req], len(b.out[l.req])-1)
 }

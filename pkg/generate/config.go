@@ -20,7 +20,7 @@ type Config struct {
 	TopK int
 	// Stop are the ids that end an answer. They belong to it. Default 2, Llama's end of sequence.
 	Stop []int32
-	// Seed keys all random streams, together with Request.ID and the sample's index. Default 0.
+	// Seed keys all random streams, together with the ID of a Request or Turn and the sample's index. Default 0.
 	Seed uint64
 	// Slots is the number of samples computed at a time. It changes speed and memory, not results. Default 64.
 	Slots int

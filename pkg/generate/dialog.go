@@ -34,6 +34,9 @@ func Converse(ctx context.Context, p *model.Params, dialogs [][]Turn, cfg Config
 	out := make([][]Sample, len(dialogs))
 	begun, from := begin(dialogs, p.Config().MaxSeqLen)
 	if len(begun) == 0 {
+		if plan.Samples > 0 && onProgress != nil {
+			onProgress(plan.Samples, plan.Samples)
+		}
 		return out, nil
 	}
 	first := make([]Request, len(begun))
@@ -44,7 +47,8 @@ func Converse(ctx context.Context, p *model.Params, dialogs [][]Turn, cfg Config
 	if err != nil {
 		return nil, err
 	}
-	b.dialogs, b.todo, b.done = begun, plan.Samples, plan.Samples-turns(begun)
+	b.dialogs, b.from = begun, from
+	b.todo, b.done = plan.Samples, plan.Samples-turns(begun)
 	if err := b.run(ctx, onProgress); err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -81,9 +82,13 @@ func TestConverse(t *testing.T) {
 		assert.True(t, slices.IsSorted(done))
 		assert.Equal(t, turns(dialogs), done[len(done)-1])
 	}
-	nothing, err := Converse(t.Context(), p, [][]Turn{nil, {{Prompt: make([]int32, 24)}}}, cfg, nil)
+	none := [][]Turn{nil, {{Prompt: make([]int32, 24)}}}
+	nothing, err := Converse(t.Context(), p, none, cfg, func(d, total int) { assert.Equal(t, [2]int{1, 1}, [2]int{d, total}) })
 	require.NoError(t, err)
 	assert.Equal(t, [][]Sample{nil, nil}, nothing)
+	plan, err := NewDialogPlan(p.Config(), none, cfg)
+	require.NoError(t, err)
+	assert.Equal(t, Plan{Samples: 1}, plan, "no memory for dialogues that do not begin")
 }
 
 // TestConverseComputesOnce lets a decoder count up to the stop token 9: every token enters once, and prompts that come at once share no more than one pass has room for.
@@ -129,6 +134,12 @@ func TestConverseRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "token 1 of the prompt is 13")
 	_, err = Converse(t.Context(), p, someDialogs(3), Config{}, nil)
 	assert.ErrorContains(t, err, "Config.Slots")
+	broken := tinyModel(t, 1)
+	for _, q := range broken.All() {
+		q.Value.Float32s()[0] = float32(math.NaN())
+	}
+	_, err = Converse(t.Context(), broken, [][]Turn{nil, {{Prompt: []int32{1}, ID: 7}}}, cfg, nil)
+	assert.ErrorContains(t, err, "generate: dialogue 1, turn 0 (ID 7), token 0 of the answer")
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err = Converse(stopped, p, someDialogs(3), cfg, nil)

@@ -26,7 +26,7 @@
 //
 // # Memory
 //
-// Everything is allocated before the first token, and NewPlan says how much. Keys and values take
+// Everything is allocated before the first token, and NewPlan and NewDialogPlan say how much. Keys and values take
 //
 //	2 · layers · (Slots+1) · (longest prompt + MaxNewTokens) · key/value heads · head width · 4 bytes
 //
@@ -34,13 +34,13 @@
 //
 // # Randomness
 //
-// A sample's random numbers are ChaCha8 keyed by (Config.Seed, Request.ID, sample index) and nothing else. A row of a
+// A sample's random numbers are ChaCha8 keyed by (Config.Seed, the ID of a Request or Turn, sample index) and nothing else. A row of a
 // forward pass depends on its own sequence only. So an answer is the same in any slot, in any order of the requests and
 // next to any other requests.
 //
 // # Concurrency
 //
-// Generate reads the weights and may run many times at once on the same ones, as long as nobody trains them meanwhile.
+// Generate and Converse read the weights and may run many times at once on the same ones, as long as nobody trains them meanwhile.
 // One call uses several threads by itself.
 //
 // # Differences from the paper

@@ -34,18 +34,23 @@ func NewDialogPlan(shape model.Config, dialogs [][]Turn, cfg Config) (Plan, erro
 	if err := cfg.Validate(); err != nil {
 		return Plan{}, err
 	}
-	longest := 0
 	for i, d := range dialogs {
-		length := 0
 		for t, turn := range d {
 			if err := checkPrompt(turn.Prompt, shape.VocabSize); err != nil {
 				return Plan{}, fmt.Errorf("generate: dialogue %d, turn %d (ID %d): %w", i, t, turn.ID, err)
 			}
+		}
+	}
+	begun, _ := begin(dialogs, shape.MaxSeqLen)
+	longest := 0
+	for _, d := range begun {
+		length := 0
+		for _, turn := range d {
 			length += len(turn.Prompt) + min(cfg.MaxNewTokens, shape.MaxSeqLen)
 		}
 		longest = max(longest, length)
 	}
-	return newPlan(shape, turns(dialogs), len(dialogs), longest, cfg)
+	return newPlan(shape, turns(dialogs), len(begun), longest, cfg)
 }
 
 // newPlan makes room for sequences of up to longest tokens.
@@ -56,7 +61,7 @@ func newPlan(shape model.Config, samples, sequences, longest int, cfg Config) (P
 		}
 	}
 	p := Plan{Samples: samples, Slots: min(cfg.Slots, sequences), Context: min(shape.MaxSeqLen, longest)}
-	if samples == 0 {
+	if sequences == 0 {
 		return p, nil
 	}
 	if most := cfg.MaxCacheBytes; most > 0 {

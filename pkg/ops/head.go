@@ -61,7 +61,10 @@ func scalarHeadGrad[T kern.Float](c int) kernel {
 		h, w, dout := data[T](in[0]), data[T](in[1]), data[T](in[2])
 		dh, dw, db := data[T](dst[0]), data[T](dst[1]), data[T](dst[2])
 		rows, _ := used(in[3].I32)
-		clear(dh)
+		if dh != nil {
+			clear(dh[:rows*c])
+			clearFrom[T](dst[0], rows*c)
+		}
 		if !dst[1].Add {
 			clear(dw)
 		}

@@ -24,8 +24,8 @@ type Buffer struct {
 	// Adder that says so is asked to.
 	Add bool
 
-	// Loose, of a destination, says that nobody reads what is behind the used rows: it may stay as it is. Otherwise it is made 0. Of interest
-	// to a Ragged alone.
+	// Loose, of a destination with a row for each slot, says that nobody reads what is behind the used rows: it may stay as it is. Otherwise it
+	// is made 0. Of interest to a RowWise alone.
 	Loose bool
 }
 
@@ -47,8 +47,8 @@ type Adder interface {
 	Adds() bool // whether this result can
 }
 
-// Ragged is an Operator on rows of which a table says how many are used: a layout, or a table of rows.
-type Ragged interface {
+// RowWise is an Operator that a table, a layout or one of rows, tells which rows are used.
+type RowWise interface {
 	Operator
 	Table() int           // the input that is the table; -1 if this operator has none
 	ReadsUsed(i int) bool // whether of input i the used rows alone are read
@@ -80,7 +80,7 @@ type gradient func(in gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes,
 
 var (
 	_ Adder                    = (*operator)(nil)
-	_ Ragged                   = (*operator)(nil)
+	_ RowWise                  = (*operator)(nil)
 	_ gorgonia.SDOp            = (*operator)(nil)
 	_ gorgonia.UsePreallocDoer = (*operator)(nil)
 )

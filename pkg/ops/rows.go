@@ -106,5 +106,11 @@ func scatter[T kern.Float](n, c int) kernel {
 	}
 }
 
-// chosen is the slots that a table chooses.
-func chosen(rows []int32) []int32 { return rows[1 : 1+rows[0]] }
+// chosen is the slots that a table chooses. A layout is no such table, though it may have its size.
+func chosen(rows []int32) []int32 {
+	if rows[0] != rows[len(rows)-1] {
+		panic(fmt.Sprintf("rows: want a table of LastRows or CountedRows, which begins and ends with the number of its rows; this one begins with %d and ends with %d",
+			rows[0], rows[len(rows)-1]))
+	}
+	return rows[1 : 1+rows[0]]
+}

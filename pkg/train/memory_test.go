@@ -89,7 +89,7 @@ func TestEveryGradientAddsUp(t *testing.T) {
 
 // With recomputation the memory of a model with many layers is a small part, in the shape of a model of 15 million weights.
 func TestRecomputeMemory(t *testing.T) {
-	m := benchModel{"", 288, 6, 6, 6, 768, 256, 1, 256}
+	m := benchModel{"", 288, 6, 6, 6, 768, 256, 1, 256, 0}
 	with, _ := m.step(t, train.Options{Recompute: true})
 	without, _ := m.step(t, train.Options{})
 	assert.Less(t, with.Memory().Intermediates, without.Memory().Intermediates/3)
