@@ -142,7 +142,7 @@ func (b *bench) Chat(ctx context.Context) (*model.Params, error) {
 	return b.chat, err
 }
 
-// Versions are V1 to V5, made as in quickstart.
+// Versions are V1 to V5, made with quickstart's recipe.
 func (b *bench) Versions(ctx context.Context) ([]pipeline.Version, error) {
 	if b.rounds != nil {
 		return b.rounds, nil

@@ -11,7 +11,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/world"
 )
 
-// Settings are the sizes of every stage. They are those of a model of a million weights: learning rates are higher and
+// Settings are the sizes of every stage. They are those of a model of 800 thousand weights: learning rates are higher and
 // batches smaller than the paper's.
 type Settings struct {
 	World     world.Config
@@ -53,8 +53,8 @@ func Default(seed uint64) Settings {
 	s.Annotator.Seed = seed
 	s.Public = s.Annotator
 	s.Public.Seed, s.Public.Noise = seed+1000, 0.3
-	s.Model = model.Config{
-		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
+	s.Model = model.Config{ // with a fourth layer it takes longer, and does not learn more
+		Dim: 128, NumLayers: 3, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
 		VocabSize: s.Vocab, MaxSeqLen: 1024, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2, // 20 turns with an instruction in each fit
 	}
 
