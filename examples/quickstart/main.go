@@ -1,4 +1,4 @@
-// Quickstart takes a model of a million weights from random numbers through Llama 2's training in a small synthetic world:
+// Quickstart takes a model of 800 thousand weights from random numbers through Llama 2's training in a small synthetic world:
 // pretraining, SFT, two reward models, rejection sampling and PPO. An oracle that no stage can see tells whether it got
 // better. docs/quickstart.md explains what it prints.
 package main
