@@ -30,7 +30,8 @@
 //
 //	2 · layers · (Slots+1) · (longest prompt + MaxNewTokens) · key/value heads · head width · 4 bytes
 //
-// with MaxNewTokens for each turn of a dialogue, and never more than the model's context (for keys, the tokens rounded up to a multiple of 32), which Config.MaxCacheBytes can bound: then fewer samples are computed at a time.
+// with MaxNewTokens for each turn of a dialogue, and never more than the model's context (for keys, the tokens rounded up to
+// a multiple of 32), which Config.MaxCacheBytes can bound: then fewer samples are computed at a time.
 //
 // # Randomness
 //

@@ -53,7 +53,7 @@ func Default(seed uint64) Settings {
 	s.Annotator.Seed = seed
 	s.Public = s.Annotator
 	s.Public.Seed, s.Public.Noise = seed+1000, 0.3
-	s.Model = model.Config{ // with a fourth layer it takes longer, and does not learn more
+	s.Model = model.Config{ // with a fourth layer it takes a third longer and ends about as well
 		Dim: 128, NumLayers: 3, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352,
 		VocabSize: s.Vocab, MaxSeqLen: 1024, NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2, // 20 turns with an instruction in each fit
 	}
