@@ -87,7 +87,7 @@ var fieldDocs = yamlconf.Docs{
 	"gatt.Config.TopP":                          "TopP keeps the smallest set of tokens with that probability. Default 1: all.",
 	"gatt.Config.MaxNewTokens":                  "MaxNewTokens is the length limit of an answer; 256.",
 	"gatt.Config.Stop":                          "Stop ends an answer: the tokenizer's EOS.",
-	"gatt.Config.Slots":                         "Slots is the number of sequences decoded side by side, which decides memory and not results; 32.",
+	"gatt.Config.Slots":                         "Slots is the number of dialogues decoded side by side, which decides memory and not results: each has keys and values for a whole dialogue with answers of MaxNewTokens, up to the model's context. Default 32.",
 	"gatt.Config.Seed":                          "Seed of the random streams.",
 	"gatt.Config.OnProgress":                    "OnProgress is told the number of sampled turns and their total; nil means nobody is.",
 	"model.Config.Dim":                          "Dim is the model width C. 7B: 4096.",
