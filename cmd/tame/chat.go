@@ -47,8 +47,8 @@ func chatCommand() *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&path, "model", "", "folder of Hugging Face or Meta, GGUF file, or llama2.c .bin file")
-	flags.StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model, tokenizer.json, GGUF or llama2.c tokenizer.bin (default: the one in the model)")
+	flags.StringVar(&path, "model", "", modelFiles)
+	flags.StringVar(&tokenizerPath, "tokenizer", "", tokenizerFiles+" (default: the one in the model)")
 	flags.StringVar(&system, "system", "", "system prompt")
 	flags.Float64Var(&cfg.Temperature, "temperature", cfg.Temperature, "divides the logits; 0 takes the most probable token")
 	flags.Float64Var(&cfg.TopP, "top-p", cfg.TopP, "keep the most probable tokens that add up to this probability")

@@ -87,7 +87,7 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model, tokenizer.json, GGUF or llama2.c tokenizer.bin (default: the one in the model)")
+	flags.StringVar(&tokenizerPath, "tokenizer", "", tokenizerFiles+" (default: the one in the model)")
 	flags.StringVar(&to, "to", "", "form of OUT: hf, gguf, llama2c or meta (default: by OUT's name)")
 	flags.StringVar(&dtype, "dtype", "", "type of the numbers: f32, f16, bf16 or q8_0 (default f32)")
 	return cmd

@@ -52,7 +52,7 @@ deviations the part's mean is above that of as many random samples. All four |Z|
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.train, "train", nil, "dataset with training documents; may be given several times")
 	flags.StringVar(&f.eval, "eval", "", "dataset with evaluation samples, in the words in which the model sees them")
-	flags.StringVar(&f.tokenizer, "tokenizer", "", "SentencePiece .model, tokenizer.json, GGUF or llama2.c tokenizer.bin")
+	flags.StringVar(&f.tokenizer, "tokenizer", "", tokenizerFiles)
 	flags.IntVar(&f.Skip, "skip", f.Skip, "how many tokens of a match may differ")
 	flags.IntVar(&f.MinLength, "min", f.MinLength, "the shortest L, and how many tokens have to be equal at the beginning of a match")
 	flags.IntSliceVar(&f.lengths, "lengths", f.lengths, "the L that are looked at")

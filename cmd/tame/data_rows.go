@@ -265,6 +265,6 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 	flags.IntVar(&filter.Max, "max", filter.Max, "the longest length that is kept")
 	flags.Lookup("max").DefValue = "no limit"
 	flags.TextVar(&filter.Of, "of", filter.Of, "what is measured: row, prompt or answer")
-	flags.StringVar(&tokenizerPath, "tokenizer", "", "measure in tokens: SentencePiece .model, tokenizer.json, GGUF or llama2.c tokenizer.bin")
+	flags.StringVar(&tokenizerPath, "tokenizer", "", "measure in tokens: "+tokenizerFiles)
 	return cmd
 }

@@ -55,7 +55,7 @@ func dataStatsCommand() *cobra.Command {
 			return report.print(cmd.OutOrStdout(), args[0])
 		},
 	}
-	cmd.Flags().StringVar(&tokenizerPath, "tokenizer", "", "also measure in tokens: SentencePiece .model, tokenizer.json, GGUF or llama2.c tokenizer.bin")
+	cmd.Flags().StringVar(&tokenizerPath, "tokenizer", "", "also measure in tokens: "+tokenizerFiles)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print everything as JSON")
 	return cmd
 }

@@ -10,6 +10,12 @@ import (
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
+// What can be loaded, for the help of flags.
+const (
+	modelFiles     = "folder of Hugging Face or Meta, GGUF file, or llama2.c .bin file"
+	tokenizerFiles = "SentencePiece .model, tokenizer.json, GGUF or llama2.c tokenizer.bin"
+)
+
 // loadTokenizer reads the named tokenizer (a file, or a folder with one in it), or the one in the model's folder or GGUF file. It
 // gives nil where there is none.
 func loadTokenizer(path, modelPath string) (*tokenizer.Tokenizer, error) {

@@ -44,7 +44,7 @@ func logProbsCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&path, "model", "", "folder of Hugging Face or Meta, GGUF file, or llama2.c .bin file")
+	cmd.Flags().StringVar(&path, "model", "", modelFiles)
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
 }

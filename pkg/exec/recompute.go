@@ -82,7 +82,8 @@ func (p *plan) recomputeGroup(nodes []*gorgonia.Node) {
 		if !member[st] || !slices.ContainsFunc(st.out, func(s *slot) bool { return needed[s] }) {
 			continue
 		}
-		c := &step{name: st.name, op: st.op, run: st.run, plus: st.plus, in: make([]*slot, len(st.in)), out: make([]*slot, len(st.out))}
+		c := *st
+		c.in, c.out = make([]*slot, len(st.in)), make([]*slot, len(st.out))
 		for i, s := range st.in {
 			c.in[i] = again(s)
 		}
@@ -91,7 +92,7 @@ func (p *plan) recomputeGroup(nodes []*gorgonia.Node) {
 				c.out[i] = again(s)
 			}
 		}
-		steps = append(steps, c)
+		steps = append(steps, &c)
 	}
 	for _, st := range p.steps[first:] {
 		for i, s := range st.in {
