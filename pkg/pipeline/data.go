@@ -43,7 +43,8 @@ type Data struct {
 	Lineage data.Lineage
 }
 
-// Comparison is what an annotator is shown: two different answers to a prompt.
+// Comparison is what an annotator is shown: two different answers to a prompt. Which of the two models' answers comes first is decided by a
+// hash of the prompt's ID, the version, the seed and the number of the pair among those of the prompt.
 type Comparison struct {
 	Prompt        data.Prompt
 	First, Second string

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -34,7 +35,7 @@ func (r *run) collect(ctx context.Context, name string, l data.Lineage, prompts 
 				return nil, err
 			}
 		}
-		return r.compare(ctx, sides, set, version)
+		return r.compare(ctx, sides, pairs, set, version)
 	})
 }
 
@@ -68,15 +69,20 @@ func (r *run) answer(ctx context.Context, v variant, prompts []data.Prompt, n in
 	return answers, nil
 }
 
-// compare shows the annotators the pairs whose answers differ.
-func (r *run) compare(ctx context.Context, sides [2][]answered, set data.Set, version int) ([]SampledPreference, error) {
+// compare shows the annotators the pairs whose answers differ. Each side has n answers to each prompt.
+func (r *run) compare(ctx context.Context, sides [2][]answered, n int, set data.Set, version int) ([]SampledPreference, error) {
 	var asked []Comparison
 	var pairs [][2]answered
 	for i, a := range sides[0] {
-		if b := sides[1][i]; a.text != b.text {
-			asked = append(asked, Comparison{Prompt: a.prompt, First: a.text, Second: b.text, Set: set})
-			pairs = append(pairs, [2]answered{a, b})
+		b := sides[1][i]
+		if a.text == b.text {
+			continue
 		}
+		if swapped(a.prompt.ID, i%n, version, r.cfg.Seed) {
+			a, b = b, a
+		}
+		asked = append(asked, Comparison{Prompt: a.prompt, First: a.text, Second: b.text, Set: set})
+		pairs = append(pairs, [2]answered{a, b})
 	}
 	said, err := r.data.Annotate(ctx, asked)
 	if err != nil {
@@ -105,6 +111,13 @@ func (r *run) compare(ctx context.Context, sides [2][]answered, set data.Set, ve
 		})
 	}
 	return rows, nil
+}
+
+// swapped decides by a hash whether the second variant's answer is shown first. A fixed order would tell annotators which answer is the
+// newer model's, and a preference for what is read first would look like progress.
+func swapped(id string, sample, version int, seed uint64) bool {
+	h := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %s", seed, version, sample, id))
+	return h[0]&1 == 1
 }
 
 // share is the part of the prompts that belongs to a version, so that each version asks about prompts of its own.
