@@ -52,7 +52,7 @@ var fieldDocs = yamlconf.Docs{
 	"main.rlhfConfig.HelpfulnessPrompts":        "HelpfulnessPrompts and SafetyPrompts are Arrow datasets of prompts, conversations or preferences, on whose prompts fresh preferences are collected, for each version on a share of its own.",
 	"main.rlhfConfig.Data":                      "Data are datasets whose prompts rejection sampling and PPO answer. Prompts of the safety set are judged by the safety model.",
 	"main.rlhfConfig.Validation":                "Validation are datasets on whose prompts the temperature is chosen and PPO is watched.",
-	"main.rlhfConfig.Open":                      "Open are preferences of other people that join the data of both reward models. Default: none.",
+	"main.rlhfConfig.Open":                      "Open are preferences of other people that join the data of both reward models; those of the safety set, such as harmlessness data converted with --kind safety, are all safety data. Default: none.",
 	"main.rlhfConfig.Dialogs":                   "Dialogs are datasets of conversations for Ghost Attention, with Instructions and ShortInstructions: see tame gatt. Default: none.",
 	"main.rlhfConfig.Adversarial":               "Adversarial are datasets whose prompts safety context distillation answers, with one of PrePrompts before them: see tame distill. Default: none.",
 	"main.sftConfig.Data":                       "Data are Arrow datasets of conversations, or of samples, such as the winners of tame reject, whose tokens are taken as they are.",

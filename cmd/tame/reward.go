@@ -194,7 +194,7 @@ func mixPairs(j *job, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.
 	if !c.Mix {
 		return pairs, nil
 	}
-	own, others := bySet(pairs, c.Kind)
+	own, others := rewardmodel.BySet(pairs, c.Kind)
 	if len(own) == 0 {
 		return nil, fmt.Errorf("none of the %d pairs is of the %v set: give kind: %v, or mix: false to train on them all the same",
 			len(pairs), c.Kind, others[0].Set)
@@ -208,17 +208,6 @@ func mixPairs(j *job, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.
 	}
 	j.notef("%d pairs of the %v set and %d of the %d others", len(own), c.Kind, len(mixed)-len(own), len(others))
 	return mixed, nil
-}
-
-func bySet(pairs []rewardmodel.Pair, set data.Set) (own, others []rewardmodel.Pair) {
-	for _, p := range pairs {
-		if p.Set == set {
-			own = append(own, p)
-		} else {
-			others = append(others, p)
-		}
-	}
-	return own, others
 }
 
 // count is a rewardmodel.Count as JSON.

@@ -49,7 +49,7 @@ func evaluateReward(ctx context.Context, p *model.Params, pairs []rewardmodel.Pa
 	}
 	e.LongerAnswer = newCount(longer.Accuracy)
 	for _, set := range []data.Set{data.HelpfulnessSet, data.SafetySet} {
-		own, _ := bySet(pairs, set)
+		own, _ := rewardmodel.BySet(pairs, set)
 		if len(own) == 0 {
 			continue
 		}

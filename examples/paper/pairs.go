@@ -57,9 +57,11 @@ func (b *bench) mixes(batches int) (helpfulness, safety []rewardmodel.Pair, err 
 		return nil, nil, err
 	}
 	public, err := rewardmodel.Encode(b.Tmpl, open)
-	h, s, seed := pairs[data.HelpfulnessSet], pairs[data.SafetySet], b.Iteration.Seed
-	return rewardmodel.HelpfulnessMix(h, slices.Concat(s, public), seed),
-		rewardmodel.WithoutUnsafeChoices(rewardmodel.SafetyMix(s, slices.Concat(h, public), seed)), err
+	if err != nil {
+		return nil, nil, err
+	}
+	helpfulness, safety = rewardmodel.Mixes(pairs[data.HelpfulnessSet], pairs[data.SafetySet], public, b.Iteration.Seed)
+	return helpfulness, rewardmodel.WithoutUnsafeChoices(safety), nil
 }
 
 func pairsOf(list []pipeline.SampledPreference) []rewardmodel.Pair {

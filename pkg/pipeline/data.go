@@ -27,7 +27,8 @@ type Data struct {
 	Prompts []data.Prompt
 	// Validation are prompts on which the temperature is chosen and PPO is watched.
 	Validation []data.Prompt
-	// Open are preferences of other people that go into the mix of both reward models (section 3.2.2), from V1 on. There may be none.
+	// Open are preferences of other people that go into the mix of both reward models (section 3.2.2), from V1 on. There may be none. Those of
+	// the safety set count as safety data: the safety model is trained on all of them.
 	Open []data.Preference
 
 	// Dialogs are instructions with questions of several turns, for Ghost Attention. There may be none.

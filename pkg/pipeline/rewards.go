@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -57,15 +56,12 @@ const (
 
 // rewardModels trains both on all preferences so far (section 3.2.2).
 func (r *run) rewardModels(ctx context.Context, v int, inputs []string) (helpfulness, safety *model.Params, err error) {
-	h, s := pairsOf(r.helpfulness.train), pairsOf(r.safety.train)
+	forHelpfulness, forSafety := rewardmodel.Mixes(pairsOf(r.helpfulness.train), pairsOf(r.safety.train), r.open, r.cfg.Seed)
 	inputs = append([]string{startName, openName}, inputs...)
-	helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness,
-		rewardmodel.HelpfulnessMix(h, slices.Concat(s, r.open), r.cfg.Seed), inputs)
-	if err != nil {
+	if helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness, forHelpfulness, inputs); err != nil {
 		return nil, nil, err
 	}
-	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety,
-		rewardmodel.WithoutUnsafeChoices(rewardmodel.SafetyMix(s, slices.Concat(h, r.open), r.cfg.Seed)), inputs)
+	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety, rewardmodel.WithoutUnsafeChoices(forSafety), inputs)
 	return helpfulness, safety, err
 }
 

@@ -67,13 +67,24 @@ func WithoutUnsafeChoices(pairs []Pair) []Pair {
 	})
 }
 
+// Mixes returns the training data of the helpfulness model and of the safety model (section 3.2.2) from pairs collected for each of the two
+// sets and open pairs of either set. Open helpfulness pairs are on the side of the helpfulness data, open safety pairs, such as Anthropic's
+// harmlessness data, on the side of the safety data: the safety model is trained on all of them.
+func Mixes(helpfulness, safety, open []Pair, seed uint64) (forHelpfulness, forSafety []Pair) {
+	harmless, helpful := BySet(open, data.SafetySet)
+	return HelpfulnessMix(helpfulness, slices.Concat(safety, open), seed),
+		SafetyMix(slices.Concat(safety, harmless), slices.Concat(helpfulness, helpful), seed)
+}
+
 // HelpfulnessMix is the data of the helpfulness model (section 3.2.2): all helpfulness pairs, and as many of the others
-// (safety and open data), drawn at random.
+// (safety and open data), drawn at random. The paper says "equal parts of the remaining data uniformly sampled" from both. That is
+// read as: the others together are one half of the mix, and each of their pairs is drawn with the same probability, so that safety and
+// open data take part by their sizes and not half and half.
 func HelpfulnessMix(helpfulness, others []Pair, seed uint64) []Pair {
 	return mix(helpfulness, others, len(helpfulness), seed)
 }
 
-// SafetyMix is the data of the safety model (section 3.2.2): all safety pairs and harmlessness data, with helpfulness
+// SafetyMix is the data of the safety model (section 3.2.2): all safety pairs, harmlessness data included, with helpfulness
 // pairs at a proportion of 90 to 10, drawn at random.
 func SafetyMix(safety, helpfulness []Pair, seed uint64) []Pair {
 	return mix(safety, helpfulness, (len(safety)+4)/9, seed)
@@ -85,4 +96,16 @@ func mix(own, others []Pair, n int, seed uint64) []Pair {
 		mixed = append(mixed, others[i])
 	}
 	return mixed
+}
+
+// BySet separates the pairs of a set from the others.
+func BySet(pairs []Pair, set data.Set) (of, others []Pair) {
+	for _, p := range pairs {
+		if p.Set == set {
+			of = append(of, p)
+		} else {
+			others = append(others, p)
+		}
+	}
+	return of, others
 }

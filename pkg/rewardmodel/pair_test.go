@@ -1,6 +1,8 @@
 package rewardmodel
 
 import (
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -93,6 +95,57 @@ func TestMixes(t *testing.T) {
 	}
 	own, others := named(0, 50), named(1000, 1000)
 	assert.NotEqual(t, HelpfulnessMix(own, others, 1), HelpfulnessMix(own, others, 2))
+}
+
+// of puts pairs into a set.
+func of(set data.Set, pairs []Pair) []Pair {
+	for i := range pairs {
+		pairs[i].Set = set
+	}
+	return pairs
+}
+
+// thousand counts the pairs whose names begin with that thousand.
+func thousand(pairs []Pair, first int32) (n int) {
+	for _, id := range names(pairs) {
+		if id >= first && id < first+1000 {
+			n++
+		}
+	}
+	return n
+}
+
+// The mixes of section 3.2.2: harmlessness data is safety data, wherever it comes from.
+func TestMixesOfOpenData(t *testing.T) {
+	helpfulness, safety := of(data.HelpfulnessSet, named(0, 400)), of(data.SafetySet, named(1000, 90))
+	helpful, harmless := of(data.HelpfulnessSet, named(2000, 200)), of(data.SafetySet, named(3000, 900))
+	open := slices.Concat(harmless[:450], helpful, harmless[450:])
+	forHelpfulness, forSafety := Mixes(helpfulness, safety, open, 7)
+
+	assert.Len(t, forHelpfulness, 2*400)
+	assert.Equal(t, names(helpfulness), names(forHelpfulness[:400]), "all helpfulness data")
+	// 400 of 1190 others: each kind by its size, 90, 200 and 900.
+	for first, size := range map[int32]float64{1000: 90, 2000: 200, 3000: 900} {
+		mean := 400 * size / 1190
+		deviation := math.Sqrt(mean * (1 - size/1190) * (1190 - 400) / 1189)
+		assert.InDelta(t, mean, thousand(forHelpfulness, first), 5*deviation)
+	}
+
+	assert.Equal(t, slices.Concat(names(safety), names(harmless)), names(forSafety[:990]), "all safety data and all harmlessness data")
+	assert.Len(t, forSafety, 990+110, "90 to 10")
+	// 110 of 600 helpfulness pairs: two thirds of them collected.
+	assert.Equal(t, 110, thousand(forSafety, 0)+thousand(forSafety, 2000))
+	assert.InDelta(t, 110*400.0/600, thousand(forSafety, 0), 5*math.Sqrt(110*400.0/600*200/600*490/599))
+
+	again, _ := Mixes(helpfulness, safety, open, 8)
+	assert.NotEqual(t, forHelpfulness, again)
+}
+
+func TestBySet(t *testing.T) {
+	pairs := slices.Concat(of(data.SafetySet, named(1, 1)), of(data.HelpfulnessSet, named(2, 2)), of(data.SafetySet, named(4, 1)))
+	safety, others := BySet(pairs, data.SafetySet)
+	assert.Equal(t, []int32{1, 4}, names(safety))
+	assert.Equal(t, []int32{2, 3}, names(others))
 }
 
 func TestWithoutUnsafeChoices(t *testing.T) {
