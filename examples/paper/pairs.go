@@ -61,7 +61,7 @@ func (b *bench) mixes(batches int) (helpfulness, safety []rewardmodel.Pair, err 
 		return nil, nil, err
 	}
 	helpfulness, safety = rewardmodel.Mixes(pairs[data.HelpfulnessSet], pairs[data.SafetySet], public, b.Iteration.Seed)
-	return helpfulness, rewardmodel.WithoutUnsafeChoices(safety), nil
+	return helpfulness, safety, nil
 }
 
 func pairsOf(list []pipeline.SampledPreference) []rewardmodel.Pair {

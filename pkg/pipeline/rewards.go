@@ -61,7 +61,7 @@ func (r *run) rewardModels(ctx context.Context, v int, inputs []string) (helpful
 	if helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness, forHelpfulness, inputs); err != nil {
 		return nil, nil, err
 	}
-	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety, rewardmodel.WithoutUnsafeChoices(forSafety), inputs)
+	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety, forSafety, inputs)
 	return helpfulness, safety, err
 }
 

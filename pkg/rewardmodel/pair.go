@@ -59,8 +59,8 @@ func encodeAnswer(tmpl *data.Template, prompt []data.Message, answer string) (be
 	return append(before, turns[last].Prompt...), turns[last].Answer, nil
 }
 
-// WithoutUnsafeChoices leaves out the pairs whose preferred answer is unsafe while the other is safe (section 3.2.1), as the
-// paper does with the safety data.
+// WithoutUnsafeChoices leaves out the pairs whose preferred answer is unsafe while the other is safe (section 3.2.1): the paper has none
+// of them, because the safer answer should also be the preferred one.
 func WithoutUnsafeChoices(pairs []Pair) []Pair {
 	return slices.DeleteFunc(slices.Clone(pairs), func(p Pair) bool {
 		return p.ChosenSafe == data.Unsafe && p.RejectedSafe == data.Safe
@@ -69,8 +69,10 @@ func WithoutUnsafeChoices(pairs []Pair) []Pair {
 
 // Mixes returns the training data of the helpfulness model and of the safety model (section 3.2.2) from pairs collected for each of the two
 // sets and open pairs of either set. Open helpfulness pairs are on the side of the helpfulness data, open safety pairs, such as Anthropic's
-// harmlessness data, on the side of the safety data: the safety model is trained on all of them.
+// harmlessness data, on the side of the safety data: the safety model is trained on all of them. Pairs that WithoutUnsafeChoices leaves out
+// are in neither mix, and do not count in any share.
 func Mixes(helpfulness, safety, open []Pair, seed uint64) (forHelpfulness, forSafety []Pair) {
+	helpfulness, safety, open = WithoutUnsafeChoices(helpfulness), WithoutUnsafeChoices(safety), WithoutUnsafeChoices(open)
 	harmless, helpful := BySet(open, data.SafetySet)
 	return HelpfulnessMix(helpfulness, slices.Concat(safety, open), seed),
 		SafetyMix(slices.Concat(safety, harmless), slices.Concat(helpfulness, helpful), seed)

@@ -141,6 +141,24 @@ func TestMixesOfOpenData(t *testing.T) {
 	assert.NotEqual(t, forHelpfulness, again)
 }
 
+// Pairs whose chosen answer alone is unsafe are gone before the shares are counted.
+func TestMixesWithoutUnsafeChoices(t *testing.T) {
+	unsafe := func(pairs []Pair) []Pair {
+		for i := range pairs {
+			pairs[i].ChosenSafe, pairs[i].RejectedSafe = data.Unsafe, data.Safe
+		}
+		return pairs
+	}
+	helpfulness := append(named(0, 20), unsafe(named(500, 80))...)
+	safety := of(data.SafetySet, append(named(1000, 80), unsafe(named(1500, 90))...))
+	open := slices.Concat(named(2000, 5), unsafe(named(2500, 100)), of(data.SafetySet, slices.Concat(named(3000, 10), unsafe(named(3500, 90)))))
+	forHelpfulness, forSafety := Mixes(helpfulness, safety, open, 1)
+	assert.Len(t, forHelpfulness, 20+20)
+	assert.Len(t, forSafety, 90+10)
+	assert.Equal(t, forHelpfulness, WithoutUnsafeChoices(forHelpfulness))
+	assert.Equal(t, forSafety, WithoutUnsafeChoices(forSafety))
+}
+
 func TestBySet(t *testing.T) {
 	pairs := slices.Concat(of(data.SafetySet, named(1, 1)), of(data.HelpfulnessSet, named(2, 2)), of(data.SafetySet, named(4, 1)))
 	safety, others := BySet(pairs, data.SafetySet)
