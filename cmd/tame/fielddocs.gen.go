@@ -115,7 +115,7 @@ var fieldDocs = yamlconf.Docs{
 	"pipeline.Config.FromStart":                 "FromStart fine-tunes every version from the start model instead of from the version before. Open: false.",
 	"pipeline.Config.PairTemperatures":          "PairTemperatures are those of the two answers that annotators compare; the second answer comes from the version before the newest, if there is one. Paper 3.2.1: two variants, and varying temperatures. Open: 0.8 and 1.2.",
 	"pipeline.Config.HelpfulnessPairs":          "HelpfulnessPairs and SafetyPairs are the pairs of answers per prompt that are compared. Open: 1.",
-	"pipeline.Config.HeldOut":                   "HeldOut is the share of preference prompts, chosen by a hash, whose pairs no reward model is trained on: they measure its accuracy. Paper 3.2.2: 1000 examples of every batch. Open: 0.1.",
+	"pipeline.Config.HeldOut":                   "HeldOut is the share of preference questions, chosen by a hash, whose pairs no reward model is trained on: they measure its accuracy. Open preferences that ask such a question are not trained on either. Paper 3.2.2: 1000 examples of every batch. Open: 0.1.",
 	"pipeline.Config.Helpfulness":               "Helpfulness trains the helpfulness model, from the start model, on all preferences so far.",
 	"pipeline.Config.Safety":                    "Safety trains the safety model likewise.",
 	"pipeline.Config.Temperatures":              "Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to 1.3 after RLHF. Default 0.8, 1, 1.2.",

@@ -56,6 +56,10 @@ func (b *bench) mixes(batches int) (helpfulness, safety []rewardmodel.Pair, err 
 	if err != nil {
 		return nil, nil, err
 	}
+	open, _, err = data.Split(open, b.Iteration.HeldOut, b.Iteration.Seed)
+	if err != nil {
+		return nil, nil, err
+	}
 	public, err := rewardmodel.Encode(b.Tmpl, open)
 	if err != nil {
 		return nil, nil, err

@@ -28,7 +28,8 @@ type Data struct {
 	// Validation are prompts on which the temperature is chosen and PPO is watched.
 	Validation []data.Prompt
 	// Open are preferences of other people that go into the mix of both reward models (section 3.2.2), from V1 on. There may be none. Those of
-	// the safety set count as safety data: the safety model is trained on all of them.
+	// the safety set count as safety data: the safety model is trained on all of them. Those that ask a held-out
+	// question (Config.HeldOut) are left out.
 	Open []data.Preference
 
 	// Dialogs are instructions with questions of several turns, for Ghost Attention. There may be none.

@@ -34,7 +34,10 @@ func pairsOf(rows []SampledPreference) []rewardmodel.Pair {
 // rewardModel trains one of the two on top of the start model, on the paper's mix of all preferences so far.
 func (r *run) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []rewardmodel.Pair, inputs []string) (*model.Params, error) {
 	name := at(v, which)
-	l, err := r.store.lineage(of(v, which+" model"), cfg, r.cfg.Seed, inputs...)
+	l, err := r.store.lineage(of(v, which+" model"), struct {
+		Config  rewardmodel.Config
+		HeldOut float64
+	}{cfg, r.cfg.HeldOut}, r.cfg.Seed, inputs...)
 	if err != nil {
 		return nil, err
 	}

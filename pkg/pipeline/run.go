@@ -136,7 +136,11 @@ func (r *run) begin() (err error) {
 	if err := given(r.store, openName, r.data.Open); err != nil {
 		return err
 	}
-	if r.open, err = rewardmodel.Encode(r.data.Template, r.data.Open); err != nil {
+	open, _, err := data.Split(r.data.Open, r.cfg.HeldOut, r.cfg.Seed) // by the rule of preferences.add
+	if err != nil {
+		return err
+	}
+	if r.open, err = rewardmodel.Encode(r.data.Template, open); err != nil {
 		return err
 	}
 	if r.validation, err = r.encode(r.data.Validation); err != nil {
