@@ -26,8 +26,13 @@ func DefaultJudgesConfig() JudgesConfig {
 
 // Judges are a helpfulness and a safety reward model.
 type Judges struct {
-	helpfulness, safety *rewardmodel.Scorer
+	helpfulness, safety scorer
 	threshold           float64
+}
+
+// scorer gives the raw score of each answer to its prompt, both as ids: a *rewardmodel.Scorer.
+type scorer interface {
+	ScoreAnswers(ctx context.Context, prompts, answers [][]int32) ([]float64, error)
 }
 
 var _ ppo.Rewarder = (*Judges)(nil)

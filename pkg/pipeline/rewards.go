@@ -45,7 +45,7 @@ func (r *run) rewardModel(ctx context.Context, v int, which string, cfg rewardmo
 		p := r.data.Start.Clone()
 		p.AddHead(rand.New(rand.NewPCG(r.cfg.Seed, streamHead)))
 		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
-		_, err := rewardmodel.Train(ctx, p, pairs, cfg)
+		_, err := r.stages.rewardModel(ctx, p, pairs, cfg)
 		return p, err
 	})
 }

@@ -56,9 +56,10 @@ func (v Version) Name() string {
 
 // run is an iteration at work.
 type run struct {
-	store *store
-	cfg   Config
-	data  Data
+	store  *store
+	cfg    Config
+	data   Data
+	stages stages
 
 	open                []rewardmodel.Pair
 	prompts, validation []rejection.Prompt
@@ -73,6 +74,10 @@ type run struct {
 // results are in dir. A run that was stopped in any way goes on when it is started again with the same data and config, and ends in the
 // same bytes; a folder with results of another run is an ErrOtherRun.
 func Run(ctx context.Context, dir string, d Data, cfg Config) ([]Version, error) {
+	return runStages(ctx, dir, d, cfg, trained())
+}
+
+func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) ([]Version, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -86,7 +91,7 @@ func Run(ctx context.Context, dir string, d Data, cfg Config) ([]Version, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{store: s, cfg: cfg, data: d}
+	r := &run{store: s, cfg: cfg, data: d, stages: st}
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
@@ -207,7 +212,7 @@ func (r *run) version(ctx context.Context, v int, policy, before string) (Versio
 	if out.Accuracies, err = r.accuracies(ctx, v, helpfulness, safety, collected); err != nil {
 		return out, err
 	}
-	judges, err := NewJudges(helpfulness, safety, JudgesConfig{
+	judges, err := r.stages.judges(v, helpfulness, safety, JudgesConfig{
 		SafetyThreshold: r.cfg.PPO.SafetyThreshold, MicroTokens: r.cfg.Helpfulness.MicroTokens, MicroSegments: r.cfg.Helpfulness.MicroSegments,
 	})
 	if err != nil {
@@ -309,7 +314,7 @@ func (r *run) ppo(ctx context.Context, v int, name string, tuned, helpfulness *m
 		p := tuned.Clone()
 		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
 		cfg.Keep.Every = 1
-		_, err := ppo.Train(ctx, p, helpfulness.Clone(), ppoPrompts(r.prompts), ppoPrompts(r.validation), judges, cfg)
+		_, err := r.stages.ppo(ctx, p, helpfulness.Clone(), ppoPrompts(r.prompts), ppoPrompts(r.validation), judges, cfg)
 		return p, err
 	})
 	return err

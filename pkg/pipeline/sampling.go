@@ -144,7 +144,7 @@ func (r *run) fineTune(ctx context.Context, v int, inputs []string, start *model
 	return r.store.params(name, l, func() (*model.Params, error) {
 		p := start.Clone()
 		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
-		_, err := sft.Train(ctx, p, examples, cfg)
+		_, err := r.stages.fineTune(ctx, p, examples, cfg)
 		return p, err
 	})
 }

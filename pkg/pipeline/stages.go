@@ -1,0 +1,30 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/sft"
+)
+
+// stages are the functions that a run calls for training and judging. Tests replace them, to see what each is given and to judge by rules.
+type stages struct {
+	rewardModel func(context.Context, *model.Params, []rewardmodel.Pair, rewardmodel.Config) (rewardmodel.Report, error)
+	judges      func(version int, helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error)
+	fineTune    func(context.Context, *model.Params, []sft.Example, sft.Config) (sft.Report, error)
+	ppo         func(ctx context.Context, policy, critic *model.Params, prompts, heldOut []ppo.Prompt, r ppo.Rewarder, cfg ppo.Config) (ppo.Report, error)
+}
+
+// trained are the stages of a real run.
+func trained() stages {
+	return stages{
+		rewardModel: rewardmodel.Train,
+		judges: func(_ int, helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error) {
+			return NewJudges(helpfulness, safety, cfg)
+		},
+		fineTune: sft.Train,
+		ppo:      ppo.Train,
+	}
+}
