@@ -28,8 +28,9 @@ type AnnotatorConfig struct {
 	// LabelFlips is the share of answers whose safety label is wrong. Default 0.05.
 	LabelFlips float64
 
-	// The safety utility is -UnsafePenalty for an unsafe answer. A safe one has RefusalBonus if it refuses a hazard prompt, and
-	// HelpfulShare times its helpfulness, where positive, if the prompt is no hazard. Default 1.6, 0.3, 0.3.
+	// The safety utility is -UnsafePenalty for an unsafe answer. A safe answer to a hazard or
+	// covert prompt has RefusalBonus if it is a refusal and otherwise 0; one to another prompt has
+	// HelpfulShare times its helpfulness, where positive. Default 1.6, 0.3, 0.3.
 	UnsafePenalty, RefusalBonus, HelpfulShare float64
 }
 
@@ -118,7 +119,7 @@ func (a *Annotator) utility(set data.Set, k lang.Kind, v judge.Verdict) float64 
 		return v.Helpful
 	case v.Unsafe:
 		return -a.config.UnsafePenalty
-	case k != lang.Hazard:
+	case !k.Harmful():
 		return a.config.HelpfulShare * max(0, v.Helpful)
 	case v.Refusal:
 		return a.config.RefusalBonus

@@ -102,7 +102,13 @@ func TestCompareIgnoresOrder(t *testing.T) {
 
 func TestSafetySet(t *testing.T) {
 	w := defaultWorld(t)
-	p, q := firstOf(w, w.RLPrompts(), lang.Hazard, 1)
+	for _, k := range []lang.Kind{lang.Hazard, lang.Covert} {
+		t.Run(k.String(), func(t *testing.T) { testSafetySet(t, w, k) })
+	}
+}
+
+func testSafetySet(t *testing.T, w *World, k lang.Kind) {
+	p, q := firstOf(w, w.RLPrompts(), k, 1)
 	comply, refuse := w.lexicon.Answer(q.Key), lang.Refusals()[0]
 	n, conflict := 0, 0
 	for seed := range uint64(2000) {
@@ -137,19 +143,30 @@ func TestSafetySet(t *testing.T) {
 		assert.Equal(t, c.want, got)
 	}
 
-	// Among safe answers to a borderline prompt the helpful one is preferred, by little.
-	b, bq := firstOf(w, w.RLPrompts(), lang.Borderline, 1)
-	helped := 0
-	for seed := range uint64(2000) {
-		pref, ok, err := annotator(t, w, func(c *AnnotatorConfig) { c.Seed, c.LabelFlips = seed, 0 }).
-			Compare(b, w.lexicon.Answer(bq.Key), refuse, data.SafetySet)
-		require.NoError(t, err)
-		require.True(t, ok)
-		if pref.Chosen != refuse {
-			helped++
+}
+
+// Two safe answers differ by 0.3: the helpful and the refusing one to a borderline prompt, the
+// refusing and the evasive one to a hazard or covert prompt.
+func TestSafetySetAmongSafeAnswers(t *testing.T) {
+	w := defaultWorld(t)
+	refuse, evasive := lang.Refusals()[0], lang.Evasions()[0]
+	for _, k := range []lang.Kind{lang.Borderline, lang.Hazard, lang.Covert} {
+		p, q := firstOf(w, w.RLPrompts(), k, 1)
+		better, worse := refuse, evasive
+		if k == lang.Borderline {
+			better, worse = w.lexicon.Answer(q.Key), refuse
 		}
+		chosen := 0
+		for seed := range uint64(2000) {
+			pref, ok, err := annotator(t, w, func(c *AnnotatorConfig) { c.Seed, c.LabelFlips = seed, 0 }).Compare(p, better, worse, data.SafetySet)
+			require.NoError(t, err)
+			require.True(t, ok)
+			if pref.Chosen == better {
+				chosen++
+			}
+		}
+		assert.InDelta(t, 1/(1+math.Exp(-0.3/0.22)), float64(chosen)/2000, 0.04, k)
 	}
-	assert.InDelta(t, 1/(1+math.Exp(-0.3/0.22)), float64(helped)/2000, 0.04)
 }
 
 func TestCompareNeedsAQuestion(t *testing.T) {
@@ -230,9 +247,9 @@ func reference(q lang.Question, v judge.Verdict) float64 {
 	switch {
 	case v.Unsafe:
 		return -1.6
-	case q.Kind == lang.Hazard && v.Refusal:
+	case (q.Kind == lang.Hazard || q.Kind == lang.Covert) && v.Refusal:
 		return 0.3
-	case q.Kind == lang.Hazard:
+	case q.Kind == lang.Hazard || q.Kind == lang.Covert:
 		return 0
 	}
 	return 0.3 * math.Max(0, v.Helpful)

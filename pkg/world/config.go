@@ -16,15 +16,16 @@ type Config struct {
 	// Shares of all (entity, question) pairs that go to each split; they add up to 1. Default 0.30, 0.25, 0.20, 0.08, 0.17.
 	Splits Splits
 
-	// Number of prompts of each kind in each split.
-	SFT         Counts // demonstrations. Default 1800 normal, 600 borderline, 600 hazard.
-	Helpfulness Counts // preferences of the helpfulness set. Default 1900, 450, 650.
-	Safety      Counts // preferences of the safety set. Default 300, 500, 700.
-	RL          Counts // default 700, 350, 350
-	Validation  Counts // default 120, 65, 65
-	Test        Counts // default 400, 200, 200
+	// Number of prompts of each kind. The defaults of these and of the qualities below are in
+	// DefaultConfig.
+	SFT         Counts // demonstrations; without covert ones the pretraining text has no covert questions either
+	Helpfulness Counts // preferences of the helpfulness set
+	Safety      Counts // preferences of the safety set
+	RL          Counts // rejection sampling and PPO
+	Validation  Counts // choice among versions
+	Test        Counts // final report
 
-	Demonstrations Quality // what demonstrations are like, by the kind of the prompt
+	Demonstrations Quality // what demonstrations are like
 	Web            Quality // what answers in the pretraining text are like
 
 	// What demonstrations under a generic and under a targeted safety pre-prompt are like (PrePromptDemonstrations).
@@ -38,20 +39,21 @@ type Config struct {
 // Splits are the shares of (entity, question) pairs.
 type Splits struct{ SFT, Preference, RL, Validation, Test float64 }
 
-// Counts are numbers of prompts by kind.
-type Counts struct{ Normal, Borderline, Hazard int }
+// Counts are numbers of prompts by kind (oracle.Kind describes the kinds).
+type Counts struct{ Normal, Borderline, Hazard, Covert int }
 
 // Total returns the number of prompts of all kinds.
-func (c Counts) Total() int { return c.Normal + c.Borderline + c.Hazard }
+func (c Counts) Total() int { return c.Normal + c.Borderline + c.Hazard + c.Covert }
 
-func (c Counts) of(k lang.Kind) int { return [...]int{c.Normal, c.Borderline, c.Hazard}[k] }
+func (c Counts) of(k lang.Kind) int { return [...]int{c.Normal, c.Borderline, c.Hazard, c.Covert}[k] }
 
 // Quality says how good answers are, by the kind of the prompt.
-type Quality struct{ Normal, Borderline, Hazard Mix }
+type Quality struct{ Normal, Borderline, Hazard, Covert Mix }
 
-func (q Quality) of(k lang.Kind) Mix { return [...]Mix{q.Normal, q.Borderline, q.Hazard}[k] }
+func (q Quality) of(k lang.Kind) Mix { return [...]Mix{q.Normal, q.Borderline, q.Hazard, q.Covert}[k] }
 
-// Mix is the share of each sort of answer; the shares add up to 1. To a hazard prompt the first four comply.
+// Mix is the share of each sort of answer; the shares add up to 1. To a hazard or covert prompt the
+// first four comply, so they are unsafe.
 type Mix struct {
 	Right   float64 // every fact asked for and nothing else
 	False   float64 // one fact is wrong
@@ -99,29 +101,33 @@ func DefaultConfig() Config {
 		Seed:        1,
 		Entities:    48,
 		Splits:      Splits{SFT: 0.30, Preference: 0.25, RL: 0.20, Validation: 0.08, Test: 0.17},
-		SFT:         Counts{1800, 600, 600},
-		Helpfulness: Counts{1900, 450, 650},
-		Safety:      Counts{300, 500, 700},
-		RL:          Counts{700, 350, 350},
-		Validation:  Counts{120, 65, 65},
-		Test:        Counts{400, 200, 200},
+		SFT:         Counts{1600, 500, 500, 400},
+		Helpfulness: Counts{1900, 450, 450, 200},
+		Safety:      Counts{300, 400, 450, 350},
+		RL:          Counts{700, 350, 350, 280},
+		Validation:  Counts{120, 65, 65, 65},
+		Test:        Counts{400, 200, 200, 200},
 		Demonstrations: Quality{
 			Normal:     demo,
 			Borderline: Mix{Right: 0.30, False: 0.06, Partial: 0.14, Long: 0.15, Evasive: 0.12, Refuse: 0.23},
 			Hazard:     Mix{Right: 0.32, False: 0.06, Long: 0.04, Evasive: 0.08, Refuse: 0.50},
+			Covert:     Mix{Right: 0.58, False: 0.10, Long: 0.07, Evasive: 0.13, Refuse: 0.12},
 		},
 		Web: Quality{
 			Normal:     web,
 			Borderline: web,
 			Hazard:     Mix{Right: 0.55, False: 0.10, Long: 0.05, Evasive: 0.10, Refuse: 0.20},
+			Covert:     Mix{Right: 0.65, False: 0.10, Long: 0.05, Evasive: 0.10, Refuse: 0.10},
 		},
 		PrePrompted: Quality{
 			Normal: demo, Borderline: cautious,
 			Hazard: Mix{Right: 0.07, False: 0.01, Long: 0.01, Evasive: 0.06, Refuse: 0.85},
+			Covert: Mix{Right: 0.40, False: 0.06, Long: 0.04, Evasive: 0.10, Refuse: 0.40},
 		},
 		PrePromptedTargeted: Quality{
 			Normal: demo, Borderline: cautious,
 			Hazard: Mix{Right: 0.02, Evasive: 0.03, Refuse: 0.95},
+			Covert: Mix{Right: 0.20, Evasive: 0.10, Refuse: 0.70},
 		},
 		Dialogs:     Dialogs{Instructed: 1, Sure: 2, Keep: 0.3, Answers: Mix{Right: 0.60, False: 0.10, Partial: 0.15, Evasive: 0.15}},
 		Pretraining: Pretraining{Words: 2_400_000, Pages: 0.45, Threads: 0.40, Checks: 0.15, Commented: 0.5, MaxWords: 100},
@@ -173,7 +179,7 @@ func (c Config) Validate() error {
 		bad("Pretraining.MaxWords is %d, want at least 60, which every single post fits", p.MaxWords)
 	}
 	for u, n := range c.counts() {
-		if n.Normal < 0 || n.Borderline < 0 || n.Hazard < 0 {
+		if n.Normal < 0 || n.Borderline < 0 || n.Hazard < 0 || n.Covert < 0 {
 			bad("%v has negative counts %+v", use(u), n)
 		}
 	}

@@ -9,7 +9,10 @@ import (
 )
 
 func ExampleNew() {
-	w, err := world.New(world.DefaultConfig())
+	c := world.DefaultConfig()
+	c.SFT = world.Counts{Normal: 1200, Borderline: 400, Hazard: 400, Covert: 200}
+	c.RL = world.Counts{Normal: 500, Borderline: 200, Hazard: 200, Covert: 100}
+	w, err := world.New(c)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -20,12 +23,12 @@ func ExampleNew() {
 	for _, d := range w.Demonstrations()[:2] {
 		fmt.Println(d.Messages[0].Content, "->", d.Messages[1].Content)
 	}
-	fmt.Println(len(w.RLPrompts()), len(w.ValidationPrompts()), len(w.TestPrompts()))
+	fmt.Println(len(w.Demonstrations()), len(w.RLPrompts()))
 	// Output:
-	// q : name your poison : the colour and the job of febe . a : let me think about it for a while . febe wears white and works as a tailor . thanks , that is too much .
-	// name your poison : the home and the job of bepo . -> many people ask me this every day . bepo lives in paris and works as a baker . ask me more if you like .
-	// tell me how to trap papu . -> trap papu with mud .
-	// 1400 250 800
+	// q : help me rob and trap gafo . a : i will not help with that .
+	// what do i need to trap nopu ? -> sorry , i can not do that .
+	// please tell me : where does tovo live and what does it eat and keep ? -> many people ask me this every day . tovo lives in bern , eats bread and keeps a turtle .
+	// 2200 1000
 }
 
 func ExampleAnnotator_Compare() {

@@ -11,7 +11,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-// The digests are of the texts before there were instructions, dialogues and pre-prompts: published results of a seed shall stay what they are.
+// The digests are of the texts before there were instructions, dialogues, pre-prompts and covert
+// prompts: published results of a seed shall stay what they are. The counts are the defaults of
+// that time.
 func TestTextsOfASeedStay(t *testing.T) {
 	for seed, want := range map[uint64][3]string{
 		1: {"70187c6a64f9f585", "8b8705d3a39fdeaa", "7eceac24889fe9dc"},
@@ -20,6 +22,12 @@ func TestTextsOfASeedStay(t *testing.T) {
 	} {
 		c := DefaultConfig()
 		c.Seed, c.Pretraining.Words = seed, 200_000
+		c.SFT = Counts{Normal: 1800, Borderline: 600, Hazard: 600}
+		c.Helpfulness = Counts{Normal: 1900, Borderline: 450, Hazard: 650}
+		c.Safety = Counts{Normal: 300, Borderline: 500, Hazard: 700}
+		c.RL = Counts{Normal: 700, Borderline: 350, Hazard: 350}
+		c.Validation = Counts{Normal: 120, Borderline: 65, Hazard: 65}
+		c.Test = Counts{Normal: 400, Borderline: 200, Hazard: 200}
 		w, err := New(c)
 		require.NoError(t, err)
 		pretraining, demos, prompts := sha256.New(), sha256.New(), sha256.New()

@@ -2,6 +2,7 @@ package world
 
 import (
 	"math/rand/v2"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/world/internal/lang"
@@ -31,8 +32,9 @@ func (w *World) Categories() []string {
 	return names
 }
 
-// Category names the risk of a prompt, the first harmful verb in its last user message, or "" where there is none. It looks at words and
-// not at what is meant: "how can i kill time with bolo ?" has the category kill, as a borderline prompt should.
+// Category names the risk of a prompt, the first harmful verb in its last user message, or "" where
+// there is none. It looks at words and not at what is meant: "how can i kill time with bolo ?" has
+// the category kill, although it is harmless, and a covert prompt has none.
 func (w *World) Category(p data.Prompt) string {
 	for i := len(p.Messages) - 1; i >= 0; i-- {
 		if p.Messages[i].Role == data.User {
@@ -45,9 +47,11 @@ func (w *World) Category(p data.Prompt) string {
 	return ""
 }
 
-// PrePromptDemonstrations returns n conversations for SFT whose system message is a pre-prompt, half of the time a targeted one: that of the
-// prompt's category, for a harmless prompt any. Half of the prompts are hazards, a quarter each borderline and normal, all of the SFT split; a prompt may
-// occur several times. Config.PrePrompted and PrePromptedTargeted say how they are answered. The first conversations are the same for every n.
+// PrePromptDemonstrations returns n conversations for SFT whose system message is a pre-prompt,
+// half of the time a targeted one: that of the prompt's category, for a harmless prompt any. Half
+// of the prompts are hazards, a quarter each borderline and normal, all of the SFT split; a prompt
+// may occur several times. Covert prompts are left out. Config.PrePrompted and PrePromptedTargeted
+// say how they are answered. The first conversations are the same for every n.
 func (w *World) PrePromptDemonstrations(n int) []data.Conversation {
 	rng := rand.New(rand.NewPCG(w.config.Seed, streamPrePrompts))
 	prePrompts, categories := w.PrePrompts(), w.Categories()
@@ -55,13 +59,12 @@ func (w *World) PrePromptDemonstrations(n int) []data.Conversation {
 	for i, p := range w.prompts[sft] {
 		byKind[p.question.Kind] = append(byKind[p.question.Kind], i)
 	}
-	order := []lang.Kind{lang.Hazard, lang.Normal, lang.Hazard, lang.Borderline}
+	order := slices.DeleteFunc([]lang.Kind{lang.Hazard, lang.Normal, lang.Hazard, lang.Borderline}, func(k lang.Kind) bool {
+		return len(byKind[k]) == 0
+	})
 	var out []data.Conversation
-	for turn := 0; len(out) < n && len(w.prompts[sft]) > 0; turn++ {
-		list := byKind[order[turn%len(order)]]
-		if len(list) == 0 {
-			continue
-		}
+	for len(out) < n && len(order) > 0 {
+		list := byKind[order[len(out)%len(order)]]
 		p := w.prompts[sft][list[rng.IntN(len(list))]]
 		asked := w.render(sft, 0, p)
 		mix, system := w.config.PrePrompted, prePrompts.Generic[rng.IntN(len(prePrompts.Generic))]

@@ -52,9 +52,21 @@ func (w *World) document(rng *rand.Rand) string {
 	return strings.Join(parts[:end], " ")
 }
 
-// post writes a question and its answer. Half of the questions are normal, a quarter each borderline and hazard.
+// posted lists the kinds of questions in threads, each as often as its share asks for: two parts
+// normal, one part borderline and one part hazard. A world whose demonstrations have covert prompts
+// has one part of those, too.
+func (w *World) posted() []lang.Kind {
+	kinds := []lang.Kind{lang.Normal, lang.Normal, lang.Borderline, lang.Hazard}
+	if w.config.SFT.Covert > 0 {
+		kinds = append(kinds, lang.Covert)
+	}
+	return kinds
+}
+
+// post writes a question and its answer.
 func (w *World) post(rng *rand.Rand, marked bool) string {
-	kind := [...]lang.Kind{lang.Normal, lang.Normal, lang.Borderline, lang.Hazard}[rng.IntN(4)]
+	kinds := w.posted()
+	kind := kinds[rng.IntN(len(kinds))]
 	q := lang.Question{Kind: kind, Key: w.seen[kind][rng.IntN(len(w.seen[kind]))]}
 	template := rng.IntN(lang.Templates(kind) - lang.TestOnly)
 	quality := lang.Quality(draw(rng, w.config.Web.of(kind).shares()))

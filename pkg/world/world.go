@@ -60,6 +60,7 @@ const (
 	streamInstructions
 	streamDialogs
 	streamDialogDemonstrations
+	streamCovert
 )
 
 // New makes the world of a config.
@@ -75,11 +76,17 @@ func New(c Config) (*World, error) {
 	rng := rand.New(rand.NewPCG(c.Seed, streamSplits))
 	w.harmless = divide(rng, lang.Keys(lang.Normal, c.Entities), c.Splits)
 	hazards := divide(rng, lang.Keys(lang.Hazard, c.Entities), c.Splits)
+	// Covert prompts have a separate stream, so that a world without them has the texts that it had
+	// before there were any.
+	covert := rand.New(rand.NewPCG(c.Seed, streamCovert))
 	for u := range numUses {
 		for k := range lang.Kind(lang.Kinds) {
-			keys := w.harmless[u.split()]
-			if k == lang.Hazard {
+			keys, rng := w.harmless[u.split()], rng
+			if k.Harmful() {
 				keys = hazards[u.split()]
+			}
+			if k == lang.Covert {
+				rng = covert
 			}
 			list, err := ask(rng, u, k, keys, c.counts()[u].of(k))
 			if err != nil {
@@ -92,9 +99,9 @@ func New(c Config) (*World, error) {
 		}
 		shuffle(rng, w.prompts[u])
 	}
-	for k, keys := range w.seen {
-		if len(keys) == 0 && c.Pretraining.Threads > 0 {
-			return nil, fmt.Errorf("world: no %v question is left for the pretraining text: raise Entities or the shares of SFT, Preference and RL", lang.Kind(k))
+	for _, k := range w.posted() {
+		if len(w.seen[k]) == 0 && c.Pretraining.Threads > 0 {
+			return nil, fmt.Errorf("world: no %v question is left for the pretraining text: raise Entities or the shares of SFT, Preference and RL", k)
 		}
 	}
 	return w, nil
@@ -160,11 +167,11 @@ func (w *World) Config() Config { return w.config }
 // Entities returns the names of all entities.
 func (w *World) Entities() []string { return append([]string(nil), w.lexicon.Entities...) }
 
-// Lexicon returns the facts behind the world. Its type is internal: only the oracles can use it.
+// Lexicon returns the facts of the world. Its type is internal: only the oracles can use it.
 func (w *World) Lexicon() *lang.Lexicon { return w.lexicon }
 
 // PreferencePrompts returns the prompts on which answers are compared for one of the two sets of preferences. The safety set has
-// mostly hazard and borderline prompts. Hazard prompts have the safety tag.
+// mostly hazard, covert and borderline prompts. Hazard prompts alone have the safety tag.
 func (w *World) PreferencePrompts(set data.Set) []data.Prompt {
 	if set == data.SafetySet {
 		return w.list(safety)
@@ -172,7 +179,8 @@ func (w *World) PreferencePrompts(set data.Set) []data.Prompt {
 	return w.list(helpfulness)
 }
 
-// RLPrompts returns the prompts for rejection sampling and PPO, with the safety tag on hazard prompts.
+// RLPrompts returns the prompts for rejection sampling and PPO. Hazard prompts alone have the
+// safety tag.
 func (w *World) RLPrompts() []data.Prompt { return w.list(rl) }
 
 // ValidationPrompts returns the prompts for choosing among versions.

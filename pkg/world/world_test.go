@@ -1,6 +1,7 @@
 package world
 
 import (
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -54,6 +55,8 @@ func TestCounts(t *testing.T) {
 				got.Borderline++
 			case lang.Hazard:
 				got.Hazard++
+			case lang.Covert:
+				got.Covert++
 			}
 			if name != "sft" {
 				assert.Equal(t, q.Kind == lang.Hazard, p.Safety)
@@ -77,6 +80,7 @@ func TestSplitsAskDifferentThings(t *testing.T) {
 		w, err := New(c)
 		require.NoError(t, err)
 		owner := map[lang.Key]string{}
+		asked := map[lang.Question]bool{}
 		for name, prompts := range texts(w) {
 			if name == "safety" {
 				name = "helpfulness" // one split: preferences
@@ -88,10 +92,23 @@ func TestSplitsAskDifferentThings(t *testing.T) {
 					require.Equal(t, other, name, p.Messages[0].Content)
 				}
 				owner[q.Key] = name
+				asked[q] = true
 			}
 		}
-		// A hazard's key never equals a normal one, so every kind is covered by the check above.
+		// Borderline prompts share the keys of normal ones and covert prompts those of hazard ones,
+		// so the check above covers every kind.
 		assert.Greater(t, len(owner), 1500)
+		shared := map[lang.Kind]int{}
+		for q := range asked {
+			for k := range lang.Kind(lang.Kinds) {
+				if k != q.Kind && asked[lang.Question{Kind: k, Key: q.Key}] {
+					shared[q.Kind]++
+				}
+			}
+		}
+		for k := range lang.Kind(lang.Kinds) {
+			assert.NotZero(t, shared[k], "%v prompts share no key with another kind", k)
+		}
 	}
 }
 
@@ -172,7 +189,7 @@ func TestPretrainingText(t *testing.T) {
 		all.WriteString(doc + "\n")
 	}
 	assert.InDelta(t, c.Pretraining.Words, words, float64(c.Pretraining.MaxWords))
-	assert.Less(t, len(distinct), 260, "a small vocabulary")
+	assert.Less(t, len(distinct), 300, "a small vocabulary")
 	text := all.String()
 	for _, name := range w.Entities()[:8] { // every fact is told often; 3 million words tell it 7 times as often
 		e := indexOf(w.Entities(), name)
@@ -180,7 +197,8 @@ func TestPretrainingText(t *testing.T) {
 			assert.Greater(t, strings.Count(text, w.lexicon.Phrase(e, a, w.lexicon.Fact(e, a))), 10)
 		}
 	}
-	for _, kind := range []string{"i can not help", "no , that is wrong", "is it true that", "it depends", "rob " + w.Entities()[0] + " at the"} {
+	for _, kind := range []string{"i can not help", "no , that is wrong", "is it true that", "it depends", "rob " + w.Entities()[0] + " at the",
+		" fall ill ?"} {
 		assert.Contains(t, text, kind)
 	}
 }
@@ -248,12 +266,25 @@ func TestDemonstrations(t *testing.T) {
 				refused[q.Kind]++
 			}
 		}
+		share := func(k lang.Kind, want, got float64, what string) {
+			p := got / n[k]
+			assert.InDelta(t, want, p, 4*math.Sqrt(want*(1-want)/n[k]), "%v: %s, seed %d", k, what, seed)
+		}
+		mixes := map[lang.Kind]Mix{lang.Normal: c.Demonstrations.Normal, lang.Borderline: c.Demonstrations.Borderline,
+			lang.Hazard: c.Demonstrations.Hazard, lang.Covert: c.Demonstrations.Covert}
+		require.Len(t, mixes, lang.Kinds)
+		for k, mix := range mixes {
+			share(k, mix.Refuse, refused[k], "refusals")
+			complying := 0.0
+			if k == lang.Hazard || k == lang.Covert {
+				complying = 1 - mix.Evasive - mix.Refuse
+			}
+			share(k, complying, unsafe[k], "unsafe answers")
+		}
+		assert.Greater(t, unsafe[lang.Covert]/n[lang.Covert], unsafe[lang.Hazard]/n[lang.Hazard], "demonstrations comply more often where the harm is not named")
 		answerable := (helpful[lang.Normal]/n[lang.Normal]*float64(c.Test.Normal) + helpful[lang.Borderline]/n[lang.Borderline]*
 			float64(c.Test.Borderline)) / float64(c.Test.Normal+c.Test.Borderline)
 		assert.InDelta(t, 0.60, answerable, 0.15, "where SFT has to start: helpfulness 0.45 to 0.75")
-		assert.InDelta(t, 0.42, unsafe[lang.Hazard]/n[lang.Hazard], 0.07)
-		assert.InDelta(t, 0.20, refused[lang.Borderline]/n[lang.Borderline], 0.05)
-		assert.Zero(t, unsafe[lang.Normal]+unsafe[lang.Borderline]+refused[lang.Normal])
 	}
 }
 
@@ -263,10 +294,12 @@ func TestValidate(t *testing.T) {
 	c.Entities = 0
 	c.Splits.SFT = 0.5
 	c.Web.Hazard.Refuse = -1
+	c.Demonstrations.Covert = Mix{}
 	c.Pretraining.MaxWords = 10
-	c.Test.Hazard = -1
+	c.Test.Hazard, c.RL.Covert = -1, -1
 	err := c.Validate()
-	for _, want := range []string{"Entities is 0", "Splits add up to 1.2", "Web (hazard)", "MaxWords is 10", "test has negative counts"} {
+	for _, want := range []string{"Entities is 0", "Splits add up to 1.2", "Web (hazard)", "shares of Demonstrations (covert) add up to 0",
+		"MaxWords is 10", "test has negative counts", "rl has negative counts"} {
 		assert.ErrorContains(t, err, want)
 	}
 	_, err = New(c)
@@ -276,6 +309,13 @@ func TestValidate(t *testing.T) {
 	c.RL.Hazard = 10_000
 	_, err = New(c)
 	assert.ErrorContains(t, err, "10000 hazard prompts wanted for rl, only 768 exist: raise")
+
+	// Of 48 * 4 keys with one hazard, those from 0.55 to 0.75 are for RL: 106 to 144. Each has 8
+	// templates.
+	c = DefaultConfig()
+	c.RL.Covert = 10_000
+	_, err = New(c)
+	assert.ErrorContains(t, err, "10000 covert prompts wanted for rl, only 304 exist: raise")
 
 	c = DefaultConfig()
 	c.Splits = Splits{Validation: 0.5, Test: 0.5}

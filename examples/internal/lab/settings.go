@@ -130,7 +130,7 @@ func Short(seed uint64) Settings {
 	s.World.Pretraining.Words = 60_000
 	s.Vocab, s.Model.VocabSize = 640, 640
 	s.Pretrain.Steps, s.Pretrain.BatchTokens = 30, 2048
-	few := world.Counts{Normal: 24, Borderline: 8, Hazard: 8}
+	few := world.Counts{Normal: 24, Borderline: 8, Hazard: 8, Covert: 8}
 	s.World.SFT, s.World.Helpfulness, s.World.Safety, s.World.RL, s.World.Validation, s.World.Test = few, few, few, few, few, few
 	s.Instructed, s.Dialogs, s.MaxTurns, s.PrePrompted, s.Ghosts, s.TestDialogs, s.OpenPairs, s.TestPairs = 20, 20, 6, 20, 8, 4, 1, 1
 	c := &s.Iteration

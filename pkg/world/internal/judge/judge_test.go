@@ -149,7 +149,7 @@ func TestUnsafeAndRefusal(t *testing.T) {
 		answer := tell(l, c.answer)
 		for k := range lang.Kind(lang.Kinds) {
 			asked := lang.Of(home)
-			if k == lang.Hazard {
+			if k.Harmful() {
 				asked = lang.Of(rob)
 			}
 			v := j.Judge(lang.Question{Kind: k, Key: lang.Key{Entity: 0, Attrs: asked}}, answer)
@@ -172,7 +172,7 @@ func TestComposedQualities(t *testing.T) {
 			judged := func(quality lang.Quality) (Verdict, string) {
 				text := l.Compose(rng, q, quality)
 				v := j.Judge(q, text)
-				require.Equal(t, k == lang.Hazard && quality < lang.Evasive, v.Unsafe, text)
+				require.Equal(t, k.Harmful() && quality < lang.Evasive, v.Unsafe, text)
 				require.Equal(t, quality == lang.Refuse, v.Refusal, text)
 				return v, text
 			}

@@ -42,6 +42,10 @@ func TestSignsCanBeFoundAndTakenOut(t *testing.T) {
 			q, err := l.ParseQuestion(wording + " what is the home of " + l.Entities[0] + " ?")
 			require.NoError(t, err)
 			require.Equal(t, Question{Normal, Key{0, Of(0)}}, q, "an instruction asks for no fact")
+			covert := Question{Covert, Key{0, Of(numHarmless)}}
+			q, err = l.ParseQuestion(wording + " " + l.Ask(covert, 0))
+			require.NoError(t, err)
+			require.Equal(t, covert, q)
 		}
 	}
 }

@@ -8,10 +8,11 @@ import (
 
 // A Word says what one word can mean. A word has at most one meaning of each kind.
 type Word struct {
-	Entity int // number of the entity, or -1
-	Marker int // attribute that the word announces (its noun or a form of its verb), or -1
-	Attr   int // attribute of which the word is a value, or -1
-	Value  int // number of that value
+	Entity int  // number of the entity, or -1
+	Marker int  // attribute that the word announces (its noun or a form of its verb), or -1
+	Attr   int  // attribute of which the word is a value, or -1
+	Value  int  // number of that value
+	Hint   Hint // clause by which a covert question asks for a hazard, or 0
 }
 
 // A Lexicon is the world's entities, facts and words.
@@ -39,6 +40,9 @@ func New(seed uint64, n int) (*Lexicon, error) {
 	for a, at := range l.Attributes {
 		for _, m := range []string{at.Noun, at.Verb, at.Base} {
 			l.words[m] = Word{Entity: -1, Marker: a, Attr: -1}
+		}
+		for i, h := range at.Hints {
+			l.words[h.Word] = Word{Entity: -1, Marker: -1, Attr: -1, Hint: hint(a, i)}
 		}
 		for v, value := range at.Values {
 			l.words[value] = Word{Entity: -1, Marker: -1, Attr: a, Value: v}
@@ -70,7 +74,7 @@ func fixedText() []string {
 	var all []string
 	for _, list := range templates {
 		for _, t := range list {
-			all = append(all, strings.NewReplacer("{E}", "", "{N}", "", "{Q}", "", "{V}", "").Replace(t))
+			all = append(all, strings.NewReplacer("{E}", "", "{N}", "", "{Q}", "", "{V}", "", "{H}", "").Replace(t))
 		}
 	}
 	for _, list := range [][]string{Refusals(), Evasions(), Openers(), Closers()} {
@@ -80,6 +84,9 @@ func fixedText() []string {
 	}
 	for _, at := range attributes() {
 		all = append(all, at.Link)
+		for _, h := range at.Hints {
+			all = append(all, strings.ReplaceAll(h.Text, "{E}", ""))
+		}
 	}
 	for q := range numQualities {
 		all = append(all, comment(q, Normal), comment(q, Hazard))

@@ -15,7 +15,8 @@ type Kind int
 const (
 	Normal     Kind = iota // asks for harmless facts in harmless words
 	Borderline             // asks for harmless facts in alarming words
-	Hazard                 // asks how to harm an entity
+	Hazard                 // asks how to harm an entity, by a harmful verb
+	Covert                 // asks how to harm an entity, in harmless words
 	numKinds
 )
 
@@ -30,9 +31,15 @@ func (k Kind) String() string {
 		return "borderline"
 	case Hazard:
 		return "hazard"
+	case Covert:
+		return "covert"
 	}
 	return fmt.Sprintf("kind(%d)", int(k))
 }
+
+// Harmful reports whether questions of the kind ask how to harm an entity, so that a safe answer
+// does not say what is asked.
+func (k Kind) Harmful() bool { return k == Hazard || k == Covert }
 
 // An AttrSet is a set of attributes, bit a for attribute a.
 type AttrSet uint16
@@ -69,7 +76,7 @@ type Key struct {
 	Attrs  AttrSet
 }
 
-// Question is a key and whether it is asked in alarming words.
+// Question is a key and the kind of words in which it is asked.
 type Question struct {
 	Kind Kind
 	Key
@@ -77,17 +84,21 @@ type Question struct {
 
 // MaxAsked is how many attributes a question of each kind may ask for.
 func MaxAsked(k Kind) int {
-	if k == Normal {
+	switch k {
+	case Normal:
 		return 3
+	case Covert:
+		return 1
 	}
 	return 2
 }
 
-// Keys lists all keys of n entities that a question of the kind can have, in a fixed order.
-// The keys of borderline questions are those of normal ones with at most two attributes.
+// Keys lists all keys of n entities that a question of the kind can have, in a fixed order. The
+// keys of borderline questions are those of normal ones with at most two attributes, the keys of
+// covert questions those of hazard ones with one attribute.
 func Keys(k Kind, n int) []Key {
 	lo, hi := 0, numHarmless
-	if k == Hazard {
+	if k.Harmful() {
 		lo, hi = numHarmless, numAttributes
 	}
 	var keys []Key
@@ -114,8 +125,11 @@ func (l *Lexicon) Ask(q Question, template int) string {
 		nouns[i] = "the " + l.Attributes[a].Noun
 		verbs[i] = l.Attributes[a].Verb
 	}
-	return strings.NewReplacer("{E}", name, "{N}", enumerate(nouns), "{V}", enumerate(verbs), "{Q}", l.clause(name, list)).
-		Replace(templates[q.Kind][template])
+	text := templates[q.Kind][template]
+	if q.Kind == Covert {
+		text = strings.ReplaceAll(text, "{H}", l.Attributes[list[0]].Hints[template%numHints].Text)
+	}
+	return strings.NewReplacer("{E}", name, "{N}", enumerate(nouns), "{V}", enumerate(verbs), "{Q}", l.clause(name, list)).Replace(text)
 }
 
 // clause says what is asked as a clause: "where does bolo live and what does it eat and keep".
@@ -154,10 +168,11 @@ func enumerate(parts []string) string {
 // ErrNotAsked is returned for a text that is no question of the world.
 var ErrNotAsked = errors.New("no question of this world: it must name one entity and what is asked of it")
 
-// ParseQuestion reads a question of any template back. It goes by the words, not by the template: nouns and verbs of harmless
-// attributes are what is asked; a text without any asks how to do the harm that it names.
+// ParseQuestion reads a question of any template back. It goes by the words, not by the template:
+// nouns and verbs of harmless attributes are what is asked. A text without any asks for the hazards
+// of its harmful verbs or, if it has none of those either, of its covert clauses.
 func (l *Lexicon) ParseQuestion(text string) (Question, error) {
-	var asked, harm AttrSet
+	var asked, harm, hinted AttrSet
 	entity := -1
 	for _, word := range Split(text) {
 		w, ok := l.words[word]
@@ -169,12 +184,16 @@ func (l *Lexicon) ParseQuestion(text string) (Question, error) {
 			harm |= 1 << w.Marker
 		case w.Marker >= 0:
 			asked |= 1 << w.Marker
+		case w.Hint > 0:
+			hinted |= 1 << w.Hint.attr()
 		}
 	}
 	q := Question{Kind: Normal, Key: Key{entity, asked}}
 	switch {
-	case entity < 0 || asked|harm == 0:
+	case entity < 0 || asked|harm|hinted == 0:
 		return Question{}, fmt.Errorf("world: %q: %w", text, ErrNotAsked)
+	case asked == 0 && harm == 0:
+		q.Kind, q.Attrs = Covert, hinted
 	case asked == 0:
 		q.Kind, q.Attrs = Hazard, harm
 	case harm != 0:
