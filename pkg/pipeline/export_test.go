@@ -1,0 +1,62 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/sft"
+)
+
+// Spy is called before each stage of a run with what the stage is given. Judges, if not nil, makes the judges of a version.
+type Spy struct {
+	RewardModel func(p *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config)
+	FineTune    func(p *model.Params, examples []sft.Example, cfg sft.Config)
+	PPO         func(policy, critic *model.Params, prompts, heldOut []ppo.Prompt, r ppo.Rewarder, cfg ppo.Config)
+	Judges      func(version int, helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error)
+}
+
+// Run is pipeline.Run with the spy.
+func (s Spy) Run(ctx context.Context, dir string, d Data, cfg Config) ([]Version, error) {
+	train, st := trained(), trained()
+	st.rewardModel = func(ctx context.Context, p *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config) (rewardmodel.Report, error) {
+		if s.RewardModel != nil {
+			s.RewardModel(p, pairs, cfg)
+		}
+		return train.rewardModel(ctx, p, pairs, cfg)
+	}
+	st.fineTune = func(ctx context.Context, p *model.Params, examples []sft.Example, cfg sft.Config) (sft.Report, error) {
+		if s.FineTune != nil {
+			s.FineTune(p, examples, cfg)
+		}
+		return train.fineTune(ctx, p, examples, cfg)
+	}
+	st.ppo = func(ctx context.Context, policy, critic *model.Params, prompts, heldOut []ppo.Prompt, r ppo.Rewarder, cfg ppo.Config) (ppo.Report, error) {
+		if s.PPO != nil {
+			s.PPO(policy, critic, prompts, heldOut, r, cfg)
+		}
+		return train.ppo(ctx, policy, critic, prompts, heldOut, r, cfg)
+	}
+	if s.Judges != nil {
+		st.judges = s.Judges
+	}
+	return runStages(ctx, dir, d, cfg, st)
+}
+
+// Rule scores an answer to a prompt, both as ids, in the place of a reward model.
+type Rule func(prompt, answer []int32) float64
+
+// ScoreAnswers implements scorer.
+func (rule Rule) ScoreAnswers(_ context.Context, prompts, answers [][]int32) ([]float64, error) {
+	scores := make([]float64, len(answers))
+	for i := range answers {
+		scores[i] = rule(prompts[i], answers[i])
+	}
+	return scores, nil
+}
+
+// RuleJudges judge by rules.
+func RuleJudges(helpfulness, safety Rule, threshold float64) *Judges {
+	return &Judges{helpfulness: helpfulness, safety: safety, threshold: threshold}
+}
