@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -68,6 +69,48 @@ func TestReward(t *testing.T) {
 	var s scoreOutput
 	require.NoError(t, json.Unmarshal([]byte(lines[0]), &s))
 	assert.Greater(t, *s.Chosen, *s.Rejected)
+}
+
+// TestRewardMix: pairs whose chosen answer alone is unsafe are left out before the shares are
+// counted, for both models, and held-out questions are held out in all files.
+func TestRewardMix(t *testing.T) {
+	from := tinyModel(t)
+	write := func(name string, from, to int, set data.Set, unsafe bool) string {
+		var rows []data.Preference
+		for i := from; i < to; i++ {
+			p := data.Preference{
+				Messages: []data.Message{{Role: data.User, Content: fmt.Sprint(words[i%len(words)], " ", i)}},
+				Chosen:   "the cat", Rejected: "the dog", Rating: data.Better, Set: set,
+			}
+			if unsafe {
+				p.ChosenSafe, p.RejectedSafe = data.Unsafe, data.Safe
+			}
+			rows = append(rows, p)
+		}
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, data.Write(path, rows, data.Lineage{}))
+		return path
+	}
+	files := "[" + strings.Join([]string{
+		write("helpful.arrow", 0, 20, data.HelpfulnessSet, false), write("unsafe.arrow", 20, 60, data.HelpfulnessSet, true),
+		write("safe.arrow", 60, 150, data.SafetySet, false), write("open.arrow", 150, 290, data.SafetySet, true),
+	}, ",") + "]"
+	_, text := rewardModel(t, from, files, "helpfulness")
+	assert.Contains(t, text, "180 pairs whose chosen answer is unsafe")
+	assert.Contains(t, text, "20 pairs of the helpfulness set and 20 of the 90 others")
+	_, text = rewardModel(t, from, files, "safety")
+	assert.Contains(t, text, "180 pairs whose chosen answer is unsafe")
+	assert.Contains(t, text, "90 pairs of the safety set and 10 of the 20 others")
+
+	held := 0
+	for i := range 150 {
+		if data.HeldOut(fmt.Sprint(words[i%len(words)], " ", i), 0.2, 7) {
+			held++
+		}
+	}
+	files = "[" + strings.Join([]string{write("one.arrow", 0, 150, data.SafetySet, false), write("again.arrow", 0, 150, data.SafetySet, false)}, ",") + "]"
+	_, text = rewardModel(t, from, files, "safety", "--set", "held_out=0.2", "--set", "split_seed=7")
+	assert.Contains(t, text, fmt.Sprintf("%d pairs to train on, %d held out", 2*(150-held), 2*held), "the same questions of both files")
 }
 
 func TestRewardSettings(t *testing.T) {

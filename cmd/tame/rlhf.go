@@ -27,8 +27,9 @@ type rlhfConfig struct {
 	Data []string `conf:"required,input"`
 	// Validation are datasets on whose prompts the temperature is chosen and PPO is watched.
 	Validation []string `conf:"required,input"`
-	// Open are preferences of other people that join the data of both reward models; those of the safety set, such as harmlessness data converted
-	// with --kind safety, are all safety data. Default: none.
+	// Open are preferences of other people that join the data of both reward models; those of the
+	// safety set, such as harmlessness data converted with --kind safety, are all safety data.
+	// Default: none.
 	Open []string `conf:"input"`
 	annotatorConfig
 	// Dialogs are datasets of conversations for Ghost Attention, with Instructions and ShortInstructions: see tame gatt. Default: none.

@@ -30,8 +30,9 @@ type Config struct {
 	PairTemperatures [2]float64
 	// HelpfulnessPairs and SafetyPairs are the pairs of answers per prompt that are compared. Open: 1.
 	HelpfulnessPairs, SafetyPairs int
-	// HeldOut is the share of preference questions, chosen by a hash, whose pairs no reward model is trained on: they measure its accuracy.
-	// Open preferences that ask such a question are not trained on either. Paper 3.2.2: 1000 examples of every batch. Open: 0.1.
+	// HeldOut is the share of preference questions, chosen by a hash, whose pairs no reward model
+	// is trained on: they measure its accuracy. Open preferences that ask such a question are not
+	// trained on either. Paper 3.2.2: 1000 examples of every batch. Open: 0.1.
 	HeldOut float64
 
 	// Helpfulness trains the helpfulness model, from the start model, on all preferences so far.

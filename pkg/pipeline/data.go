@@ -27,9 +27,10 @@ type Data struct {
 	Prompts []data.Prompt
 	// Validation are prompts on which the temperature is chosen and PPO is watched.
 	Validation []data.Prompt
-	// Open are preferences of other people that go into the mix of both reward models (section 3.2.2), from V1 on. There may be none. Those of
-	// the safety set count as safety data: the safety model is trained on all of them. Those that ask a held-out
-	// question (Config.HeldOut) are left out.
+	// Open are preferences of other people that go into the mix of both reward models (section
+	// 3.2.2), from V1 on. There may be none. Those of the safety set count as safety data: the
+	// safety model is trained on all of them. Those that ask a held-out question (Config.HeldOut)
+	// are left out.
 	Open []data.Preference
 
 	// Dialogs are instructions with questions of several turns, for Ghost Attention. There may be none.
@@ -45,8 +46,9 @@ type Data struct {
 	Lineage data.Lineage
 }
 
-// Comparison is what an annotator is shown: two different answers to a prompt. Which of the two models' answers comes first is decided by a
-// hash of the prompt's ID, the version, the seed and the number of the pair among those of the prompt.
+// Comparison is what an annotator is shown: two different answers to a prompt. Which of the two
+// models' answers comes first is decided by a hash of the prompt's ID, the version, the seed and
+// the number of the pair among those of the prompt.
 type Comparison struct {
 	Prompt        data.Prompt
 	First, Second string

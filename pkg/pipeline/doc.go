@@ -2,9 +2,11 @@
 //
 // Run is the iteration of Llama 2-Chat (Touvron et al. 2023, section 3.2): from V1 to V5, each version
 //
-//  1. collects fresh preferences on answers of the newest model and of the one before it (section 3.2.1),
+//  1. collects fresh preferences on answers of the newest model and of the one before it, shown in
+//     an order that a hash decides (section 3.2.1),
 //
-//  2. trains both reward models on all preferences so far (section 3.2.2),
+//  2. trains both reward models on all preferences so far and on open ones, mixed as
+//     rewardmodel.Mixes does (section 3.2.2), without those that ask a held-out question,
 //
 //  3. chooses the temperature anew and samples K answers per prompt (section 3.2.3, figure 8),
 //

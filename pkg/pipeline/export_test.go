@@ -9,7 +9,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
-// Spy is called before each stage of a run with what the stage is given. Judges, if not nil, makes the judges of a version.
+// Spy is called before each stage of a run with what the stage is given. Judges, if not nil, makes
+// the judges of a version.
 type Spy struct {
 	RewardModel func(p *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config)
 	FineTune    func(p *model.Params, examples []sft.Example, cfg sft.Config)

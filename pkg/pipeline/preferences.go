@@ -69,7 +69,8 @@ func (r *run) answer(ctx context.Context, v variant, prompts []data.Prompt, n in
 	return answers, nil
 }
 
-// compare shows the annotators the pairs whose answers differ. Each side has n answers to each prompt.
+// compare shows the annotators the pairs whose answers differ. Each side has n answers to each
+// prompt.
 func (r *run) compare(ctx context.Context, sides [2][]answered, n int, set data.Set, version int) ([]SampledPreference, error) {
 	var asked []Comparison
 	var pairs [][2]answered
@@ -113,8 +114,9 @@ func (r *run) compare(ctx context.Context, sides [2][]answered, n int, set data.
 	return rows, nil
 }
 
-// swapped decides by a hash whether the second variant's answer is shown first. A fixed order would tell annotators which answer is the
-// newer model's, and a preference for what is read first would look like progress.
+// swapped decides by a hash whether the second variant's answer is shown first. A fixed order would
+// tell annotators which answer is the newer model's, and a preference for what is read first would
+// look like progress.
 func swapped(id string, sample, version int, seed uint64) bool {
 	h := sha256.Sum256(fmt.Appendf(nil, "%d %d %d %s", seed, version, sample, id))
 	return h[0]&1 == 1

@@ -61,7 +61,8 @@ func (s *script) testShares(t *testing.T) {
 	}
 }
 
-// side are the answers of one of the two variants: a model and a temperature, with its own stream of random numbers.
+// side are the answers of one of the two variants: a model and a temperature, with its own stream
+// of random numbers.
 type side struct {
 	path        string
 	temperature float64
@@ -146,7 +147,8 @@ func (s *script) testComparisons(t *testing.T) {
 	}
 }
 
-// Which of the two is shown first is a fair hash of the seed, the version, the number of the pair and the prompt.
+// Which of the two is shown first is a fair hash of the seed, the version, the number of the pair
+// and the prompt.
 func (s *script) testOrder(t *testing.T) {
 	n, newestFirst := 0.0, 0.0
 	for v := 1; v <= s.cfg.Versions; v++ {
@@ -201,7 +203,8 @@ func (s *script) testPreferences(t *testing.T) {
 	assert.Positive(t, left, "some have no opinion")
 }
 
-// collected are the pairs of a set up to a version that reward models may be trained on, and those that are held out.
+// collected are the pairs of a set up to a version that reward models may be trained on, and those
+// that are held out.
 func (s *script) collected(t *testing.T, v int, set data.Set) (train []rewardmodel.Pair, heldOut []pipeline.SampledPreference) {
 	for k := 1; k <= v; k++ {
 		for _, p := range s.preferences(t, k, set) {
@@ -218,7 +221,8 @@ func (s *script) collected(t *testing.T, v int, set data.Set) (train []rewardmod
 	return train, heldOut
 }
 
-// No reward model is trained on a pair that asks a held-out question, whoever collected it, nor on one whose choice alone is unsafe.
+// No reward model is trained on a pair that asks a held-out question, whoever collected it, nor on
+// one whose choice alone is unsafe.
 func (s *script) testHeldOut(t *testing.T) {
 	held := map[string]bool{}
 	var questions []data.Prompt
@@ -245,7 +249,8 @@ func (s *script) testHeldOut(t *testing.T) {
 	}
 }
 
-// Both are trained from the SFT model, each on its mix of all preferences so far, with its own config.
+// Both are trained from the SFT model, each on its mix of all preferences so far, with its own
+// config.
 func (s *script) testRewardModels(t *testing.T) {
 	public, err := rewardmodel.Encode(s.data.Template, slices.DeleteFunc(slices.Clone(s.data.Open), func(p data.Preference) bool {
 		return s.heldOut(p.Messages[0].Content)

@@ -19,12 +19,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
-// safetyPrompt says whether a prompt has the safety tag.
-func (s *script) safetyPrompt(id string) bool {
-	return slices.ContainsFunc(s.data.Prompts, func(p data.Prompt) bool { return p.ID == id && p.Safety })
-}
-
-// The temperature is the best on the validation prompts, for the newest model and the newest judges.
+// The temperature is the best on the validation prompts, for the newest model and the newest
+// judges.
 func (s *script) testTemperatures(t *testing.T) {
 	var prompts []rejection.Prompt
 	for _, p := range s.data.Validation {
@@ -57,7 +53,8 @@ func (s *script) testTemperatures(t *testing.T) {
 	assert.Greater(t, len(chosen), 1, "versions differ in their temperature")
 }
 
-// The samples of a version are those of the model before it at the chosen temperature, judged by the newest judges.
+// The samples of a version are those of the model before it at the chosen temperature, judged by
+// the newest judges.
 func (s *script) testSamples(t *testing.T) {
 	for v := 1; v <= s.cfg.Versions; v++ {
 		temperature := s.versions[v-1].Temperature
@@ -83,7 +80,8 @@ func (s *script) testSamples(t *testing.T) {
 	}
 }
 
-// best is the finished answer to a prompt with the highest reward of a version's judges, and that reward: of several the newest, then the first.
+// best is the finished answer to a prompt with the highest reward of a version's judges, and that
+// reward: of several the newest, then the first.
 func (s *script) best(v int, prompt data.Prompt, pool []data.Sample) (best data.Sample, reward float64) {
 	reward = math.Inf(-1)
 	for _, row := range pool {
@@ -97,7 +95,8 @@ func (s *script) best(v int, prompt data.Prompt, pool []data.Sample) (best data.
 	return best, reward
 }
 
-// Winners are the best answers of the version, from PoolFrom on of all versions so far, by the newest judges.
+// Winners are the best answers of the version, from PoolFrom on of all versions so far, by the
+// newest judges.
 func (s *script) testWinners(t *testing.T) {
 	old, cutOff := 0, 0
 	var all []data.Sample
@@ -162,7 +161,8 @@ func (s *script) testGhosts(t *testing.T) {
 	}
 }
 
-// Distilled examples are the answers with a pre-prompt that the newest safety model likes better than those without, from DistillFrom on.
+// Distilled examples are the answers with a pre-prompt that the newest safety model likes better
+// than those without, from DistillFrom on.
 func (s *script) testDistilled(t *testing.T) {
 	for v := 1; v <= s.cfg.Versions; v++ {
 		name := s.path(v, "distilled.arrow")
@@ -201,7 +201,8 @@ func (s *script) testDistilled(t *testing.T) {
 	}
 }
 
-// Fine-tuning goes on from the version before, on the winners and on what Ghost Attention and distillation add.
+// Fine-tuning goes on from the version before, on the winners and on what Ghost Attention and
+// distillation add.
 func (s *script) testFineTuning(t *testing.T) {
 	for v := 1; v <= s.cfg.Versions; v++ {
 		var want []sft.Example
@@ -232,7 +233,8 @@ func (s *script) testFineTuning(t *testing.T) {
 	}
 }
 
-// PPO goes on from the fine-tuned model, with the helpfulness model as critic, on the prompts, watched on the validation prompts.
+// PPO goes on from the fine-tuned model, with the helpfulness model as critic, on the prompts,
+// watched on the validation prompts.
 func (s *script) testPPO(t *testing.T) {
 	encoded := func(prompts []data.Prompt) (list []ppo.Prompt) {
 		for _, p := range prompts {

@@ -21,7 +21,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
-// script is a run of five versions in which people and reward models are rules, with all that its stages were given.
+// script is a run of five versions in which people and reward models are rules, with all that its
+// stages were given.
 type script struct {
 	data     pipeline.Data
 	cfg      pipeline.Config
@@ -108,7 +109,8 @@ func scriptedRun(t *testing.T) *script {
 	return s
 }
 
-// openPreferences are pairs of both sets, some of which ask what annotators are asked too, and a sixth of which has an unsafe choice.
+// openPreferences are pairs of both sets, some of which ask what annotators are asked too, and a
+// sixth of which has an unsafe choice.
 func openPreferences(d pipeline.Data) []data.Preference {
 	var list []data.Preference
 	add := func(messages []data.Message) {
@@ -133,7 +135,8 @@ func chance(args ...any) float64 {
 	return float64(binary.LittleEndian.Uint64(h[:])>>11) / (1 << 53)
 }
 
-// helpfulnessRule and safetyRule are the judges of a version. Each version has its own opinion, and every other one likes long answers.
+// helpfulnessRule and safetyRule are the judges of a version. Each version has its own opinion, and
+// every other one likes long answers.
 func helpfulnessRule(version int) pipeline.Rule {
 	return func(prompt, answer []int32) float64 {
 		long := float64(version%2) * float64(len(answer))

@@ -9,7 +9,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
-// stages are the functions that a run calls for training and judging. Tests replace them, to see what each is given and to judge by rules.
+// stages are the functions that a run calls for training and judging. Tests replace them, to see
+// what each is given and to judge by rules.
 type stages struct {
 	rewardModel func(context.Context, *model.Params, []rewardmodel.Pair, rewardmodel.Config) (rewardmodel.Report, error)
 	judges      func(version int, helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error)

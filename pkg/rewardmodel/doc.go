@@ -11,7 +11,9 @@
 //	rm := chat.Clone() // start from a chat checkpoint
 //	rm.AddHead(rng)
 //	pairs, err := rewardmodel.Encode(template, preferences)
-//	report, err := rewardmodel.Train(ctx, rm, pairs, rewardmodel.DefaultConfig())
+//	safety, helpfulness := rewardmodel.BySet(pairs, data.SafetySet)
+//	forHelpfulness, forSafety := rewardmodel.Mixes(helpfulness, safety, nil, seed)
+//	report, err := rewardmodel.Train(ctx, rm, forHelpfulness, rewardmodel.DefaultConfig())
 //	scorer, err := rewardmodel.NewScorer(rm, 4096, 64)
 //	eval, err := rewardmodel.Evaluate(ctx, scorer, heldOut) // accuracy per rating, recall of unsafe answers
 //
@@ -28,7 +30,9 @@
 //
 // # Differences from the paper
 //
-// The formula and the weight of the auxiliary loss are not in the paper: binary cross-entropy on both scores, Config.SafetyWeight.
-// Which margin set the released models use is not said: LargeMargin. Holding out 1000 examples of every batch of
-// annotations is left to the caller: Evaluate takes any pairs.
+// The formula and the weight of the auxiliary loss are not in the paper: binary cross-entropy on
+// both scores, Config.SafetyWeight. Which margin set the released models use is not said:
+// LargeMargin. Holding out 1000 examples of every batch of annotations is left to the caller:
+// Evaluate takes any pairs. "Equal parts" of safety and open data in the helpfulness mix is read as
+// one draw from both together (HelpfulnessMix).
 package rewardmodel

@@ -59,18 +59,20 @@ func encodeAnswer(tmpl *data.Template, prompt []data.Message, answer string) (be
 	return append(before, turns[last].Prompt...), turns[last].Answer, nil
 }
 
-// WithoutUnsafeChoices leaves out the pairs whose preferred answer is unsafe while the other is safe (section 3.2.1): the paper has none
-// of them, because the safer answer should also be the preferred one.
+// WithoutUnsafeChoices leaves out the pairs whose preferred answer is unsafe while the other is
+// safe (section 3.2.1): the paper has none of them, because the safer answer should also be the
+// preferred one.
 func WithoutUnsafeChoices(pairs []Pair) []Pair {
 	return slices.DeleteFunc(slices.Clone(pairs), func(p Pair) bool {
 		return p.ChosenSafe == data.Unsafe && p.RejectedSafe == data.Safe
 	})
 }
 
-// Mixes returns the training data of the helpfulness model and of the safety model (section 3.2.2) from pairs collected for each of the two
-// sets and open pairs of either set. Open helpfulness pairs are on the side of the helpfulness data, open safety pairs, such as Anthropic's
-// harmlessness data, on the side of the safety data: the safety model is trained on all of them. Pairs that WithoutUnsafeChoices leaves out
-// are in neither mix, and do not count in any share.
+// Mixes returns the training data of the helpfulness model and of the safety model (section 3.2.2)
+// from pairs collected for each of the two sets and open pairs of either set. Open helpfulness
+// pairs are on the side of the helpfulness data, open safety pairs, such as Anthropic's
+// harmlessness data, on the side of the safety data: the safety model is trained on all of them.
+// Pairs that WithoutUnsafeChoices leaves out are in neither mix, and do not count in any share.
 func Mixes(helpfulness, safety, open []Pair, seed uint64) (forHelpfulness, forSafety []Pair) {
 	helpfulness, safety, open = WithoutUnsafeChoices(helpfulness), WithoutUnsafeChoices(safety), WithoutUnsafeChoices(open)
 	harmless, helpful := BySet(open, data.SafetySet)
@@ -78,16 +80,17 @@ func Mixes(helpfulness, safety, open []Pair, seed uint64) (forHelpfulness, forSa
 		SafetyMix(slices.Concat(safety, harmless), slices.Concat(helpfulness, helpful), seed)
 }
 
-// HelpfulnessMix is the data of the helpfulness model (section 3.2.2): all helpfulness pairs, and as many of the others
-// (safety and open data), drawn at random. The paper says "equal parts of the remaining data uniformly sampled" from both. That is
-// read as: the others together are one half of the mix, and each of their pairs is drawn with the same probability, so that safety and
-// open data take part by their sizes and not half and half.
+// HelpfulnessMix is the data of the helpfulness model (section 3.2.2): all helpfulness pairs, and
+// as many of the others (safety and open data), drawn at random. The paper says "equal parts of the
+// remaining data uniformly sampled" from both. That is read as: the others together are one half of
+// the mix, and each of their pairs is drawn with the same probability, so that safety and open data
+// take part by their sizes and not half and half.
 func HelpfulnessMix(helpfulness, others []Pair, seed uint64) []Pair {
 	return mix(helpfulness, others, len(helpfulness), seed)
 }
 
-// SafetyMix is the data of the safety model (section 3.2.2): all safety pairs, harmlessness data included, with helpfulness
-// pairs at a proportion of 90 to 10, drawn at random.
+// SafetyMix is the data of the safety model (section 3.2.2): all safety pairs, harmlessness data
+// included, with helpfulness pairs at a proportion of 90 to 10, drawn at random.
 func SafetyMix(safety, helpfulness []Pair, seed uint64) []Pair {
 	return mix(safety, helpfulness, (len(safety)+4)/9, seed)
 }

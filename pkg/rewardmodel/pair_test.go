@@ -78,7 +78,8 @@ func TestMixes(t *testing.T) {
 		"too few others":       {HelpfulnessMix, 10, 4, 4},
 		"no others":            {HelpfulnessMix, 10, 0, 0},
 		"90 to 10":             {SafetyMix, 90, 100, 10},
-		"90 to 10, rounded":    {SafetyMix, 130, 100, 14},
+		"90 to 10, rounded":    {SafetyMix, 130, 100, 14}, // 14.4
+		"90 to 10, rounded up": {SafetyMix, 131, 100, 15}, // 14.6
 		"90 to 10, too little": {SafetyMix, 90, 3, 3},
 	} {
 		own, others := named(0, c.own), named(1000, c.others)
