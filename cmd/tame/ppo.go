@@ -109,7 +109,7 @@ type ppoEvaluation struct {
 	Iterations    int      `json:"iterations"`
 	Steps         int      `json:"steps"`
 	BestIteration int      `json:"best_iteration"`
-	BestScore     *float64 `json:"best_score,omitempty"` // mean reward on the held-out prompts
+	BestScore     *float64 `json:"best_score,omitempty"` // held-out score, see ppo.Report
 	Stopped       bool     `json:"stopped_early"`
 }
 

@@ -24,7 +24,9 @@ type position struct {
 	KLCoef        float64 `json:"kl_coef"`
 	BestIteration int     `json:"best_iteration"`
 	BestScore     float64 `json:"best_score"`
-	Worse         int     `json:"worse"` // evaluations since the best
+	BestFinished  float64 `json:"best_finished"`            // share of its held-out answers that a stop token ended
+	HeldOutScale  *scale  `json:"held_out_scale,omitempty"` // nil before the first evaluation
+	Worse         int     `json:"worse"`                    // evaluations since the best
 	Stopped       bool    `json:"stopped"`
 }
 
@@ -32,10 +34,14 @@ type position struct {
 // critic, reference and best policy, the optimisers and the position. It shares the Trainer's memory: save it before the
 // next Iterate.
 func (t *Trainer) Checkpoint() (*train.Checkpoint, error) {
-	raw, err := json.Marshal(position{
-		Iteration: t.iteration, KLCoef: t.klCoef,
-		BestIteration: t.best.iteration, BestScore: t.best.score, Worse: t.best.worse, Stopped: t.best.stopped,
-	})
+	at := position{
+		Iteration: t.iteration, KLCoef: t.klCoef, BestIteration: t.best.iteration, BestScore: t.best.score,
+		BestFinished: t.best.finished, Worse: t.best.worse, Stopped: t.best.stopped,
+	}
+	if t.best.weights != nil {
+		at.HeldOutScale = &t.best.unit
+	}
+	raw, err := json.Marshal(at)
 	if err != nil {
 		return nil, fmt.Errorf("ppo: checkpoint: %w", err)
 	}
@@ -77,11 +83,24 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 	if err := json.Unmarshal(c.State.Position, &at); err != nil {
 		return fmt.Errorf("ppo: checkpoint: position: %w", err)
 	}
+	weights := c.Models[bestModel]
+	switch {
+	case weights != nil && at.HeldOutScale == nil:
+		return errors.New("ppo: checkpoint: position: held_out_scale is missing: an older version wrote it, whose held-out scores " +
+			"did not count unfinished answers and cannot be compared with new ones: start the run from the beginning")
+	case weights == nil && at.HeldOutScale != nil:
+		return fmt.Errorf("ppo: checkpoint: the model %q is missing", bestModel)
+	}
 	if err := t.step.Restore(c); err != nil {
 		return fmt.Errorf("ppo: checkpoint: %w", err)
 	}
 	t.iteration, t.klCoef = at.Iteration, at.KLCoef
-	t.best = best{weights: c.Models[bestModel], iteration: at.BestIteration, score: at.BestScore, worse: at.Worse, stopped: at.Stopped}
+	if weights != nil {
+		t.best = best{
+			evaluation: evaluation{score: at.BestScore, finished: at.BestFinished},
+			weights:    weights, iteration: at.BestIteration, unit: *at.HeldOutScale, worse: at.Worse, stopped: at.Stopped,
+		}
+	}
 	return nil
 }
 

@@ -10,7 +10,8 @@ import (
 )
 
 // Unfinished says what becomes of an answer that no stop token ended. Its numbers are in units of the score that PPO
-// uses: standard deviations with WhitenScores, raw scores without.
+// uses: standard deviations with WhitenScores, raw scores without. The held-out score, which is raw, takes the same number of
+// deviations of the scores that the start's held-out answers have.
 type Unfinished int
 
 const (
@@ -52,7 +53,7 @@ func name(i int, names ...string) string {
 type Config struct {
 	// Iterations is the number of rounds of sampling and training. Paper 3.2.3: 200 to 400, stopped by held-out prompts. Default 200.
 	Iterations int
-	// BatchSize is the number of answers sampled in an iteration. Paper 3.2.3: 512.
+	// BatchSize is the number of answers sampled in an iteration, at least 2 with WhitenScores. Paper 3.2.3: 512.
 	BatchSize int
 	// MiniBatch is the number of answers of an optimisation step; it divides BatchSize. Paper 3.2.3: 64.
 	MiniBatch int
@@ -69,7 +70,8 @@ type Config struct {
 	MinLRRatio float64
 	// SharedTrunk puts the value function on the policy's trunk, as a scalar head, instead of a model of its own. Open: false.
 	SharedTrunk bool
-	// CriticWarmup is the number of iterations at the start in which only the critic moves. Open: 0.
+	// CriticWarmup is the number of iterations at the start in which only the critic moves. Evaluations in them do not count for
+	// Patience and are no candidates for the best policy. Open: 0.
 	CriticWarmup int
 
 	// Loss is what is minimised; nil means ClippedLoss of this config.
@@ -102,7 +104,8 @@ type Config struct {
 	WhitenScores bool
 	// WhitenAdvantages removes mean and scale of an iteration's advantages, over all answer tokens. Open: true.
 	WhitenAdvantages bool
-	// Unfinished and UnfinishedValue say what becomes of an answer cut off by a length limit. Open: a penalty of 1.
+	// Unfinished and UnfinishedValue say what becomes of an answer cut off by a length limit, in training and in the held-out
+	// score. In every mode a policy that ends none of its held-out answers is worse than one that ends some. Open: a penalty of 1.
 	Unfinished      Unfinished
 	UnfinishedValue float64
 
@@ -122,7 +125,7 @@ type Config struct {
 
 	// EvalEvery is the number of iterations between evaluations on the held-out prompts; 0: never. Open: 10.
 	EvalEvery int
-	// Patience is the number of evaluations without a better score after which training stops; 0: never. Open: 5.
+	// Patience is the number of evaluations in a row without a better one after which training stops; 0: never. Open: 5.
 	Patience int
 
 	// MicroTokens and MicroSegments are the budget of one micro-batch, which decides memory and not results.
@@ -180,6 +183,7 @@ func (c Config) Validate() error {
 
 	atLeast("Iterations", c.Iterations, 1)
 	atLeast("BatchSize", c.BatchSize, 1)
+	check(c.BatchSize != 1 || !c.WhitenScores, "BatchSize", c.BatchSize, "at least 2 with WhitenScores: one score alone whitens to 0, whatever it is")
 	check(c.MiniBatch >= 1 && c.BatchSize%max(c.MiniBatch, 1) == 0, "MiniBatch", c.MiniBatch, "a divisor of BatchSize")
 	check(c.SamplesPerPrompt >= 1 && c.BatchSize%max(c.SamplesPerPrompt, 1) == 0, "SamplesPerPrompt", c.SamplesPerPrompt, "a divisor of BatchSize")
 	atLeast("Epochs", c.Epochs, 1)

@@ -40,6 +40,12 @@ func TestValidateReportsAll(t *testing.T) {
 	assert.Equal(t, "KLAdaptive", KLAdaptive.String())
 
 	c := DefaultConfig()
+	c.BatchSize, c.MiniBatch = 1, 1
+	assert.ErrorContains(t, c.Validate(), "ppo: Config.BatchSize is 1, want at least 2 with WhitenScores")
+	c.WhitenScores = false
+	assert.NoError(t, c.Validate())
+
+	c = DefaultConfig()
 	c.SharedTrunk, c.CriticWarmup, c.CriticOptim = true, 1, optim.Config{}
 	err = c.Validate()
 	assert.ErrorContains(t, err, "CriticWarmup")

@@ -66,8 +66,15 @@
 //	policy/steps                  optimisation steps done, fewer than planned if MaxKL ended them
 //	grad_norm/policy, grad_norm/critic, lr/policy, lr/critic
 //
-// And eval/scores, eval/best, eval/finished, eval/response_length (held-out prompts, in iterations that evaluate),
-// eval/start_scores (the start's), timing_s/sample, score, forward, update, eval, total, and perf/throughput (tokens a
+// On the held-out prompts, in iterations that evaluate:
+//
+//	eval/scores                   the held-out score: mean R_c before whitening, unfinished answers as Config.Unfinished says
+//	eval/raw_scores               mean R_c before whitening of all answers, however they ended
+//	eval/best, start_scores       held-out score of the best policy so far, and of the start
+//	eval/finished                 share of answers that stopped
+//	eval/response_length          tokens
+//
+// And timing_s/sample, score, forward, update, eval, total, and perf/throughput (tokens a
 // second, prompts included).
 //
 // # Concurrency
@@ -91,5 +98,7 @@
 //     score throughout, because logit(sigmoid(x)) is x; the gate compares with logit(0.15).
 //   - Answers cut off by the length limit lose 1 (a standard deviation). Their episode ends like any other, with value 0.
 //   - Temperature 1 and 256 tokens. No top-p or top-k, because then the distribution scored would not be the one sampled.
-//   - The held-out criterion is the mean of R_c before whitening; the best policy is kept.
+//   - The held-out criterion is the mean of R_c before whitening, with unfinished answers scored as in training; a policy that
+//     ends none of its answers is worse than one that ends some. The best policy is kept, and the start is a candidate.
+//   - Evaluations count for early stopping once the critic's warm-up has ended, because only then the policy moves.
 package ppo

@@ -16,8 +16,9 @@ import (
 type Report struct {
 	// Iterations is the number of iterations done, Steps that of optimisation steps.
 	Iterations, Steps int
-	// BestIteration is the iteration after which the held-out score was best, 0 for the start; BestScore is that score: the
-	// mean of R_c before whitening. Without held-out prompts they are the last iteration and NaN.
+	// BestIteration is the iteration after which the policy did best on the held-out prompts, 0 for the start. BestScore is its
+	// held-out score: the mean of R_c before whitening, with unfinished answers scored as Config.Unfinished says. Without
+	// held-out prompts they are the last iteration and NaN.
 	BestIteration int
 	BestScore     float64
 	// Stopped says that the held-out score ended training before its last iteration.
@@ -26,17 +27,47 @@ type Report struct {
 
 // best is the best policy so far on the held-out prompts.
 type best struct {
+	evaluation
 	weights   *model.Params // nil before the first evaluation
 	iteration int
-	score     float64
-	worse     int // evaluations since
+	unit      scale // of Config.UnfinishedValue in all evaluations, see heldOutScale
+	worse     int   // evaluations since
 	stopped   bool
+}
+
+// evaluation is how a policy does on the held-out prompts.
+type evaluation struct {
+	score    float64 // mean of R_c before whitening, with unfinished answers scored as Config.Unfinished says
+	finished float64 // share of answers that a stop token ended
+}
+
+// better says whether a policy did better than another one. One that never ends an answer is worse than any that does,
+// whatever the scores: reward models know only whole answers.
+func (e evaluation) better(than evaluation) bool {
+	if ends := e.finished > 0; ends != (than.finished > 0) {
+		return ends
+	}
+	return e.score > than.score
+}
+
+// heldOutScale is the scale of Config.UnfinishedValue among raw held-out scores, from the scores of the start: the value is
+// in deviations with WhitenScores. It stays for the run, so that evaluations can be compared.
+func heldOutScale(raw []float64, finished []bool, cfg Config) scale {
+	if !cfg.WhitenScores {
+		return rawScale
+	}
+	counted := population(raw, finished, cfg)
+	if len(counted) == 0 { // not one answer finished
+		counted = raw
+	}
+	return scaleOf(counted)
 }
 
 func (t *Trainer) evaluates() bool { return len(t.heldOut) > 0 && t.cfg.EvalEvery > 0 }
 
 // evaluate answers the held-out prompts, reports to m, and keeps the policy if it is the best so far. The
-// score is R_c before whitening, because whitening would hide any progress.
+// score is R_c before whitening, because whitening would hide any progress. While the critic warms up the policy is still the
+// start, which an evaluation can neither improve on nor make worse.
 func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 	answers, err := t.sample(ctx, t.heldOut, heldOutStreams, 1)
 	if err != nil {
@@ -46,28 +77,33 @@ func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	score, _ := moments(raw)
+	var now evaluation
+	n, length, finished := float64(len(answers)), 0.0, make([]bool, len(answers))
+	for i, a := range answers {
+		length += float64(len(a.Tokens))
+		if finished[i] = a.Finished; a.Finished {
+			now.finished += 1 / n
+		}
+	}
 	b := &t.best
+	if b.weights == nil {
+		b.unit = heldOutScale(raw, finished, t.cfg)
+	}
+	m["eval/raw_scores"], _ = moments(raw)
+	now.score, _ = moments(settle(raw, finished, b.unit, t.cfg))
 	switch {
 	case b.weights == nil:
-		b.weights, b.score, b.iteration = t.policy.Clone(), score, t.iteration
-	case score > b.score:
+		b.weights, b.evaluation, b.iteration = t.policy.Clone(), now, t.iteration
+	case t.iteration <= t.cfg.CriticWarmup:
+	case now.better(b.evaluation):
 		copyWeights(b.weights, t.policy)
-		b.score, b.iteration, b.worse = score, t.iteration, 0
+		b.evaluation, b.iteration, b.worse = now, t.iteration, 0
 	default:
 		b.worse++
 		b.stopped = t.cfg.Patience > 0 && b.worse >= t.cfg.Patience
 	}
-	finished, length := 0.0, 0.0
-	for _, a := range answers {
-		length += float64(len(a.Tokens))
-		if a.Finished {
-			finished++
-		}
-	}
-	n := float64(len(answers))
-	m["eval/scores"], m["eval/best"] = score, b.score
-	m["eval/finished"], m["eval/response_length"] = finished/n, length/n
+	m["eval/scores"], m["eval/best"] = now.score, b.score
+	m["eval/finished"], m["eval/response_length"] = now.finished, length/n
 	return nil
 }
 

@@ -31,7 +31,7 @@ func exampleConfig() ppo.Config {
 	cfg.Iterations, cfg.BatchSize, cfg.MiniBatch, cfg.MaxNewTokens = 30, 64, 16, 4
 	cfg.Optim.LearningRate, cfg.CriticOptim.LearningRate = 1e-2, 1e-2 // the model is tiny
 	cfg.Gate = false                                                  // one reward
-	cfg.Unfinished = ppo.UnfinishedKeep
+	cfg.Stop, cfg.Unfinished = nil, ppo.UnfinishedKeep                // four tokens, always
 	cfg.MicroTokens, cfg.MicroSegments = 512, 64
 	return cfg
 }

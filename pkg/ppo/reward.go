@@ -48,10 +48,28 @@ func GateQuality(safety []float64, unsafe []bool, threshold float64) (precision,
 
 // Whiten is x without its mean and scale: (x - mean) / sqrt(variance + 1e-8), with the population's variance.
 func Whiten(x []float64) []float64 {
+	return scaleOf(x).whiten(x)
+}
+
+// scale is where the unit of whitened scores lies among raw scores: the whitened x is the raw Mean + x Deviation.
+type scale struct {
+	Mean      float64 `json:"mean"`
+	Deviation float64 `json:"deviation"`
+}
+
+// rawScale is the scale of scores that are not whitened.
+var rawScale = scale{Mean: 0, Deviation: 1}
+
+// scaleOf is the scale that whitening x removes.
+func scaleOf(x []float64) scale {
 	mean, variance := moments(x)
+	return scale{Mean: mean, Deviation: math.Sqrt(variance + whitenEps)}
+}
+
+func (s scale) whiten(x []float64) []float64 {
 	out := make([]float64, len(x))
 	for i, v := range x {
-		out[i] = (v - mean) / math.Sqrt(variance+whitenEps)
+		out[i] = (v - s.Mean) / s.Deviation
 	}
 	return out
 }
@@ -74,34 +92,35 @@ func moments(x []float64) (mean, variance float64) {
 // finalScores turns raw combined scores into those PPO uses: whitened over the iteration's answers (section 3.2.3), then
 // with what is due for answers that never stopped. The latter comes second so that its unit is known.
 func finalScores(raw []float64, finished []bool, cfg Config) []float64 {
-	out := make([]float64, len(raw))
-	copy(out, raw)
-	counts := func(i int) bool { return cfg.Unfinished != UnfinishedFixed || finished[i] }
+	unit := rawScale
 	if cfg.WhitenScores {
-		var population []float64
-		for i, r := range raw {
-			if counts(i) {
-				population = append(population, r)
-			}
-		}
-		white, next := Whiten(population), 0
-		for i := range raw {
-			if counts(i) {
-				out[i] = white[next]
-				next++
-			}
+		unit = scaleOf(population(raw, finished, cfg))
+	}
+	return settle(unit.whiten(raw), finished, rawScale, cfg)
+}
+
+// population is the raw scores whose mean and deviation count: all, without the unfinished answers' if those get a fixed score.
+func population(raw []float64, finished []bool, cfg Config) (counted []float64) {
+	for i, r := range raw {
+		if finished[i] || cfg.Unfinished != UnfinishedFixed {
+			counted = append(counted, r)
 		}
 	}
-	for i := range out {
+	return counted
+}
+
+// settle gives unfinished answers what Config.Unfinished says, in place. unit is the scale of UnfinishedValue among the scores.
+func settle(scores []float64, finished []bool, unit scale, cfg Config) []float64 {
+	for i := range scores {
 		switch {
 		case finished[i]:
 		case cfg.Unfinished == UnfinishedPenalty:
-			out[i] -= cfg.UnfinishedValue
+			scores[i] -= cfg.UnfinishedValue * unit.Deviation
 		case cfg.Unfinished == UnfinishedFixed:
-			out[i] = cfg.UnfinishedValue
+			scores[i] = unit.Mean + cfg.UnfinishedValue*unit.Deviation
 		}
 	}
-	return out
+	return scores
 }
 
 // TokenRewards is the reward of each token of one answer: -klCoef (log π - log π_0), and the score once, at the last

@@ -263,38 +263,6 @@ func TestLearnsWithEverythingOn(t *testing.T) {
 	}
 }
 
-// TestKeepsTheBest feeds evaluations a judge that likes the policy less and less.
-func TestKeepsTheBest(t *testing.T) {
-	cfg := smallConfig()
-	cfg.Iterations, cfg.EvalEvery, cfg.Patience = 20, 2, 3
-	evaluations := []float64{1, 4, 3, 4, 3.9, 5}
-	calls := 0
-	r := RewarderFunc(func(_ context.Context, answers []Answer) ([]Score, error) {
-		scores := make([]Score, len(answers))
-		if len(answers) == 2 {
-			for i := range scores {
-				scores[i].Helpfulness = evaluations[calls]
-			}
-			calls++
-		}
-		return scores, nil
-	})
-	policy := tinyModel(t, 9, 1, 1)
-	tr, err := New(policy, tinyCritic(t, 9, 1, 2), somePrompts(), somePrompts()[:2], r, cfg)
-	require.NoError(t, err)
-	first := run(t, tr, 1)
-	assert.Equal(t, 1.0, first["eval/start_scores"])
-	run(t, tr, 1)
-	best := weights(policy)
-	for !tr.Done() {
-		run(t, tr, 1)
-	}
-	assert.NotEqual(t, best, weights(policy))
-	report := tr.Finish()
-	assert.Equal(t, Report{Iterations: 8, Steps: 16, BestIteration: 2, BestScore: 4, Stopped: true}, report)
-	assert.Equal(t, best, weights(policy), "the best weights are back")
-}
-
 func TestTrainReports(t *testing.T) {
 	cfg := smallConfig()
 	var infos []train.StepInfo
