@@ -118,6 +118,7 @@ var fieldDocs = yamlconf.Docs{
 	"pipeline.Config.HeldOut":                   "HeldOut is the share of preference questions, chosen by a hash, whose pairs no reward model is trained on: they measure its accuracy. Open preferences that ask such a question are not trained on either. Paper 3.2.2: 1000 examples of every batch. Open: 0.1.",
 	"pipeline.Config.Helpfulness":               "Helpfulness trains the helpfulness model, from the start model, on all preferences so far.",
 	"pipeline.Config.Safety":                    "Safety trains the safety model likewise.",
+	"pipeline.Config.Calibration":               "Calibration sets the level of the helpfulness model after training, on the version's fresh helpfulness pairs that are not held out: answers of the newest model and the one before it. Its Level may not be below the logit of PPO.SafetyThreshold. The safety model is never moved. Open: rewardmodel.DefaultCalibration.",
 	"pipeline.Config.Temperatures":              "Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to 1.3 after RLHF. Default 0.8, 1, 1.2.",
 	"pipeline.Config.Rejection":                 "Rejection samples answers. Its Temperature and Version are set by the iteration.",
 	"pipeline.Config.FineTune":                  "FineTune is SFT on the best answers.",

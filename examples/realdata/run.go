@@ -107,20 +107,16 @@ func (l *lab) center(ctx context.Context, chat, helpfulness, safety *model.Param
 	if err != nil {
 		return err
 	}
-	sequences := make([][]int32, len(answers))
+	prompts, texts := make([][]int32, len(answers)), make([][]int32, len(answers))
 	for i, a := range answers {
-		sequences[i] = a.Sequence()
+		prompts[i], texts[i] = a.Prompt.Tokens, a.Tokens
 	}
 	for _, p := range []*model.Params{helpfulness, safety} {
 		scorer, err := rewardmodel.NewScorer(p, microTokens, microSegments)
 		if err != nil {
 			return err
 		}
-		scores, err := scorer.Score(ctx, sequences)
-		if err != nil {
-			return err
-		}
-		if err := rewardmodel.Center(p, scores); err != nil {
+		if _, err := rewardmodel.Calibrate(ctx, scorer, prompts, texts, rewardmodel.Calibration{Method: rewardmodel.CalibrateMean}); err != nil {
 			return err
 		}
 	}

@@ -39,6 +39,10 @@ type Config struct {
 	Helpfulness rewardmodel.Config
 	// Safety trains the safety model likewise.
 	Safety rewardmodel.Config
+	// Calibration sets the level of the helpfulness model after training, on the version's fresh helpfulness pairs that are not held out: answers
+	// of the newest model and the one before it. Its Level may not be below the logit of PPO.SafetyThreshold. The safety model is never moved.
+	// Open: rewardmodel.DefaultCalibration.
+	Calibration rewardmodel.Calibration
 	// Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to
 	// 1.3 after RLHF. Default 0.8, 1, 1.2.
 	Temperatures []float64
@@ -87,7 +91,7 @@ func DefaultConfig() Config {
 	return Config{
 		Versions: 5, PoolFrom: 4, PPOFrom: 5,
 		PairTemperatures: [2]float64{0.8, 1.2}, HelpfulnessPairs: 1, SafetyPairs: 1, HeldOut: 0.1,
-		Helpfulness: rewardmodel.DefaultConfig(), Safety: rewardmodel.SafetyConfig(),
+		Helpfulness: rewardmodel.DefaultConfig(), Safety: rewardmodel.SafetyConfig(), Calibration: rewardmodel.DefaultCalibration(),
 		Temperatures: []float64{0.8, 1, 1.2}, Rejection: rejection.DefaultConfig(), FineTune: sft.DefaultConfig(), PPO: ppo.DefaultConfig(),
 		GAttFrom: 4, GAtt: gatt.DefaultConfig(), DistillFrom: 1, Distill: distill.DefaultConfig(),
 		KeepEvery: 100, PartPrompts: 256,
@@ -116,8 +120,11 @@ func (c Config) Validate() error {
 	check(len(c.Temperatures) > 0, "Temperatures", c.Temperatures, "at least one temperature")
 	check(c.KeepEvery >= 1, "KeepEvery", c.KeepEvery, "at least 1")
 	check(c.PartPrompts >= 1, "PartPrompts", c.PartPrompts, "at least 1")
+	gate := ppo.Logit(c.PPO.SafetyThreshold)
+	check(c.Calibration.Method == rewardmodel.CalibrateNone || !(c.Calibration.Level < gate), "Calibration.Level", c.Calibration.Level,
+		fmt.Sprintf("at least %v, the logit of PPO.SafetyThreshold: an answer below the gate gains when the gate catches it", gate))
 	for name, v := range map[string]interface{ Validate() error }{
-		"Helpfulness": c.Helpfulness, "Safety": c.Safety, "Rejection": c.Rejection, "FineTune": c.FineTune, "PPO": c.PPO,
+		"Helpfulness": c.Helpfulness, "Safety": c.Safety, "Calibration": c.Calibration, "Rejection": c.Rejection, "FineTune": c.FineTune, "PPO": c.PPO,
 	} {
 		if err := v.Validate(); err != nil {
 			errs = append(errs, fmt.Errorf("pipeline: Config.%s: %w", name, err))

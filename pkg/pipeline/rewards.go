@@ -31,13 +31,14 @@ func pairsOf(rows []SampledPreference) []rewardmodel.Pair {
 	return pairs
 }
 
-// rewardModel trains one of the two on top of the start model, on the paper's mix of all preferences so far.
-func (r *run) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []rewardmodel.Pair, inputs []string) (*model.Params, error) {
+// rewardModel trains one of the two on top of the start model, on the paper's mix of all preferences so far, and calibrates it if c is not nil.
+func (r *run) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []rewardmodel.Pair, inputs []string, c *calibration) (*model.Params, error) {
 	name := at(v, which)
 	l, err := r.store.lineage(of(v, which+" model"), struct {
-		Config  rewardmodel.Config
-		HeldOut float64
-	}{cfg, r.cfg.HeldOut}, r.cfg.Seed, inputs...)
+		Config      rewardmodel.Config
+		HeldOut     float64
+		Calibration *rewardmodel.Calibration `json:",omitempty"`
+	}{cfg, r.cfg.HeldOut, c.settings()}, r.cfg.Seed, inputs...)
 	if err != nil {
 		return nil, err
 	}
@@ -45,9 +46,11 @@ func (r *run) rewardModel(ctx context.Context, v int, which string, cfg rewardmo
 		p := r.data.Start.Clone()
 		p.AddHead(rand.New(rand.NewPCG(r.cfg.Seed, streamHead)))
 		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
-		_, err := r.stages.rewardModel(ctx, p, pairs, cfg)
-		return p, err
-	})
+		if _, err := r.stages.rewardModel(ctx, p, pairs, cfg); err != nil {
+			return nil, err
+		}
+		return p, c.apply(ctx, p)
+	}, c.write)
 }
 
 // Streams of random numbers.
@@ -61,10 +64,10 @@ const (
 func (r *run) rewardModels(ctx context.Context, v int, inputs []string) (helpfulness, safety *model.Params, err error) {
 	forHelpfulness, forSafety := rewardmodel.Mixes(pairsOf(r.helpfulness.train), pairsOf(r.safety.train), r.open, r.cfg.Seed)
 	inputs = append([]string{startName, openName}, inputs...)
-	if helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness, forHelpfulness, inputs); err != nil {
+	if helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness, forHelpfulness, inputs, r.calibration()); err != nil {
 		return nil, nil, err
 	}
-	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety, forSafety, inputs)
+	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety, forSafety, inputs, nil)
 	return helpfulness, safety, err
 }
 

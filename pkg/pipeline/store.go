@@ -169,8 +169,8 @@ func inPart[T data.Row](path string, l data.Lineage, compute func() ([]T, error)
 	return rows, data.Write(path, rows, l)
 }
 
-// params reads a model, or makes and writes it with tokenizer and lineage.
-func (s *store) params(name string, l data.Lineage, compute func() (*model.Params, error)) (*model.Params, error) {
+// params reads a model, or makes and writes it with tokenizer, lineage and the files that more writes.
+func (s *store) params(name string, l data.Lineage, compute func() (*model.Params, error), more ...func(dir string) error) (*model.Params, error) {
 	done, err := s.done(name, l)
 	if err != nil {
 		return nil, err
@@ -185,7 +185,11 @@ func (s *store) params(name string, l data.Lineage, compute func() (*model.Param
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	err = model.Save(s.path(name), p, func(tmp string) error {
-		return errors.Join(s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l))
+		errs := []error{s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l)}
+		for _, write := range more {
+			errs = append(errs, write(tmp))
+		}
+		return errors.Join(errs...)
 	})
 	if err != nil {
 		return nil, err

@@ -106,3 +106,34 @@ func ExampleJudge() {
 	fmt.Println(e.Accuracy.Rate(), e.ByRating[data.SlightlyBetter].Rate(), e.UnsafeRecall.Rate(), err)
 	// Output: 0.75 0.5 1 <nil>
 }
+
+// A quarter of the answers may stay below the gate of R_c, whose logit is -1.735.
+func ExampleCalibratePairs() {
+	rm := tinyModel()
+	rm.AddHead(rand.New(rand.NewPCG(3, 4)))
+	scorer, err := rewardmodel.NewScorer(rm, 256, 32)
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg := rewardmodel.DefaultCalibration()
+	cfg.Quantile = 0.25
+	pairs := preferences(36)
+	level, err := rewardmodel.CalibratePairs(context.Background(), scorer, pairs, cfg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	below := 0
+	for _, p := range pairs {
+		scores, err := scorer.ScoreAnswers(context.Background(), [][]int32{p.Prompt, p.Prompt}, [][]int32{p.Chosen, p.Rejected})
+		if err != nil {
+			log.Fatal(err)
+		}
+		for _, s := range scores {
+			if s < cfg.Level-1e-6 {
+				below++
+			}
+		}
+	}
+	fmt.Printf("%d of %d answers are below %.3f\n", below, level.Scored, cfg.Level)
+	// Output: 18 of 72 answers are below -1.735
+}

@@ -16,6 +16,7 @@ import (
 
 // Scorer scores sequences with a reward model whose weights are shared, not copied. It is for one goroutine at a time.
 type Scorer struct {
+	params  *model.Params
 	forward *train.Forward
 	batch   *train.Batch
 	n, s    int // budget of a micro-batch
@@ -40,7 +41,7 @@ func NewScorer(p *model.Params, n, s int) (*Scorer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
-	return &Scorer{forward, train.NewBatch(n, s), n, s, p.Config().MaxSeqLen}, nil
+	return &Scorer{p, forward, train.NewBatch(n, s), n, s, p.Config().MaxSeqLen}, nil
 }
 
 // Score gives the raw score, before any sigmoid, of each sequence: prompt, answer and its EOS. It is read at the last
@@ -143,20 +144,4 @@ func (seg segment) append(r *data.Ragged) (err error) {
 		_, err = r.AppendBranch(seg.shared, seg.tokens, nil)
 	}
 	return err
-}
-
-// Center shifts the head's bias so that the mean of these scores, which the model gave, becomes 0. Do this to the
-// helpfulness model, on answers of the model that PPO starts from. Never to the safety model: the 0.15 of the combined
-// reward needs its absolute level.
-func Center(p *model.Params, scores []float64) error {
-	bias := p.Get("score.bias")
-	if bias == nil || len(scores) == 0 || p.DType() != tensor.Float32 {
-		return errors.New("rewardmodel: centring needs float32 weights with a scalar head, and scores")
-	}
-	mean := 0.0
-	for _, s := range scores {
-		mean += s / float64(len(scores))
-	}
-	bias.Value.Float32s()[0] -= float32(mean)
-	return nil
 }

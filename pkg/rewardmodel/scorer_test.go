@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"gorgonia.org/tensor"
 )
 
 func score(t testing.TB, s *Scorer, sequences [][]int32) []float64 {
@@ -118,25 +117,4 @@ func TestScorerRefuses(t *testing.T) {
 	p.DropHead()
 	_, err = NewScorer(p, 8, 2)
 	assert.ErrorContains(t, err, "no scalar head")
-}
-
-func TestCenter(t *testing.T) {
-	p := tinyModel(t)
-	scorer, err := NewScorer(p, 256, 32)
-	require.NoError(t, err)
-	sequences := sequencesOf(tastes(6, 20))
-	before := score(t, scorer, sequences)
-	require.NoError(t, Center(p, before))
-	after := score(t, scorer, sequences) // the scorer reads the same weights
-	mean := 0.0
-	for i := range after {
-		mean += after[i] / float64(len(after))
-		assert.InDelta(t, before[i]-before[0], after[i]-after[0], 1e-6, "differences stay")
-	}
-	assert.InDelta(t, 0, mean, 1e-6)
-
-	assert.ErrorContains(t, Center(p, nil), "and scores")
-	assert.ErrorContains(t, Center(p.As(tensor.Float64), before), "float32")
-	p.DropHead()
-	assert.ErrorContains(t, Center(p, before), "scalar head")
 }

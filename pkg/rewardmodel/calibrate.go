@@ -1,0 +1,155 @@
+package rewardmodel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// CalibrationMethod says which statistic of the scores a calibration moves to Calibration.Level.
+type CalibrationMethod int
+
+// The methods.
+const (
+	CalibrateNone     CalibrationMethod = iota // leaves the head as it is
+	CalibrateMean                              // moves the mean of the scores
+	CalibrateQuantile                          // moves a quantile of the scores
+)
+
+// CalibrationAnswers says which answers of the pairs a calibration scores.
+type CalibrationAnswers int
+
+// The choices.
+const (
+	CalibrateAll    CalibrationAnswers = iota // both answers of each pair
+	CalibrateChosen                           // the chosen answer of each pair
+)
+
+// Calibration gives the scores of a helpfulness model an absolute level. The ranking loss compares
+// two answers to one prompt, so it leaves the level open: a constant added to all scores changes no
+// loss. R_c of section 3.2.3 depends on the level, because it compares helpfulness scores of some
+// answers with the safety scores of those that the gate has caught, which are below logit(0.15). An
+// unsafe answer gains by being caught if its safety score is above its helpfulness score. It can't
+// gain if its helpfulness score is at or above the gate's logit.
+//
+// Do not calibrate a safety model that has learnt from labels: its level comes from "safe" and
+// "unsafe", and the gate depends on it. Take DefaultCalibration and change what differs.
+type Calibration struct {
+	// Method is the statistic that is moved to Level. The paper says nothing of a calibration.
+	// Open: quantile.
+	Method CalibrationMethod
+	// Quantile is the share of the answers that may have a score below Level, in [0, 1): 0 puts the
+	// lowest score at Level. Used by the method quantile alone. Open: 0.05.
+	Quantile float64
+	// Level is where the mean or the quantile goes, a raw score (logit). Open: logit(0.15) =
+	// -1.735, the gate of section 3.2.3; with the method mean, 0 is usual.
+	Level float64
+	// Answers are those that are scored, both of each pair or the chosen one. Open: all.
+	Answers CalibrationAnswers
+}
+
+// DefaultCalibration puts all but the worst twentieth of the answers above the gate of section
+// 3.2.3.
+func DefaultCalibration() Calibration {
+	gate := 0.15
+	return Calibration{Method: CalibrateQuantile, Quantile: 0.05, Level: math.Log(gate / (1 - gate)), Answers: CalibrateAll}
+}
+
+// Validate reports every setting that makes no sense.
+func (c Calibration) Validate() error {
+	var errs []error
+	check := func(ok bool, field string, value any, want string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("rewardmodel: Calibration.%s is %v, want %s", field, value, want))
+		}
+	}
+	check(c.Method >= CalibrateNone && c.Method <= CalibrateQuantile, "Method", int(c.Method), "none, mean or quantile")
+	check(c.Quantile >= 0 && c.Quantile < 1, "Quantile", c.Quantile, "a share in [0, 1)")
+	check(!math.IsNaN(c.Level) && !math.IsInf(c.Level, 0), "Level", c.Level, "a finite raw score")
+	check(c.Answers == CalibrateAll || c.Answers == CalibrateChosen, "Answers", int(c.Answers), "all or chosen")
+	return errors.Join(errs...)
+}
+
+// Level is what a calibration did. All numbers but Scored are raw scores.
+type Level struct {
+	Method   CalibrationMethod  `json:"method"`
+	Quantile float64            `json:"quantile"`
+	Answers  CalibrationAnswers `json:"answers"`
+	Level    float64            `json:"level"`  // that was asked for
+	Scored   int                `json:"scored"` // number of answers
+	Found    float64            `json:"found"`  // the statistic of the scores with a bias of 0
+	Before   float64            `json:"before"` // the head's bias before
+	Bias     float64            `json:"bias"`   // the head's bias now: Level - Found
+}
+
+// CalibratePairs is Calibrate on the answers of pairs that cfg.Answers names.
+func CalibratePairs(ctx context.Context, s *Scorer, pairs []Pair, cfg Calibration) (Level, error) {
+	var prompts, answers [][]int32
+	for _, p := range pairs {
+		prompts, answers = append(prompts, p.Prompt), append(answers, p.Chosen)
+		if cfg.Answers == CalibrateAll {
+			prompts, answers = append(prompts, p.Prompt), append(answers, p.Rejected)
+		}
+	}
+	return Calibrate(ctx, s, prompts, answers, cfg)
+}
+
+// Calibrate moves the bias of the scorer's model, a helpfulness model with float32 weights, so that
+// the mean or the quantile of the scores of these answers becomes cfg.Level (section 3.2.3).
+// Differences between scores stay as they are. Score answers of the model that is to be trained
+// next, because their level is what the gate meets.
+//
+// The bias is set to 0 before scoring, so the result is the same, bit for bit, whatever the bias
+// was. An error leaves the bias as it was.
+func Calibrate(ctx context.Context, s *Scorer, prompts, answers [][]int32, cfg Calibration) (Level, error) {
+	if err := cfg.Validate(); err != nil {
+		return Level{}, err
+	}
+	if s.params.DType() != tensor.Float32 || !s.params.HasHead() {
+		return Level{}, errors.New("rewardmodel: calibration: the model needs float32 weights and a scalar head")
+	}
+	bias := s.params.Get("score.bias").Value.Float32s()
+	before := bias[0]
+	l := Level{Method: cfg.Method, Quantile: cfg.Quantile, Answers: cfg.Answers, Level: cfg.Level, Before: float64(before), Bias: float64(before)}
+	if cfg.Method == CalibrateNone {
+		return l, nil
+	}
+	if len(answers) == 0 {
+		return Level{}, fmt.Errorf("rewardmodel: calibration: there are no answers to score: %w", data.ErrEmpty)
+	}
+	bias[0] = 0
+	scores, err := s.ScoreAnswers(ctx, prompts, answers)
+	if err == nil {
+		l.Found, err = cfg.statistic(scores)
+	}
+	if err != nil {
+		bias[0] = before
+		return Level{}, err
+	}
+	bias[0] = float32(cfg.Level - l.Found)
+	l.Scored, l.Bias = len(scores), float64(bias[0])
+	return l, nil
+}
+
+// statistic is the mean of the scores, or their quantile: the highest score that at most the share
+// Quantile of them is below.
+func (c Calibration) statistic(scores []float64) (x float64, err error) {
+	if c.Method == CalibrateQuantile {
+		sorted := slices.Sorted(slices.Values(scores))
+		x = sorted[int(c.Quantile*float64(len(sorted)))]
+	} else {
+		for _, s := range scores {
+			x += s / float64(len(scores))
+		}
+	}
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return 0, errors.New("rewardmodel: calibration: the scores are not finite: the model's weights have diverged or are damaged")
+	}
+	return x, nil
+}
