@@ -44,7 +44,7 @@ var levels = [][]string{
 	{"internal/kern"},
 	{"internal/yamlconf"}, // configurations of commands
 	{"internal/gguf", "internal/pth"},
-	{"internal/golden", "internal/archtest", "internal/yamlconf/gendocs"},
+	{"internal/golden", "internal/archtest", "internal/mutate", "internal/yamlconf/gendocs"},
 }
 
 // oracle knows the truth of the synthetic world. Training on it would be cheating.

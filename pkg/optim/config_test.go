@@ -25,3 +25,10 @@ func TestConfig(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 }
+
+func TestConfigCosine(t *testing.T) {
+	c := optim.DefaultConfig(0.5) // powers of two, so that the product is exact
+	assert.Equal(t, optim.Cosine{Peak: 0.5, Min: 0.125, Warmup: 3, Total: 40}, c.Cosine(0.25, 3, 40), "Min is a quarter of the peak")
+	assert.Equal(t, 7, c.Cosine(0.25, 9, 7).Warmup, "a short run warms up to its end")
+	assert.Zero(t, c.Cosine(0, 3, 40).Min)
+}
