@@ -140,3 +140,13 @@ func TestDivergedModel(t *testing.T) {
 		assert.ErrorIs(t, err, errNotFinite)
 	}
 }
+
+// Of equal tokens the lowest ids are kept.
+func TestCutKeepsLowestOfEqual(t *testing.T) {
+	s := &sampler{temperature: 1, topP: 1, topK: 3, z: []float32{1, 2, 1, 1, 2, 1}}
+	s.cut()
+	assert.Equal(t, []int32{1, 4, 0}, s.ids)
+	s = &sampler{temperature: 1, topP: 0.3, z: []float32{0, 0, 0, 0, 0}}
+	s.cut()
+	assert.Equal(t, []int32{0, 1}, s.ids, "one fifth is less than 0.3, two are more")
+}
