@@ -85,21 +85,28 @@ func (r *runner) try(ctx context.Context, e entry) (verdict, error) {
 	if err != nil {
 		return verdict{}, err
 	}
-	if out, err := r.goCommand(ctx, "build", "-o", os.DevNull, "-overlay", overlay, "./"+path.Dir(e.file)); err != nil {
-		return verdict{}, r.failure(ctx, e, "does not compile", out)
-	}
 	out, err := r.goCommand(ctx, r.test(e, "-count=1", "-failfast", "-overlay", overlay)...)
 	if ctx.Err() != nil {
 		return verdict{}, ctx.Err()
 	}
 	v := verdict{entry: e, took: time.Since(start)}
 	if err == nil {
-		return v, nil
+		return v, r.compiles(ctx, e, overlay)
 	}
 	if v.outcome, v.by, err = judge(out); err != nil {
 		return verdict{}, r.failure(ctx, e, err.Error(), out)
 	}
 	return v, nil
+}
+
+// compiles makes sure that a break that survived was compiled: tests that do not import its file's
+// package never read it.
+func (r *runner) compiles(ctx context.Context, e entry, overlay string) error {
+	out, err := r.goCommand(ctx, "build", "-o", os.DevNull, "-overlay", overlay, "./"+path.Dir(e.file))
+	if err != nil {
+		return r.failure(ctx, e, errNotCompiled.Error(), out)
+	}
+	return nil
 }
 
 // check runs an entry's tests on the code as it is, once for all entries that share them. Without
@@ -140,7 +147,7 @@ func noTests(out string) bool {
 // test gives the arguments of the go command for an entry's tests. Vet is off: a finding of vet is
 // no failing test.
 func (r *runner) test(e entry, flags ...string) []string {
-	args := append([]string{"test", "-vet=off", "-timeout", r.timeout.String()}, flags...)
+	args := append([]string{"test", "-vet=off", "-ldflags=-w", "-timeout", r.timeout.String()}, flags...)
 	if e.run != "" {
 		args = append(args, "-run", e.run)
 	}
@@ -203,11 +210,13 @@ var (
 	failedLine  = regexp.MustCompile(`(?m)^FAIL\s+(\S+)`)
 )
 
+var errNotCompiled = errors.New("does not compile")
+
 // judge reads the output of a go test that has failed.
 func judge(out string) (outcome, string, error) {
 	switch {
 	case notBuilt.MatchString(out):
-		return 0, "", errors.New("the tests do not compile with it")
+		return 0, "", errNotCompiled
 	case timeoutLine.MatchString(out):
 		return timedOut, "the time limit (" + timeoutLine.FindStringSubmatch(out)[1] + ")", nil
 	case failedTest.MatchString(out):

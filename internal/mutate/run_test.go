@@ -47,6 +47,7 @@ func module(t *testing.T) *runner {
 	root := t.TempDir()
 	for name, text := range map[string]string{
 		"go.mod": "module m\n\ngo 1.26\n", "m/m.go": source, "m/m_test.go": tests,
+		"other/other_test.go": "package other\n\nimport \"testing\"\n\nfunc TestOther(*testing.T) {}\n",
 	} {
 		path := filepath.Join(root, filepath.FromSlash(name))
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -81,6 +82,11 @@ func TestTry(t *testing.T) {
 	_, err = r.try(ctx, breakOf(4, "\ty := 2 * x", "\ty := 2 * z"))
 	assert.ErrorContains(t, err, "m:4: does not compile:")
 	assert.ErrorContains(t, err, "undefined: z")
+
+	elsewhere := breakOf(4, "\ty := 2 * x", "\ty := 2 * z") // in a package that the tests do not import
+	elsewhere.packages = []string{"./other"}
+	_, err = r.try(ctx, elsewhere)
+	assert.ErrorContains(t, err, "m:4: does not compile:")
 
 	_, err = r.try(ctx, breakOf(5, "\ty := 4 * x", "\ty := 2 * x"))
 	assert.ErrorContains(t, err, "m:5: no line of m/m.go")
@@ -136,7 +142,7 @@ func TestJudge(t *testing.T) {
 		assert.Equal(t, want.by, by, out)
 	}
 	_, _, err := judge("# m\nm_test.go:3: undefined: X\nFAIL\tm [build failed]\nFAIL\n")
-	assert.ErrorContains(t, err, "do not compile")
+	assert.ErrorIs(t, err, errNotCompiled)
 	_, _, err = judge("go: cannot find module\n")
 	assert.ErrorContains(t, err, "without a failing test")
 }
