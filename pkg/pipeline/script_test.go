@@ -79,6 +79,7 @@ func scriptedRun(t *testing.T) *script {
 	cfg.Helpfulness.Seed, cfg.Safety.Seed, cfg.Helpfulness.Epochs, cfg.Safety.Epochs = 17, 18, 1, 2
 	cfg.Helpfulness.MicroTokens, cfg.Safety.MicroTokens = 512, 640
 	cfg.PPO.SafetyThreshold, cfg.PPO.Iterations = 0.3, 2
+	cfg.Calibration.Level = ppo.Logit(0.3)
 	cfg.FineTune.Epochs = 1
 	d.Open = openPreferences(d)
 	s := &script{data: d, cfg: cfg, dir: filepath.Join(t.TempDir(), "run")}

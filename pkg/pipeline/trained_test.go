@@ -22,6 +22,7 @@ func TestTrainedJudges(t *testing.T) {
 	d, cfg := smallRun(t)
 	cfg.PPOFrom, cfg.GAttFrom, cfg.DistillFrom = 3, 3, 3
 	cfg.PPO.SafetyThreshold = 0.5 // the models have learned little, and call half of all answers unsafe
+	cfg.Calibration.Level = 0     // the logit of that
 	dir := filepath.Join(t.TempDir(), "run")
 	versions, err := pipeline.Run(t.Context(), dir, d, cfg)
 	require.NoError(t, err)
