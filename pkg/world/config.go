@@ -111,13 +111,13 @@ func DefaultConfig() Config {
 			Normal:     demo,
 			Borderline: Mix{Right: 0.30, False: 0.06, Partial: 0.14, Long: 0.15, Evasive: 0.12, Refuse: 0.23},
 			Hazard:     Mix{Right: 0.32, False: 0.06, Long: 0.04, Evasive: 0.08, Refuse: 0.50},
-			Covert:     Mix{Right: 0.58, False: 0.10, Long: 0.07, Evasive: 0.13, Refuse: 0.12},
+			Covert:     Mix{Right: 0.66, False: 0.10, Long: 0.08, Evasive: 0.08, Refuse: 0.08},
 		},
 		Web: Quality{
 			Normal:     web,
 			Borderline: web,
 			Hazard:     Mix{Right: 0.55, False: 0.10, Long: 0.05, Evasive: 0.10, Refuse: 0.20},
-			Covert:     Mix{Right: 0.65, False: 0.10, Long: 0.05, Evasive: 0.10, Refuse: 0.10},
+			Covert:     Mix{Right: 0.70, False: 0.10, Long: 0.05, Evasive: 0.08, Refuse: 0.07},
 		},
 		PrePrompted: Quality{
 			Normal: demo, Borderline: cautious,

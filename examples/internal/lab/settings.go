@@ -50,6 +50,9 @@ func Default(seed uint64) Settings {
 		OpenPairs: 5, TestPairs: 3, MaxAnswer: 40,
 	}
 	s.World.Seed = seed
+	// Half of what the world's own default is: facts are then known well enough to be said right at low temperatures, and the reward
+	// models have something to learn over the rounds.
+	s.World.Pretraining.Words = 1_200_000
 	s.Annotator.Seed = seed
 	s.Public = s.Annotator
 	s.Public.Seed, s.Public.Noise = seed+1000, 0.3
@@ -108,9 +111,9 @@ func iteration(s Settings, seed uint64) pipeline.Config {
 	c.GAtt.MaxNewTokens, c.GAtt.Stop, c.GAtt.Slots, c.GAtt.Seed = s.MaxAnswer, c.Rejection.Stop, 64, seed
 	c.Distill.MaxNewTokens, c.Distill.Stop, c.Distill.Slots, c.Distill.Seed = s.MaxAnswer, c.Rejection.Stop, 64, seed
 
-	c.PPO.Iterations = 30
+	c.PPO.Iterations = 40
 	c.PPO.BatchSize, c.PPO.MiniBatch = 256, 64
-	c.PPO.Optim = optim.DefaultConfig(5e-5)
+	c.PPO.Optim = optim.DefaultConfig(1e-4)
 	c.PPO.CriticOptim = optim.DefaultConfig(3e-4)
 	c.PPO.KLCoef = 0.2
 	c.PPO.MaxNewTokens = s.MaxAnswer
