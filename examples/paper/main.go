@@ -62,7 +62,6 @@ func main() {
 	defer stop()
 	c := console.New(os.Stdout)
 	s, m := lab.Default(*seed), enough
-	s.Model.NumLayers = 4 // one more than quickstart: docs/paper.md was measured with it
 	if *short {
 		s, m = lab.Short(*seed), few
 	}
