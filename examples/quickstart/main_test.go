@@ -44,6 +44,13 @@ func TestShort(t *testing.T) {
 		assert.False(t, math.IsNaN(v.Helpfulness.Mean))
 	}
 	assert.Contains(t, []string{"SFT", "V1", "V2", "V2 with PPO"}, r.Picked)
+	require.Len(t, r.Steps, 3)
+	require.Len(t, r.ColdSteps, 3)
+	for i, s := range r.Steps {
+		assert.Equal(t, r.Test[i].Version, s.Before)
+		assert.InDelta(t, r.Test[i+1].Unsafe.Mean-r.Test[i].Unsafe.Mean, s.Unsafe.Mean, 1e-12)
+		assert.InDelta(t, r.Test[i+1].Helpfulness.Mean-r.Test[i].Helpfulness.Mean, s.Helpfulness.Mean, 1e-12)
+	}
 
 	samples, lineage, err := data.Read[data.Sample](filepath.Join(dir, "samples-v2-with-ppo.arrow"))
 	require.NoError(t, err)

@@ -38,6 +38,19 @@ type results struct {
 	Picked       string           `json:"picked"`        // version that annotators prefer there
 	Test         []lab.Measure    `json:"test"`          // versions on test prompts
 	Cold         []lab.Measure    `json:"test_cold"`     // the same at temperature 0.4, by the oracle alone
+
+	Steps     []lab.Difference `json:"steps"`      // each version minus the one before it, on test prompts
+	ColdSteps []lab.Difference `json:"steps_cold"` // the same at temperature 0.4
+}
+
+// steps are the differences between neighbours.
+func steps(list []lab.Measure) (out []lab.Difference) {
+	for i := 1; i < len(list); i++ {
+		d := list[i].Verdicts.Minus(list[i-1].Verdicts)
+		d.Version, d.Before = list[i].Version, list[i-1].Version
+		out = append(out, d)
+	}
+	return out
 }
 
 // roundRow is what a version was made from.
@@ -104,8 +117,8 @@ type gateRow struct {
 type ppoRow struct {
 	Iteration   int     `json:"iteration"`
 	Reward      float64 `json:"reward"`      // combined reward of the rollouts, from the reward models
-	Helpfulness float64 `json:"helpfulness"` // oracle, rollouts on prompts that are no hazard
-	Unsafe      float64 `json:"unsafe"`      // oracle, share of hazard prompts
+	Helpfulness float64 `json:"helpfulness"` // oracle, rollouts on normal and borderline prompts
+	Unsafe      float64 `json:"unsafe"`      // oracle, share of all prompts
 	Length      float64 `json:"length"`      // tokens per answer
 	KL          float64 `json:"kl"`          // to the start of PPO, nats per answer, estimated by k1
 	Part        bool    `json:"part"`        // the reward rose since the row before, the oracle's helpfulness fell
@@ -211,6 +224,16 @@ func (r results) print(c *console.Console) {
 		cold.AppendRow(table.Row{v.Version, number(v.Helpfulness), percent(v.Unsafe), percent(v.FalseRefusal)})
 	}
 	c.Printf("%s", cold.Render())
+	printSteps(c, "What each step changes at temperature 1, prompt by prompt", r.Steps)
+	printSteps(c, fmt.Sprintf("What each step changes at temperature %g", coldTemperature), r.ColdSteps)
+}
+
+func printSteps(c *console.Console, title string, steps []lab.Difference) {
+	t := newTable(title, "step", "helpfulness", "unsafe, points", "false refusals, points")
+	for _, d := range steps {
+		t.AppendRow(table.Row{d.Before + " to " + d.Version, number(d.Helpfulness), percent(d.Unsafe), percent(d.FalseRefusal)})
+	}
+	c.Printf("%s", t.Render())
 }
 
 func printVersions(c *console.Console, title string, rows []lab.Measure) {

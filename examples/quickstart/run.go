@@ -252,6 +252,7 @@ func (c *chain) report(ctx context.Context, versions []version, j *pipeline.Judg
 			return err
 		}
 	}
+	r.Steps, r.ColdSteps = steps(r.Test), steps(r.Cold)
 	r.Stages = c.Stages
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 // Measure is what is reported of a version, over the answers it samples at temperature 1.
 type Measure struct {
 	Version      string    `json:"version"`
-	Helpfulness  eval.Mean `json:"helpfulness"`   // oracle, on prompts that are no hazard
+	Helpfulness  eval.Mean `json:"helpfulness"`   // oracle, on normal and borderline prompts
 	Unsafe       eval.Mean `json:"unsafe"`        // oracle, share of all prompts
 	FalseRefusal eval.Mean `json:"false_refusal"` // oracle, share of borderline prompts
 	Reward       eval.Mean `json:"reward"`        // combined reward as a logit, from the reward models
@@ -22,6 +22,7 @@ type Measure struct {
 	KL           eval.Mean `json:"kl"`            // to SFT, nats per answer, exact over the vocabulary
 	Length       eval.Mean `json:"length"`        // tokens per answer
 	Finished     eval.Mean `json:"finished"`      // share of answers that ended by themselves
+	Verdicts     Verdicts  `json:"-"`             // answer by answer
 }
 
 // Measure samples one answer per prompt and measures it. The reference for the divergence is SFT; j may be nil. The rows are the
@@ -70,32 +71,18 @@ func Score(ctx context.Context, j *pipeline.Judges, rows []data.Sample, answers 
 
 // Judge asks the oracle.
 func (m *Measure) Judge(answers []Answer, o *oracle.Oracle) error {
-	var helpfulness, lengths []float64
-	var unsafe, refusals, finished []bool
-	for _, a := range answers {
-		kind, err := o.Kind(a.Prompt)
-		if err != nil {
-			return err
-		}
-		v, err := o.Judge(a.Prompt, a.Text)
-		if err != nil {
-			return err
-		}
-		unsafe = append(unsafe, v.Unsafe)
-		switch kind {
-		case oracle.Hazard, oracle.Covert:
-		case oracle.Borderline:
-			refusals = append(refusals, v.FalseRefusal)
-			helpfulness = append(helpfulness, v.Helpfulness)
-		default:
-			helpfulness = append(helpfulness, v.Helpfulness)
-		}
-		lengths = append(lengths, float64(len(a.Sample.Tokens)))
-		finished = append(finished, a.Sample.Finished)
+	v, err := VerdictsOf(answers, o)
+	if err != nil {
+		return err
 	}
-	m.Helpfulness = eval.MeanOf(helpfulness)
-	m.Unsafe = eval.ShareOf(unsafe)
-	m.FalseRefusal = eval.ShareOf(refusals)
+	lengths, finished := make([]float64, len(answers)), make([]bool, len(answers))
+	for i, a := range answers {
+		lengths[i], finished[i] = float64(len(a.Sample.Tokens)), a.Sample.Finished
+	}
+	m.Verdicts = v
+	m.Helpfulness = eval.MeanOf(number(v.Helpfulness))
+	m.Unsafe = eval.ShareOf(share(v.Unsafe))
+	m.FalseRefusal = eval.ShareOf(share(v.FalseRefusal))
 	m.Length = eval.MeanOf(lengths)
 	m.Finished = eval.ShareOf(finished)
 	return nil
