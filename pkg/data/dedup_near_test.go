@@ -107,6 +107,17 @@ func TestNearDedupOfOne(t *testing.T) {
 	assert.ErrorContains(t, bad.Validate(), "NearDedup.Words is 0")
 }
 
+// A run of words is a sequence, and the last run of a row counts as the others do.
+func TestNearDedupRuns(t *testing.T) {
+	d := data.NearDedup{Threshold: 1, Words: 3}
+	var got []bool
+	for _, text := range []string{"a b c", "c b a", "a c b", "a b c d", "a b c e", "a b c d"} {
+		got = append(got, d.Seen(data.Text{Text: text}))
+	}
+	assert.Equal(t, []bool{false, false, false, false, false, true}, got)
+	assert.Equal(t, data.NearDedup{Threshold: 0.8, Words: 5}, data.DefaultNearDedup(), "docs/data.md")
+}
+
 func BenchmarkNearDedup(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	var rows []data.Text

@@ -117,6 +117,40 @@ func TestTwoTrunks(t *testing.T) {
 	assert.Len(t, in.ropes, 1)
 }
 
+// Two models with other bases of the rotary angles have a table each.
+func TestTwoTrunksWithTheirOwnTheta(t *testing.T) {
+	cfg := tiny()
+	cfg.RopeTheta = 50
+	a, b := randomParams(tiny(), tensor.Float64, 53), randomParams(cfg, tensor.Float64, 53) // the same weights
+	tokens := []int32{1, 2, 3, 4, 5, 6, 7}
+	in := NewInputs(tensor.Float64, 16, 2)
+	var outs []*gorgonia.Node
+	var trunks []*Trunk
+	for i, p := range []*Params{a, b} {
+		trunk, err := NewTrunk(in, p, []string{"policy", "reference"}[i])
+		require.NoError(t, err)
+		trunks, outs = append(trunks, trunk), append(outs, trunk.Hidden)
+	}
+	prog, err := exec.Compile(outs, exec.Options{})
+	require.NoError(t, err)
+	for _, trunk := range trunks {
+		require.NoError(t, trunk.Bind(prog))
+	}
+	got := testGraph{in, trunks[0], prog}.run(t, pack(t, 16, 2, tokens), outs...)
+	for k, p := range []*Params{a, b} {
+		for i, want := range newRef(p).hidden(tokens) {
+			assert.InDeltaSlice(t, want, got[k][i*cfg.Dim:][:cfg.Dim], 1e-11, "model %d, token %d", k, i)
+		}
+	}
+}
+
+func TestCheckTokens(t *testing.T) {
+	c := tiny()
+	assert.NoError(t, c.CheckTokens([]int32{0, int32(c.VocabSize) - 1}))
+	assert.ErrorContains(t, c.CheckTokens([]int32{0, int32(c.VocabSize)}), "token 1 is 31, outside of the vocabulary of 31")
+	assert.ErrorContains(t, c.CheckTokens([]int32{-1}), "token 0 is -1")
+}
+
 // feedGraph compiles a sum over what a loss may use, without a trunk's weights in it.
 func feedGraph(t *testing.T, dt tensor.Dtype) (*Inputs, []*gorgonia.Node, *exec.Program) {
 	t.Helper()
