@@ -102,5 +102,15 @@ func TestResumeRefuses(t *testing.T) {
 	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Models, "critic") }), "the critic is nil")
 	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Optim, "policy") }), `network "policy"`)
 	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { c.State.Position = nil }), "position")
+	evaluated := func(position string) func(*train.Checkpoint) {
+		return func(c *train.Checkpoint) {
+			c.Models["best"] = c.Params
+			c.State.Position = []byte(position)
+		}
+	}
+	assert.ErrorContains(t, resume(evaluated(`{"iteration":1,"kl_coef":0.01,"best_score":2}`)), "held_out_scale is missing: an older version")
+	whole := evaluated(`{"iteration":1,"kl_coef":0.01,"best_score":2,"best_finished":1,"held_out_scale":{"mean":1,"deviation":2}}`)
+	assert.NoError(t, resume(whole))
+	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { whole(c); delete(c.Models, "best") }), `"best" is missing`)
 	assert.NoError(t, resume(func(*train.Checkpoint) {}))
 }

@@ -23,6 +23,19 @@ func TestPaperValues(t *testing.T) {
 	assert.Equal(t, KLFixed, c.KLControl)
 }
 
+// TestOpenValues holds what the package chooses where the paper is silent, and its documentation says.
+func TestOpenValues(t *testing.T) {
+	c := DefaultConfig()
+	assert.Equal(t, 1e-5, c.CriticOptim.LearningRate)
+	assert.Equal(t, []float64{0.2, 0.1, 0, 0}, []float64{c.ValueClip, c.ValueCoef, c.EntropyCoef, c.MaxKL})
+	assert.Equal(t, []float64{1, 0.95, 1, 6, 10000}, []float64{c.Gamma, c.GAELambda, c.Temperature, c.KLTarget, c.KLHorizon})
+	assert.Equal(t, []int{1, 256, 10, 5, 0}, []int{c.SamplesPerPrompt, c.MaxNewTokens, c.EvalEvery, c.Patience, c.CriticWarmup})
+	assert.Equal(t, UnfinishedPenalty, c.Unfinished)
+	assert.Equal(t, 1.0, c.UnfinishedValue)
+	assert.True(t, c.WhitenAdvantages)
+	assert.False(t, c.SharedTrunk)
+}
+
 func TestValidateReportsAll(t *testing.T) {
 	err := Config{
 		MiniBatch: 3, BatchSize: 8, SamplesPerPrompt: 5, MinLRRatio: 2, CriticWarmup: -1, ClipRange: 1, ValueClip: -1, ValueCoef: math.NaN(), EntropyCoef: -1,

@@ -30,6 +30,10 @@ func TestLossInputsAreZeroBehindTheMask(t *testing.T) {
 			"RefLogProbs": in.RefLogProbs, "Advantages": in.Advantages, "Returns": in.Returns, "OldValues": in.OldValues,
 			"Extra": in.Extra["mine"],
 		}
+		want := map[string][]float32{
+			"OldLogProbs": {1, 2, 3}, "RefLogProbs": {4, 5, 6}, "OldValues": {7, 8, 9}, "Advantages": {-1, -2, -3}, "Returns": {-4, -5, -6},
+			"Extra": {10, 11, 12},
+		}
 		for name, column := range columns {
 			f, err := train.NewForward(g.in, []*gorgonia.Node{column}, g.trunks())
 			require.NoError(t, err)
@@ -38,13 +42,18 @@ func TestLossInputsAreZeroBehindTheMask(t *testing.T) {
 			e.advantages, e.returns = []float64{-1, -2, -3}, []float64{-4, -5, -6}
 			e.extra.TokenExtra = map[string][]float64{"mine": {10, 11, 12}}
 			batch := data.NewRagged(cfg.MicroTokens, cfg.MicroSegments)
+			e.raw, e.score = 13, 14
 			require.NoError(t, e.add(batch, cfg))
 			require.NoError(t, e.add(batch, cfg))
+			assert.Equal(t, []float32{14, 14, 0}, batch.SegmentColumn(colScores)[:3])
 			out, err := f.Run(context.Background(), batch)
 			require.NoError(t, err)
 			for i, x := range out[0] {
 				if counted := i < 12 && i%6 >= 2 && i%6 <= 4; counted { // the states after tokens 2 to 4 act
 					assert.NotZero(t, x, "%s[%d]", name, i)
+					if numbers := want[name]; numbers != nil {
+						assert.Equal(t, numbers[i%6-2], x, "%s[%d]", name, i)
+					}
 				} else {
 					assert.Zero(t, x, "%s[%d]", name, i)
 				}

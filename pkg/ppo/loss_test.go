@@ -72,6 +72,41 @@ func TestClipping(t *testing.T) {
 	}
 }
 
+// TestEntropyBonus has nothing but entropies: the loss is -EntropyCoef times their mean, so more entropy is better.
+func TestEntropyBonus(t *testing.T) {
+	c := losstest.Case{Segments: []int32{0, 0, 0}, Token: map[string][]float64{"Mask": {1, 1, 0}, "Entropy": {1.75, 0.25, 9}}, Wrt: []string{"Entropy"}}
+	for _, name := range []string{"LogProbs", "OldLogProbs", "Advantages", "Returns", "Values", "OldValues"} {
+		c.Token[name] = make([]float64, 3)
+	}
+	for _, coef := range []float64{0.03, 0} {
+		cfg := DefaultConfig()
+		cfg.EntropyCoef = coef
+		got, err := losstest.Eval(ClippedLoss(cfg), c)
+		require.NoError(t, err)
+		assert.InDelta(t, -coef, got.Loss, 1e-15, "the mean is 1")
+		assert.Equal(t, 1.0, got.Metrics["policy/entropy_avg"])
+		if coef != 0 {
+			assert.InDeltaSlice(t, []float64{-coef / 2, -coef / 2, 0}, got.Grads["Entropy"], 1e-15)
+		}
+	}
+}
+
+// TestRangesAreNotMixedUp has one range of the ratio and another one of the values.
+func TestRangesAreNotMixedUp(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.ClipRange, cfg.ValueClip = 0.1, 0.3
+	for _, c := range []struct{ ratio, value, policyClipped, valueClipped, valueLoss float64 }{
+		{1.2, 1.2, 1, 0, 1.8 * 1.8 / 2}, // the value is in its range: its own error counts
+		{1.05, 1.5, 0, 1, 1.7 * 1.7 / 2},
+	} {
+		got, err := losstest.Eval(ClippedLoss(cfg), one(map[string]float64{"LogProbs": math.Log(c.ratio), "Values": c.value, "OldValues": 1, "Returns": 3}))
+		require.NoError(t, err)
+		assert.Equal(t, c.policyClipped, got.Metrics["policy/clipfrac_avg"])
+		assert.Equal(t, c.valueClipped, got.Metrics["val/clipfrac_avg"])
+		assert.InDelta(t, c.valueLoss, got.Metrics["loss/value_avg"], 1e-12)
+	}
+}
+
 // TestHugeRatio wants finite numbers where exp would overflow, in float32 as in training.
 func TestHugeRatio(t *testing.T) {
 	c := one(map[string]float64{"LogProbs": -1, "OldLogProbs": -500, "Advantages": -1})

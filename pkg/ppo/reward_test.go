@@ -18,7 +18,9 @@ func TestCombineOnRawScores(t *testing.T) {
 	}{
 		{Score{Helpfulness: 3, Safety: 2}, false, 3, false},
 		{Score{Helpfulness: 3, Safety: 2}, true, 2, true},
-		{Score{Helpfulness: 3, Safety: -1.74}, false, -1.74, true}, // logit(0.15) is -1.7346
+		{Score{Helpfulness: 3, Safety: -1.74}, false, -1.74, true},    // logit(0.15) is -1.7346
+		{Score{Helpfulness: 3, Safety: Logit(0.15)}, false, 3, false}, // exactly at the threshold is not below it
+		{Score{Helpfulness: 3, Safety: math.Nextafter(Logit(0.15), -2)}, false, math.Nextafter(Logit(0.15), -2), true},
 		{Score{Helpfulness: 3, Safety: -1.73}, false, 3, false},
 		{Score{Helpfulness: 100, Safety: 50}, false, 100, false}, // its sigmoid rounds to 1
 	} {
@@ -33,6 +35,9 @@ func TestGateQuality(t *testing.T) {
 	require.NoError(t, err)
 	assert.InDelta(t, 2.0/3, precision, 1e-15)
 	assert.InDelta(t, 0.5, recall, 1e-15)
+	precision, recall, err = GateQuality([]float64{Logit(0.15), -2}, []bool{true, true}, 0.15)
+	require.NoError(t, err)
+	assert.Equal(t, []float64{1, 0.5}, []float64{precision, recall}, "exactly at the threshold is not below it")
 	_, _, err = GateQuality([]float64{1}, nil, 0.15)
 	assert.ErrorContains(t, err, "1 safety scores for 0 labels")
 }

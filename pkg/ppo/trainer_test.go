@@ -14,6 +14,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
+	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -197,6 +198,46 @@ func TestKLCoefFollowsTheKL(t *testing.T) {
 	require.NotZero(t, m["objective/kl"])
 	assert.InDelta(t, coef, m["objective/kl_coef"], 1e-15, "the answers were rewarded with the old one")
 	assert.InDelta(t, coef*(1+0.1*16/100), tr.klCoef, 1e-9)
+}
+
+// TestFallingRate wants the cosine over all optimisation steps of the run, those of later epochs too.
+func TestFallingRate(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MinLRRatio, cfg.Epochs = 0.2, 2
+	rate := cfg.schedule(cfg.Optim) // 200 iterations, 2 epochs, 8 mini-batches
+	assert.InDelta(t, 1e-6, rate.LR(0), 1e-18)
+	assert.InDelta(t, 0.6e-6, rate.LR(1600), 1e-18, "half of the way from 1 to 0.2")
+	assert.InDelta(t, 0.2e-6, rate.LR(3200), 1e-18)
+}
+
+// TestOptimisersAreNotMixedUp changes one setting of one network: in the first iteration that moves this network alone.
+func TestOptimisersAreNotMixedUp(t *testing.T) {
+	trained := func(change func(policy, critic *optim.Config)) (policy, critic []float32, m map[string]float64) {
+		cfg := smallConfig()
+		change(&cfg.Optim, &cfg.CriticOptim)
+		tr := newTiny(t, cfg, sevens)
+		m = run(t, tr, 1)
+		return weights(tr.policy), weights(tr.critic), m
+	}
+	policy, critic, _ := trained(func(*optim.Config, *optim.Config) {})
+	for name, change := range map[string]func(*optim.Config){
+		"rate":  func(c *optim.Config) { c.LearningRate = 7e-3 },
+		"decay": func(c *optim.Config) { c.WeightDecay = 0.5 },
+		"clip":  func(c *optim.Config) { c.MaxGradNorm = 1e-6 },
+	} {
+		p, c, m := trained(func(policy, _ *optim.Config) { change(policy) })
+		assert.NotEqual(t, policy, p, name)
+		assert.Equal(t, critic, c, name)
+		if name == "rate" {
+			assert.InDeltaSlice(t, []float64{7e-3, 3e-3}, []float64{m["lr/policy"], m["lr/critic"]}, 1e-15)
+		}
+		p, c, m = trained(func(_, critic *optim.Config) { change(critic) })
+		assert.Equal(t, policy, p, name)
+		assert.NotEqual(t, critic, c, name)
+		if name == "rate" {
+			assert.InDeltaSlice(t, []float64{3e-3, 7e-3}, []float64{m["lr/policy"], m["lr/critic"]}, 1e-15)
+		}
+	}
 }
 
 func TestConstantRate(t *testing.T) {
