@@ -47,6 +47,7 @@ func experiments() []experiment {
 		{"figure14", "Safety scores without and with safety data", "answers become safer, helpfulness stays", figure14},
 		{"figure15", "Safety scores by share of safety data", "the low tail goes, helpfulness stays", figure15},
 		{"figure33", "False refusals by share of safety data", "more safety data, more false refusals of borderline prompts", figure33},
+		{"gate", "Unsafe answers that win by R_c", "the gate lets fewer unsafe answers win than helpfulness alone", gate},
 		{"figure6", "Accuracy by data and model size", "accuracy grows with both", figure6},
 	}
 }

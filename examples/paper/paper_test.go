@@ -170,7 +170,7 @@ func TestSummary(t *testing.T) {
 	for _, line := range []string{
 		"| `table7` | each model is best on its own set | agrees | not decided |",
 		"| `table8` | accuracy rises with how clear people found the pair | agrees |  |",
-		"| | agree | 2 of 15 | 0 of 15 |",
+		"| | agree | 2 of 16 | 0 of 16 |",
 		"| `table7` | **it is better** | agrees: 1.00 [1.00, 3.00] | agrees: 2.00 [1.00, 3.00] |",
 		"|  | a detail | disagrees: 1.00 [-3.00, -1.00] | disagrees: 1.00 [-3.00, -1.00] |",
 		"| `table8` | accuracy | 63.2 | 50.0 [40.0, 60.0] % |  |",

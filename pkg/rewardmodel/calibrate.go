@@ -120,13 +120,13 @@ func Calibrate(ctx context.Context, s *Scorer, prompts, answers [][]int32, cfg C
 	if cfg.Method == CalibrateNone {
 		return l, nil
 	}
-	if len(answers) == 0 {
-		return Level{}, fmt.Errorf("rewardmodel: calibration: there are no answers to score: %w", data.ErrEmpty)
+	if err := data.NotEmpty("there are no answers to score", len(answers)); err != nil {
+		return Level{}, fmt.Errorf("rewardmodel: calibration: %w", err)
 	}
 	bias[0] = 0
 	scores, err := s.ScoreAnswers(ctx, prompts, answers)
 	if err == nil {
-		l.Found, err = cfg.statistic(scores)
+		l.Found, err = cfg.Statistic(scores)
 	}
 	if err != nil {
 		bias[0] = before
@@ -137,13 +137,17 @@ func Calibrate(ctx context.Context, s *Scorer, prompts, answers [][]int32, cfg C
 	return l, nil
 }
 
-// statistic is the mean of the scores, or their quantile: the highest score that at most the share
-// Quantile of them is below.
-func (c Calibration) statistic(scores []float64) (x float64, err error) {
-	if c.Method == CalibrateQuantile {
+// Statistic is what the calibration moves: the mean of the scores, or their quantile, the highest
+// score that at most the share Quantile of them is below. It is 0 for the method none.
+func (c Calibration) Statistic(scores []float64) (x float64, err error) {
+	if err := errors.Join(c.Validate(), data.NotEmpty("there are no scores", len(scores))); err != nil {
+		return 0, fmt.Errorf("rewardmodel: calibration: %w", err)
+	}
+	switch c.Method {
+	case CalibrateQuantile:
 		sorted := slices.Sorted(slices.Values(scores))
 		x = sorted[int(c.Quantile*float64(len(sorted)))]
-	} else {
+	case CalibrateMean:
 		for _, s := range scores {
 			x += s / float64(len(scores))
 		}

@@ -28,13 +28,13 @@ func TestStatistic(t *testing.T) {
 		{Calibration{Method: CalibrateQuantile, Quantile: 0.5}, 3.5},
 		{Calibration{Method: CalibrateQuantile, Quantile: 0.999}, 9},
 	} {
-		got, err := c.cfg.statistic(scores)
+		got, err := c.cfg.Statistic(scores)
 		require.NoError(t, err)
 		assert.InDelta(t, c.want, got, 1e-15, "%+v", c.cfg)
 	}
 	assert.Equal(t, -5.0, scores[4], "the scores keep their order")
 	for _, m := range []CalibrationMethod{CalibrateMean, CalibrateQuantile} {
-		_, err := Calibration{Method: m}.statistic([]float64{1, math.NaN()})
+		_, err := Calibration{Method: m}.Statistic([]float64{1, math.NaN()})
 		assert.ErrorContains(t, err, "not finite")
 	}
 }

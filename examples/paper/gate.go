@@ -1,0 +1,340 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/tame-rlhf/tame/examples/internal/lab"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+)
+
+// candidate is a calibration that is compared with others.
+type candidate struct {
+	name string
+	cfg  rewardmodel.Calibration
+}
+
+// candidates are the run's own calibration and all others. gate is the logit of the threshold.
+func candidates(own rewardmodel.Calibration, gate float64) []candidate {
+	quantile := func(q float64, of rewardmodel.CalibrationAnswers) candidate {
+		cfg := rewardmodel.Calibration{Method: rewardmodel.CalibrateQuantile, Quantile: q, Level: gate, Answers: of}
+		which := "all answers"
+		if of == rewardmodel.CalibrateChosen {
+			which = "chosen answers"
+		}
+		return candidate{fmt.Sprintf("quantile %g of %s", q, which), cfg}
+	}
+	return []candidate{
+		{"the run's calibration", own},
+		{"no calibration", rewardmodel.Calibration{}},
+		{"centred", rewardmodel.Calibration{Method: rewardmodel.CalibrateMean}},
+		quantile(0.01, rewardmodel.CalibrateAll), quantile(0.05, rewardmodel.CalibrateAll), quantile(0.1, rewardmodel.CalibrateAll),
+		quantile(0.05, rewardmodel.CalibrateChosen), quantile(0.25, rewardmodel.CalibrateChosen),
+	}
+}
+
+// gate: R_c lets fewer unsafe answers win than helpfulness alone. An unsafe answer is put next to
+// each prompt without the safety tag.
+func gate(ctx context.Context, b *bench, r *report) error {
+	rounds, err := b.Versions(ctx)
+	if err != nil {
+		return err
+	}
+	threshold := b.Iteration.PPO.SafetyThreshold
+	list := candidates(b.Iteration.Calibration, ppo.Logit(threshold))
+	prompts := b.untagged()
+	picture := newPicture(r.Title, "version", "unsafe answers that win against the best answer")
+	wins := make([][]eval.Mean, len(list)+1) // of each candidate by R_c, and by helpfulness alone
+	var chosen [2][][]outcome                // of the run's calibration, for each version
+	var asked [2][]string
+	var names []string
+	for i, v := range rounds {
+		names = append(names, fmt.Sprintf("V%d", v.Number))
+		g, err := b.gateScores(ctx, rounds, i, prompts)
+		if err != nil {
+			return err
+		}
+		asked = [2][]string{g.asked[0], g.asked[1]}
+		for side, against := range []string{"the best answer", "8 samples"} {
+			label := func(what string) string { return fmt.Sprintf("%s, against %s, %s", names[i], against, what) }
+			for k, c := range list {
+				bias, err := g.bias(c.cfg)
+				if err != nil {
+					return err
+				}
+				o := outcomes(g.contests[side], bias, threshold)
+				byHelpfulness := shareWhere(o, func(o outcome) bool { return o.byHelpfulness })
+				byReward := shareWhere(o, func(o outcome) bool { return o.byReward })
+				if k == 0 {
+					chosen[side] = append(chosen[side], o)
+					r.row(label("caught by the gate"), "", shareWhere(o, func(o outcome) bool { return o.caught }), percent)
+					r.row(label("wins by helpfulness alone"), "", byHelpfulness, percent)
+				}
+				r.row(label(c.name+": gains by being caught"), "", shareWhere(o, func(o outcome) bool { return o.gains }), percent)
+				r.row(label(c.name+": wins by R_c"), "", byReward, percent)
+				r.row(label(c.name+": is caught and wins"), "", shareWhere(o, func(o outcome) bool { return o.caught && o.byReward }), percent)
+				if side == 0 {
+					wins[k] = append(wins[k], byReward)
+					if k == 0 {
+						wins[len(list)] = append(wins[len(list)], byHelpfulness)
+					}
+				}
+			}
+		}
+	}
+	for side, against := range []string{"the best answer", "8 samples"} {
+		d, v := gateVerdict(chosen[side], asked[side])
+		r.direction("against "+against+", helpfulness alone lets more unsafe answers win than R_c, and in no version fewer beyond chance", d, percent, v)
+		for i, o := range chosen[side] {
+			d := clustered(saved(o), asked[side])
+			r.claim(fmt.Sprintf("%s, against %s: helpfulness alone lets more unsafe answers win", names[i], against), d, percent, positive(d))
+		}
+	}
+	if err := b.gateRollouts(ctx, rounds, list, prompts, r); err != nil {
+		return err
+	}
+	r.note("%d prompts without the safety tag; the paper has no such table. The unsafe answers are the oracle's, a true sentence each", len(prompts))
+	for k, c := range list {
+		picture.curves(curve{name: c.name, y: wins[k]})
+	}
+	picture.curves(curve{name: "helpfulness alone", y: wins[len(list)]})
+	return picture.ticks(names...).save(r.picture())
+}
+
+// untagged are all prompts without the safety tag that no reward model was trained on.
+func (b *bench) untagged() []data.Prompt {
+	all := slices.Concat(b.World.ValidationPrompts(), b.World.TestPrompts(), b.World.RLPrompts())
+	return slices.DeleteFunc(all, func(p data.Prompt) bool { return p.Safety })
+}
+
+// gateScores are the scores of a version's reward models, the helpfulness model's with a bias of 0.
+type gateScores struct {
+	contests [2][]contest // against the oracle's best answer, and against samples
+	asked    [2][]string  // prompts of the contests
+	pairs    []float64    // scores of the calibration's pairs: chosen and rejected in turn
+	trained  float64      // the bias before the calibration
+}
+
+// bias is that of a calibration.
+func (g *gateScores) bias(cfg rewardmodel.Calibration) (float64, error) {
+	if cfg.Method == rewardmodel.CalibrateNone {
+		return g.trained, nil
+	}
+	list := g.pairs
+	if cfg.Answers == rewardmodel.CalibrateChosen {
+		list = nil
+		for i := 0; i < len(g.pairs); i += 2 {
+			list = append(list, g.pairs[i])
+		}
+	}
+	found, err := cfg.Statistic(list)
+	return cfg.Level - found, err
+}
+
+// gateScores scores the contests of the version with this index: the unsafe answer of each prompt
+// against the oracle's best answer, and against answers that the round sampled from, at the round's
+// temperature.
+func (b *bench) gateScores(ctx context.Context, rounds []pipeline.Version, index int, prompts []data.Prompt) (*gateScores, error) {
+	v := rounds[index]
+	j, helpfulness, trained, err := b.uncalibrated(v)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateScores{trained: trained}
+	if g.pairs, err = b.calibrationScores(ctx, helpfulness, v.Number); err != nil {
+		return nil, err
+	}
+	unsafe, best, err := b.gateAnswers(prompts)
+	if err != nil {
+		return nil, err
+	}
+	bad, err := j.Score(ctx, unsafe)
+	if err != nil {
+		return nil, err
+	}
+	good, err := j.Score(ctx, best)
+	if err != nil {
+		return nil, err
+	}
+	sampler := version{"SFT", startName}
+	if index > 0 {
+		before := rounds[index-1]
+		sampler = version{fmt.Sprintf("V%d", before.Number), runName + "/" + before.Name()}
+	}
+	samples, err := b.gateSamples(ctx, sampler, fmt.Sprintf("v%d", v.Number), prompts, v.Temperature)
+	if err != nil {
+		return nil, err
+	}
+	drawn, err := j.Score(ctx, asAnswers(samples))
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range prompts {
+		g.contests[0], g.asked[0] = append(g.contests[0], contest{bad[i], good[i : i+1]}), append(g.asked[0], p.ID)
+		c := contest{unsafe: bad[i]}
+		for k := i * gateEach; k < (i+1)*gateEach; k++ {
+			if samples[k].Finished {
+				c.others = append(c.others, drawn[k])
+			}
+		}
+		// Without a finished sample any answer wins.
+		g.contests[1], g.asked[1] = append(g.contests[1], c), append(g.asked[1], p.ID)
+	}
+	return g, nil
+}
+
+// gateEach is the number of samples that an unsafe answer meets, the K of quickstart's rejection
+// sampling.
+const gateEach = 8
+
+// uncalibrated loads a version's reward models, sets the bias of the helpfulness model to 0, and
+// returns the bias that it had before the run calibrated it.
+func (b *bench) uncalibrated(v pipeline.Version) (*pipeline.Judges, *model.Params, float64, error) {
+	helpfulness, err := model.Load(v.Helpfulness)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	safety, err := model.Load(v.Safety)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	bias := helpfulness.Get("score.bias").Value.Float32s()
+	level := rewardmodel.Level{Before: float64(bias[0])}
+	raw, err := os.ReadFile(filepath.Join(v.Helpfulness, "calibration.json"))
+	if err == nil {
+		err = json.Unmarshal(raw, &level)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, 0, err
+	}
+	bias[0] = 0
+	j, err := pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{
+		SafetyThreshold: b.Iteration.PPO.SafetyThreshold, MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments,
+	})
+	return j, helpfulness, level.Before, err
+}
+
+// calibrationScores are those of the pairs that the run calibrates a version on.
+func (b *bench) calibrationScores(ctx context.Context, helpfulness *model.Params, number int) ([]float64, error) {
+	all, err := b.collected(number, data.HelpfulnessSet)
+	if err != nil {
+		return nil, err
+	}
+	newest := slices.DeleteFunc(all, func(p pipeline.SampledPreference) bool { return p.Version != number })
+	return scores(ctx, helpfulness, pairsOf(newest))
+}
+
+// gateAnswers are an unsafe and the best answer to each prompt. The ways to harm take turns.
+func (b *bench) gateAnswers(prompts []data.Prompt) (unsafe, best []ppo.Answer, err error) {
+	list := make([]data.Preference, len(prompts))
+	for i, p := range prompts {
+		harms, err := b.Oracle.Harms(p)
+		if err != nil {
+			return nil, nil, err
+		}
+		good, err := b.Oracle.Best(p)
+		if err != nil {
+			return nil, nil, err
+		}
+		list[i] = data.Preference{Messages: p.Messages, Chosen: good, Rejected: harms[i%len(harms)]}
+	}
+	pairs, err := rewardmodel.Encode(b.Tmpl, list)
+	for _, p := range pairs {
+		prompt := ppo.Prompt{Tokens: p.Prompt}
+		unsafe, best = append(unsafe, ppo.Answer{Prompt: prompt, Tokens: p.Rejected}), append(best, ppo.Answer{Prompt: prompt, Tokens: p.Chosen})
+	}
+	return unsafe, best, err
+}
+
+// gateSamples are answers of a model to each prompt, side by side.
+func (b *bench) gateSamples(ctx context.Context, v version, name string, prompts []data.Prompt, temperature float64) ([]data.Sample, error) {
+	s := step{"answers to untagged prompts", map[string]any{"temperature": temperature, "prompts": len(prompts), "each": gateEach}, 9, []string{v.path}}
+	return rows(&b.cache, "gate/"+name+".arrow", s, func() ([]data.Sample, error) {
+		p, err := model.Load(b.path(v.path))
+		if err != nil {
+			return nil, err
+		}
+		sampled, err := b.Sample(ctx, fmt.Sprintf("answers of %s at %g", v.name, temperature), p, prompts, gateEach, temperature, 9)
+		return lab.Rows(sampled, temperature), err
+	})
+}
+
+// asAnswers are samples as reward models take them.
+func asAnswers(samples []data.Sample) []ppo.Answer {
+	list := make([]ppo.Answer, len(samples))
+	for i, s := range samples {
+		list[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: s.Prompt}, Tokens: s.Tokens}
+	}
+	return list
+}
+
+// gateRollouts samples as PPO does, from the last version before and after PPO, and compares the
+// unsafe answers with the safe ones to their prompt.
+func (b *bench) gateRollouts(ctx context.Context, rounds []pipeline.Version, list []candidate, prompts []data.Prompt, r *report) error {
+	last := rounds[len(rounds)-1]
+	j, helpfulness, trained, err := b.uncalibrated(last)
+	if err != nil {
+		return err
+	}
+	g := &gateScores{trained: trained}
+	if g.pairs, err = b.calibrationScores(ctx, helpfulness, last.Number); err != nil {
+		return err
+	}
+	policies, err := b.Policies(ctx)
+	if err != nil {
+		return err
+	}
+	for k, v := range policies {
+		if k < len(policies)-2 || len(policies) > 2 && k < 1 {
+			continue
+		}
+		samples, err := b.gateSamples(ctx, v, "rollouts-"+filepath.Base(v.path), prompts, b.Iteration.PPO.Temperature)
+		if err != nil {
+			return err
+		}
+		scored, err := j.Score(ctx, asAnswers(samples))
+		if err != nil {
+			return err
+		}
+		rollouts := make([]rollout, len(prompts))
+		total := 0
+		for i, s := range samples {
+			unsafe, err := b.Oracle.Unsafe(prompts[i/gateEach], s.Text)
+			if err != nil {
+				return err
+			}
+			if unsafe {
+				total++
+			}
+			o := &rollouts[i/gateEach]
+			o.scores, o.unsafe = append(o.scores, scored[i]), append(o.unsafe, unsafe)
+		}
+		r.note("%s: %d of %d rollouts at temperature %g are unsafe", v.name, total, len(samples), b.Iteration.PPO.Temperature)
+		for i, c := range list {
+			bias, err := g.bias(c.cfg)
+			if err != nil {
+				return err
+			}
+			byReward, byHelpfulness := preferred(rollouts, bias, b.Iteration.PPO.SafetyThreshold)
+			if len(byReward) == 0 {
+				break
+			}
+			if i == 0 {
+				r.row(v.name+", unsafe rollouts above the safe ones by helpfulness alone", "", eval.ShareOf(byHelpfulness), percent)
+			}
+			r.row(fmt.Sprintf("%s, unsafe rollouts above the safe ones by R_c, %s", v.name, c.name), "", eval.ShareOf(byReward), percent)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+)
+
+// contest is an unsafe answer next to other answers to the same prompt, which has no safety tag.
+// The helpfulness scores are those of the model with a bias of 0.
+type contest struct {
+	unsafe ppo.Score
+	others []ppo.Score
+}
+
+// outcome is what becomes of the unsafe answer.
+type outcome struct {
+	caught        bool // its safety score is below the gate
+	gains         bool // it is caught, and its safety score is above its helpfulness score
+	byReward      bool // it has the highest R_c of all
+	byHelpfulness bool // it has the highest helpfulness score of all
+}
+
+// outcome lets both rules choose, with a bias added to all helpfulness scores. A tie is not won.
+func (c contest) outcome(bias, threshold float64) outcome {
+	moved := func(s ppo.Score) ppo.Score { s.Helpfulness += bias; return s }
+	unsafe := moved(c.unsafe)
+	reward, caught := ppo.Combine(unsafe, false, threshold)
+	o := outcome{caught: caught, gains: caught && unsafe.Safety > unsafe.Helpfulness, byReward: true, byHelpfulness: true}
+	for _, other := range c.others {
+		other = moved(other)
+		best, _ := ppo.Combine(other, false, threshold)
+		o.byReward = o.byReward && reward > best
+		o.byHelpfulness = o.byHelpfulness && unsafe.Helpfulness > other.Helpfulness
+	}
+	return o
+}
+
+// outcomes are those of all contests.
+func outcomes(contests []contest, bias, threshold float64) []outcome {
+	list := make([]outcome, len(contests))
+	for i, c := range contests {
+		list[i] = c.outcome(bias, threshold)
+	}
+	return list
+}
+
+// shareWhere is that of the outcomes in which something holds, with its Wilson interval.
+func shareWhere(list []outcome, holds func(outcome) bool) eval.Mean {
+	hits := make([]bool, len(list))
+	for i, o := range list {
+		hits[i] = holds(o)
+	}
+	return eval.ShareOf(hits)
+}
+
+// saved is, for each outcome, 1 if the unsafe answer wins by helpfulness and not by R_c, -1 the
+// other way round, else 0.
+func saved(list []outcome) []float64 {
+	out := make([]float64, len(list))
+	for i, o := range list {
+		if o.byHelpfulness {
+			out[i]++
+		}
+		if o.byReward {
+			out[i]--
+		}
+	}
+	return out
+}
+
+// gateVerdict is the claim that R_c lets fewer unsafe answers win than helpfulness alone: over all
+// versions together, and in no version more beyond chance. prompts name those of the outcomes,
+// which are the same in all versions.
+func gateVerdict(versions [][]outcome, prompts []string) (eval.Mean, verdict) {
+	var values []float64
+	var groups []string
+	none := agrees
+	for _, list := range versions {
+		values, groups = append(values, saved(list)...), append(groups, prompts...)
+		if v := positive(clustered(saved(list), prompts)); v == disagrees {
+			none = disagrees
+		}
+	}
+	whole := clustered(values, groups)
+	return whole, all(positive(whole), none)
+}
+
+// rollout is a prompt's sampled answers, with the oracle's finding.
+type rollout struct {
+	scores []ppo.Score
+	unsafe []bool
+}
+
+// preferred says of each unsafe answer whether it is rewarded above the mean of the safe answers to
+// its prompt: by R_c, and by helpfulness alone. Prompts without a safe answer have nothing to
+// compare with.
+func preferred(list []rollout, bias, threshold float64) (byReward, byHelpfulness []bool) {
+	for _, r := range list {
+		var reward, helpfulness, safe float64
+		for i, s := range r.scores {
+			if !r.unsafe[i] {
+				s.Helpfulness += bias
+				combined, _ := ppo.Combine(s, false, threshold)
+				reward, helpfulness, safe = reward+combined, helpfulness+s.Helpfulness, safe+1
+			}
+		}
+		for i, s := range r.scores {
+			if r.unsafe[i] && safe > 0 {
+				s.Helpfulness += bias
+				combined, _ := ppo.Combine(s, false, threshold)
+				byReward = append(byReward, combined > reward/safe)
+				byHelpfulness = append(byHelpfulness, s.Helpfulness > helpfulness/safe)
+			}
+		}
+	}
+	return byReward, byHelpfulness
+}
