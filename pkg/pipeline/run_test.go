@@ -175,6 +175,9 @@ func TestRunRefusesAnotherRunsFolder(t *testing.T) {
 	d, cfg := smallRun(t)
 	cfg.Versions, cfg.PPOFrom = 1, 2
 	dir := filepath.Join(t.TempDir(), "run")
+	demonstrations := filepath.Join(t.TempDir(), "demonstrations.arrow")
+	require.NoError(t, data.Write(demonstrations, []data.Text{{Text: "a"}}, data.Lineage{Stage: "import hh"}))
+	require.NoError(t, d.Lineage.Add(demonstrations))
 	versions, err := pipeline.Run(t.Context(), dir, d, cfg)
 	require.NoError(t, err)
 	v := versions[0]
@@ -185,6 +188,7 @@ func TestRunRefusesAnotherRunsFolder(t *testing.T) {
 	l, err := data.ReadLineage(v.Model)
 	require.NoError(t, err)
 	assert.Contains(t, l.Tree("v1"), fmt.Sprintf("small world, seed %d", 1))
+	assert.Contains(t, l.Tree("v1"), "demonstrations.arrow  import hh", "the history of the start model is kept")
 
 	other := cfg
 	other.FineTune.Epochs++

@@ -201,7 +201,7 @@ func (s *script) testDistilled(t *testing.T) {
 	}
 }
 
-// Fine-tuning goes on from the version before, on the winners and on what Ghost Attention and
+// Fine-tuning starts from the version before, on the winners and on what Ghost Attention and
 // distillation add.
 func (s *script) testFineTuning(t *testing.T) {
 	for v := 1; v <= s.cfg.Versions; v++ {
@@ -223,7 +223,7 @@ func (s *script) testFineTuning(t *testing.T) {
 		}
 		got := s.fineTunings[v-1]
 		assert.Equal(t, want, got.examples, "V%d", v)
-		assert.Equal(t, weights(load(t, s.model(v-1)), false), weights(got.start, false), "V%d goes on from the version before", v)
+		assert.Equal(t, weights(load(t, s.model(v-1)), false), weights(got.start, false), "V%d starts from the version before", v)
 		assert.NotEqual(t, weights(got.start, false), weights(got.trained, false), "V%d is trained", v)
 		assert.Equal(t, weights(got.trained, false), weights(load(t, s.path(v, "tuned")), false), "V%d is kept", v)
 		assert.Equal(t, s.cfg.KeepEvery, got.cfg.Keep.Every)
@@ -233,7 +233,7 @@ func (s *script) testFineTuning(t *testing.T) {
 	}
 }
 
-// PPO goes on from the fine-tuned model, with the helpfulness model as critic, on the prompts,
+// PPO starts from the fine-tuned model, with the helpfulness model as critic, on the prompts,
 // watched on the validation prompts.
 func (s *script) testPPO(t *testing.T) {
 	encoded := func(prompts []data.Prompt) (list []ppo.Prompt) {
