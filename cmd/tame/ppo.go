@@ -99,7 +99,7 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 	evaluation := ppoEvaluation{Iterations: report.Iterations, Steps: report.Steps, BestIteration: report.BestIteration, Stopped: report.Stopped}
 	if !math.IsNaN(report.BestScore) {
 		evaluation.BestScore = &report.BestScore
-		text += fmt.Sprintf("; the policy is that of iteration %d, with a mean reward of %.3f on the held-out prompts", report.BestIteration, report.BestScore)
+		text += fmt.Sprintf("; the policy is that of iteration %d, with a score of %.3f on the held-out prompts", report.BestIteration, report.BestScore)
 	}
 	return j.finishModel(policy, tok, evaluation, text)
 }

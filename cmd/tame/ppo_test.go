@@ -25,7 +25,7 @@ func TestPPO(t *testing.T) {
 	args := append(ppoArgs(chat, pairs), "--set", "helpfulness="+helpfulness)
 	text := run(t, append(args, "--set", "safety="+safety, "--set", "held_out=0.3", "--set", "log="+log, "--set", "output="+out)...)
 	assert.Regexp(t, `\d+ prompts to train on, \d+ for the evaluation`, text)
-	assert.Regexp(t, `3 iterations, 6 optimisation steps; the policy is that of iteration \d, with a mean reward of`, text)
+	assert.Regexp(t, `3 iterations, 6 optimisation steps; the policy is that of iteration \d, with a score of`, text)
 	p, err := model.Load(out)
 	require.NoError(t, err)
 	assert.False(t, p.HasHead(), "the policy is no reward model")

@@ -66,8 +66,7 @@ func heldOutScale(raw []float64, finished []bool, cfg Config) scale {
 func (t *Trainer) evaluates() bool { return len(t.heldOut) > 0 && t.cfg.EvalEvery > 0 }
 
 // evaluate answers the held-out prompts, reports to m, and keeps the policy if it is the best so far. The
-// score is R_c before whitening, because whitening would hide any progress. While the critic warms up the policy is still the
-// start, which an evaluation can neither improve on nor make worse.
+// score is R_c before whitening, because whitening would hide any progress.
 func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 	answers, err := t.sample(ctx, t.heldOut, heldOutStreams, 1)
 	if err != nil {
@@ -77,20 +76,29 @@ func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	var now evaluation
-	n, length, finished := float64(len(answers)), 0.0, make([]bool, len(answers))
+	finished, ended, length := make([]bool, len(answers)), 0.0, 0.0
 	for i, a := range answers {
 		length += float64(len(a.Tokens))
 		if finished[i] = a.Finished; a.Finished {
-			now.finished += 1 / n
+			ended++
 		}
 	}
-	b := &t.best
-	if b.weights == nil {
-		b.unit = heldOutScale(raw, finished, t.cfg)
+	if t.best.weights == nil {
+		t.best.unit = heldOutScale(raw, finished, t.cfg)
 	}
 	m["eval/raw_scores"], _ = moments(raw)
-	now.score, _ = moments(settle(raw, finished, b.unit, t.cfg))
+	score, _ := moments(settle(raw, finished, t.best.unit, t.cfg))
+	n := float64(len(answers))
+	t.compare(evaluation{score: score, finished: ended / n})
+	m["eval/scores"], m["eval/best"] = score, t.best.score
+	m["eval/finished"], m["eval/response_length"] = ended/n, length/n
+	return nil
+}
+
+// compare keeps the policy if it did better than the best so far, else it counts for Config.Patience. While the critic warms up
+// the policy is still the start, whatever a rewarder with noise says.
+func (t *Trainer) compare(now evaluation) {
+	b := &t.best
 	switch {
 	case b.weights == nil:
 		b.weights, b.evaluation, b.iteration = t.policy.Clone(), now, t.iteration
@@ -102,9 +110,6 @@ func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 		b.worse++
 		b.stopped = t.cfg.Patience > 0 && b.worse >= t.cfg.Patience
 	}
-	m["eval/scores"], m["eval/best"] = now.score, b.score
-	m["eval/finished"], m["eval/response_length"] = now.finished, length/n
-	return nil
 }
 
 // Finish gives the policy the weights of the best evaluation, if there was one, and reports.

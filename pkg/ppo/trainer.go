@@ -57,7 +57,7 @@ func newTrainer(policy, critic, reference *model.Params, prompts, heldOut []Prom
 	return t, nil
 }
 
-// Train runs PPO until Config.Iterations are done or the held-out score has not risen for Config.Patience evaluations.
+// Train runs PPO until Config.Iterations are done or Config.Patience evaluations in a row were no better than the best one.
 // At the end the policy holds the weights of the best evaluation, or the last ones without held-out prompts. When the
 // context ends, the policy holds those of the last optimisation step. With Config.Keep a run that was stopped goes on behind the last
 // iteration that was kept; policy and critic are the ones it started with.

@@ -15,6 +15,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
+	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -27,6 +28,45 @@ func TestWarmup(t *testing.T) {
 	cfg.MinWarmupSteps = 0
 	assert.Equal(t, 3, cfg.warmup(100))
 	assert.Equal(t, 0, cfg.warmup(10))
+}
+
+// The values of section 3.2.2. The safety model differs in one: the weight of its auxiliary loss, which is this package's choice.
+func TestPaperValues(t *testing.T) {
+	c := DefaultConfig()
+	assert.Equal(t, optim.Config{LearningRate: 1e-5, Beta1: 0.9, Beta2: 0.95, Eps: 1e-5, WeightDecay: 0.1, MaxGradNorm: 1}, c.Optim)
+	assert.Equal(t, []float64{0.1, 0.03}, []float64{c.MinLRRatio, c.WarmupRatio})
+	assert.Equal(t, []int{5, 1, 512}, []int{c.MinWarmupSteps, c.Epochs, c.BatchSize})
+	assert.Equal(t, Margins{Significantly: 3, Better: 2, Slightly: 1}, c.Margins)
+	assert.Zero(t, c.SafetyWeight)
+	assert.Equal(t, 1.0, SafetyConfig().SafetyWeight)
+	c.SafetyWeight = 1
+	assert.Equal(t, c, SafetyConfig())
+}
+
+// Every epoch sees all pairs, each in an order of its own: that of the key that resumed runs rely on.
+func TestOrderOfEpochs(t *testing.T) {
+	const n = 8
+	pairs := make([]Pair, n) // pair i has i+3 tokens
+	for i := range pairs {
+		pairs[i] = Pair{Prompt: []int32{1}, Chosen: make([]int32, i+1), Rejected: []int32{3}}
+	}
+	cfg := tinyConfig()
+	cfg.BatchSize, cfg.Epochs, cfg.Seed = 1, 3, 5
+	var visited []int
+	before := 0.0
+	cfg.OnStep = func(s train.StepInfo) {
+		visited = append(visited, int(s.Metrics["num_tokens"]-before)-3)
+		before = s.Metrics["num_tokens"]
+	}
+	_, err := Train(t.Context(), tinyModel(t), pairs, cfg)
+	require.NoError(t, err)
+	var want []int
+	for epoch := range 3 {
+		want = append(want, data.Shuffled(n, 5, epoch)...)
+	}
+	assert.Equal(t, want, visited)
+	assert.NotEqual(t, visited[:n], visited[n:2*n])
+	assert.NotEqual(t, visited[n:2*n], visited[2*n:])
 }
 
 // A reward model learns to tell two kinds of answers apart that it has not seen.
@@ -171,26 +211,32 @@ func TestFirstLoss(t *testing.T) {
 	}
 	scorer, err := NewScorer(p, 256, 32)
 	require.NoError(t, err)
-	want := 0.0
+	ranking, safety := 0.0, 0.0
 	logSigmoid := func(s float64) float64 { return -math.Log1p(math.Exp(-s)) }
 	for _, pair := range pairs {
 		s := score(t, scorer, [][]int32{slices.Concat(pair.Prompt, pair.Chosen), slices.Concat(pair.Prompt, pair.Rejected)})
-		want -= logSigmoid(s[0]-s[1]-SmallMargin.Of(pair.Rating)) / 9
+		ranking -= logSigmoid(s[0]-s[1]-SmallMargin.Of(pair.Rating)) / 9
 		for k, label := range []data.Safety{pair.ChosenSafe, pair.RejectedSafe} {
 			switch label {
 			case data.Safe:
-				want -= 0.5 * logSigmoid(s[k]) / 9
+				safety -= logSigmoid(s[k]) / 9
 			case data.Unsafe:
-				want -= 0.5 * logSigmoid(-s[k]) / 9
+				safety -= logSigmoid(-s[k]) / 9
 			}
 		}
 	}
-	cfg := tinyConfig()
-	cfg.Margins, cfg.SafetyWeight = SmallMargin, 0.5
-	report, err := Train(context.Background(), p, pairs, cfg)
-	require.NoError(t, err)
-	assert.Equal(t, 1, report.Steps)
-	assert.InDelta(t, want, report.Loss, 1e-6)
+	for _, c := range []struct{ set, want float64 }{
+		{DefaultConfig().SafetyWeight, ranking},
+		{0.5, ranking + 0.5*safety},
+		{SafetyConfig().SafetyWeight, ranking + safety},
+	} {
+		cfg := tinyConfig()
+		cfg.Margins, cfg.SafetyWeight = SmallMargin, c.set
+		report, err := Train(context.Background(), tinyModel(t), pairs, cfg)
+		require.NoError(t, err)
+		assert.Equal(t, 1, report.Steps)
+		assert.InDelta(t, c.want, report.Loss, 1e-6, "weight %v", c.set)
+	}
 }
 
 // A loss of one's own takes the place of RankingLoss.
