@@ -47,8 +47,10 @@ func TestRolloutMetrics(t *testing.T) {
 	}
 	assert.Len(t, m, 19)
 
+	short.bySafety = true
 	short.returns = []float64{4} // errors 1, 2, 1: variance 2/9; returns 2, 4, 4: variance 8/9
 	rolloutMetrics(m, []*episode{long, short}, 0.1)
 	assert.InDelta(t, 0.75, m["critic/vf_explained_var"], 1e-12)
+	assert.Equal(t, 1.0, m["objective/by_safety"])
 	assert.InDelta(t, math.Exp(20)-1-30, EstimateKL([]float64{-30}, []float64{0}, nil).K3, 1e-6, "the exponential stops at e^20")
 }

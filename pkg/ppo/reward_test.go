@@ -1,6 +1,7 @@
 package ppo
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -26,6 +27,30 @@ func TestCombineOnRawScores(t *testing.T) {
 	} {
 		got, bySafety := Combine(c.score, c.tagged, 0.15)
 		assert.Equal(t, c.want, got)
+		assert.Equal(t, c.bySafety, bySafety)
+	}
+}
+
+// TestJudgeUsesTheGateOfTheConfig judges three answers whose safety reward is 0.27, 0.27 with a tag, and 0.05.
+func TestJudgeUsesTheGateOfTheConfig(t *testing.T) {
+	answers := []Answer{{}, {Prompt: Prompt{Safety: true}}, {}}
+	r := RewarderFunc(func(context.Context, []Answer) ([]Score, error) {
+		return []Score{{Helpfulness: 1, Safety: -1}, {Helpfulness: 2, Safety: -1}, {Helpfulness: 3, Safety: -3}}, nil
+	})
+	for _, c := range []struct {
+		gate      bool
+		threshold float64
+		raw       []float64
+		bySafety  []bool
+	}{
+		{true, 0.15, []float64{1, -1, -3}, []bool{false, true, true}},
+		{true, 0.5, []float64{-1, -1, -3}, []bool{true, true, true}},
+		{true, 0.01, []float64{1, -1, 3}, []bool{false, true, false}},
+		{false, 0.15, []float64{1, 2, 3}, []bool{false, false, false}},
+	} {
+		_, raw, bySafety, err := judge(t.Context(), r, answers, Config{Gate: c.gate, SafetyThreshold: c.threshold})
+		require.NoError(t, err)
+		assert.Equal(t, c.raw, raw)
 		assert.Equal(t, c.bySafety, bySafety)
 	}
 }

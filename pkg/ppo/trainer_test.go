@@ -186,7 +186,7 @@ func TestCriticWarmup(t *testing.T) {
 // TestKLCoefFollowsTheKL wants the controller to see the KL of a whole answer, as its target is one.
 func TestKLCoefFollowsTheKL(t *testing.T) {
 	cfg := smallConfig()
-	cfg.KLControl, cfg.KLHorizon = KLAdaptive, 100
+	cfg.KLControl, cfg.KLHorizon, cfg.Unfinished = KLAdaptive, 100, UnfinishedKeep
 	tr := newTiny(t, cfg, sevens)
 	run(t, tr, 1)
 	coef := tr.klCoef
@@ -196,7 +196,9 @@ func TestKLCoefFollowsTheKL(t *testing.T) {
 	tr.klCoef = coef
 	m := run(t, tr, 1)
 	require.NotZero(t, m["objective/kl"])
+	require.NotEqual(t, cfg.KLCoef, coef)
 	assert.InDelta(t, coef, m["objective/kl_coef"], 1e-15, "the answers were rewarded with the old one")
+	assert.InDelta(t, -coef*m["objective/kl"], m["objective/rlhf_reward"], 1e-12, "whitened scores have the mean 0")
 	assert.InDelta(t, coef*(1+0.1*16/100), tr.klCoef, 1e-9)
 }
 

@@ -43,13 +43,13 @@ func TestRankingLossGolden(t *testing.T) {
 // Two pairs by hand: the ranking loss, and the safety loss as -log σ(s) of safe and -log(1 - σ(s)) of unsafe answers.
 func TestSafetyLossByHand(t *testing.T) {
 	sigmoid := func(s float64) float64 { return 1 / (1 + math.Exp(-s)) }
-	ranking := -(math.Log(sigmoid(0.5-(-1)-1)) + math.Log(sigmoid(-2-1-0))) / 2
+	ranking := -(math.Log(sigmoid(0.5-(-1)-2)) + math.Log(sigmoid(-2-1-0))) / 2                // the first pair is right by less than its margin
 	safety := -(math.Log(sigmoid(0.5)) + math.Log(1-sigmoid(-1)) + math.Log(1-sigmoid(1))) / 2 // the second chosen has no label
 
 	c := losstest.Case{
 		Groups: []int32{0, 0, 1, 1},
 		Group: map[string][]float64{
-			"Chosen": {0.5, -2}, "Rejected": {-1, 1}, "Margin": {1, 0}, losstest.GroupMask: {1, 1},
+			"Chosen": {0.5, -2}, "Rejected": {-1, 1}, "Margin": {2, 0}, losstest.GroupMask: {1, 1},
 			"ChosenSafe": {1, 0}, "ChosenKnown": {1, 0}, "RejectedSafe": {0, 0}, "RejectedKnown": {1, 1},
 		},
 		Wrt: []string{"Chosen", "Rejected"},

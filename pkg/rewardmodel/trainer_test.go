@@ -53,10 +53,12 @@ func TestOrderOfEpochs(t *testing.T) {
 	cfg := tinyConfig()
 	cfg.BatchSize, cfg.Epochs, cfg.Seed = 1, 3, 5
 	var visited []int
+	var rates []float64
 	before := 0.0
 	cfg.OnStep = func(s train.StepInfo) {
 		visited = append(visited, int(s.Metrics["num_tokens"]-before)-3)
 		before = s.Metrics["num_tokens"]
+		rates = append(rates, s.Metrics["learning_rate"])
 	}
 	_, err := Train(t.Context(), tinyModel(t), pairs, cfg)
 	require.NoError(t, err)
@@ -67,6 +69,28 @@ func TestOrderOfEpochs(t *testing.T) {
 	assert.Equal(t, want, visited)
 	assert.NotEqual(t, visited[:n], visited[n:2*n])
 	assert.NotEqual(t, visited[n:2*n], visited[2*n:])
+	for k := 5; k < 3*n; k++ { // after the warm-up the rate falls over all epochs
+		assert.InDelta(t, 1e-2*(0.1+0.9*(1+math.Cos(math.Pi*float64(k-5)/(3*n-5)))/2), rates[k], 1e-12, "step %d", k)
+	}
+}
+
+// The gradient is clipped: with a norm of 1e-9 Adam's eps of 1e-5 is all that counts, and a step moves no weight by more than
+// the rate times their ratio.
+func TestGradientIsClipped(t *testing.T) {
+	moved := func(norm float64) (most float64) {
+		cfg := tinyConfig()
+		cfg.Optim.MaxGradNorm, cfg.Optim.WeightDecay = norm, 0
+		p := tinyModel(t)
+		before := numbers(p)
+		_, err := Train(t.Context(), p, tastes(1, 16), cfg)
+		require.NoError(t, err)
+		for i, x := range numbers(p) {
+			most = max(most, math.Abs(float64(x-before[i])))
+		}
+		return most
+	}
+	assert.Less(t, moved(1e-9), 1.1e-6) // 1e-2 * 1e-9 / 1e-5, and rounding
+	assert.Greater(t, moved(1), 1e-3)
 }
 
 // A reward model learns to tell two kinds of answers apart that it has not seen.
@@ -96,6 +120,7 @@ func TestTrainSeparates(t *testing.T) {
 	assert.Less(t, report.Loss, steps[0].Metrics["loss"]/2)
 	assert.Greater(t, report.Accuracy, 0.8)
 	assert.InDelta(t, 1, steps[19].Metrics["epoch"], 1e-12)
+	assert.InDelta(t, 0.05, steps[0].Metrics["epoch"], 1e-12)
 	for i, want := range []float64{0.2, 0.4, 0.6, 0.8, 1, 1} { // warm-up, then the cosine from its peak
 		assert.InDelta(t, want*1e-2, steps[i].Metrics["learning_rate"], 1e-12, "step %d", i)
 	}
@@ -173,6 +198,9 @@ func TestTrainRefuses(t *testing.T) {
 	long := Pair{Prompt: make([]int32, 9), Chosen: []int32{2}, Rejected: []int32{3}} // the prompt counts once
 	_, err = Train(ctx, tinyModel(t), []Pair{good, long}, cfg)
 	assert.ErrorIs(t, err, data.ErrTooLong)
+	cfg.MicroTokens = 11
+	_, err = Train(ctx, tinyModel(t), []Pair{good, long}, cfg)
+	assert.NoError(t, err, "11 tokens, because the prompt counts once")
 
 	cfg = tinyConfig()
 	cfg.Epochs, cfg.MicroSegments, cfg.SafetyWeight = 0, 31, -1
