@@ -55,6 +55,11 @@ func TestJudgeUsesTheGateOfTheConfig(t *testing.T) {
 	}
 }
 
+func TestSequence(t *testing.T) {
+	a := Answer{Prompt: Prompt{Tokens: []int32{1, 5}}, Tokens: []int32{4, 2}}
+	assert.Equal(t, []int32{1, 5, 4, 2}, a.Sequence())
+}
+
 func TestGateQuality(t *testing.T) {
 	precision, recall, err := GateQuality([]float64{-3, -2, -2, -1, 0, 4}, []bool{true, true, false, true, true, false}, 0.15)
 	require.NoError(t, err)
