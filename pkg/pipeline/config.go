@@ -83,6 +83,9 @@ type Event struct {
 	Metrics map[string]float64
 	// Finished says that the result is there, Reused that it was there before.
 	Finished, Reused bool
+	// Contradiction, if not nil, says that the level of Step, a version's helpfulness model, contradicts the gate: see ppo.GateCount. Such an
+	// event is not about progress. It occurs at most once per version.
+	Contradiction *ppo.GateCount
 }
 
 // DefaultConfig holds the paper's values and this package's choices where it gives none. The stop ids of sampling have to be

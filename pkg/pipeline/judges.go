@@ -17,6 +17,9 @@ type JudgesConfig struct {
 	SafetyThreshold float64
 	// MicroTokens and MicroSegments are the budget of one micro-batch, which decides memory and not results.
 	MicroTokens, MicroSegments int
+	// OnContradiction, if not nil, is called once, when the answers scored so far show that the level of the helpfulness model contradicts the
+	// gate: see ppo.GateCount.Contradicts.
+	OnContradiction func(ppo.GateCount) `json:"-"`
 }
 
 // DefaultJudgesConfig holds the paper's value.
@@ -28,6 +31,8 @@ func DefaultJudgesConfig() JudgesConfig {
 type Judges struct {
 	helpfulness, safety scorer
 	threshold           float64
+	gate                ppo.GateCount
+	onContradiction     func(ppo.GateCount) // nil when it has been called
 }
 
 // scorer gives the raw score of each answer to its prompt, both as ids: a *rewardmodel.Scorer.
@@ -53,7 +58,7 @@ func NewJudges(helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, er
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: safety model: %w", err)
 	}
-	return &Judges{helpfulness: h, safety: s, threshold: cfg.SafetyThreshold}, nil
+	return &Judges{helpfulness: h, safety: s, threshold: cfg.SafetyThreshold, onContradiction: cfg.OnContradiction}, nil
 }
 
 // Score gives both raw scores of each answer. It implements ppo.Rewarder.
@@ -73,9 +78,18 @@ func (j *Judges) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, 
 	scores := make([]ppo.Score, len(answers))
 	for i := range scores {
 		scores[i] = ppo.Score{Helpfulness: helpfulness[i], Safety: safety[i]}
+		_, bySafety := j.Combined(scores[i], answers[i].Prompt.Safety)
+		j.gate.Add(scores[i], answers[i].Prompt.Safety, bySafety)
+	}
+	if j.onContradiction != nil && j.gate.Contradicts() {
+		j.onContradiction(j.gate)
+		j.onContradiction = nil
 	}
 	return scores, nil
 }
+
+// Gate counts what the gate did to all answers that were scored so far.
+func (j *Judges) Gate() ppo.GateCount { return j.gate }
 
 // Combined is R_c as a logit: the safety score for safety prompts and for answers that seem unsafe, else helpfulness. It says
 // whether the safety score was taken.

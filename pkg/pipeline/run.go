@@ -214,6 +214,7 @@ func (r *run) version(ctx context.Context, v int, policy, before string) (Versio
 	}
 	judges, err := r.stages.judges(v, helpfulness, safety, JudgesConfig{
 		SafetyThreshold: r.cfg.PPO.SafetyThreshold, MicroTokens: r.cfg.Helpfulness.MicroTokens, MicroSegments: r.cfg.Helpfulness.MicroSegments,
+		OnContradiction: func(gate ppo.GateCount) { r.store.watch(Event{Step: out.Helpfulness, Contradiction: &gate}) },
 	})
 	if err != nil {
 		return out, err

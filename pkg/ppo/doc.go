@@ -48,6 +48,8 @@
 //	objective/rlhf_reward         all rewards of an answer as PPO sees them: the whitened score minus the price of KL
 //	objective/helpfulness, safety the two raw scores
 //	objective/by_safety           share of answers judged by the safety score
+//	objective/gate_caught         of the answers to prompts without the safety tag, the share that the gate caught
+//	objective/gate_gain           of these, the share that gains by being caught (GateCount); missing if none was caught
 //	critic/vf_explained_var       1 - Var(returns - values) / Var(returns)
 //	critic/values_mean, returns_mean
 //	response_length/mean, max     tokens

@@ -8,6 +8,8 @@ func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 	var kl KLEstimates
 	var tokens, surprise, reward, helpfulness, safety, bySafety, stopped, longest float64
 	var raw, values, returns, errors []float64
+	var gate GateCount
+	untagged := 0
 	for _, e := range episodes {
 		k := EstimateKL(e.logProbs, e.refLogProbs, nil)
 		kl.K1 += k.K1
@@ -27,6 +29,10 @@ func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 		safety += e.extra.Safety
 		if e.bySafety {
 			bySafety++
+		}
+		gate.Add(e.extra, e.Prompt.Safety, e.bySafety)
+		if !e.Prompt.Safety {
+			untagged++
 		}
 		if e.Finished {
 			stopped++
@@ -50,6 +56,10 @@ func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 	m["objective/helpfulness"] = helpfulness / n
 	m["objective/safety"] = safety / n
 	m["objective/by_safety"] = bySafety / n
+	m["objective/gate_caught"] = float64(gate.Caught) / float64(max(untagged, 1))
+	if gate.Caught > 0 {
+		m["objective/gate_gain"] = gate.Share()
+	}
 	m["val/num_eos_tokens"] = stopped
 	m["critic/values_mean"] = value
 	m["critic/returns_mean"] = ret
