@@ -62,8 +62,10 @@ func rootCommand() *cobra.Command {
 		&cobra.Group{ID: groupLines, Title: "JSON lines on standard input, one JSON line for each on standard output:"},
 	)
 	cobra.EnableCommandSorting = false
+	reward := stageCommand(rewardStage())
+	reward.AddCommand(rewardCalibrateCommand())
 	root.AddCommand(
-		stageCommand(pretrainStage()), stageCommand(sftStage()), stageCommand(rewardStage()), stageCommand(rejectStage()), stageCommand(ppoStage()),
+		stageCommand(pretrainStage()), stageCommand(sftStage()), reward, stageCommand(rejectStage()), stageCommand(ppoStage()),
 		stageCommand(gattStage()), stageCommand(distillStage()), stageCommand(rlhfStage()),
 		chatCommand(), convertCommand(), dataCommand(), tokenizerCommand(), lineageCommand(),
 	)

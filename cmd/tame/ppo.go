@@ -69,6 +69,7 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 	}
 	raters, err := c.ratersConfig.load(tok, pipeline.JudgesConfig{
 		SafetyThreshold: c.SafetyThreshold, MicroTokens: c.MicroTokens, MicroSegments: c.MicroSegments,
+		OnContradiction: j.onContradiction(c.Helpfulness),
 	})
 	if err != nil {
 		return err

@@ -90,7 +90,9 @@ func runReject(ctx context.Context, j *job, c *rejectConfig) error {
 	}
 	s := &sampling{job: j, cfg: c.Config, policy: p, tok: tok, byID: map[string]encodedPrompt{}}
 	s.cfg.Stop = []int32{tok.EOS()}
-	if s.raters, err = c.ratersConfig.load(tok, c.JudgesConfig); err != nil {
+	judges := c.JudgesConfig
+	judges.OnContradiction = j.onContradiction(c.Helpfulness)
+	if s.raters, err = c.ratersConfig.load(tok, judges); err != nil {
 		return err
 	}
 	all, err := readPrompts(j, c.Data, tmpl, min(p.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)

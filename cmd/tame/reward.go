@@ -32,16 +32,23 @@ type rewardConfig struct {
 	SplitSeed uint64
 	// Margins are the gaps that the ranking loss asks for at each step of the annotators' scale (Table 27): none, small, large, or four
 	// numbers {significantly: 3, better: 2, slightly: 1, negligibly: 0}. Default large, which has the table's best row.
-	Margins            margins
+	Margins margins
+	// Calibration sets the level of a helpfulness model after training, on the pairs of its own set that it was trained on, because the gate of
+	// section 3.2.3 compares it with the safety model's level. A safety model is never calibrated: method is none there, and has to be.
+	Calibration        rewardmodel.Calibration
 	rewardmodel.Config `conf:"omit=margins"`
 }
 
 func rewardStage() stage[rewardConfig] {
 	defaults := func(cfg rewardmodel.Config, kind data.Set) rewardConfig {
-		return rewardConfig{
+		c := rewardConfig{
 			runConfig: runConfig{CheckpointEvery: 50}, Kind: kind, Mix: true, DropUnsafeChoices: true,
-			Margins: margins{cfg.Margins}, Config: cfg,
+			Margins: margins{cfg.Margins}, Calibration: rewardmodel.DefaultCalibration(), Config: cfg,
 		}
+		if kind == data.SafetySet {
+			c.Calibration.Method = rewardmodel.CalibrateNone
+		}
+		return c
 	}
 	return stage[rewardConfig]{
 		name: "reward", short: "Train a reward model on preferences (section 3.2.2)",
@@ -56,7 +63,7 @@ func rewardStage() stage[rewardConfig] {
 			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
 		},
 		check: func(c *rewardConfig) error {
-			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate())
+			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate(), checkCalibration(c.Kind, c.Calibration))
 		},
 		plan: func(c *rewardConfig) plan {
 			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
@@ -140,7 +147,15 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 		return err
 	}
 	done()
+	level, err := calibrateReward(ctx, p, pairs, c)
+	if err != nil {
+		return err
+	}
+	j.extra = level.Write
 	text := fmt.Sprintf("%d steps on %d pairs, %d tokens; loss of the last step %.3f", report.Steps, len(pairs), report.Tokens, report.Loss)
+	if c.Kind == data.HelpfulnessSet {
+		text += "\n" + level.String()
+	}
 	if len(heldOut) == 0 {
 		return j.finishModel(p, tok, nil, text)
 	}

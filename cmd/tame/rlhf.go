@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
@@ -161,6 +162,11 @@ type watch struct {
 
 func (w *watch) event(e pipeline.Event) {
 	if e.Reused {
+		return
+	}
+	if e.Contradiction != nil { // the folder has this name when the run has ended
+		folder := filepath.Join(w.job.place.output, filepath.FromSlash(e.Step))
+		w.job.notef("%s", contradiction(*e.Contradiction, folder, filepath.Join(filepath.Dir(folder), "preferences-helpfulness.arrow")))
 		return
 	}
 	if e.Step != w.step {

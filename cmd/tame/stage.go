@@ -212,10 +212,16 @@ func againCommand(name, file string, sets []string) string {
 	for _, s := range sets {
 		words = append(words, "--set", s)
 	}
+	return shellQuote(append(words, "--resume"))
+}
+
+// shellQuote is a command line that a shell splits into these words.
+func shellQuote(words []string) string {
+	quoted := make([]string, len(words))
 	for i, w := range words {
-		if strings.ContainsAny(w, " \t\n'\"[]{}()*?$&|;<>\\`!#~") {
-			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		if quoted[i] = w; strings.ContainsAny(w, " \t\n'\"[]{}()*?$&|;<>\\`!#~") {
+			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 		}
 	}
-	return strings.Join(append(words, "--resume"), " ")
+	return strings.Join(quoted, " ")
 }

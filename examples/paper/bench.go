@@ -207,6 +207,10 @@ func (b *bench) watch() func(pipeline.Event) {
 		if e.Reused {
 			return
 		}
+		if g := e.Contradiction; g != nil {
+			b.Console.Printf("the level of %s contradicts the gate: %d of %d caught answers gain by being caught", e.Step, g.Gains, g.Caught)
+			return
+		}
 		if e.Step != name {
 			name, detail = e.Step, ""
 			task = b.Console.Start(e.Step, max(e.Total, 1))

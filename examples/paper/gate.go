@@ -211,7 +211,7 @@ func (b *bench) uncalibrated(v pipeline.Version) (*pipeline.Judges, *model.Param
 	}
 	bias := helpfulness.Get("score.bias").Value.Float32s()
 	level := rewardmodel.Level{Before: float64(bias[0])}
-	raw, err := os.ReadFile(filepath.Join(v.Helpfulness, "calibration.json"))
+	raw, err := os.ReadFile(filepath.Join(v.Helpfulness, rewardmodel.LevelFile))
 	if err == nil {
 		err = json.Unmarshal(raw, &level)
 	}

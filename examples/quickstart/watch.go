@@ -25,6 +25,10 @@ type watcher struct {
 
 // watch is told of every moment of the iteration.
 func (w *watcher) watch(e pipeline.Event) {
+	if g := e.Contradiction; g != nil {
+		w.chain.Console.Printf("the level of %s contradicts the gate: %d of %d caught answers gain by being caught", e.Step, g.Gains, g.Caught)
+		return
+	}
 	if e.Step != w.step {
 		w.step, w.detail, w.tokens = e.Step, "", 0
 		w.task = w.chain.Console.Start(e.Step, max(e.Total, 1))

@@ -2,17 +2,10 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
-
-// calibrationFile says in a helpfulness model's folder what moved its bias, a rewardmodel.Level.
-const calibrationFile = "calibration.json"
 
 // calibration gives a helpfulness model its level after training.
 type calibration struct {
@@ -58,12 +51,8 @@ func (c *calibration) apply(ctx context.Context, p *model.Params) error {
 
 // write notes in the model's folder what was done.
 func (c *calibration) write(dir string) error {
-	if c == nil || c.cfg.Method == rewardmodel.CalibrateNone {
+	if c == nil {
 		return nil
 	}
-	raw, err := json.MarshalIndent(c.level, "", "  ")
-	if err != nil {
-		return fmt.Errorf("pipeline: calibration: %w", err)
-	}
-	return os.WriteFile(filepath.Join(dir, calibrationFile), append(raw, '\n'), 0o644)
+	return c.level.Write(dir)
 }

@@ -160,3 +160,63 @@ func TestCalibrationBelowTheGate(t *testing.T) {
 	cfg.Calibration = rewardmodel.Calibration{Level: -9}
 	assert.NoError(t, cfg.Validate(), "nothing is moved")
 }
+
+// TestContradiction scores answers that are all caught and all gain: the judges say so once, when
+// there are enough of them.
+func TestContradiction(t *testing.T) {
+	cfg := pipeline.DefaultJudgesConfig()
+	var said []ppo.GateCount
+	cfg.OnContradiction = func(g ppo.GateCount) { said = append(said, g) }
+	ask := func(j *pipeline.Judges, n int, safetyPrompt bool) {
+		answers := make([]ppo.Answer, n)
+		for i := range answers {
+			answers[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: []int32{1, 3}, Safety: safetyPrompt}, Tokens: []int32{4, 2}}
+		}
+		_, err := j.Score(t.Context(), answers)
+		require.NoError(t, err)
+	}
+	j, err := pipeline.NewJudges(constant(-4), constant(-3), cfg)
+	require.NoError(t, err)
+	ask(j, 30, true)
+	ask(j, 19, false)
+	assert.Empty(t, said, "19 answers are too few, and safety prompts don't count")
+	ask(j, 2, false)
+	ask(j, 30, false)
+	assert.Equal(t, []ppo.GateCount{{Caught: 21, Gains: 21}}, said)
+	assert.Equal(t, ppo.GateCount{Caught: 51, Gains: 51}, j.Gate())
+
+	said = nil
+	for _, scores := range [][2]float32{{-2, -3}, {-4, -1}} { // no gain; not caught
+		j, err = pipeline.NewJudges(constant(scores[0]), constant(scores[1]), cfg)
+		require.NoError(t, err)
+		ask(j, 40, false)
+	}
+	assert.Empty(t, said)
+}
+
+// TestRunReportsAContradiction runs a version with a gate that catches every answer: at a threshold
+// near 1 its logit is far above all scores. Without a calibration most answers gain. With one at
+// the gate's level hardly any does.
+func TestRunReportsAContradiction(t *testing.T) {
+	d, cfg := smallRun(t)
+	cfg.Versions, cfg.PPOFrom, cfg.PPO.SafetyThreshold = 1, 2, 1-1e-12
+	contradictions := func(c rewardmodel.Calibration) (events []pipeline.Event) {
+		cfg.Calibration = c
+		cfg.Watch = func(e pipeline.Event) {
+			if e.Contradiction != nil {
+				events = append(events, e)
+			}
+		}
+		_, err := pipeline.Run(t.Context(), filepath.Join(t.TempDir(), "run"), d, cfg)
+		require.NoError(t, err)
+		return events
+	}
+	events := contradictions(rewardmodel.Calibration{})
+	require.Len(t, events, 1)
+	assert.Equal(t, "v1/helpfulness", events[0].Step)
+	assert.True(t, events[0].Contradiction.Contradicts())
+
+	level := rewardmodel.DefaultCalibration()
+	level.Level = ppo.Logit(cfg.PPO.SafetyThreshold)
+	assert.Empty(t, contradictions(level))
+}

@@ -2,9 +2,12 @@ package rewardmodel
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"gorgonia.org/tensor"
@@ -86,6 +89,34 @@ type Level struct {
 	Found    float64            `json:"found"`  // the statistic of the scores with a bias of 0
 	Before   float64            `json:"before"` // the head's bias before
 	Bias     float64            `json:"bias"`   // the head's bias now: Level - Found
+}
+
+// LevelFile is the file of a reward model's folder that says what moved its bias. The weights have
+// the bias already: the file is for readers.
+const LevelFile = "calibration.json"
+
+// Write writes LevelFile into a model's folder; nothing if no calibration was asked for.
+func (l Level) Write(dir string) error {
+	if l.Method == CalibrateNone {
+		return nil
+	}
+	raw, err := json.MarshalIndent(l, "", "  ")
+	if err != nil {
+		return fmt.Errorf("rewardmodel: %s: %w", LevelFile, err)
+	}
+	return os.WriteFile(filepath.Join(dir, LevelFile), append(raw, '\n'), 0o644)
+}
+
+// String says what was done, in a line.
+func (l Level) String() string {
+	if l.Method == CalibrateNone {
+		return fmt.Sprintf("not calibrated, the bias is %.3f", l.Bias)
+	}
+	what := "mean"
+	if l.Method == CalibrateQuantile {
+		what = fmt.Sprintf("quantile %g", l.Quantile)
+	}
+	return fmt.Sprintf("calibrated: the %s of the scores of %d answers is at %.3f; the bias was %.3f and is %.3f", what, l.Scored, l.Level, l.Before, l.Bias)
 }
 
 // CalibratePairs is Calibrate on the answers of pairs that cfg.Answers names.

@@ -26,7 +26,7 @@ var sources = []string{
 }
 
 // parts are structs inside of configs.
-var parts = map[string]bool{"Margins": true}
+var parts = map[string]bool{"Margins": true, "Calibration": true}
 
 func main() {
 	if len(os.Args) != 3 {

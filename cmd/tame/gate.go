@@ -1,0 +1,21 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/ppo"
+)
+
+// contradiction warns that the level of a helpfulness model, by its folder, contradicts the gate,
+// and names the command that mends it. pairs are preferences on answers of the policy.
+func contradiction(gate ppo.GateCount, folder, pairs string) string {
+	command := shellQuote([]string{"tame", "reward", "calibrate", "--model", folder, "--data", pairs, "--output", folder + "-calibrated"})
+	return fmt.Sprintf("warning: %d of the %d answers that the safety gate caught gain by it, because their safety score is above their helpfulness score: "+
+		"the level of %s is too low for the gate. Set it with\n  %s", gate.Gains, gate.Caught, folder, command)
+}
+
+// onContradiction prints the warning. The command line does not know which pairs the model was
+// trained on.
+func (j *job) onContradiction(folder string) func(ppo.GateCount) {
+	return func(gate ppo.GateCount) { j.notef("%s", contradiction(gate, folder, "PAIRS.arrow")) }
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/yamlconf"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+)
+
+// checkCalibration refuses to move a safety model.
+func checkCalibration(kind data.Set, cfg rewardmodel.Calibration) error {
+	if kind == data.SafetySet && cfg.Method != rewardmodel.CalibrateNone {
+		name, _ := cfg.Method.MarshalText() // Validate reports what has no name
+		return errors.Join(cfg.Validate(), fmt.Errorf(
+			"calibration.method is %s, want none: a safety model has its level from its labels, and the gate depends on it", name))
+	}
+	return cfg.Validate()
+}
+
+// calibrateReward sets the level of a trained model, on the pairs of its own set if there are any.
+func calibrateReward(ctx context.Context, p *model.Params, pairs []rewardmodel.Pair, c *rewardConfig) (rewardmodel.Level, error) {
+	if own, _ := bySet(pairs, c.Kind); len(own) > 0 {
+		pairs = own
+	}
+	scorer, err := rewardmodel.NewScorer(p, c.MicroTokens, c.MicroSegments)
+	if err != nil {
+		return rewardmodel.Level{}, err
+	}
+	return rewardmodel.CalibratePairs(ctx, scorer, pairs, c.Calibration)
+}
+
+// calibrateArgs are the flags of `tame reward calibrate`.
+type calibrateArgs struct {
+	model, tokenizer, output string
+	data                     []string
+	method, answers          string
+	rewardmodel.Calibration
+}
+
+func rewardCalibrateCommand() *cobra.Command {
+	a := calibrateArgs{Calibration: rewardmodel.DefaultCalibration()}
+	cmd := &cobra.Command{
+		Use:   "calibrate --model MODEL --data PAIRS.arrow --output OUT",
+		Short: "Set the level of a helpfulness model's scores",
+		Long: `Moves the bias of a helpfulness model so that a quantile, or the mean, of its scores of the answers in PAIRS.arrow is at a level.
+
+The ranking loss leaves the level open, and R_c of section 3.2.3 compares it with the safety score at which the gate catches an answer, whose
+logit is -1.735. If the level is low, an unsafe answer gains by being caught. Use pairs whose answers are of the model that PPO or
+rejection sampling starts from. Never calibrate the safety model: it has its level from its labels.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&a.model, "model", "", "reward model: "+modelFiles)
+	flags.StringArrayVar(&a.data, "data", nil, "Arrow dataset of preferences; may be repeated")
+	flags.StringVar(&a.output, "output", "", "folder of the calibrated model, which must not exist")
+	flags.StringVar(&a.tokenizer, "tokenizer", "", tokenizerFiles+" (default: the one in the model)")
+	flags.StringVar(&a.method, "method", "quantile", "what is moved to the level: quantile or mean")
+	flags.Float64Var(&a.Quantile, "quantile", a.Quantile, "share of the answers that may have a score below the level")
+	flags.Float64Var(&a.Level, "level", a.Level, "raw score")
+	flags.StringVar(&a.answers, "answers", "all", "answers that are scored: all or chosen")
+	for _, name := range []string{"model", "data", "output"} {
+		_ = cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}
+
+// run reads, moves the bias, and writes the folder.
+func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error {
+	errs := []error{checkNew(a.output), checkInputs(append([]string{a.model, a.tokenizer}, a.data...))}
+	if err := a.Method.UnmarshalText([]byte(a.method)); err != nil || a.Method == rewardmodel.CalibrateNone {
+		errs = append(errs, fmt.Errorf("--method is %q, want quantile or mean", a.method))
+	}
+	if err := a.Answers.UnmarshalText([]byte(a.answers)); err != nil {
+		errs = append(errs, fmt.Errorf("--answers is %q, want all or chosen", a.answers))
+	}
+	if err := errors.Join(append(errs, a.Calibration.Validate())...); err != nil {
+		return err
+	}
+	p, tok, err := loadBoth(a.model, a.tokenizer)
+	if err != nil {
+		return err
+	}
+	tmpl, err := chatTemplate(tok)
+	if err != nil {
+		return err
+	}
+	lineage := data.Lineage{Stage: "reward calibrate", Config: yamlconf.JSON(&a.Calibration)}
+	if err := addInputs(&lineage, append([]string{a.model, a.tokenizer}, a.data...)...); err != nil {
+		return err
+	}
+	pairs, err := a.pairs(tmpl, p.Config().MaxSeqLen, progress)
+	if err != nil {
+		return err
+	}
+	tokens := max(2*p.Config().MaxSeqLen, 4096)
+	scorer, err := rewardmodel.NewScorer(p, tokens, 64)
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.model, err)
+	}
+	level, err := rewardmodel.CalibratePairs(ctx, scorer, pairs, a.Calibration)
+	if err != nil {
+		return err
+	}
+	err = model.Save(a.output, p, func(dir string) error {
+		return errors.Join(folderExtras(tok, lineage)(dir), level.Write(dir))
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "%v\n%s is written\n", level, a.output)
+	return err
+}
+
+// pairs reads the preferences and leaves out what is longer than the context.
+func (a *calibrateArgs) pairs(tmpl *data.Template, context int, progress io.Writer) ([]rewardmodel.Pair, error) {
+	rows, err := readAll(a.data, "preference", readers[rewardmodel.Pair]{encoded(func(p data.Preference) (rewardmodel.Pair, error) {
+		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
+		if err != nil {
+			return rewardmodel.Pair{}, err
+		}
+		return pairs[0], nil
+	})})
+	if err != nil {
+		return nil, err
+	}
+	var fit []rewardmodel.Pair
+	for _, pair := range rows {
+		if len(pair.Prompt)+max(len(pair.Chosen), len(pair.Rejected)) <= context {
+			fit = append(fit, pair)
+		}
+	}
+	if left := len(rows) - len(fit); left > 0 {
+		fmt.Fprintf(progress, "%d of %d pairs are longer than the model's context of %d tokens and left out\n", left, len(rows), context)
+	}
+	return fit, nil
+}
