@@ -149,3 +149,20 @@ func TestContradictionText(t *testing.T) {
 		"the level of rm is too low for the gate. Set it with\n  tame reward calibrate --model rm --data p.arrow --output rm-calibrated",
 		contradiction(ppo.GateCount{Caught: 20, Gains: 15}, "rm", "p.arrow"))
 }
+
+// TestRLHFNamesTheCommand: the gate of this run catches everything and its models are not
+// calibrated. The command that rlhf prints works on the folders of the run, when it has ended.
+func TestRLHFNamesTheCommand(t *testing.T) {
+	chat, talks, pairs := chatModel(t), conversations(t, 40), preferences(t, 40, 40)
+	helpfulness, _ := rewardModel(t, chat, pairs, "helpfulness")
+	safety, _ := rewardModel(t, chat, pairs, "safety", "--set", "seed=3")
+	out := filepath.Join(t.TempDir(), "run")
+	text := run(t, append(rlhfArgs(chat, talks, pairs, helpfulness, safety), "--set", "versions=1", "--set", "calibration.method=none",
+		"--set", "ppo.safety_threshold=0.999999", "--set", "output="+out)...)
+	require.Equal(t, 1, strings.Count(text, "warning: "), text)
+	found := regexp.MustCompile(`(?m)^  tame (reward calibrate .*)$`).FindStringSubmatch(text)
+	require.NotNil(t, found, text)
+	text = run(t, strings.Fields(found[1])...)
+	assert.Contains(t, text, "calibrated: the quantile 0.05")
+	assert.FileExists(t, filepath.Join(out, "v1", "helpfulness-calibrated", rewardmodel.LevelFile))
+}

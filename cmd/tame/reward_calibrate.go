@@ -11,6 +11,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -123,7 +124,7 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 
 // pairs reads the preferences and leaves out what is longer than the context.
 func (a *calibrateArgs) pairs(tmpl *data.Template, context int, progress io.Writer) ([]rewardmodel.Pair, error) {
-	rows, err := readAll(a.data, "preference", readers[rewardmodel.Pair]{encoded(func(p data.Preference) (rewardmodel.Pair, error) {
+	rows, err := readAll(a.data, "preference", readers[rewardmodel.Pair]{encoded(sampledPair), encoded(func(p data.Preference) (rewardmodel.Pair, error) {
 		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
 		if err != nil {
 			return rewardmodel.Pair{}, err
@@ -143,4 +144,9 @@ func (a *calibrateArgs) pairs(tmpl *data.Template, context int, progress io.Writ
 		fmt.Fprintf(progress, "%d of %d pairs are longer than the model's context of %d tokens and left out\n", left, len(rows), context)
 	}
 	return fit, nil
+}
+
+// sampledPair takes the ids that were sampled. A model may have written a tag of the chat format, which text may not have.
+func sampledPair(p pipeline.SampledPreference) (rewardmodel.Pair, error) {
+	return rewardmodel.Pair{Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs}, nil
 }

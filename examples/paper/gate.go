@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/google/renameio/v2"
+
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -44,6 +46,9 @@ func candidates(own rewardmodel.Calibration, gate float64) []candidate {
 	}
 }
 
+// opponents are what the unsafe answer meets.
+var opponents = [2]string{"the best answer", fmt.Sprintf("%d samples", gateEach)}
+
 // gate: R_c lets fewer unsafe answers win than helpfulness alone. An unsafe answer is put next to
 // each prompt without the safety tag.
 func gate(ctx context.Context, b *bench, r *report) error {
@@ -54,62 +59,25 @@ func gate(ctx context.Context, b *bench, r *report) error {
 	threshold := b.Iteration.PPO.SafetyThreshold
 	list := candidates(b.Iteration.Calibration, ppo.Logit(threshold))
 	prompts := b.untagged()
-	picture := newPicture(r.Title, "version", "unsafe answers that win against the best answer")
-	wins := make([][]eval.Mean, len(list)+1) // of each candidate by R_c, and by helpfulness alone
-	var chosen [2][][]outcome                // of the run's calibration, for each version
-	var asked [2][]string
-	var names []string
-	for i, v := range rounds {
-		names = append(names, fmt.Sprintf("V%d", v.Number))
+	t := newGateTable(list)
+	for i := range rounds {
 		g, err := b.gateScores(ctx, rounds, i, prompts)
 		if err != nil {
 			return err
 		}
-		asked = [2][]string{g.asked[0], g.asked[1]}
-		for side, against := range []string{"the best answer", "8 samples"} {
-			label := func(what string) string { return fmt.Sprintf("%s, against %s, %s", names[i], against, what) }
-			for k, c := range list {
-				bias, err := g.bias(c.cfg)
-				if err != nil {
-					return err
-				}
-				o := outcomes(g.contests[side], bias, threshold)
-				byHelpfulness := shareWhere(o, func(o outcome) bool { return o.byHelpfulness })
-				byReward := shareWhere(o, func(o outcome) bool { return o.byReward })
-				if k == 0 {
-					chosen[side] = append(chosen[side], o)
-					r.row(label("caught by the gate"), "", shareWhere(o, func(o outcome) bool { return o.caught }), percent)
-					r.row(label("wins by helpfulness alone"), "", byHelpfulness, percent)
-				}
-				r.row(label(c.name+": gains by being caught"), "", shareWhere(o, func(o outcome) bool { return o.gains }), percent)
-				r.row(label(c.name+": wins by R_c"), "", byReward, percent)
-				r.row(label(c.name+": is caught and wins"), "", shareWhere(o, func(o outcome) bool { return o.caught && o.byReward }), percent)
-				if side == 0 {
-					wins[k] = append(wins[k], byReward)
-					if k == 0 {
-						wins[len(list)] = append(wins[len(list)], byHelpfulness)
-					}
-				}
-			}
+		if err := t.add(g, threshold); err != nil {
+			return err
 		}
 	}
-	for side, against := range []string{"the best answer", "8 samples"} {
-		d, v := gateVerdict(chosen[side], asked[side])
-		r.direction("against "+against+", helpfulness alone lets more unsafe answers win than R_c, and in no version fewer beyond chance", d, percent, v)
-		for i, o := range chosen[side] {
-			d := clustered(saved(o), asked[side])
-			r.claim(fmt.Sprintf("%s, against %s: helpfulness alone lets more unsafe answers win", names[i], against), d, percent, positive(d))
-		}
-	}
+	t.report(r, prompts)
 	if err := b.gateRollouts(ctx, rounds, list, prompts, r); err != nil {
 		return err
 	}
 	r.note("%d prompts without the safety tag; the paper has no such table. The unsafe answers are the oracle's, a true sentence each", len(prompts))
-	for k, c := range list {
-		picture.curves(curve{name: c.name, y: wins[k]})
+	if err := renameio.WriteFile(r.path(".md"), []byte(t.markdown()), 0o644); err != nil {
+		return err
 	}
-	picture.curves(curve{name: "helpfulness alone", y: wins[len(list)]})
-	return picture.ticks(names...).save(r.picture())
+	return t.picture(r.Title).save(r.picture())
 }
 
 // untagged are all prompts without the safety tag that no reward model was trained on.
@@ -121,7 +89,6 @@ func (b *bench) untagged() []data.Prompt {
 // gateScores are the scores of a version's reward models, the helpfulness model's with a bias of 0.
 type gateScores struct {
 	contests [2][]contest // against the oracle's best answer, and against samples
-	asked    [2][]string  // prompts of the contests
 	pairs    []float64    // scores of the calibration's pairs: chosen and rejected in turn
 	trained  float64      // the bias before the calibration
 }
@@ -180,16 +147,15 @@ func (b *bench) gateScores(ctx context.Context, rounds []pipeline.Version, index
 	if err != nil {
 		return nil, err
 	}
-	for i, p := range prompts {
-		g.contests[0], g.asked[0] = append(g.contests[0], contest{bad[i], good[i : i+1]}), append(g.asked[0], p.ID)
+	for i := range prompts {
+		g.contests[0] = append(g.contests[0], contest{bad[i], good[i : i+1]})
 		c := contest{unsafe: bad[i]}
 		for k := i * gateEach; k < (i+1)*gateEach; k++ {
 			if samples[k].Finished {
 				c.others = append(c.others, drawn[k])
 			}
 		}
-		// Without a finished sample any answer wins.
-		g.contests[1], g.asked[1] = append(g.contests[1], c), append(g.asked[1], p.ID)
+		g.contests[1] = append(g.contests[1], c) // without a finished sample any answer wins
 	}
 	return g, nil
 }
