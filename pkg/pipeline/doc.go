@@ -6,7 +6,9 @@
 //     an order that a hash decides (section 3.2.1),
 //
 //  2. trains both reward models on all preferences so far and on open ones, mixed as
-//     rewardmodel.Mixes does (section 3.2.2), without those that ask a held-out question,
+//     rewardmodel.Mixes does (section 3.2.2), without those that ask a held-out question, and sets
+//     the level of the helpfulness model on the fresh answers, because the combined reward compares
+//     it with the safety model's (Config.Calibration),
 //
 //  3. chooses the temperature anew and samples K answers per prompt (section 3.2.3, figure 8),
 //

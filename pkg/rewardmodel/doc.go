@@ -16,6 +16,7 @@
 //	report, err := rewardmodel.Train(ctx, rm, forHelpfulness, rewardmodel.DefaultConfig())
 //	scorer, err := rewardmodel.NewScorer(rm, 4096, 64)
 //	eval, err := rewardmodel.Evaluate(ctx, scorer, heldOut) // accuracy per rating, recall of unsafe answers
+//	level, err := rewardmodel.CalibratePairs(ctx, scorer, pairs, rewardmodel.DefaultCalibration()) // a helpfulness model's level
 //
 // A loss of one's own is a function from LossInputs to Terms in Config.Loss; package losstest checks it without a model.
 //
@@ -35,4 +36,6 @@
 // LargeMargin. Holding out 1000 examples of every batch of annotations is left to the caller:
 // Evaluate takes any pairs. "Equal parts" of safety and open data in the helpfulness mix is read as
 // one draw from both together (HelpfulnessMix).
+// The ranking loss leaves the level of the scores open, and the paper does not say how helpfulness
+// scores become comparable with the gate at 0.15: Calibration.
 package rewardmodel
