@@ -27,7 +27,7 @@ func checkCalibration(kind data.Set, cfg rewardmodel.Calibration) error {
 
 // calibrateReward sets the level of a trained model, on the pairs of its own set if there are any.
 func calibrateReward(ctx context.Context, p *model.Params, pairs []rewardmodel.Pair, c *rewardConfig) (rewardmodel.Level, error) {
-	if own, _ := bySet(pairs, c.Kind); len(own) > 0 {
+	if own, _ := rewardmodel.BySet(pairs, c.Kind); len(own) > 0 {
 		pairs = own
 	}
 	scorer, err := rewardmodel.NewScorer(p, c.MicroTokens, c.MicroSegments)
