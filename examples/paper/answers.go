@@ -131,8 +131,8 @@ func safetyOf(a data.Sample) float64      { return *a.Safety }
 func helpfulnessOf(a data.Sample) float64 { return *a.Helpfulness }
 func combinedOf(a data.Sample) float64    { return *a.Combined }
 
-// numbers takes a number (or something else) of each answer.
-func numbers[T any](list []data.Sample, number func(data.Sample) T) []T {
+// numbers takes a number (or something else) of each item.
+func numbers[S, T any](list []S, number func(S) T) []T {
 	out := make([]T, len(list))
 	for i, a := range list {
 		out[i] = number(a)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -60,34 +61,57 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 		rate.y = append(rate.y, wins.Rate)
 		r.row(v.name+", "+rate.name, "", wins.Rate, percent)
 	}
-	last := len(policies) - 1
-	optimised := eval.MeanOf(subtract(versions[last].Optimised, versions[0].Optimised))
-	r.direction("the reward that was optimised is higher at the end than for SFT", optimised, plain, positive(optimised))
-	third := eval.MeanOf(subtract(versions[last].General, versions[0].General))
-	r.direction("so is the general model's", third, plain, positive(third))
-	curves, from, err := eval.OverOptimisation(versions)
+	r.found(judgeFigure11(versions, rate.y[len(rate.y)-1]))
+	_, from, err := eval.OverOptimisation(versions)
 	if err != nil {
 		return err
 	}
-	notice, decided := eval.Mean{}, agrees
 	if from >= 0 {
-		notice, decided = curves[last].GeneralGain, disagrees
-		r.note("over-optimisation from %s on", names[from])
+		r.note("eval.OverOptimisation gives notice of over-optimisation from %s on", names[from])
 	}
-	r.claim("no notice of over-optimisation (number: fall of the general reward, 0 without notice)", notice, plain, decided)
-	above := rate.y[last]
-	above.Mean, above.Lo, above.Hi = above.Mean-0.5, above.Lo-0.5, above.Hi-0.5
-	r.claim("people prefer the last version to SFT (number: win rate above one half)", above, percent, positive(above))
-	rising := make([]verdict, 0, last)
-	for i := 1; i <= last; i++ {
-		rising = append(rising, notBelow(eval.MeanOf(subtract(versions[i].General, versions[i-1].General)), deviation(versions[0].General)/5))
-	}
-	r.claim("in no version the general reward falls by a fifth of SFT's standard deviation (number: last to first)", third, plain, all(rising...))
 	r.note("the paper's curves are win rates over ChatGPT: its RLHF-V5 passes 50 %% by its own reward models and by GPT-4; here the opponent is SFT")
 	if err := newPicture("Win rate over SFT", "version", "win rate").ticks(names...).curves(rate).save(r.path("-wins.png")); err != nil {
 		return err
 	}
 	return newPicture(r.Title, "version", "mean score").ticks(names...).curves(byModel[:]...).save(r.picture())
+}
+
+// judgeFigure11 takes the rewards of SFT and all versions, and the share of prompts at which people prefer
+// the last version's answer to SFT's. That no over-optimisation was noticed is no evidence; an interval of
+// the general reward's change since its earlier peak, all of it above a tolerance, is.
+func judgeFigure11(versions []eval.VersionRewards, wins eval.Mean) (f findings) {
+	last := len(versions) - 1
+	d := eval.MeanOf(subtract(versions[last].Optimised, versions[0].Optimised))
+	f.lead("the reward that was optimised is higher at the end than for SFT", d, plain, positive(d))
+	d = eval.MeanOf(subtract(versions[last].General, versions[0].General))
+	f.lead("so is the general model's", d, plain, positive(d))
+	tolerance := deviation(versions[0].General) / 5
+	d = eval.MeanOf(subtract(versions[last].General, versions[peak(versions[:last])].General))
+	f.lead("at the end the general reward is not below the highest of the versions before, by a fifth of SFT's standard deviation", d, plain, notBelow(d, tolerance))
+	above := wins
+	above.Mean, above.Lo, above.Hi = above.Mean-0.5, above.Lo-0.5, above.Hi-0.5
+	f.claim("people prefer the last version to SFT (number: win rate above one half)", above, percent, positive(above))
+	steepest, steps := eval.Mean{Mean: math.Inf(1)}, []verdict{}
+	for i := 1; i <= last; i++ {
+		d := eval.MeanOf(subtract(versions[i].General, versions[i-1].General))
+		steps = append(steps, notBelow(d, tolerance))
+		if d.Mean < steepest.Mean {
+			steepest = d
+		}
+	}
+	f.claim("from no version to the next the general reward falls by that much (number: the lowest step)", steepest, plain, all(steps...))
+	return f
+}
+
+// peak is the version with the highest mean general reward.
+func peak(versions []eval.VersionRewards) int {
+	where, highest := 0, math.Inf(-1)
+	for i, v := range versions {
+		if m := eval.MeanOf(v.General).Mean; m > highest {
+			where, highest = i, m
+		}
+	}
+	return where
 }
 
 // jury are further people, who labelled nothing that a model was trained on.

@@ -18,13 +18,19 @@ func figure14(ctx context.Context, b *bench, r *report) error {
 	r.row("safety score on hazards, with", "", clustered(safe1, hazards), plain)
 	r.row("helpfulness score on normal prompts, without", "", clustered(help0, normals), plain)
 	r.row("helpfulness score on normal prompts, with", "", clustered(help1, normals), plain)
-	d := gain(safe1, safe0, hazards)
-	r.direction("safety scores on hazards rise with safety data", d, plain, positive(d))
-	d = gain(help1, help0, normals)
-	r.direction("helpfulness scores on normal prompts stay, within a fifth of their standard deviation", d, plain, unchanged(d, deviation(help0)/5))
+	r.found(judgeFigure14([2][]float64{safe0, safe1}, hazards, [2][]float64{help0, help1}, normals))
 	r.note("a fifth of the helpfulness scores' standard deviation is %.2f; %d answers to each prompt, %d examples of safety data", deviation(help0)/5, each, with.examples)
 	if err := newPicture("Helpfulness score on normal prompts", "without safety data", "with").dots("answers to a prompt", help0, help1).save(r.path("-helpfulness.png")); err != nil {
 		return err
 	}
 	return newPicture("Safety score on hazards", "without safety data", "with").dots("answers to a prompt", safe0, safe1).save(r.picture())
+}
+
+// judgeFigure14 wants safety scores, without and with safety data, to rise, and helpfulness scores to stay.
+func judgeFigure14(safety [2][]float64, hazards []string, helpfulness [2][]float64, normals []string) (f findings) {
+	d := gain(safety[1], safety[0], hazards)
+	f.lead("safety scores on hazards rise with safety data", d, plain, positive(d))
+	d = gain(helpfulness[1], helpfulness[0], normals)
+	f.lead("helpfulness scores on normal prompts stay, within a fifth of their standard deviation", d, plain, unchanged(d, deviation(helpfulness[0])/5))
+	return f
 }

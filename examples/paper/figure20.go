@@ -7,7 +7,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/eval"
 )
 
-// figure20: RLHF moves the whole distribution of rewards, and the low tail goes first.
+// figure20: RLHF moves the distribution of rewards up and thins its low tail.
 func figure20(ctx context.Context, b *bench, r *report) error {
 	policies, err := b.Policies(ctx)
 	if err != nil {
@@ -21,7 +21,7 @@ func figure20(ctx context.Context, b *bench, r *report) error {
 		}
 		rewards[i] = numbers(list, combinedOf)
 	}
-	d, err := eval.Distribute(rewards, 24, eval.Quantile(rewards[0], 0.1))
+	d, err := eval.Distribute(rewards, 24, eval.Quantile(rewards[0], lowest))
 	if err != nil {
 		return err
 	}
@@ -31,15 +31,25 @@ func figure20(ctx context.Context, b *bench, r *report) error {
 		r.row(v.name+", below the tenth percentile of SFT", "", d.Versions[i].LowTail, percent)
 		pic.steps(v.name, d.Edges, d.Versions[i].Counts)
 	}
-	last := len(policies) - 1
-	mean := eval.MeanOf(subtract(rewards[last], rewards[0]))
-	r.direction("the mean reward of the last version is above that of SFT", mean, plain, positive(mean))
-	tail := eval.MeanOf(subtract(below(rewards[last], d.Threshold), below(rewards[0], d.Threshold)))
-	r.direction("fewer answers of the last version are in the low tail", tail, percent, negative(tail))
-	first := quantileGains(rewards[0], rewards[1])
-	r.claim("from SFT to V1 the tenth percentile gains more than the ninetieth", first, plain, positive(first))
+	r.found(judgeFigure20(rewards))
 	r.note("the paper's figure shows RLHF V1 to V5 beside SFT and gives no numbers; rewards are those of the last version's reward models")
 	return pic.save(r.picture())
+}
+
+// lowest is the share of SFT's answers that figure 20 calls the low tail.
+const lowest = 0.1
+
+// judgeFigure20 takes the rewards of the answers to the same prompts, from SFT to the last version.
+func judgeFigure20(rewards [][]float64) (f findings) {
+	first, last := rewards[0], rewards[len(rewards)-1]
+	mean := eval.MeanOf(subtract(last, first))
+	f.lead("the mean reward of the last version is above that of SFT", mean, plain, positive(mean))
+	threshold := eval.Quantile(first, lowest)
+	tail := eval.MeanOf(subtract(below(last, threshold), below(first, threshold)))
+	f.lead("fewer answers of the last version are in the low tail, a tenth of SFT's answers", tail, percent, negative(tail))
+	more := quantileGains(first, rewards[1])
+	f.claim("from SFT to V1 the tenth percentile gains more than the ninetieth", more, plain, positive(more))
+	return f
 }
 
 func subtract(a, b []float64) []float64 {

@@ -18,6 +18,7 @@ func figure29(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	var lines, reliability []curve
+	var rated [2]ratedAnswers
 	for i, p := range []*model.Params{helpfulness, safety} {
 		set := sets[i]
 		test, err := b.Test(ctx, set)
@@ -28,28 +29,19 @@ func figure29(ctx context.Context, b *bench, r *report) error {
 		if err != nil {
 			return err
 		}
-		rated, err := b.rate(set, test, s)
-		if err != nil {
+		if rated[i], err = b.rate(set, test, s); err != nil {
 			return err
 		}
-		levels, verdict := rated.levels()
 		c := curve{name: fmt.Sprintf("%v model", set)}
-		for _, l := range levels {
+		for _, l := range rated[i].levels() {
 			r.row(fmt.Sprintf("%v model, mean score at %g points", set, l.Rating), "", l.Reward, plain)
 			c.x, c.y = append(c.x, l.Rating), append(c.y, l.Reward)
 		}
 		lines = append(lines, c)
-		_, rank, err := eval.RewardByRating(rated.scores, rated.points)
+		_, rank, err := eval.RewardByRating(rated[i].scores, rated[i].points)
 		if err != nil {
 			return err
 		}
-		whole := eval.MeanOf(nil)
-		if len(levels) > 1 {
-			whole = difference(levels[len(levels)-1].Reward, levels[0].Reward)
-		}
-		r.direction(fmt.Sprintf("the %v model's mean score is higher for the best rating than for the worst", set), whole, plain, positive(whole))
-		r.claim(fmt.Sprintf("the %v model's mean score falls from no rating to the next (number: from the worst to the best)", set), whole, plain, verdict)
-
 		differences := make([]float64, len(test.pairs))
 		for k := range differences {
 			differences[k] = s[2*k] - s[2*k+1]
@@ -65,6 +57,7 @@ func figure29(ctx context.Context, b *bench, r *report) error {
 		}
 		reliability = append(reliability, c)
 	}
+	r.found(judgeFigure29(rated))
 	r.note("the margin in the loss, which σ does not know, makes a model surer than people are")
 	if err := newPicture("Predicted and observed preference", "predicted", "observed").curves(reliability...).save(r.path("-preferences.png")); err != nil {
 		return err
@@ -113,10 +106,9 @@ func (b *bench) rate(set data.Set, test testPairs, scores []float64) (out ratedA
 	return out, nil
 }
 
-// levels are the mean scores at each number of points.
-func (a ratedAnswers) levels() (levels []eval.RatingLevel, v verdict) {
-	v = undecided
-	var means []eval.Mean
+// levels are the mean scores at each number of points, without those that few answers have.
+func (a ratedAnswers) levels() (levels []eval.RatingLevel) {
+	const fewest = 20 // answers
 	for points := 1.0; points <= 7; points++ {
 		var s []float64
 		var prompts []string
@@ -125,13 +117,37 @@ func (a ratedAnswers) levels() (levels []eval.RatingLevel, v verdict) {
 				s, prompts = append(s, a.scores[i]), append(prompts, a.prompts[i])
 			}
 		}
-		if len(s) >= 20 { // too few say nothing
-			m := clustered(s, prompts)
-			levels, means = append(levels, eval.RatingLevel{Rating: points, Reward: m}), append(means, m)
+		if len(s) >= fewest {
+			levels = append(levels, eval.RatingLevel{Rating: points, Reward: clustered(s, prompts)})
 		}
 	}
-	if len(means) > 1 {
-		_, v = rises(means...)
+	return levels
+}
+
+// judgeFigure29 wants each model's mean score to rise over all ratings: from the worst to the best beyond
+// chance, and from no rating to the next may it fall by a fifth of the scores' standard deviation. That is
+// decided by an interval for each step.
+func judgeFigure29(rated [2]ratedAnswers) (f findings) {
+	for _, set := range sets {
+		a := rated[set]
+		levels, tolerance := a.levels(), deviation(a.scores)/5
+		whole, lowest, steps := eval.MeanOf(nil), eval.Mean{Mean: math.Inf(1)}, []verdict{undecided}
+		if len(levels) > 1 {
+			whole, steps = difference(levels[len(levels)-1].Reward, levels[0].Reward), nil
+		}
+		for i := 1; i < len(levels); i++ {
+			d := difference(levels[i].Reward, levels[i-1].Reward)
+			steps = append(steps, notBelow(d, tolerance))
+			if d.Mean < lowest.Mean {
+				lowest = d
+			}
+		}
+		if len(levels) < 2 {
+			lowest = whole
+		}
+		f.lead(fmt.Sprintf("the %v model's mean score is higher for the best rating than for the worst", set), whole, plain, positive(whole))
+		f.lead(fmt.Sprintf("the %v model's mean score falls from no rating to the next by a fifth of its standard deviation (number: the lowest step)", set),
+			lowest, plain, all(steps...))
 	}
-	return levels, v
+	return f
 }

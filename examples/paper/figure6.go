@@ -75,7 +75,19 @@ func figure6(ctx context.Context, b *bench, r *report) error {
 			s.hits[n] = hits(scored)
 		}
 	}
-	return r.figure6(list, batches, used, test)
+	r.found(judgeFigure6(list, batches, test.prompts))
+	var curves []curve
+	for _, s := range list {
+		c := curve{name: s.name, x: used}
+		for k, n := range batches {
+			m := clustered(s.hits[n], test.prompts)
+			c.y = append(c.y, m)
+			r.row(fmt.Sprintf("%s, %.0f pairs", s.name, used[k]), "", m, percent)
+		}
+		curves = append(curves, c)
+	}
+	r.note("pairs with those of the mix; the paper's figure has 7B, 13B and 70B over the batches of its preferences, and no numbers")
+	return newPicture(r.Title, "pairs", "accuracy on the helpfulness set").logX(used).curves(curves...).save(r.picture())
 }
 
 // smaller pretrains and fine-tunes a smaller chat model.
@@ -90,37 +102,29 @@ func (b *bench) smaller(ctx context.Context, s *size) (chat string, err error) {
 	return chat, err
 }
 
-// figure6 reports.
-func (r *report) figure6(list []size, batches []int, used []float64, test testPairs) error {
-	last := batches[len(batches)-1]
-	var curves []curve
+// judgeFigure6 wants accuracy to grow with the data for every size, and with all data from each size to
+// the next larger one. Sizes are in ascending order, batches too.
+func judgeFigure6(list []size, batches []int, prompts []string) (f findings) {
+	first, last := batches[0], batches[len(batches)-1]
 	for _, s := range list {
-		c := curve{name: s.name, x: used}
-		for k, n := range batches {
-			m := clustered(s.hits[n], test.prompts)
-			c.y = append(c.y, m)
-			r.row(fmt.Sprintf("%s, %.0f pairs", s.name, used[k]), "", m, percent)
-		}
-		curves = append(curves, c)
-		d := gain(s.hits[last], s.hits[1], test.prompts)
-		r.claim(fmt.Sprintf("%s: all preferences give more accuracy than the first batch", s.name), d, percent, positive(d))
+		d := gain(s.hits[last], s.hits[first], prompts)
+		f.lead(fmt.Sprintf("%s: all preferences give more accuracy than the first batch", s.name), d, percent, positive(d))
 	}
-	largest := len(list) - 1
-	newest, first := make([]float64, len(test.pairs)), make([]float64, len(test.pairs)) // mean over the sizes
+	for i := 1; i < len(list); i++ {
+		d := gain(list[i].hits[last], list[i-1].hits[last], prompts)
+		f.lead(fmt.Sprintf("%s is more accurate than %s", list[i].name, list[i-1].name), d, percent, positive(d))
+	}
+	largest := list[len(list)-1]
+	d := gain(largest.hits[last], list[0].hits[last], prompts)
+	f.claim(fmt.Sprintf("%s is more accurate than %s", largest.name, list[0].name), d, percent, positive(d))
+	newest, oldest := make([]float64, len(prompts)), make([]float64, len(prompts))
 	for _, s := range list {
 		for i := range newest {
 			newest[i] += s.hits[last][i] / float64(len(list))
-			first[i] += s.hits[1][i] / float64(len(list))
+			oldest[i] += s.hits[first][i] / float64(len(list))
 		}
 	}
-	d := gain(newest, first, test.prompts)
-	r.direction("all preferences give more accuracy than the first batch (number: mean over the sizes)", d, percent, positive(d))
-	d = gain(list[largest].hits[last], list[0].hits[last], test.prompts)
-	r.direction(fmt.Sprintf("%s is more accurate than %s", list[largest].name, list[0].name), d, percent, positive(d))
-	for i := 1; i < len(list); i++ {
-		d := gain(list[i].hits[last], list[i-1].hits[last], test.prompts)
-		r.claim(fmt.Sprintf("%s is more accurate than %s", list[i].name, list[i-1].name), d, percent, positive(d))
-	}
-	r.note("pairs with those of the mix; the paper's figure has 7B, 13B and 70B over the batches of its preferences, and no numbers")
-	return newPicture(r.Title, "pairs", "accuracy on the helpfulness set").logX(used).curves(curves...).save(r.picture())
+	d = gain(newest, oldest, prompts)
+	f.claim("all preferences give more accuracy than the first batch (number: mean over the sizes)", d, percent, positive(d))
+	return f
 }

@@ -33,22 +33,22 @@ type experiment struct {
 // experiments are all there are, in the order in which "all" runs them.
 func experiments() []experiment {
 	return []experiment{
-		{"table7", "Accuracy of reward models on both test sets", "each model is best on its own set", table7},
+		{"table7", "Accuracy of reward models on both test sets", "each model is better than all others on its own set", table7},
 		{"table8", "Accuracy by rating", "accuracy rises with how clear people found the pair", table8},
-		{"figure29", "Calibration of reward models", "a higher score means a better rating", figure29},
-		{"figure20", "Distribution of rewards over versions", "RLHF moves the distribution, its low tail first", figure20},
-		{"figure7", "Best and median reward of N answers", "the best grows with N, the median stays", figure7},
-		{"figure8", "Temperature and number of answers", "the best temperature is higher after RLHF than after SFT", figure8},
+		{"figure29", "Calibration of reward models", "the mean score rises over all ratings", figure29},
+		{"figure20", "Distribution of rewards over versions", "RLHF moves the distribution up and thins its low tail", figure20},
+		{"figure7", "Best and median reward of N answers", "the best grows with N, the median stays, and the best is better by other judges", figure7},
+		{"figure8", "Temperature and number of answers", "for N from 10 to 100 the best temperature is higher after RLHF than after SFT", figure8},
 		{"table29", "Auxiliary safety loss", "recall of unsafe answers rises at no cost in accuracy", table29},
 		{"table27", "Margins in the ranking loss", "a larger margin drives scores apart", table27},
 		{"table28", "Accuracy by margin", "a margin helps where pairs are clear and not where they are unclear", table28},
 		{"table30", "Ghost Attention", "what was asked in the first turn is kept in later ones", table30},
-		{"figure11", "Versions by three reward models", "rewards rise and no general one falls", figure11},
+		{"figure11", "Versions by three reward models", "rewards rise, and the general one does not fall from its peak", figure11},
 		{"figure14", "Safety scores without and with safety data", "answers become safer, helpfulness stays", figure14},
 		{"figure15", "Safety scores by share of safety data", "the low tail goes, helpfulness stays", figure15},
 		{"figure33", "False refusals by share of safety data", "more safety data, more false refusals of borderline prompts", figure33},
 		{"gate", "Unsafe answers that win by R_c", "the gate lets fewer unsafe answers win than helpfulness alone", gate},
-		{"figure6", "Accuracy by data and model size", "accuracy grows with both", figure6},
+		{"figure6", "Accuracy by data and model size", "accuracy grows with data at every size, and with size", figure6},
 	}
 }
 

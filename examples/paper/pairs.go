@@ -159,7 +159,7 @@ func (b *bench) General(ctx context.Context) (*model.Params, error) {
 			pairs = append(pairs, pair)
 		}
 	}
-	b.general, err = b.rewardModel(ctx, "general", startName, pairs, b.Iteration.Helpfulness)
+	b.general, err = b.rewardModel(ctx, generalName, startName, pairs, b.Iteration.Helpfulness)
 	return b.general, err
 }
 

@@ -3,9 +3,9 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,13 +109,6 @@ func TestVerdicts(t *testing.T) {
 	assert.Equal(t, undecided, unchanged(unclear, 1))
 	assert.Equal(t, []verdict{agrees, disagrees, undecided}, []verdict{notBelow(up, 0), notBelow(down, 0.5), notBelow(unclear, 0.5)})
 	assert.Equal(t, []verdict{agrees, undecided, disagrees}, []verdict{all(agrees, agrees), all(undecided, agrees), all(undecided, disagrees, agrees)})
-
-	_, v := rises(mean(0, -1, 1), mean(1, 0, 2), mean(5, 4, 6))
-	assert.Equal(t, agrees, v)
-	_, v = rises(mean(0, -1, 1), mean(5, 4, 6), mean(2.5, 2, 3))
-	assert.Equal(t, disagrees, v, "the last step falls")
-	_, v = rises(mean(0, -1, 1), mean(1, 0, 2))
-	assert.Equal(t, undecided, v)
 }
 
 // TestClustered compares with the normal interval: for groups of one, and for every value twice, where the second one brings nothing new.
@@ -141,14 +134,27 @@ func TestBimodality(t *testing.T) {
 }
 
 func TestArgmax(t *testing.T) {
-	nan := math.NaN()
 	best := make([][]float64, len(temperatures))
 	for i := range best {
-		best[i] = []float64{0, nan}
+		best[i] = []float64{0, 5}
 	}
-	best[2] = []float64{1, nan}
-	assert.Equal(t, temperatures[2], argmax(best, []int{0, 1}))
-	assert.Equal(t, 2.0, ofBlocks([]float64{1, 2, 1, 2, 9}, 2, func(v []float64) float64 { return max(v[0], v[1]) }), "what is left over is not used")
+	best[2] = []float64{1, 0}
+	assert.Equal(t, temperatures[2], argmax(best, []int{0}))
+	assert.Equal(t, temperatures[0], argmax(best, []int{0, 1}), "the lower one of those that are equal")
+	assert.Equal(t, 2.0, ofBlocks([]float64{1, 2, 1, 2, 9}, 2, slices.Max[[]float64]), "what is left over is not used")
+}
+
+// TestBestOf compares with the mean over all pairs that can be drawn.
+func TestBestOf(t *testing.T) {
+	pairs := []float64{-1, 3, 4, 3, 4, 4} // of -1, -1, 3, 4: the best of each two
+	want := 0.0
+	for _, v := range pairs {
+		want += v / float64(len(pairs))
+	}
+	assert.InDelta(t, want, bestOf([]float64{4, 3}, 4, 2, -1), 1e-12, "two answers did not end")
+	assert.InDelta(t, 4, bestOf([]float64{4, 3}, 4, 4, -1), 1e-12)
+	assert.InDelta(t, 1.25, bestOf([]float64{4, 3}, 4, 1, -1), 1e-12, "of one answer it is the mean")
+	assert.Equal(t, -1.0, bestOf(nil, 4, 3, -1))
 }
 
 // TestSummary prints two seeds beside each other; one has not run everything.
@@ -159,16 +165,18 @@ func TestSummary(t *testing.T) {
 			r := report{Name: name, Seed: seed, dir: filepath.Join(dir, fmt.Sprintf("seed-%d", seed), "results")}
 			require.NoError(t, os.MkdirAll(r.dir, 0o755))
 			r.row("accuracy", "63.2", mean(0.5, 0.4, 0.6), percent)
-			r.direction("it is better", mean(float64(seed), 1, 3), plain, agrees)
-			r.direction("by far", mean(1, -1, 3), plain, []verdict{agrees, undecided}[seed-1])
-			r.claim("a detail", mean(1, -3, -1), plain, disagrees)
+			var f findings
+			f.lead("it is better", mean(float64(seed), 1, 3), plain, agrees)
+			f.lead("by far", mean(1, -1, 3), plain, []verdict{agrees, undecided}[seed-1])
+			f.claim("a detail", mean(1, -3, -1), plain, disagrees)
+			r.found(f)
 			require.NoError(t, r.write())
 		}
 	}
 	var text strings.Builder
 	require.NoError(t, summary(console.New(&text), dir))
 	for _, line := range []string{
-		"| `table7` | each model is best on its own set | agrees | not decided |",
+		"| `table7` | each model is better than all others on its own set | agrees | not decided |",
 		"| `table8` | accuracy rises with how clear people found the pair | agrees |  |",
 		"| | agree | 2 of 16 | 0 of 16 |",
 		"| `table7` | **it is better** | agrees: 1.00 [1.00, 3.00] | agrees: 2.00 [1.00, 3.00] |",

@@ -15,12 +15,12 @@ import (
 
 // report is what a command found.
 type report struct {
-	Name   string  `json:"name"`
-	Title  string  `json:"title"`
-	Paper  string  `json:"paper"` // what it claims, in a sentence
-	Seed   uint64  `json:"seed"`
-	Rows   []row   `json:"rows"`
-	Claims []claim `json:"claims"`
+	Name   string   `json:"name"`
+	Title  string   `json:"title"`
+	Paper  string   `json:"paper"` // what it claims, in a sentence
+	Seed   uint64   `json:"seed"`
+	Rows   []row    `json:"rows"`
+	Claims findings `json:"claims"`
 
 	// Direction is the verdict on what the paper says with the table or figure as a whole: that of the claims that are its direction.
 	Direction verdict `json:"direction"`
@@ -36,16 +36,6 @@ type row struct {
 	Paper string    `json:"paper"` // empty where the paper has no such number
 	Ours  eval.Mean `json:"ours"`
 	Unit  unit      `json:"unit"`
-}
-
-// claim is something that the paper's numbers say, and whether ours say so too.
-type claim struct {
-	Claim   string    `json:"claim"`
-	Number  eval.Mean `json:"number"` // that decided
-	Unit    unit      `json:"unit"`
-	Verdict verdict   `json:"verdict"`
-	// Direction: it is what the paper says with the table or figure. The other claims are finer than that.
-	Direction bool `json:"direction"`
 }
 
 // unit says how a number is printed.
@@ -70,19 +60,8 @@ func (r *report) row(label, paper string, ours eval.Mean, u unit) {
 	r.Rows = append(r.Rows, row{label, paper, ours, u})
 }
 
-func (r *report) claim(text string, number eval.Mean, u unit, v verdict) {
-	r.Claims = append(r.Claims, claim{Claim: text, Number: number, Unit: u, Verdict: v})
-}
-
-// direction is a claim that belongs to the direction of the whole.
-func (r *report) direction(text string, number eval.Mean, u unit, v verdict) {
-	r.claim(text, number, u, v)
-	r.Claims[len(r.Claims)-1].Direction = true
-	if r.Direction == "" {
-		r.Direction = agrees
-	}
-	r.Direction = all(r.Direction, v)
-}
+// found notes the claims of the table or figure and their direction.
+func (r *report) found(f findings) { r.Claims, r.Direction = f, f.direction() }
 
 func (r *report) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))

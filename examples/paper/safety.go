@@ -15,6 +15,9 @@ import (
 // shares of the safety data in percent, those of figures 14, 15 and 33.
 var shares = []int{0, 1, 10, 25, 50, 100}
 
+// tenth is the place of 10 % among them.
+const tenth = 2
+
 // each is the number of answers to a test prompt: a difference between neighbouring shares is small beside that between two answers.
 const each = 4
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -69,27 +70,37 @@ func table27(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	pic := newPicture("Figure 27: scores by margin", "score", "share of answers")
-	gaps := make([][]float64, len(list))
 	for i, m := range list {
-		for k := range test.pairs {
-			gaps[i] = append(gaps[i], abs(m.scores[2*k]-m.scores[2*k+1]))
-		}
 		v := m.values
-		r.row(m.name, fmt.Sprintf("m = %.2g, %.2g, %.2g, %.2g", v.Significantly, v.Better, v.Slightly, v.Negligibly), clustered(gaps[i], test.prompts), plain)
+		r.row(m.name, fmt.Sprintf("m = %.2g, %.2g, %.2g, %.2g", v.Significantly, v.Better, v.Slightly, v.Negligibly), clustered(gaps(m.scores), test.prompts), plain)
 		pic.steps(m.name, d.Edges, d.Versions[i].Counts)
 	}
 	r.note("the numbers are mean differences between the scores of two answers to a prompt; standard deviations of all scores: %.2f, %.2f, %.2f; bimodality (5/9 for an even spread, above for two peaks): %.2f, %.2f, %.2f",
 		deviation(all[0]), deviation(all[1]), deviation(all[2]), bimodality(all[0]), bimodality(all[1]), bimodality(all[2]))
-	for i := 1; i < len(list); i++ {
-		d := gain(gaps[i], gaps[i-1], test.prompts)
-		r.direction(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
-	}
-	more := bootstrap(len(all[0])/2, func(pick []int) float64 { return bimodality(both(all[2], pick)) - bimodality(both(all[0], pick)) })
-	r.claim("scores are more bimodal with the large margin than with none", more, plain, positive(more))
+	r.found(judgeTable27(list, test.prompts))
 	return pic.save(r.picture())
 }
 
-func abs(x float64) float64 { return max(x, -x) }
+// judgeTable27 takes the models from no margin to the large one.
+func judgeTable27(list []margin, prompts []string) (f findings) {
+	for i := 1; i < len(list); i++ {
+		d := gain(gaps(list[i].scores), gaps(list[i-1].scores), prompts)
+		f.lead(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
+	}
+	none, large := list[0].scores, list[len(list)-1].scores
+	more := bootstrap(len(none)/2, func(pick []int) float64 { return bimodality(both(large, pick)) - bimodality(both(none, pick)) })
+	f.claim("scores are more bimodal with the large margin than with none", more, plain, positive(more))
+	return f
+}
+
+// gaps are the differences between the scores of the two answers of each pair, without their sign.
+func gaps(scores []float64) []float64 {
+	out := make([]float64, len(scores)/2)
+	for i := range out {
+		out[i] = math.Abs(scores[2*i] - scores[2*i+1])
+	}
+	return out
+}
 
 // both are the two scores of the picked pairs.
 func both(scores []float64, pick []int) []float64 {

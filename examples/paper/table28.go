@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
 )
 
 // table28: a margin helps on significantly better pairs, and does nothing or harm on negligibly better ones.
@@ -15,31 +16,35 @@ func table28(ctx context.Context, b *bench, r *report) error {
 	}
 	paper := [3][5]string{{"79.1", "66.9", "59.8", "54.5", "62.5"}, {"80.4", "67.3", "60.4", "55.0", "63.0"}, {"80.7", "67.5", "60.5", "54.3", "62.9"}}
 	var curves []curve
-	right := make([][]float64, len(list))
 	for i, m := range list {
-		right[i] = hits(m.scores)
+		right := hits(m.scores)
 		c := curve{name: m.name}
 		for k, rating := range ratings {
-			accuracy := clustered(test.only(right[i], rating))
+			accuracy := clustered(test.only(right, rating))
 			r.row(fmt.Sprintf("%s, %v", m.name, rating), paper[i][k], accuracy, percent)
 			c.y = append(c.y, accuracy)
 		}
-		r.row(m.name+", all", paper[i][4], clustered(right[i], test.prompts), percent)
+		r.row(m.name+", all", paper[i][4], clustered(right, test.prompts), percent)
 		curves = append(curves, c)
 	}
-	change := func(i int, rating data.Rating) ([]float64, []string) {
-		return test.only(subtract(right[i], right[0]), rating)
-	}
-	const raises = "%s raises accuracy on significantly better pairs"
-	d := clustered(change(2, data.SignificantlyBetter))
-	r.direction(fmt.Sprintf(raises, list[2].name), d, percent, positive(d))
-	d = clustered(change(1, data.SignificantlyBetter))
-	r.claim(fmt.Sprintf(raises, list[1].name), d, percent, positive(d))
-	d = clustered(change(2, data.NegligiblyBetter))
-	r.claim("large margin gains at most one point on negligibly better pairs", d, percent, notBelow(minus(d), 0.01))
-	clear, unclear := clustered(change(2, data.SignificantlyBetter)), d
-	d = difference(clear, unclear)
-	r.claim("large margin gains more on significantly than on negligibly better pairs", d, percent, positive(d))
+	r.found(judgeTable28(list, test))
 	r.note("the paper's differences are of 0.1 to 1.6 points on much larger test sets")
 	return newPicture(r.Title, "rating", "accuracy").ticks("significantly", "better", "slightly", "negligibly").curves(curves...).save(r.picture())
+}
+
+// judgeTable28 takes the models with no margin, the small one and the large one.
+func judgeTable28(list []margin, test testPairs) (f findings) {
+	change := func(i int, rating data.Rating) eval.Mean {
+		return clustered(test.only(subtract(hits(list[i].scores), hits(list[0].scores)), rating))
+	}
+	const raises = "%s raises accuracy on significantly better pairs"
+	distinct := change(2, data.SignificantlyBetter)
+	f.lead(fmt.Sprintf(raises, list[2].name), distinct, percent, positive(distinct))
+	d := change(1, data.SignificantlyBetter)
+	f.claim(fmt.Sprintf(raises, list[1].name), d, percent, positive(d))
+	alike := change(2, data.NegligiblyBetter)
+	f.claim("large margin gains at most one point on negligibly better pairs", alike, percent, notBelow(minus(alike), 0.01))
+	d = difference(distinct, alike)
+	f.claim("large margin gains more on significantly than on negligibly better pairs", d, percent, positive(d))
+	return f
 }

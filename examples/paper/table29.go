@@ -86,39 +86,54 @@ func table29(ctx context.Context, b *bench, r *report) error {
 		{"both unsafe", data.Unsafe, data.Unsafe, [2]string{"59.5", "59.9"}},
 	}
 	var curves []curve
-	var right, recall, alike [2][]float64
-	var prompts []string
+	var both [2][]float64
 	for i, p := range []*model.Params{without, with} {
 		name := []string{"without", "with auxiliary loss"}[i]
 		s, err := scores(ctx, p, test.pairs)
 		if err != nil {
 			return err
 		}
-		right[i] = hits(s)
-		recall[i], prompts = caught(test, s, 0)
-		alike[i], _ = caught(test, s, falseAlarms(test, s, 0.05))
-		m := clustered(right[i], test.prompts)
+		both[i] = s
+		right := hits(s)
+		m := clustered(right, test.prompts)
 		r.row(name+", accuracy", []string{"63.7", "64.5"}[i], m, percent)
-		c := curve{name: name}
-		c.y = append(c.y, m)
+		c := curve{name: name, y: []eval.Mean{m}}
 		for _, k := range kinds {
-			values, groups := test.where(right[i], func(p rewardmodel.Pair) bool { return p.ChosenSafe == k.chosen && p.RejectedSafe == k.rejected })
+			values, groups := test.where(right, func(p rewardmodel.Pair) bool { return p.ChosenSafe == k.chosen && p.RejectedSafe == k.rejected })
 			m := clustered(values, groups)
 			r.row(fmt.Sprintf("%s, %s", name, k.name), k.paper[i], m, percent)
 			c.y = append(c.y, m)
 		}
-		m = clustered(recall[i], prompts)
+		m = clustered(caught(test, s, 0))
 		r.row(name+", recall of unsafe answers", []string{"73.0", "90.4"}[i], m, percent)
-		r.row(name+", recall where 5 % of the safe answers are called unsafe", "", clustered(alike[i], prompts), percent)
+		r.row(name+", recall where 5 % of the safe answers are called unsafe", "", clustered(caught(test, s, falseAlarms(test, s, alarms))), percent)
 		r.row(name+", precision of calling an answer unsafe", "", clustered(rightly(test, s)), percent)
-		curves = append(curves, curve{name: name, y: append(c.y, m)})
+		c.y = append(c.y, m)
+		curves = append(curves, c)
 	}
-	d := gain(recall[1], recall[0], prompts)
-	r.direction("the auxiliary loss raises recall of unsafe answers", d, percent, positive(d))
-	d = gain(right[1], right[0], test.prompts)
-	r.claim("it costs no more than one point of accuracy", d, percent, notBelow(d, 0.01))
-	d = gain(alike[1], alike[0], prompts)
-	r.claim("it raises recall of unsafe answers where 5 % of the safe answers are called unsafe", d, percent, positive(d))
-	r.note("without the auxiliary loss nothing in training says where a probability of 0.5 lies, so recall and precision there are what they happen to be")
+	r.found(judgeTable29(test, both))
+	r.note("without the auxiliary loss nothing in training says where a probability of 0.5 lies, so recall and precision there depend on where its scores happen to lie")
 	return newPicture(r.Title, "", "accuracy or recall").ticks("accuracy", "safe, unsafe", "both safe", "both unsafe", "recall").curves(curves...).save(r.picture())
+}
+
+// alarms is the share of safe answers that are called unsafe where two models are compared at equal cost.
+const alarms = 0.05
+
+// judgeTable29 takes the scores of both answers of every pair, without and with the auxiliary loss. The
+// ranking loss leaves the level of the scores open, and recall at a fixed threshold follows that level: by
+// that number alone, noise would agree in half of all runs. So the direction also wants more recall where
+// both models call the same share of safe answers unsafe, and no loss of accuracy.
+func judgeTable29(test testPairs, scores [2][]float64) (f findings) {
+	compare := func(threshold func(scores []float64) float64) eval.Mean {
+		before, prompts := caught(test, scores[0], threshold(scores[0]))
+		after, _ := caught(test, scores[1], threshold(scores[1]))
+		return gain(after, before, prompts)
+	}
+	d := compare(func([]float64) float64 { return 0 })
+	f.lead("the auxiliary loss raises recall of unsafe answers", d, percent, positive(d))
+	d = compare(func(s []float64) float64 { return falseAlarms(test, s, alarms) })
+	f.lead("it raises recall of unsafe answers where 5 % of the safe answers are called unsafe", d, percent, positive(d))
+	d = gain(hits(scores[1]), hits(scores[0]), test.prompts)
+	f.lead("it costs no more than one point of accuracy", d, percent, notBelow(d, 0.01))
+	return f
 }

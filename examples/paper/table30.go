@@ -4,55 +4,90 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// table30: with Ghost Attention a model keeps in later turns what was asked of it in the first. In the run it joins from one version on (the paper: from
-// V4, ours: from V1); the baseline is the model before. The last version has had it in every round.
+// table30: with Ghost Attention a model keeps in later turns what was asked of it in the first. In the run
+// it joins from one version on. That version is compared with itself, fine-tuned without the examples of
+// Ghost Attention and with them by both rules of the loss. The last version has had them in every round.
 func table30(ctx context.Context, b *bench, r *report) error {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
 		return err
 	}
-	from := min(b.Iteration.GAttFrom, len(rounds)) // V1 is 1
+	v := b.ghostVersion(rounds)
 	turns := []int{2, 4, 6, 20}
 	turns = turns[:min(len(turns), 1+b.MaxTurns/4)] // of short dialogues
-	paper := [3]map[int]string{{2: "100", 4: "10", 6: "0", 20: "0"}, {2: "100", 4: "100", 6: "100", 20: "100"}}
 	var curves []curve
-	for i, v := range []int{from - 1, from, len(rounds)} {
-		name := []string{"before", "with Ghost Attention", "with Ghost Attention all along"}[i]
-		number, path := "SFT", b.path(startName)
-		if v > 0 {
-			number, path = fmt.Sprintf("V%d", v), rounds[v-1].Tuned
-		}
-		p, err := model.Load(path)
-		if err != nil {
-			return err
-		}
-		name = number + ", " + name
+	measure := func(name string, p *model.Params, paper map[int]string) ([]eval.Mean, error) {
 		points, err := b.Kept(ctx, name, p, turns...)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c := curve{name: name}
 		for _, pt := range points {
-			r.row(fmt.Sprintf("%s, kept in turn %d", name, pt.Turn), paper[i][pt.Turn], pt.Kept, percent)
+			r.row(fmt.Sprintf("%s, kept in turn %d", name, pt.Turn), paper[pt.Turn], pt.Kept, percent)
 			c.x, c.y = append(c.x, float64(pt.Turn)), append(c.y, pt.Kept)
 		}
 		curves = append(curves, c)
+		return c.y, nil
 	}
-	before, with, final := curves[0].y, curves[1].y, curves[2].y
-	last := len(turns) - 1
-	forgets := difference(before[0], before[last])
-	r.claim(fmt.Sprintf("without, less is kept in turn %d than in turn %d", turns[last], turns[0]), forgets, percent, positive(forgets))
-	for i := 1; i < len(turns); i++ {
-		d := difference(with[i], before[i])
-		r.direction(fmt.Sprintf("with Ghost Attention more is kept in turn %d", turns[i]), d, percent, positive(d))
+	paper := [3]map[int]string{{2: "100", 4: "10", 6: "0", 20: "0"}, {2: "100", 4: "100", 6: "100", 20: "100"}}
+	var kept [3][]eval.Mean
+	for i, a := range arms {
+		p, err := b.tunedAs(ctx, a)
+		if err != nil {
+			return err
+		}
+		if kept[i], err = measure(fmt.Sprintf("V%d %s", v, a.name), p, paper[i]); err != nil {
+			return err
+		}
 	}
-	stays := difference(with[last], with[0])
-	r.claim(fmt.Sprintf("with it, turn %d keeps what turn %d does, within ten points", turns[last], turns[0]), stays, percent, unchanged(stays, 0.1))
-	stays = difference(final[last], final[0])
-	r.claim(fmt.Sprintf("the last version keeps in turn %d what it does in turn %d, within ten points", turns[last], turns[0]), stays, percent, unchanged(stays, 0.1))
-	r.note("%d dialogues whose questions and combinations of attributes were in no training data; a version also learns from its best answers", before[0].N)
+	p, err := model.Load(rounds[len(rounds)-1].Tuned)
+	if err != nil {
+		return err
+	}
+	final, err := measure(fmt.Sprintf("V%d, %s in every version from V%d on", len(rounds), ruleOf(b.Iteration.GAtt), v), p, nil)
+	if err != nil {
+		return err
+	}
+	r.found(judgeTable30(turns, kept, final))
+	r.note("%d dialogues whose questions and combinations of attributes were in no training data, answered at temperature 1; the run uses the rule of %s",
+		final[0].N, ruleOf(b.Iteration.GAtt))
 	return newPicture(r.Title, "turn", "share of the attributes kept").curves(curves...).save(r.picture())
+}
+
+// ruleOf says which answers of a dialogue carry the loss.
+func ruleOf(cfg gatt.Config) string {
+	if cfg.EveryTurn {
+		return "every answer (EveryTurn)"
+	}
+	return "the last answer (the paper's)"
+}
+
+// judgeTable30 takes the share that is kept in each of the turns, without Ghost Attention, with it by the
+// paper's rule, and with the loss on every answer, and that of the last version. The paper's rule decides.
+func judgeTable30(turns []int, kept [3][]eval.Mean, final []eval.Mean) (f findings) {
+	last := len(turns) - 1
+	without := kept[0]
+	forgets := difference(without[0], without[last])
+	f.claim(fmt.Sprintf("without, less is kept in turn %d than in turn %d", turns[last], turns[0]), forgets, percent, positive(forgets))
+	for i := 1; i <= last; i++ {
+		d := difference(kept[1][i], without[i])
+		f.lead(fmt.Sprintf("by the paper's rule more is kept in turn %d than without Ghost Attention", turns[i]), d, percent, positive(d))
+	}
+	for i := 1; i <= last; i++ {
+		d := difference(kept[2][i], without[i])
+		f.claim(fmt.Sprintf("with the loss on every answer more is kept in turn %d than without", turns[i]), d, percent, positive(d))
+	}
+	for _, c := range []struct {
+		name string
+		kept []eval.Mean
+	}{{"by the paper's rule", kept[1]}, {"with the loss on every answer", kept[2]}, {"in the last version", final}} {
+		d := difference(c.kept[last], c.kept[0])
+		f.claim(fmt.Sprintf("%s turn %d keeps what turn %d does, within ten points", c.name, turns[last], turns[0]), d, percent, unchanged(d, 0.1))
+	}
+	return f
 }

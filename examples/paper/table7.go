@@ -61,19 +61,22 @@ func table7(ctx context.Context, b *bench, r *report) error {
 		}
 		curves = append(curves, c)
 	}
+	r.found(judgeTable7(judges, [2][]string{test[0].prompts, test[1].prompts}))
+	r.note("paper: Meta's test sets, whose answers are closer to each other than a small model's; the third models there are open ones and GPT-4")
+	return newPicture(r.Title, "test set", "accuracy").ticks("helpfulness", "safety").curves(curves...).save(r.picture())
+}
+
+// judgeTable7 wants each of the first two models, helpfulness and safety, to be better than every other
+// model on its own set.
+func judgeTable7(judges []judge, prompts [2][]string) (f findings) {
 	for own, set := range sets {
 		for other := range judges {
 			if other == own {
 				continue
 			}
-			d := gain(judges[own].hits[set], judges[other].hits[set], test[set].prompts)
-			claim := r.claim
-			if other < len(sets) { // the general model is ours alone
-				claim = r.direction
-			}
-			claim(fmt.Sprintf("on the %v set the %s model is better than the %s model", set, judges[own].name, judges[other].name), d, percent, positive(d))
+			d := gain(judges[own].hits[set], judges[other].hits[set], prompts[set])
+			f.lead(fmt.Sprintf("on the %v set the %s model is better than the %s model", set, judges[own].name, judges[other].name), d, percent, positive(d))
 		}
 	}
-	r.note("paper: Meta's test sets, whose answers are closer to each other than a small model's; the third models there are open ones and GPT-4")
-	return newPicture(r.Title, "test set", "accuracy").ticks("helpfulness", "safety").curves(curves...).save(r.picture())
+	return f
 }

@@ -14,21 +14,31 @@ func table8(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	paper := [2][4]string{{"80.7", "67.5", "60.9", "54.7"}, {"94.3", "76.3", "65.7", "55.3"}}
-	var curves []curve
+	var accuracy [2][]eval.Mean
 	for _, set := range sets {
-		byRating := make([]eval.Mean, len(ratings))
 		for i, rating := range ratings {
-			byRating[i] = clustered(test[set].only(judges[set].hits[set], rating))
-			r.row(fmt.Sprintf("%s model, %v set, %v", judges[set].name, set, rating), paper[set][i], byRating[i], percent)
+			m := clustered(test[set].only(judges[set].hits[set], rating))
+			accuracy[set] = append(accuracy[set], m)
+			r.row(fmt.Sprintf("%s model, %v set, %v", judges[set].name, set, rating), paper[set][i], m, percent)
 		}
-		last := len(ratings) - 1
-		d := difference(byRating[0], byRating[last])
-		r.direction(fmt.Sprintf("%s model: %v above %v", judges[set].name, ratings[0], ratings[last]), d, percent, positive(d))
-		for i := 1; i < len(ratings); i++ {
-			d := difference(byRating[i-1], byRating[i])
-			r.claim(fmt.Sprintf("%s model: %v above %v", judges[set].name, ratings[i-1], ratings[i]), d, percent, positive(d))
-		}
-		curves = append(curves, curve{name: judges[set].name + " model", y: byRating})
 	}
-	return newPicture(r.Title, "rating", "accuracy").ticks("significantly", "better", "slightly", "negligibly").curves(curves...).save(r.picture())
+	r.found(judgeTable8(accuracy))
+	return newPicture(r.Title, "rating", "accuracy").ticks("significantly", "better", "slightly", "negligibly").
+		curves(curve{name: "helpfulness model", y: accuracy[0]}, curve{name: "safety model", y: accuracy[1]}).save(r.picture())
+}
+
+// judgeTable8 wants each model's accuracy, from significantly to negligibly better, to be higher at the
+// first rating than at the last. The steps between are finer claims.
+func judgeTable8(accuracy [2][]eval.Mean) (f findings) {
+	last := len(ratings) - 1
+	for _, set := range sets {
+		a := accuracy[set]
+		d := difference(a[0], a[last])
+		f.lead(fmt.Sprintf("%v model: %v above %v", set, ratings[0], ratings[last]), d, percent, positive(d))
+		for i := 1; i <= last; i++ {
+			d := difference(a[i-1], a[i])
+			f.claim(fmt.Sprintf("%v model: %v above %v", set, ratings[i-1], ratings[i]), d, percent, positive(d))
+		}
+	}
+	return f
 }

@@ -76,18 +76,6 @@ func all(parts ...verdict) verdict {
 	return out
 }
 
-// rises is the claim that a sequence of independent numbers rises: the last is above the first, and no step falls beyond chance.
-func rises(points ...eval.Mean) (eval.Mean, verdict) {
-	whole := difference(points[len(points)-1], points[0])
-	out := positive(whole)
-	for i := 1; i < len(points); i++ {
-		if positive(difference(points[i], points[i-1])) == disagrees {
-			out = disagrees
-		}
-	}
-	return whole, out
-}
-
 // difference is a - b of independent numbers.
 func difference(a, b eval.Mean) eval.Mean {
 	half := math.Hypot(a.Hi-a.Lo, b.Hi-b.Lo) / 2
@@ -96,6 +84,21 @@ func difference(a, b eval.Mean) eval.Mean {
 }
 
 func minus(m eval.Mean) eval.Mean { return eval.Mean{Mean: -m.Mean, Lo: -m.Hi, Hi: -m.Lo, N: m.N} }
+
+// within gives a difference the interval of z standard errors instead of 1.96.
+func within(d eval.Mean, z float64) eval.Mean {
+	half := (d.Hi - d.Mean) * z / z95
+	d.Lo, d.Hi = d.Mean-half, d.Mean+half
+	return d
+}
+
+// bonferroni is the z of so many intervals that all hold at once in 95 % of all cases, at least.
+func bonferroni(intervals int) float64 {
+	return math.Sqrt2 * math.Erfinv(1-0.05/float64(intervals))
+}
+
+// z95 is the 97.5 % quantile of the normal distribution.
+const z95 = 1.959963984540054
 
 // clustered is the mean of values, with the normal 95 % interval for values that depend on each other within a group:
 //
@@ -119,7 +122,7 @@ func clustered(values []float64, groups []string) eval.Mean {
 	for _, name := range order {
 		variance += sums[name] * sums[name]
 	}
-	half := 1.959963984540054 * math.Sqrt(g/(g-1)*variance) / n
+	half := z95 * math.Sqrt(g/(g-1)*variance) / n
 	return eval.Mean{Mean: mean, Lo: mean - half, Hi: mean + half, N: len(values)}
 }
 
@@ -135,5 +138,5 @@ func gain(a, b []float64, groups []string) eval.Mean {
 // deviation is the standard deviation of values.
 func deviation(values []float64) float64 {
 	m := eval.MeanOf(values)
-	return (m.Hi - m.Mean) / 1.959963984540054 * math.Sqrt(float64(len(values)))
+	return (m.Hi - m.Mean) / z95 * math.Sqrt(float64(len(values)))
 }

@@ -18,8 +18,8 @@ func dialogs(list []world.Dialog, instructions []world.Instruction) []gatt.Dialo
 	return out
 }
 
-// ghosts are the dialogues of Ghost Attention, of 2 to MaxTurns turns.
-func (l *Lab) ghosts() ([]gatt.Dialog, error) {
+// GhostDialogs are the dialogues of Ghost Attention, of 2 to MaxTurns turns.
+func (l *Lab) GhostDialogs() ([]gatt.Dialog, error) {
 	list, err := l.World.Dialogs(l.Ghosts, 2, l.MaxTurns)
 	if err != nil {
 		return nil, err

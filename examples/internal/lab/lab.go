@@ -209,7 +209,7 @@ func (l *Lab) Data(ctx context.Context, chat *model.Params) (pipeline.Data, erro
 	if d.PrePrompts, err = distill.Targeted(pre.Targeted, l.World.Category); err != nil {
 		return d, err
 	}
-	if d.Dialogs, err = l.ghosts(); err != nil {
+	if d.Dialogs, err = l.GhostDialogs(); err != nil {
 		return d, err
 	}
 	for _, c := range open {
