@@ -25,6 +25,9 @@ type version struct {
 	path string // in the cache
 }
 
+// withPPO ends the name of a version after PPO.
+const withPPO = " with PPO"
+
 // Policies are the chat model and all versions of the run; a version with PPO counts twice, before and after.
 func (b *bench) Policies(ctx context.Context) ([]version, error) {
 	rounds, err := b.Versions(ctx)
@@ -36,7 +39,7 @@ func (b *bench) Policies(ctx context.Context) ([]version, error) {
 		name := fmt.Sprintf("V%d", r.Number)
 		list = append(list, version{name, fmt.Sprintf("%s/v%d/tuned", runName, r.Number)})
 		if r.Model != r.Tuned {
-			list = append(list, version{name + " with PPO", fmt.Sprintf("%s/v%d/ppo", runName, r.Number)})
+			list = append(list, version{name + withPPO, fmt.Sprintf("%s/v%d/ppo", runName, r.Number)})
 		}
 	}
 	return list, nil
@@ -48,22 +51,20 @@ func (b *bench) Answers(ctx context.Context, v version) ([]data.Sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.answersOf(ctx, v, p, 1)
+	return b.answersOf(ctx, v, p, 1, 1)
 }
 
 // answersOf are so many answers to each test prompt, those of a prompt one after the other.
-func (b *bench) answersOf(ctx context.Context, v version, p *model.Params, each int) ([]data.Sample, error) {
+func (b *bench) answersOf(ctx context.Context, v version, p *model.Params, each int, temperature float64) ([]data.Sample, error) {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
 		return nil, err
 	}
 	last := fmt.Sprintf("%s/v%d", runName, len(rounds))
-	name, s := "answers/"+v.path, step{"answers to test prompts", b.MaxAnswer, 7, []string{v.path, last + "/helpfulness", last + "/safety"}}
-	if each > 1 {
-		name += fmt.Sprintf("-%d-each", each)
-	}
-	return rows(&b.cache, name+".arrow", s, func() ([]data.Sample, error) {
-		sampled, err := b.Sample(ctx, "answers of "+v.name, p, b.World.TestPrompts(), each, 1, 7)
+	s := step{"answers to test prompts", map[string]any{"max": b.MaxAnswer, "each": each, "temperature": temperature}, 7,
+		[]string{v.path, last + "/helpfulness", last + "/safety"}}
+	return rows(&b.cache, fmt.Sprintf("answers/%s-%d-at-%.1f.arrow", v.path, each, temperature), s, func() ([]data.Sample, error) {
+		sampled, err := b.Sample(ctx, fmt.Sprintf("answers of %s at %.1f", v.name, temperature), p, b.World.TestPrompts(), each, temperature, 7)
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +72,7 @@ func (b *bench) answersOf(ctx context.Context, v version, p *model.Params, each 
 		if err != nil {
 			return nil, err
 		}
-		list := lab.Rows(sampled, 1)
+		list := lab.Rows(sampled, temperature)
 		_, err = lab.Score(ctx, j, list, sampled)
 		return list, err
 	})

@@ -43,18 +43,19 @@ type bench struct {
 // Names of results in the folder. The run of V1 to V5 has a folder of its own, with the chat model that it starts from; what came out of it is noted, so that
 // its data need not be sampled again to see that nothing is left to do.
 const (
-	baseName    = "base"
-	chatName    = "chat"
-	runName     = "run"
-	startName   = "run/start"
-	generalName = "general"
-	openName    = "run/prompts/open.arrow"
-	doneName    = "versions.json"
+	baseName     = "base"
+	chatName     = "chat"
+	runName      = "run"
+	startName    = "run/start"
+	generalName  = "general"
+	openName     = "run/prompts/open.arrow"
+	settingsName = "settings.json"
+	doneName     = "versions.json"
 )
 
 func newBench(ctx context.Context, c *console.Console, dir string, seed uint64, s lab.Settings, m many) (*bench, error) {
 	b := &bench{cache: cache{dir: filepath.Join(dir, fmt.Sprintf("seed-%d", seed))}, many: m}
-	if err := sameSettings(b.path("settings.json"), s); err != nil {
+	if err := sameSettings(b.path(settingsName), s); err != nil {
 		return nil, err
 	}
 	var err error

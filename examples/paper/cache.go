@@ -73,13 +73,17 @@ func (c *cache) params(name string, s step, compute func(train.Keep) (*model.Par
 	if err != nil {
 		return nil, err
 	}
-	err = model.Save(c.path(name), p, func(tmp string) error {
-		return errors.Join(c.tok.SaveFolder(tmp), data.WriteLineage(tmp, l))
-	})
-	if err != nil {
+	if err := c.save(name, p, l); err != nil {
 		return nil, err
 	}
 	return p, os.RemoveAll(work)
+}
+
+// save writes a model with its tokenizer and lineage.
+func (c *cache) save(name string, p *model.Params, l data.Lineage) error {
+	return model.Save(c.path(name), p, func(tmp string) error {
+		return errors.Join(c.tok.SaveFolder(tmp), data.WriteLineage(tmp, l))
+	})
 }
 
 // rows reads a dataset or makes it.

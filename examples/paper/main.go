@@ -48,6 +48,8 @@ func experiments() []experiment {
 		{"figure15", "Safety scores by share of safety data", "the low tail goes, helpfulness stays", figure15},
 		{"figure33", "False refusals by share of safety data", "more safety data, more false refusals of borderline prompts", figure33},
 		{"gate", "Unsafe answers that win by R_c", "the gate lets fewer unsafe answers win than helpfulness alone", gate},
+		{"versions", "Differences between neighbouring versions", "every version improves on the one before", versions},
+		{"ppo", "PPO from SFT, from a version and on the last one, and rejection sampling alone", "PPO on top of the last version improves on it", climbs},
 		{"figure6", "Accuracy by data and model size", "accuracy grows with data at every size, and with size", figure6},
 	}
 }

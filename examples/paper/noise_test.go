@@ -225,6 +225,22 @@ func judgedDraws() map[string]func(lottery) findings {
 			}
 			return judgeFigure33(refused, groups(1565, 1), normals, groups(400, 4))
 		},
+		"versions": func(l lottery) findings {
+			names, list := []string{"SFT", "V1", "V2", "V3", "V4", "V5", "V5" + withPPO}, [][]quality{}
+			for v := range names {
+				list = append(list, l.qualities(float64(v)))
+			}
+			return judgeVersions(names, list)
+		},
+		"versions, one step": func(l lottery) findings {
+			return judgeVersions([]string{"SFT", "V1"}, [][]quality{l.qualities(0), l.qualities(1)})
+		},
+		"ppo": func(l lottery) findings {
+			return judgePPO([]compared{
+				{"PPO on SFT", "SFT", l.qualities(1), l.qualities(0), false},
+				{"PPO on V5", "V5", l.qualities(2), l.qualities(1), true},
+			})
+		},
 		"figure6": func(l lottery) findings {
 			list, batches := []size{{name: "width 32"}, {name: "width 64"}, {name: "width 128"}}, []int{1, 3, 5}
 			for i := range list {
@@ -236,6 +252,19 @@ func judgedDraws() map[string]func(lottery) findings {
 			return judgeFigure6(list, batches, groups(800, 3))
 		},
 	}
+}
+
+// qualities are those of a model that is so many steps better than SFT.
+func (l lottery) qualities(steps float64) []quality {
+	list := make([]quality, len(reported))
+	for i := range list {
+		list[i] = quality{
+			helpfulness: series{l.normals(1200, 0.6+0.06*l.effect*steps, 0.3), groups(300, 4)},
+			unsafe:      series{l.coins(1600, 0.02), groups(400, 4)},
+			refused:     series{l.coins(1200, 0.01), groups(300, 4)},
+		}
+	}
+	return list
 }
 
 // safetyTest are labelled pairs of the safety set.
@@ -254,6 +283,9 @@ func safetyTest(l lottery) testPairs {
 // the draws are the same in every run.
 func TestNoiseDoesNotAgree(t *testing.T) {
 	const draws, bound = 200, 12
+	for _, e := range experiments() {
+		assert.Contains(t, judgedDraws(), e.name, "it has no noise")
+	}
 	for name, judge := range judgedDraws() {
 		agree := 0
 		for k := range draws {

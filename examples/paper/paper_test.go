@@ -15,6 +15,8 @@ import (
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rejection"
 )
 
 // silent is a console that nobody reads.
@@ -91,6 +93,95 @@ func TestTheRunsRecipe(t *testing.T) {
 	assert.Equal(t, want.Get("layers.0.qkv").Value.Data(), got.Get("layers.0.qkv").Value.Data())
 }
 
+// TestTheRunsFineTuning repeats the fine-tuning of the version that has Ghost Attention first, by the run's
+// own rule, in the way in which the other arms of Table 30 are fine-tuned.
+func TestTheRunsFineTuning(t *testing.T) {
+	b, err := newBench(t.Context(), silent(t), t.TempDir(), 1, tiny(), few)
+	require.NoError(t, err)
+	rounds, err := b.Versions(t.Context())
+	require.NoError(t, err)
+	v := b.ghostVersion(rounds)
+	want, err := model.Load(rounds[v-1].Tuned)
+	require.NoError(t, err)
+	for _, a := range arms {
+		got, err := b.retuned(t.Context(), rounds, v, a)
+		require.NoError(t, err)
+		same := slices.Equal(want.Get("layers.0.qkv").Value.Data().([]float32), got.Get("layers.0.qkv").Value.Data().([]float32))
+		assert.Equal(t, a.ghost && a.every == b.Iteration.GAtt.EveryTurn, same, a.name)
+	}
+}
+
+// TestRoutes compares PPO on the last version with the run's own, and the cost of rejection sampling with
+// that of PPO.
+func TestRoutes(t *testing.T) {
+	b, err := newBench(t.Context(), silent(t), t.TempDir(), 1, tiny(), few)
+	require.NoError(t, err)
+	list, err := b.routes(t.Context())
+	require.NoError(t, err)
+	marks := map[string][]mark{}
+	for _, r := range list {
+		marks[r.name], err = b.climb(t.Context(), r)
+		require.NoError(t, err)
+	}
+	want, err := model.Load(b.rounds[len(b.rounds)-1].Model)
+	require.NoError(t, err)
+	got, err := model.Load(b.path("routes/ppo-V2"))
+	require.NoError(t, err)
+	assert.Equal(t, want.Get("layers.0.qkv").Value.Data(), got.Get("layers.0.qkv").Value.Data())
+	end := func(name string) mark { return marks[name][len(marks[name])-1] }
+	for _, from := range []string{"SFT", "V2"} {
+		ppo, rejection := end("PPO on "+from), end("rejection on "+from)
+		assert.Equal(t, ppo.Iteration, rejection.Iteration)
+		assert.GreaterOrEqual(t, rejection.Tokens, ppo.Tokens)
+		assert.Less(t, float64(rejection.Tokens), 1.5*float64(ppo.Tokens), "a batch of prompts too many at most")
+		assert.Zero(t, marks["PPO on "+from][slices.Index(measures, klMeasure)].Mean, "at the start")
+	}
+}
+
+// TestBatchOf goes through all prompts before any comes again.
+func TestBatchOf(t *testing.T) {
+	all := make([]rejection.Prompt, 7)
+	for i := range all {
+		all[i].ID = fmt.Sprint(i)
+	}
+	for pass := range 2 {
+		seen := map[string]bool{}
+		for n := range 3 {
+			for _, p := range batchOf(all, 2, 3*pass+n, 1) {
+				assert.False(t, seen[p.ID])
+				seen[p.ID] = true
+			}
+		}
+		assert.Len(t, seen, 6)
+	}
+}
+
+// TestImproves tells a model that is better on one axis from one that is worse, and holds all intervals
+// together: 1.96 standard errors on one of six axes are not enough.
+func TestImproves(t *testing.T) {
+	flat := betterment{"helpfulness", 1, mean(0, -1, 1)}
+	list := []betterment{flat, flat, flat, flat, flat, {"unsafe answers", 0.4, mean(2, 1, 3)}}
+	top, v := improves(list)
+	assert.Equal(t, agrees, v)
+	assert.Equal(t, "unsafe answers at temperature 0.4", top.String())
+	assert.InDelta(t, 2.638257/1.959964, top.by.Hi-top.by.Mean, 1e-6, "z of 1 - 0.05/12")
+	list[5].by = mean(1.1, 0.1, 2.1)
+	_, v = improves(list)
+	assert.Equal(t, undecided, v)
+	list[5].by = mean(-2, -3, -1)
+	_, v = improves(list)
+	assert.Equal(t, disagrees, v)
+	low, v := spoils(list)
+	assert.Equal(t, disagrees, v)
+	assert.InDelta(t, -2, low.by.Mean, 1e-12)
+}
+
+// TestPeak is the version from which Figure 11 measures.
+func TestPeak(t *testing.T) {
+	versions := []eval.VersionRewards{{General: []float64{0, 1}}, {General: []float64{2, 3}}, {General: []float64{1, 2}}}
+	assert.Equal(t, 1, peak(versions))
+}
+
 func TestUnknownCommand(t *testing.T) {
 	_, err := choose([]string{"table9"})
 	assert.ErrorContains(t, err, `no "table9"`)
@@ -160,14 +251,15 @@ func TestBestOf(t *testing.T) {
 // TestSummary prints two seeds beside each other; one has not run everything.
 func TestSummary(t *testing.T) {
 	dir := t.TempDir()
-	for seed, names := range map[uint64][]string{1: {"table7", "table8"}, 2: {"table7"}} {
+	for seed, names := range map[uint64][]string{1: {"table7", "table8"}, 3: {"table7"}} {
+		require.NoError(t, sameSettings(filepath.Join(dir, fmt.Sprintf("seed-%d", seed), settingsName), lab.Default(seed)))
 		for _, name := range names {
 			r := report{Name: name, Seed: seed, dir: filepath.Join(dir, fmt.Sprintf("seed-%d", seed), "results")}
 			require.NoError(t, os.MkdirAll(r.dir, 0o755))
 			r.row("accuracy", "63.2", mean(0.5, 0.4, 0.6), percent)
 			var f findings
 			f.lead("it is better", mean(float64(seed), 1, 3), plain, agrees)
-			f.lead("by far", mean(1, -1, 3), plain, []verdict{agrees, undecided}[seed-1])
+			f.lead("by far", mean(1, -1, 3), plain, []verdict{1: agrees, 3: undecided}[seed])
 			f.claim("a detail", mean(1, -3, -1), plain, disagrees)
 			r.found(f)
 			require.NoError(t, r.write())
@@ -176,13 +268,18 @@ func TestSummary(t *testing.T) {
 	var text strings.Builder
 	require.NoError(t, summary(console.New(&text), dir))
 	for _, line := range []string{
+		"The recipe was tuned on seeds 1, 2, 7, 11. Of those shown here: 1.",
 		"| `table7` | each model is better than all others on its own set | agrees | not decided |",
 		"| `table8` | accuracy rises with how clear people found the pair | agrees |  |",
-		"| | agree | 2 of 16 | 0 of 16 |",
-		"| `table7` | **it is better** | agrees: 1.00 [1.00, 3.00] | agrees: 2.00 [1.00, 3.00] |",
+		"| | agree | 2 of 18 | 0 of 18 |",
+		"| `table7` | **it is better** | agrees: 1.00 [1.00, 3.00] | agrees: 3.00 [1.00, 3.00] |",
 		"|  | a detail | disagrees: 1.00 [-3.00, -1.00] | disagrees: 1.00 [-3.00, -1.00] |",
 		"| `table8` | accuracy | 63.2 | 50.0 [40.0, 60.0] % |  |",
 	} {
 		assert.Contains(t, text.String(), line+"\n")
 	}
+	other := lab.Default(4)
+	other.Iteration.PPO.KLCoef *= 2
+	require.NoError(t, sameSettings(filepath.Join(dir, "seed-4", settingsName), other))
+	assert.ErrorContains(t, summary(console.New(&text), dir), "different settings")
 }

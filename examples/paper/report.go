@@ -73,12 +73,15 @@ func (r *report) path(suffix string) string { return filepath.Join(r.dir, r.Name
 // picture is the path of the figure.
 func (r *report) picture() string { return filepath.Join(r.dir, r.Name+".png") }
 
-func (r *report) write() error {
-	raw, err := json.MarshalIndent(r, "", "  ")
+func (r *report) write() error { return r.writeJSON(".json", r) }
+
+// writeJSON writes a file of JSON.
+func (r *report) writeJSON(suffix string, v any) error {
+	raw, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return renameio.WriteFile(filepath.Join(r.dir, r.Name+".json"), append(raw, '\n'), 0o644)
+	return renameio.WriteFile(r.path(suffix), append(raw, '\n'), 0o644)
 }
 
 func (r *report) print(c *console.Console) {

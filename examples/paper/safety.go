@@ -70,7 +70,7 @@ func (b *bench) doses(ctx context.Context) ([]dose, []oracle.Kind, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		if d.answers, err = b.answersOf(ctx, v, p, each); err != nil {
+		if d.answers, err = b.answersOf(ctx, v, p, each, 1); err != nil {
 			return nil, nil, err
 		}
 		list[i] = d

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -11,8 +12,15 @@ import (
 	"github.com/tame-rlhf/tame/internal/console"
 )
 
-// summary prints the verdicts of all seeds below a folder as Markdown: of each table and figure, of each claim, and all numbers.
+// tuned are the seeds that the recipe was tuned on: what they show is no test of it.
+func tuned() []uint64 { return []uint64{1, 2, 7, 11} }
+
+// summary prints the verdicts of all seeds below a folder as Markdown: of each table and figure, of each
+// claim, and all numbers. Seeds with different settings are an error.
 func summary(c *console.Console, dir string) error {
+	if err := oneRecipe(dir); err != nil {
+		return err
+	}
 	bySeed := map[uint64]map[string]report{}
 	for _, e := range experiments() {
 		paths, err := filepath.Glob(filepath.Join(dir, "seed-*", "results", e.name+".json"))
@@ -39,11 +47,75 @@ func summary(c *console.Console, dir string) error {
 		seeds = append(seeds, s)
 	}
 	slices.Sort(seeds)
+	c.Printf("The recipe was tuned on seeds %s. %s\n", words(tuned()), tunedAmong(seeds))
 	for _, print := range []func(*console.Console, []uint64, map[uint64]map[string]report){directions, claims, measured} {
 		print(c, seeds, bySeed)
 		c.Printf("")
 	}
 	return nil
+}
+
+// tunedAmong says which of the seeds that are shown the recipe was tuned on.
+func tunedAmong(seeds []uint64) string {
+	var known []uint64
+	for _, s := range seeds {
+		if slices.Contains(tuned(), s) {
+			known = append(known, s)
+		}
+	}
+	if len(known) == 0 {
+		return "None of them is shown here."
+	}
+	return fmt.Sprintf("Of those shown here: %s.", words(known))
+}
+
+func words(seeds []uint64) string {
+	return strings.Join(numbers(seeds, func(s uint64) string { return fmt.Sprint(s) }), ", ")
+}
+
+// oneRecipe wants the settings of all seeds below a folder to be the same but for their seeds.
+func oneRecipe(dir string) error {
+	paths, err := filepath.Glob(filepath.Join(dir, "seed-*", settingsName))
+	if err != nil {
+		return err
+	}
+	var first []byte
+	for _, path := range paths {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var settings any
+		if err := json.Unmarshal(raw, &settings); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		recipe, err := json.Marshal(withoutSeeds(settings))
+		switch {
+		case err != nil:
+			return err
+		case first == nil:
+			first = recipe
+		case !bytes.Equal(first, recipe):
+			return fmt.Errorf("%s and %s hold different settings: give a folder of one recipe", paths[0], path)
+		}
+	}
+	return nil
+}
+
+// withoutSeeds removes all fields with the name Seed.
+func withoutSeeds(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, "Seed")
+		for _, field := range v {
+			withoutSeeds(field)
+		}
+	case []any:
+		for _, item := range v {
+			withoutSeeds(item)
+		}
+	}
+	return v
 }
 
 // directions is a row for each table and figure, and how many of them agree.

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/tame-rlhf/tame/examples/internal/lab"
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// route is a way from a model to a better one, with the judges of the run's last version.
+type route struct {
+	version         // the model at its end
+	from    version // its start
+	ppo     *route  // for rejection sampling: the PPO run whose cost it may spend; nil for PPO
+}
+
+// Measures of a mark.
+const (
+	rewardMeasure      = "reward"
+	helpfulnessMeasure = "helpfulness"
+	unsafeMeasure      = "unsafe"
+	klMeasure          = "kl"
+)
+
+var measures = []string{rewardMeasure, helpfulnessMeasure, unsafeMeasure, klMeasure}
+
+// mark is a mean over one answer to each validation prompt, sampled at temperature 1 on the way.
+type mark struct {
+	Iteration int     `arrow:"iteration" json:"iteration"` // of PPO, or of the PPO run that has cost as much
+	Tokens    int     `arrow:"tokens" json:"tokens"`       // the cost so far
+	Measure   string  `arrow:"measure" json:"measure"`     // combined reward, oracle's helpfulness (no hazards) and share of unsafe answers (all prompts), KL to the start in nats
+	Mean      float64 `arrow:"mean" json:"mean"`
+	Lo        float64 `arrow:"lo" json:"lo"`
+	Hi        float64 `arrow:"hi" json:"hi"`
+	N         int     `arrow:"n" json:"n"`
+}
+
+// Schema is mark v1.
+func (mark) Schema() data.Schema { return data.Schema{Name: "mark", Version: 1} }
+
+// climber is a route at work.
+type climber struct {
+	*bench
+	route
+	policy, start *model.Params
+	judges        *pipeline.Judges
+	tokens        int // the cost so far: tokens of sampled answers, and those that a network was trained on
+	marks         []mark
+}
+
+// climb goes a route, and returns what was measured on it. The model is kept at the route's path.
+func (b *bench) climb(ctx context.Context, r route) ([]mark, error) {
+	rounds, err := b.Versions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest := rounds[len(rounds)-1]
+	last := fmt.Sprintf("%s/v%d", runName, newest.Number)
+	var budget []mark
+	s := step{"PPO", b.Iteration.PPO, b.Iteration.PPO.Seed, []string{r.from.path, last + "/helpfulness", last + "/safety"}}
+	if r.ppo != nil {
+		if budget, err = b.climb(ctx, *r.ppo); err != nil {
+			return nil, err
+		}
+		budget = slices.DeleteFunc(budget, func(m mark) bool { return m.Measure != rewardMeasure })
+		s.stage, s.config = "rejection sampling at the cost of PPO", struct {
+			Rejection   rejection.Config
+			FineTune    sft.Config
+			Temperature float64
+			Budget      []mark
+		}{b.Iteration.Rejection, b.Iteration.FineTune, newest.Temperature, budget}
+	}
+	return rows(&b.cache, r.path+".arrow", s, func() ([]mark, error) {
+		c := &climber{bench: b, route: r}
+		if c.policy, err = model.Load(b.path(r.from.path)); err != nil {
+			return nil, err
+		}
+		c.start = c.policy.Clone()
+		if c.judges, err = b.judges(ctx); err != nil {
+			return nil, err
+		}
+		if err = c.measure(ctx, 0); err != nil {
+			return nil, err
+		}
+		if r.ppo == nil {
+			err = c.byPPO(ctx)
+		} else {
+			err = c.byRejection(ctx, budget[1:], newest.Temperature)
+		}
+		if err != nil {
+			return nil, err
+		}
+		l, err := b.lineage(s)
+		if err != nil {
+			return nil, err
+		}
+		return c.marks, b.save(r.path, c.policy, l)
+	})
+}
+
+// measure adds the marks of an iteration.
+func (c *climber) measure(ctx context.Context, iteration int) error {
+	sampled, err := c.Sample(ctx, fmt.Sprintf("%s, iteration %d", c.name, iteration), c.policy, c.World.ValidationPrompts(), 1, 1, 9)
+	if err != nil {
+		return err
+	}
+	list := lab.Rows(sampled, 1)
+	reward, err := lab.Score(ctx, c.judges, list, sampled)
+	if err != nil {
+		return err
+	}
+	q, err := judgedBy(c.Oracle, list)
+	if err != nil {
+		return err
+	}
+	spans := make([]eval.Answer, len(list))
+	for i, a := range list {
+		spans[i] = eval.Answer{Prompt: a.Prompt, Tokens: a.Tokens}
+	}
+	kl, err := eval.KL(ctx, c.policy, c.start, spans, 1, lab.MicroTokens, lab.MicroSegments)
+	if err != nil {
+		return err
+	}
+	for i, m := range []eval.Mean{reward, q.helpfulness.mean(), q.unsafe.mean(), eval.MeanOf(kl)} {
+		c.marks = append(c.marks, mark{iteration, c.tokens, measures[i], m.Mean, m.Lo, m.Hi, m.N})
+	}
+	return nil
+}
+
+// byPPO trains the policy as the run does on its last version.
+func (c *climber) byPPO(ctx context.Context) error {
+	helpfulness, _, err := c.Judges(ctx)
+	if err != nil {
+		return err
+	}
+	prompts, err := c.encoded(c.World.RLPrompts())
+	if err != nil {
+		return err
+	}
+	heldOut, err := c.encoded(c.World.ValidationPrompts())
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	cfg := c.Iteration.PPO
+	every := max(1, cfg.Iterations/10)
+	task := c.Console.Start(c.name, cfg.Iterations)
+	cfg.OnAnswers = func(_ int, answers []ppo.Answer, _ []ppo.Score) {
+		for _, a := range answers {
+			c.tokens += len(a.Tokens) + 2*cfg.Epochs*(len(a.Prompt.Tokens)+len(a.Tokens)) // policy and critic
+		}
+	}
+	cfg.OnStep = func(info train.StepInfo) {
+		task.Update(info.Step, lab.Detail(info.Metrics))
+		if info.Step%every == 0 || info.Step == cfg.Iterations {
+			if err := c.measure(ctx, info.Step); err != nil {
+				stop(err)
+			}
+		}
+	}
+	report, err := ppo.Train(ctx, c.policy, helpfulness.Clone(), ppoPrompts(prompts), ppoPrompts(heldOut), c.judges, cfg)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if err == nil {
+		c.Note(c.name, c.tokens, task.Done(fmt.Sprintf("best after iteration %d", report.BestIteration)))
+	}
+	return err
+}
+
+// encoded are prompts as rejection sampling takes them.
+func (b *bench) encoded(prompts []data.Prompt) ([]rejection.Prompt, error) {
+	list := make([]rejection.Prompt, len(prompts))
+	for i, p := range prompts {
+		ids, err := b.Tmpl.EncodePrompt(p.Messages)
+		if err != nil {
+			return nil, fmt.Errorf("prompt %q: %w", p.ID, err)
+		}
+		list[i] = rejection.Prompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
+	}
+	return list, nil
+}
+
+func ppoPrompts(prompts []rejection.Prompt) []ppo.Prompt {
+	return numbers(prompts, func(p rejection.Prompt) ppo.Prompt {
+		return ppo.Prompt{ID: p.ID, Tokens: p.Tokens, Safety: p.Safety}
+	})
+}
+
+// byRejection spends what PPO has spent up to each of its marks on a round of rejection sampling: answers to
+// so many prompts that sampling them and fine-tuning on the best ones costs that much.
+func (c *climber) byRejection(ctx context.Context, budget []mark, temperature float64) error {
+	all, err := c.encoded(c.World.RLPrompts())
+	if err != nil {
+		return err
+	}
+	cfg, tune := c.Iteration.Rejection, c.Iteration.FineTune
+	cfg.Temperature = temperature
+	batch := min(tune.BatchSize, len(all))
+	drawn := 0 // batches of prompts
+	for _, until := range budget {
+		var examples []sft.Example
+		training := 0
+		for c.tokens+training < until.Tokens {
+			cfg.Seed = c.Iteration.Rejection.Seed + uint64(drawn) + 1
+			answers, err := rejection.Sample(ctx, c.policy, batchOf(all, batch, drawn, c.Iteration.Rejection.Seed), c.judges.Reward, cfg)
+			if err != nil {
+				return err
+			}
+			drawn++
+			for _, a := range answers {
+				c.tokens += len(a.Answer)
+			}
+			for _, best := range rejection.Best(answers) {
+				var e sft.Example
+				e.Tokens, e.Counted = data.Join(best.Tokens, best.Answer)
+				examples = append(examples, e)
+				training += tune.Epochs * len(e.Tokens)
+			}
+		}
+		if len(examples) > 0 {
+			if c.policy, err = c.FineTune(ctx, fmt.Sprintf("%s, to iteration %d", c.name, until.Iteration), c.policy, examples, tune); err != nil {
+				return err
+			}
+		}
+		c.tokens += training
+		if err := c.measure(ctx, until.Iteration); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// batchOf is the n-th batch of prompts in an endless sequence of shuffled passes; what is left over at the
+// end of a pass is not used.
+func batchOf(all []rejection.Prompt, size, n int, seed uint64) []rejection.Prompt {
+	perPass := len(all) / size
+	order := data.Shuffled(len(all), seed, n/perPass)
+	at := n % perPass * size
+	out := make([]rejection.Prompt, size)
+	for i := range out {
+		out[i] = all[order[at+i]]
+	}
+	return out
+}
