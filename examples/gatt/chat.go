@@ -28,8 +28,8 @@ type settings struct {
 	turns       int // of a dialogue, at most
 	pretrain    pretrain.Config
 	first, sft  sft.Config // on demonstrations of one turn, and on longer ones
-	last        sft.Config // on last answers: Ghost Attention and baseline
-	talk        gatt.Config
+	last        sft.Config // on sampled dialogues: Ghost Attention and baseline
+	sampling    gatt.Config
 }
 
 func defaultSettings(seed uint64) settings {
@@ -55,10 +55,9 @@ func defaultSettings(seed uint64) settings {
 	s.last.Optim = optim.DefaultConfig(7e-4)
 	s.last.BatchSize = 4
 
-	s.talk = gatt.DefaultConfig()
-	s.talk.EveryTurn = true
-	s.talk.Temperature, s.talk.TopP = 0.6, 0.9 // as the example of Llama 2's reference code chats
-	s.talk.MaxNewTokens, s.talk.Slots, s.talk.Seed = 40, 64, seed
+	s.sampling = gatt.DefaultConfig()
+	s.sampling.Temperature, s.sampling.TopP = 0.6, 0.9 // as the example of Llama 2's reference code chats
+	s.sampling.MaxNewTokens, s.sampling.Slots, s.sampling.Seed = 40, 64, seed
 	return s
 }
 
@@ -107,7 +106,7 @@ func chatModel(ctx context.Context, out io.Writer, s settings) (l *lab, p *model
 	if l.tmpl, err = data.PieceTemplate(l.tok); err != nil {
 		return nil, nil, err
 	}
-	l.talk.Stop = []int32{l.tok.EOS()}
+	l.sampling.Stop = []int32{l.tok.EOS()}
 	p = model.NewParams(model.Config{
 		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352, VocabSize: l.tok.VocabSize(),
 		MaxSeqLen: 1024, NormEps: 1e-5, RopeTheta: 1e4, BOS: l.tok.BOS(), EOS: l.tok.EOS(), // 20 turns with the instruction in each have 700

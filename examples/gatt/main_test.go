@@ -29,7 +29,7 @@ func TestRun(t *testing.T) {
 	assert.Less(t, r.tuning, 4.0)
 	require.Len(t, r.repeated, len(columns))
 	assert.Equal(t, 10, r.repeated[0].Kept.N, "all dialogues that were trained on")
-	for _, points := range [][]gatt.Point{r.before, r.baseline, r.gatt, r.warm} {
+	for _, points := range [][]gatt.Point{r.before, r.baseline, r.paper, r.paperWarm, r.every, r.everyWarm} {
 		require.Len(t, points, len(columns))
 		for i, p := range points {
 			if columns[i] > 6 {
@@ -41,6 +41,7 @@ func TestRun(t *testing.T) {
 			assert.True(t, p.Kept.Mean >= 0 && p.Kept.Mean <= 1)
 		}
 	}
+	require.Len(t, r.attention, 4)
 	for _, a := range r.attention {
 		assert.True(t, a.N == 0 || a.Mean > 0 && a.Mean < 1 && !math.IsNaN(a.Mean))
 	}

@@ -13,9 +13,11 @@ type Config struct {
 	Repeat bool
 	// ShortShare is the share of examples whose instruction is in its shortened wording. Paper A.3.5: half of the time, 0.5.
 	ShortShare float64
-	// EveryTurn takes each turn of a dialogue as the last one once: the losses of those examples add up to the loss on all answers of the whole
-	// dialogue, since tokens see only what is before them, so they are laid in one. Without it the last answer of the whole dialogue counts
-	// alone. The paper leaves that open. Default false.
+	// EveryTurn is a variant of this package: the loss is taken on every answer of a dialogue, as if each
+	// turn were the last one of an example of its own. Tokens see only what is before them, so the losses
+	// of those examples add up to the loss on all answers of the one dialogue. Without it the last answer
+	// counts alone, which is the paper's rule. Paper 3.3: the loss is 0 for all tokens of the previous
+	// turns, the assistant's messages included. Default false.
 	EveryTurn bool
 	// Temperature of sampling. Default 1.
 	Temperature float64

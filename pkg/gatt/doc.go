@@ -1,7 +1,7 @@
-// Package gatt is Ghost Attention (Touvron et al. 2023, section 3.3 and A.3.5): it makes data that teaches a model to hold to an instruction, such
+// Package gatt is Ghost Attention (Touvron et al. 2023, section 3.3 and A.3.5): it makes data that teaches a model to follow an instruction, such
 // as "act as napoleon", which was given in the first turn of a long dialogue only.
 //
-// With user messages u_1 ... u_n and an instruction i that shall hold in all of them:
+// With user messages u_1 ... u_n and an instruction i that holds in all of them:
 //
 //  1. answers are sampled from the newest model with the instruction in every turn: a_t ~ p( . | i+u_1, a_1, ..., i+u_t ),
 //  2. the training example has the instruction, half of the time shortened, in the first turn only: i+u_1, a_1, u_2, a_2, ..., u_n, a_n,
@@ -25,7 +25,9 @@
 //
 // # Differences from the paper
 //
-// The paper does not say whether the last turn is that of the whole dialogue or each turn once; Config.EveryTurn chooses. It adds the
-// instruction to user messages and calls the first one's a system message; here it stands at the front of the user's message. A dialogue in which an answer
-// does not end is cut off before that turn. Score counts a turn that a dialogue did not reach as keeping nothing.
+// Config.EveryTurn, off by default, takes the loss on every answer of a dialogue; the paper takes it on the
+// last answer alone ("we set the loss to 0 for all the tokens from the previous turns, including assistant
+// messages"). The paper adds the instruction to user messages and calls the first one's a system message;
+// here it is at the front of the user's message. A dialogue in which an answer does not end is cut off before
+// that turn. Score counts a turn that a dialogue did not reach as keeping nothing.
 package gatt

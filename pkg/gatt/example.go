@@ -8,8 +8,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-// Example is a dialogue as token ids to train on; Counted says which of them the loss is taken on: the last answer's, or with Config.EveryTurn those of all
-// answers. sft.Example(e) is the same as an example for package sft.
+// Example is a dialogue as token ids to train on. Counted says which of them the loss is taken on: the last
+// answer's (the paper's rule), or with Config.EveryTurn those of all answers. sft.Example(e) is the same as
+// an example for package sft.
 type Example struct {
 	Tokens  []int32
 	Counted []bool
