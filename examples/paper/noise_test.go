@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -309,5 +310,34 @@ func TestTheEffectAgrees(t *testing.T) {
 				assert.Equal(t, agrees, c.Verdict, "%s: %s: %s", name, c.Claim, plain.format(c.Number))
 			}
 		}
+	}
+}
+
+// TestTable29Level lowers all scores of a model by the same number: it calls more unsafe answers unsafe at a
+// probability of 0.5, safe ones too, and is no better.
+func TestTable29Level(t *testing.T) {
+	l := lottery{rand.New(rand.NewPCG(1, 3)), 0}
+	test := safetyTest(l)
+	scores := [2][]float64{l.normals(2*len(test.pairs), 0, 1)}
+	for _, s := range scores[0] {
+		scores[1] = append(scores[1], s-2)
+	}
+	f := judgeTable29(test, scores)
+	assert.Equal(t, agrees, f[0].Verdict, "the recall at 0.5 alone")
+	assert.Equal(t, undecided, f.direction())
+}
+
+// TestBetterments counts fewer unsafe answers and fewer refusals as better, more helpfulness too.
+func TestBetterments(t *testing.T) {
+	var before, now []quality
+	prompts := groups(50, 1)
+	for range reported {
+		before = append(before, quality{series{make([]float64, 50), prompts}, series{slices.Repeat([]float64{1}, 50), prompts}, series{slices.Repeat([]float64{1}, 50), prompts}})
+		now = append(now, quality{series{slices.Repeat([]float64{1}, 50), prompts}, series{make([]float64, 50), prompts}, series{make([]float64, 50), prompts}})
+	}
+	list := betterments(now, before, len(axes))
+	assert.Len(t, list, len(axes)*len(reported))
+	for _, b := range list {
+		assert.InDelta(t, 1, b.by.Mean, 1e-12, b.String())
 	}
 }

@@ -135,6 +135,7 @@ func TestRoutes(t *testing.T) {
 		assert.GreaterOrEqual(t, rejection.Tokens, ppo.Tokens)
 		assert.Less(t, float64(rejection.Tokens), 1.5*float64(ppo.Tokens), "a batch of prompts too many at most")
 		assert.Zero(t, marks["PPO on "+from][slices.Index(measures, klMeasure)].Mean, "at the start")
+		assert.Positive(t, ppo.Mean, "the KL at the end")
 	}
 }
 

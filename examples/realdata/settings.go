@@ -97,7 +97,7 @@ func defaultSettings(seed uint64) settings {
 	s.ghost.teach.Epochs, s.ghost.teach.BatchSize = 1, 8
 	s.ghost.last.Optim = optim.DefaultConfig(1e-3)
 	s.ghost.last.Epochs, s.ghost.last.BatchSize = 2, 8
-	s.ghost.talk.EveryTurn = true // not the paper's rule, which is the loss on the last answer alone
+	s.ghost.talk.EveryTurn = true                            // not the paper's rule, which is the loss on the last answer alone
 	s.ghost.talk.Temperature, s.ghost.talk.TopP = 0.6, 0.9   // as the example of Llama 2's reference code chats
 	s.ghost.talk.MaxNewTokens, s.ghost.talk.Stop = 128, stop // the longest answer of the file has some 100
 	s.ghost.talk.Slots, s.ghost.talk.Seed = 64, seed
