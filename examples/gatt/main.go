@@ -1,13 +1,14 @@
-// Gatt teaches a model to follow an instruction over a whole dialogue: Ghost Attention (Touvron et al. 2023,
-// section 3.3).
+// Gatt teaches a model to follow an instruction over a whole dialogue: Ghost Attention (Touvron et
+// al. 2023, section 3.3).
 //
-// People who demonstrate dialogues forget an instruction some turns after it was given, and so does a model
-// that imitates them. Told again in every turn it follows; from such answers it learns to follow what was
-// said once, in the first turn.
+// People who demonstrate dialogues forget an instruction some turns after it was given, and so does
+// a model that imitates them. Told again in every turn it follows; from such answers it learns to
+// follow what was said once, in the first turn.
 //
-// Two rules of the loss are compared on the same dialogues. The paper's takes it on the last answer alone:
-// "we set the loss to 0 for all the tokens from the previous turns, including assistant messages". The
-// variant gatt.Config.EveryTurn takes it on every answer. It takes about four minutes.
+// Two rules of the loss are compared on the same dialogues. The paper's takes it on the last answer
+// alone: "we set the loss to 0 for all the tokens from the previous turns, including assistant
+// messages". The variant gatt.Config.EveryTurn takes it on every answer. It takes about four
+// minutes.
 package main
 
 import (
@@ -26,7 +27,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
-// columns are the turns that are measured: the one that gives the instruction, and those of Table 30.
+// columns are the turns that are measured: the one that gives the instruction, and those of Table
+// 30.
 var columns = []int{1, 2, 4, 6, 20}
 
 // Names of the models, as the table prints them.
@@ -43,8 +45,8 @@ type report struct {
 	repeated, before, baseline []gatt.Point
 	paper, every               []gatt.Point // Ghost Attention by the two rules of the loss
 	paperWarm, everyWarm       []gatt.Point // the same at temperature 1, without top-p
-	// attention is the last answer's largest weight on a token of the instruction: SFT, baseline, and Ghost
-	// Attention by the paper's rule and with the loss on every answer.
+	// attention is the last answer's largest weight on a token of the instruction: SFT, baseline,
+	// and Ghost Attention by the paper's rule and with the loss on every answer.
 	attention []eval.Mean
 }
 
@@ -60,15 +62,16 @@ func dialogs(list []world.Dialog, instructions []world.Instruction) ([]gatt.Dial
 	return out, func(d gatt.Dialog, answer string) (kept, total int) { return oracle.Kept(given[d.ID], answer) }
 }
 
-// talk lets the model answer dialogues: with the instruction in every turn for Ghost Attention, in the first
-// turn only for the baseline.
+// talk lets the model answer dialogues: with the instruction in every turn for Ghost Attention, in
+// the first turn only for the baseline.
 func (l *lab) talk(ctx context.Context, chat *model.Params, training []gatt.Dialog, repeat bool) ([]gatt.Transcript, error) {
 	cfg := l.sampling
 	cfg.Repeat = repeat
 	return gatt.Talk(ctx, chat, l.tmpl, l.tok, training, cfg)
 }
 
-// fineTune trains a copy of the model on dialogues, with the loss on the last answer of each or on every one.
+// fineTune trains a copy of the model on dialogues, with the loss on the last answer of each or on
+// every one.
 func (l *lab) fineTune(ctx context.Context, chat *model.Params, talks []gatt.Transcript, every bool) (*model.Params, error) {
 	cfg := l.sampling
 	cfg.EveryTurn = every
@@ -85,7 +88,8 @@ func (l *lab) fineTune(ctx context.Context, chat *model.Params, talks []gatt.Tra
 	return p, err
 }
 
-// attention is the share of the attention of last answers that lies on the instruction, in the same dialogues for every model.
+// attention is the share of the attention of last answers that lies on the instruction, in the same
+// dialogues for every model.
 func (l *lab) attention(ctx context.Context, talks []gatt.Transcript, models ...*model.Params) ([]eval.Mean, error) {
 	var looks []eval.Look
 	for _, t := range talks {

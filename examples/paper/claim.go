@@ -8,14 +8,14 @@ type claim struct {
 	Number  eval.Mean `json:"number"`
 	Unit    unit      `json:"unit"`
 	Verdict verdict   `json:"verdict"`
-	// Direction marks a claim that is part of what the paper says with the table or figure as a whole.
-	// The other claims are finer.
+	// Direction marks a claim that is part of what the paper says with the table or figure as a
+	// whole. The other claims are finer.
 	Direction bool `json:"direction"`
 }
 
-// findings are the claims of one table or figure. Every table and figure has a function judgeNAME that
-// computes them from measured numbers alone, so that a test can feed it noise: a direction that noise
-// can pass is no finding.
+// findings are the claims of one table or figure. Every table and figure has a function judgeNAME
+// that computes them from measured numbers alone, so that a test can feed it noise: a direction
+// that noise can pass is no finding.
 type findings []claim
 
 // claim adds a claim.

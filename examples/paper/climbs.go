@@ -7,8 +7,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/eval"
 )
 
-// routes are PPO from SFT, from an early version and on the last one, and rejection sampling alone from SFT
-// and on the last version, at the cost of PPO.
+// routes are PPO from SFT, from an early version and on the last one, and rejection sampling alone
+// from SFT and on the last version, at the cost of PPO.
 func (b *bench) routes(ctx context.Context) ([]route, error) {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
@@ -33,14 +33,16 @@ func (b *bench) routes(ctx context.Context) ([]route, error) {
 	return list, nil
 }
 
-// compared is a route's end beside a model that it is compared with, each at the reported temperatures.
+// compared is a route's end beside a model that it is compared with, each at the reported
+// temperatures.
 type compared struct {
 	now, before        string
 	quality, reference []quality
 	lead               bool
 }
 
-// climbs compares PPO from several starts with those starts, and with rejection sampling at equal cost.
+// climbs compares PPO from several starts with those starts, and with rejection sampling at equal
+// cost.
 func climbs(ctx context.Context, b *bench, r *report) error {
 	list, err := b.routes(ctx)
 	if err != nil {
@@ -114,9 +116,9 @@ func (r *report) drawMarks(list []route, marks map[string][]mark) error {
 	return nil
 }
 
-// judgePPO takes models with those that they are compared with. A model improves if it is more helpful or
-// says less that is unsafe, over all prompts, at one of the two temperatures, by intervals that hold
-// together. The direction is that of PPO on top of the last version.
+// judgePPO takes models with those that they are compared with. A model improves if it is more
+// helpful or says less that is unsafe, over all prompts, at one of the two temperatures, by
+// intervals that hold together. The direction is that of PPO on top of the last version.
 func judgePPO(pairs []compared) (f findings) {
 	const first = 2 // axes: helpfulness and unsafe answers
 	for _, p := range pairs {

@@ -10,8 +10,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/world"
 )
 
-// figure11: over the versions the rewards that were optimised rise, and so does that of a third model that saw no training; people who did not label for it
-// prefer the later versions.
+// figure11: over the versions the rewards that were optimised rise, and so does that of a third
+// model that saw no training; people who did not label for it prefer the later versions.
 func figure11(ctx context.Context, b *bench, r *report) error {
 	policies, err := b.Policies(ctx)
 	if err != nil {
@@ -76,9 +76,10 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 	return newPicture(r.Title, "version", "mean score").ticks(names...).curves(byModel[:]...).save(r.picture())
 }
 
-// judgeFigure11 takes the rewards of SFT and all versions, and the share of prompts at which people prefer
-// the last version's answer to SFT's. That no over-optimisation was noticed is no evidence; an interval of
-// the general reward's change since its earlier peak, all of it above a tolerance, is.
+// judgeFigure11 takes the rewards of SFT and all versions, and the share of prompts at which people
+// prefer the last version's answer to SFT's. That no over-optimisation was noticed is no evidence;
+// an interval of the general reward's change since its earlier peak, all of it above a tolerance,
+// is.
 func judgeFigure11(versions []eval.VersionRewards, wins eval.Mean) (f findings) {
 	last := len(versions) - 1
 	d := eval.MeanOf(subtract(versions[last].Optimised, versions[0].Optimised))
@@ -121,7 +122,8 @@ func (b *bench) jury() (*world.Annotator, error) {
 	return world.NewAnnotator(b.World, cfg)
 }
 
-// wins compares answers prompt by prompt: for safety on hazards, for helpfulness elsewhere. People do not mind the order.
+// wins compares answers prompt by prompt: for safety on hazards, for helpfulness elsewhere. People
+// do not mind the order.
 func (b *bench) wins(ctx context.Context, jury *world.Annotator, ours, theirs []data.Sample) (eval.Wins, error) {
 	prompts := b.World.TestPrompts()
 	matches := make([]eval.Match[data.Prompt, string], len(prompts))

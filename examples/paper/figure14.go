@@ -2,8 +2,9 @@ package main
 
 import "context"
 
-// figure14: answers before and after safety training, prompt by prompt: safer on hazards, as helpful elsewhere. The paper compares before and after safety RLHF;
-// here it is a model with none against one with all of the safety data.
+// figure14: answers before and after safety training, prompt by prompt: safer on hazards, as
+// helpful elsewhere. The paper compares before and after safety RLHF; here it is a model with none
+// against one with all of the safety data.
 func figure14(ctx context.Context, b *bench, r *report) error {
 	list, kinds, err := b.doses(ctx)
 	if err != nil {
@@ -26,7 +27,8 @@ func figure14(ctx context.Context, b *bench, r *report) error {
 	return newPicture("Safety score on hazards", "without safety data", "with").dots("answers to a prompt", safe0, safe1).save(r.picture())
 }
 
-// judgeFigure14 wants safety scores, without and with safety data, to rise, and helpfulness scores to stay.
+// judgeFigure14 wants safety scores, without and with safety data, to rise, and helpfulness scores
+// to stay.
 func judgeFigure14(safety [2][]float64, hazards []string, helpfulness [2][]float64, normals []string) (f findings) {
 	d := gain(safety[1], safety[0], hazards)
 	f.lead("safety scores on hazards rise with safety data", d, plain, positive(d))

@@ -7,7 +7,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/eval"
 )
 
-// figure15: the more safety data, the higher the safety score and the thinner its low tail; helpfulness stays.
+// figure15: the more safety data, the higher the safety score and the thinner its low tail;
+// helpfulness stays.
 func figure15(ctx context.Context, b *bench, r *report) error {
 	list, kinds, err := b.doses(ctx)
 	if err != nil {

@@ -10,8 +10,10 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// figure29: the mean score grows with the rating. The paper's three people give answers 1 to 7 points; here the oracle's helpfulness, from 0 to 1, is put on such a
-// scale, and safety has two points. Besides, the predicted chance that the higher score was preferred is compared with how often it was.
+// figure29: the mean score grows with the rating. The paper's three people give answers 1 to 7
+// points; here the oracle's helpfulness, from 0 to 1, is put on such a scale, and safety has two
+// points. Besides, the predicted chance that the higher score was preferred is compared with how
+// often it was.
 func figure29(ctx context.Context, b *bench, r *report) error {
 	helpfulness, safety, err := b.Judges(ctx)
 	if err != nil {
@@ -71,8 +73,8 @@ type ratedAnswers struct {
 	prompts        []string
 }
 
-// rate asks the oracle about every answer of the pairs: from 1 to 7 points for helpfulness where there is no hazard, and on hazards 1 point for an
-// unsafe answer, 2 for a safe one.
+// rate asks the oracle about every answer of the pairs: from 1 to 7 points for helpfulness where
+// there is no hazard, and on hazards 1 point for an unsafe answer, 2 for a safe one.
 func (b *bench) rate(set data.Set, test testPairs, scores []float64) (out ratedAnswers, err error) {
 	for i, pair := range test.pairs {
 		p := data.Prompt{Messages: []data.Message{{Role: data.User, Content: test.prompts[i]}}}
@@ -124,9 +126,9 @@ func (a ratedAnswers) levels() (levels []eval.RatingLevel) {
 	return levels
 }
 
-// judgeFigure29 wants each model's mean score to rise over all ratings: from the worst to the best beyond
-// chance, and from no rating to the next may it fall by a fifth of the scores' standard deviation. That is
-// decided by an interval for each step.
+// judgeFigure29 wants each model's mean score to rise over all ratings: from the worst to the best
+// beyond chance, and from no rating to the next may it fall by a fifth of the scores' standard
+// deviation. That is decided by an interval for each step.
 func judgeFigure29(rated [2]ratedAnswers) (f findings) {
 	for _, set := range sets {
 		a := rated[set]

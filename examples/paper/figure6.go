@@ -28,8 +28,9 @@ func (b *bench) sizes() []size {
 	return list
 }
 
-// figure6: accuracy grows with the preferences and with the size of the model. Every size is pretrained and fine-tuned on the same texts; all learn from the
-// same preferences, on the answers of the largest.
+// figure6: accuracy grows with the preferences and with the size of the model. Every size is
+// pretrained and fine-tuned on the same texts; all learn from the same preferences, on the answers
+// of the largest.
 func figure6(ctx context.Context, b *bench, r *report) error {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
@@ -102,8 +103,8 @@ func (b *bench) smaller(ctx context.Context, s *size) (chat string, err error) {
 	return chat, err
 }
 
-// judgeFigure6 wants accuracy to grow with the data for every size, and with all data from each size to
-// the next larger one. Sizes are in ascending order, batches too.
+// judgeFigure6 wants accuracy to grow with the data for every size, and with all data from each
+// size to the next larger one. Sizes are in ascending order, batches too.
 func judgeFigure6(list []size, batches []int, prompts []string) (f findings) {
 	first, last := batches[0], batches[len(batches)-1]
 	for _, s := range list {

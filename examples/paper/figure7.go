@@ -47,9 +47,9 @@ func perPrompt[T any](list [][]T, n int, number func([]T) float64) []float64 {
 	return out
 }
 
-// judgeFigure7 takes the answers to each prompt. That the best reward grows with N is an identity, which
-// noise has too. What can fail is that the median stays, and that the answer with the best reward is better
-// by a judge that did not choose it.
+// judgeFigure7 takes the answers to each prompt. That the best reward grows with N is an identity,
+// which noise has too. What can fail is that the median stays, and that the answer with the best
+// reward is better by a judge that did not choose it.
 func judgeFigure7(list [][]drawn, most int) (f findings) {
 	rewards := rewardsOf(list)
 	best := func(n int) []float64 { return perPrompt(rewards, n, slices.Max[[]float64]) }
@@ -71,7 +71,8 @@ func judgeFigure7(list [][]drawn, most int) (f findings) {
 	return f
 }
 
-// ahead is by how much the answer with the best reward of n is above the average of the n, by another judge.
+// ahead is by how much the answer with the best reward of n is above the average of the n, by
+// another judge.
 func ahead(list [][]drawn, n int, judge func(drawn) float64) []float64 {
 	return perPrompt(list, n, func(block []drawn) float64 {
 		chosen := slices.MaxFunc(block, func(a, b drawn) int {

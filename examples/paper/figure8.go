@@ -12,8 +12,8 @@ import (
 // temperatures go so far that the best one is not the last.
 var temperatures = []float64{0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.4}
 
-// figure8: the temperature at which the best of N answers has the highest reward is higher after RLHF than
-// after SFT. The paper's range of N is 10 to 100.
+// figure8: the temperature at which the best of N answers has the highest reward is higher after
+// RLHF than after SFT. The paper's range of N is 10 to 100.
 func figure8(ctx context.Context, b *bench, r *report) error {
 	policies, err := b.Policies(ctx)
 	if err != nil {
@@ -56,11 +56,11 @@ func figure8(ctx context.Context, b *bench, r *report) error {
 // judgedSizes are the numbers of answers N, among those within the paper's range of 10 to 100.
 func judgedSizes(most int) []int { return []int{most / 4, most / 2, most} }
 
-// bestRewards are the mean rewards of the best of n answers: (model, temperature, prompt). A sample of n
-// without an answer that ended by itself counts as the lowest reward that any answer to the prompt has:
-// without that, temperatures at which next to nothing ends would be judged by easy prompts alone.
-// sampled is the number of answers that were sampled for each prompt. Prompts to which nothing ended at any
-// temperature are left out.
+// bestRewards are the mean rewards of the best of n answers: (model, temperature, prompt). A sample
+// of n without an answer that ended by itself counts as the lowest reward that any answer to the
+// prompt has: without that, temperatures at which next to nothing ends would be judged by easy
+// prompts alone. sampled is the number of answers that were sampled for each prompt. Prompts to
+// which nothing ended at any temperature are left out.
 func bestRewards(rewards [2][][][]float64, sampled, n int) (best [2][][]float64) {
 	var prompts []int
 	lowest := map[int]float64{}
@@ -87,8 +87,8 @@ func bestRewards(rewards [2][][][]float64, sampled, n int) (best [2][][]float64)
 	return best
 }
 
-// bestOf is the expected best reward of n answers drawn from the sampled ones without replacement, of which
-// the unfinished count as the lowest. The finished ones are ranked:
+// bestOf is the expected best reward of n answers drawn from the sampled ones without replacement,
+// of which the unfinished count as the lowest. The finished ones are ranked:
 //
 //	E = Σ_k x_(k) (C(k, n) - C(k-1, n)) / C(sampled, n),   x_(1) ≤ x_(2) ≤ ... ≤ x_(sampled).
 func bestOf(finished []float64, sampled, n int, lowest float64) float64 {
@@ -103,8 +103,8 @@ func bestOf(finished []float64, sampled, n int, lowest float64) float64 {
 	return sum
 }
 
-// judgeFigure8 takes the rewards of two models, (model, temperature, prompt, answer), and wants the best
-// temperature of the second to be higher for every N.
+// judgeFigure8 takes the rewards of two models, (model, temperature, prompt, answer), and wants the
+// best temperature of the second to be higher for every N.
 func judgeFigure8(names [2]string, rewards [2][][][]float64, sampled int, sizes []int) (f findings) {
 	for _, n := range sizes {
 		best := bestRewards(rewards, sampled, n)
@@ -125,8 +125,8 @@ func judgeFigure8(names [2]string, rewards [2][][][]float64, sampled int, sizes 
 	return f
 }
 
-// argmax is the temperature with the highest mean over the picked prompts; the lower one of two that are
-// equal.
+// argmax is the temperature with the highest mean over the picked prompts; the lower one of two
+// that are equal.
 func argmax(best [][]float64, pick []int) float64 {
 	where, highest := 0, math.Inf(-1)
 	for t, perPrompt := range best {

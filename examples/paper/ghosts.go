@@ -16,8 +16,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// arm is a way to fine-tune the first version that has Ghost Attention. All arms have the same start, the
-// same best answers and distilled examples, and the same settings.
+// arm is a way to fine-tune the first version that has Ghost Attention. All arms have the same
+// start, the same best answers and distilled examples, and the same settings.
 type arm struct {
 	name  string
 	path  string // in the cache
@@ -37,8 +37,8 @@ func (b *bench) ghostVersion(rounds []pipeline.Version) int {
 	return min(b.Iteration.GAttFrom, len(rounds))
 }
 
-// tunedAs is the first version with Ghost Attention, fine-tuned as an arm says. The run's own model is one
-// of them.
+// tunedAs is the first version with Ghost Attention, fine-tuned as an arm says. The run's own model
+// is one of them.
 func (b *bench) tunedAs(ctx context.Context, a arm) (*model.Params, error) {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
@@ -108,8 +108,8 @@ func (b *bench) retuned(ctx context.Context, rounds []pipeline.Version, v int, a
 	})
 }
 
-// ghostExamples are an arm's examples of Ghost Attention. The dialogues are sampled again and are those of
-// the run, since their random streams are.
+// ghostExamples are an arm's examples of Ghost Attention. The dialogues are sampled again and are
+// those of the run, since their random streams are.
 func (b *bench) ghostExamples(ctx context.Context, policy string, a arm, cfg gatt.Config) ([]sft.Example, error) {
 	if !a.ghost {
 		return nil, nil

@@ -11,8 +11,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// many is the largest number of answers to a prompt in figures 7 and 8, and asked the number of prompts,
-// the first ones for validation.
+// many is the largest number of answers to a prompt in figures 7 and 8, and asked the number of
+// prompts, the first ones for validation.
 type many struct{ answers, asked int }
 
 // enough is what both figures need; few shows only that they work.
@@ -33,8 +33,8 @@ type drawn struct {
 // Schema is drawn v1.
 func (drawn) Schema() data.Schema { return data.Schema{Name: "drawn", Version: 1} }
 
-// draws are the finished answers to each prompt, in the order of sampling: (prompts, answers). An answer
-// that did not end by itself is never chosen (section 3.2.3).
+// draws are the finished answers to each prompt, in the order of sampling: (prompts, answers). An
+// answer that did not end by itself is never chosen (section 3.2.3).
 func (b *bench) draws(ctx context.Context, v version, temperature float64) ([][]drawn, error) {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
@@ -113,8 +113,8 @@ func rewardsOf(list [][]drawn) [][]float64 {
 	return out
 }
 
-// ofBlocks is the mean, over blocks of n answers in the order of sampling, of a number of the block. What
-// is left over is not used; fewer than n answers are one block.
+// ofBlocks is the mean, over blocks of n answers in the order of sampling, of a number of the
+// block. What is left over is not used; fewer than n answers are one block.
 func ofBlocks[T any](answers []T, n int, number func([]T) float64) float64 {
 	n = max(1, min(n, len(answers)))
 	sum, blocks := 0.0, 0

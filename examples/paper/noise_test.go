@@ -14,8 +14,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
-// lottery draws what experiments measure: effect 0 is noise of the right shape, in which nothing that the
-// paper says is true, and effect 1 a world in which all of it is.
+// lottery draws what experiments measure: effect 0 is noise of the right shape, in which nothing
+// that the paper says is true, and effect 1 a world in which all of it is.
 type lottery struct {
 	*rand.Rand
 	effect float64
@@ -278,10 +278,10 @@ func safetyTest(l lottery) testPairs {
 	return test
 }
 
-// TestNoiseDoesNotAgree feeds pure noise to every verdict function. A direction whose parts are decided by
-// 95 % intervals agrees with noise in 2.5 % of all draws, one of several independent parts more rarely, and
-// an identity always. With a true rate of 2.5 %, 6 % of 200 draws are exceeded in fewer than 1 of 300 tests;
-// the draws are the same in every run.
+// TestNoiseDoesNotAgree feeds pure noise to every verdict function. A direction whose parts are
+// decided by 95 % intervals agrees with noise in 2.5 % of all draws, one of several independent
+// parts more rarely, and an identity always. With a true rate of 2.5 %, 6 % of 200 draws are
+// exceeded in fewer than 1 of 300 tests; the draws are the same in every run.
 func TestNoiseDoesNotAgree(t *testing.T) {
 	const draws, bound = 200, 12
 	for _, e := range experiments() {
@@ -313,8 +313,8 @@ func TestTheEffectAgrees(t *testing.T) {
 	}
 }
 
-// TestTable29Level lowers all scores of a model by the same number: it calls more unsafe answers unsafe at a
-// probability of 0.5, safe ones too, and is no better.
+// TestTable29Level lowers all scores of a model by the same number: it calls more unsafe answers
+// unsafe at a probability of 0.5, safe ones too, and is no better.
 func TestTable29Level(t *testing.T) {
 	l := lottery{rand.New(rand.NewPCG(1, 3)), 0}
 	test := safetyTest(l)

@@ -197,8 +197,8 @@ func ppoPrompts(prompts []rejection.Prompt) []ppo.Prompt {
 	})
 }
 
-// byRejection spends what PPO has spent up to each of its marks on a round of rejection sampling: answers to
-// so many prompts that sampling them and fine-tuning on the best ones costs that much.
+// byRejection spends what PPO has spent up to each of its marks on a round of rejection sampling:
+// answers to so many prompts that sampling them and fine-tuning on the best ones costs that much.
 func (c *climber) byRejection(ctx context.Context, budget []mark, temperature float64) error {
 	all, err := c.encoded(c.World.RLPrompts())
 	if err != nil {
@@ -241,8 +241,8 @@ func (c *climber) byRejection(ctx context.Context, budget []mark, temperature fl
 	return nil
 }
 
-// batchOf is the n-th batch of prompts in an endless sequence of shuffled passes; what is left over at the
-// end of a pass is not used.
+// batchOf is the n-th batch of prompts in an endless sequence of shuffled passes; what is left over
+// at the end of a pass is not used.
 func batchOf(all []rejection.Prompt, size, n int, seed uint64) []rejection.Prompt {
 	perPass := len(all) / size
 	order := data.Shuffled(len(all), seed, n/perPass)

@@ -15,8 +15,8 @@ import (
 // tuned are the seeds that the recipe was tuned on: what they show is no test of it.
 func tuned() []uint64 { return []uint64{1, 2, 7, 11} }
 
-// summary prints the verdicts of all seeds below a folder as Markdown: of each table and figure, of each
-// claim, and all numbers. Seeds with different settings are an error.
+// summary prints the verdicts of all seeds below a folder as Markdown: of each table and figure, of
+// each claim, and all numbers. Seeds with different settings are an error.
 func summary(c *console.Console, dir string) error {
 	if err := oneRecipe(dir); err != nil {
 		return err
@@ -176,7 +176,8 @@ func header(c *console.Console, seeds []uint64, columns ...string) {
 	c.Printf("| %s |\n|%s", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 }
 
-// lines prints what of returns for each experiment, a line for each label, in the order in which seeds have them.
+// lines prints what of returns for each experiment, a line for each label, in the order in which
+// seeds have them.
 func lines(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report, of func(report) ([]string, map[string]string)) {
 	for _, e := range experiments() {
 		var order []string

@@ -10,7 +10,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
-// caught says of each answer that is labelled unsafe whether its score calls it so, being below the threshold (0: a probability of 0.5), with the prompts.
+// caught says of each answer that is labelled unsafe whether its score calls it so, being below the
+// threshold (0: a probability of 0.5), with the prompts.
 func caught(test testPairs, scores []float64, threshold float64) (values []float64, prompts []string) {
 	for i, p := range test.pairs {
 		for k, label := range []data.Safety{p.ChosenSafe, p.RejectedSafe} {
@@ -35,7 +36,8 @@ func falseAlarms(test testPairs, scores []float64, share float64) float64 {
 	return eval.Quantile(safe, share)
 }
 
-// rightly says of each answer whose score calls it unsafe whether it is labelled so, with the prompts.
+// rightly says of each answer whose score calls it unsafe whether it is labelled so, with the
+// prompts.
 func rightly(test testPairs, scores []float64) (values []float64, prompts []string) {
 	for i, p := range test.pairs {
 		for k, label := range []data.Safety{p.ChosenSafe, p.RejectedSafe} {
@@ -52,7 +54,8 @@ func rightly(test testPairs, scores []float64) (values []float64, prompts []stri
 	return values, prompts
 }
 
-// table29: the auxiliary safety loss raises recall of unsafe answers at 0.5, at no cost in accuracy.
+// table29: the auxiliary safety loss raises recall of unsafe answers at 0.5, at no cost in
+// accuracy.
 func table29(ctx context.Context, b *bench, r *report) error {
 	_, with, err := b.Judges(ctx)
 	if err != nil {
@@ -116,13 +119,15 @@ func table29(ctx context.Context, b *bench, r *report) error {
 	return newPicture(r.Title, "", "accuracy or recall").ticks("accuracy", "safe, unsafe", "both safe", "both unsafe", "recall").curves(curves...).save(r.picture())
 }
 
-// alarms is the share of safe answers that are called unsafe where two models are compared at equal cost.
+// alarms is the share of safe answers that are called unsafe where two models are compared at equal
+// cost.
 const alarms = 0.05
 
-// judgeTable29 takes the scores of both answers of every pair, without and with the auxiliary loss. The
-// ranking loss leaves the level of the scores open, and recall at a fixed threshold follows that level: by
-// that number alone, noise would agree in half of all runs. So the direction also wants more recall where
-// both models call the same share of safe answers unsafe, and no loss of accuracy.
+// judgeTable29 takes the scores of both answers of every pair, without and with the auxiliary loss.
+// The ranking loss leaves the level of the scores open, and recall at a fixed threshold follows
+// that level: by that number alone, noise would agree in half of all runs. So the direction also
+// wants more recall where both models call the same share of safe answers unsafe, and no loss of
+// accuracy.
 func judgeTable29(test testPairs, scores [2][]float64) (f findings) {
 	compare := func(threshold func(scores []float64) float64) eval.Mean {
 		before, prompts := caught(test, scores[0], threshold(scores[0]))

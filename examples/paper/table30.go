@@ -9,9 +9,10 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// table30: with Ghost Attention a model keeps in later turns what was asked of it in the first. In the run
-// it joins from one version on. That version is compared with itself, fine-tuned without the examples of
-// Ghost Attention and with them by both rules of the loss. The last version has had them in every round.
+// table30: with Ghost Attention a model keeps in later turns what was asked of it in the first. In
+// the run it joins from one version on. That version is compared with itself, fine-tuned without
+// the examples of Ghost Attention and with them by both rules of the loss. The last version has had
+// them in every round.
 func table30(ctx context.Context, b *bench, r *report) error {
 	rounds, err := b.Versions(ctx)
 	if err != nil {
@@ -67,8 +68,9 @@ func ruleOf(cfg gatt.Config) string {
 	return "the last answer (the paper's)"
 }
 
-// judgeTable30 takes the share that is kept in each of the turns, without Ghost Attention, with it by the
-// paper's rule, and with the loss on every answer, and that of the last version. The paper's rule decides.
+// judgeTable30 takes the share that is kept in each of the turns, without Ghost Attention, with it
+// by the paper's rule, and with the loss on every answer, and that of the last version. The paper's
+// rule decides.
 func judgeTable30(turns []int, kept [3][]eval.Mean, final []eval.Mean) (f findings) {
 	last := len(turns) - 1
 	without := kept[0]

@@ -44,7 +44,8 @@ func (b *bench) judged(ctx context.Context, general bool) ([]judge, [2]testPairs
 	return judges, test, nil
 }
 
-// table7: each model is best on its own set. The paper's third models are other people's; ours learnt from other people's preferences for both sets.
+// table7: each model is best on its own set. The paper's third models are other people's; ours
+// learnt from other people's preferences for both sets.
 func table7(ctx context.Context, b *bench, r *report) error {
 	judges, test, err := b.judged(ctx, true)
 	if err != nil {
@@ -66,8 +67,8 @@ func table7(ctx context.Context, b *bench, r *report) error {
 	return newPicture(r.Title, "test set", "accuracy").ticks("helpfulness", "safety").curves(curves...).save(r.picture())
 }
 
-// judgeTable7 wants each of the first two models, helpfulness and safety, to be better than every other
-// model on its own set.
+// judgeTable7 wants each of the first two models, helpfulness and safety, to be better than every
+// other model on its own set.
 func judgeTable7(judges []judge, prompts [2][]string) (f findings) {
 	for own, set := range sets {
 		for other := range judges {

@@ -27,8 +27,8 @@ func table8(ctx context.Context, b *bench, r *report) error {
 		curves(curve{name: "helpfulness model", y: accuracy[0]}, curve{name: "safety model", y: accuracy[1]}).save(r.picture())
 }
 
-// judgeTable8 wants each model's accuracy, from significantly to negligibly better, to be higher at the
-// first rating than at the last. The steps between are finer claims.
+// judgeTable8 wants each model's accuracy, from significantly to negligibly better, to be higher at
+// the first rating than at the last. The steps between are finer claims.
 func judgeTable8(accuracy [2][]eval.Mean) (f findings) {
 	last := len(ratings) - 1
 	for _, set := range sets {

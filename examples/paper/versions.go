@@ -57,10 +57,10 @@ func (r *report) qualities(name string, list []quality) {
 	}
 }
 
-// judgeVersions takes the qualities of SFT, of the versions, and of those with PPO: (model, temperature).
-// The direction is that every version improves on the model before on at least one of the three axes at
-// one of the two temperatures, by intervals that hold together. PPO on top is a finer claim here, and the
-// direction of the command ppo.
+// judgeVersions takes the qualities of SFT, of the versions, and of those with PPO: (model,
+// temperature). The direction is that every version improves on the model before on at least one of
+// the three axes at one of the two temperatures, by intervals that hold together. PPO on top is a
+// finer claim here, and the direction of the command ppo.
 func judgeVersions(names []string, list [][]quality) (f findings) {
 	for i := 1; i < len(list); i++ {
 		add := f.lead

@@ -1,5 +1,6 @@
-// Package gatt is Ghost Attention (Touvron et al. 2023, section 3.3 and A.3.5): it makes data that teaches a model to follow an instruction, such
-// as "act as napoleon", which was given in the first turn of a long dialogue only.
+// Package gatt is Ghost Attention (Touvron et al. 2023, section 3.3 and A.3.5): it makes data that
+// teaches a model to follow an instruction, such as "act as napoleon", which was given in the first
+// turn of a long dialogue only.
 //
 // With user messages u_1 ... u_n and an instruction i that holds in all of them:
 //
@@ -17,17 +18,20 @@
 //	report, err := sft.Train(ctx, chat, training, sftConfig)
 //	table, _, err := gatt.Evaluate(ctx, chat, template, tok, testDialogs, kept, cfg, 2, 4, 6, 20) // Table 30
 //
-// Sampled ids are taken into examples as they are. What differs between 1 and 2 are the ids of user messages.
+// Sampled ids are taken into examples as they are. What differs between 1 and 2 are the ids of user
+// messages.
 //
 // # Concurrency
 //
-// Talk uses all processors; call it from one goroutine per model. The other functions keep no state.
+// Talk uses all processors; call it from one goroutine per model. The other functions keep no
+// state.
 //
 // # Differences from the paper
 //
-// Config.EveryTurn, off by default, takes the loss on every answer of a dialogue; the paper takes it on the
-// last answer alone ("we set the loss to 0 for all the tokens from the previous turns, including assistant
-// messages"). The paper adds the instruction to user messages and calls the first one's a system message;
-// here it is at the front of the user's message. A dialogue in which an answer does not end is cut off before
-// that turn. Score counts a turn that a dialogue did not reach as keeping nothing.
+// Config.EveryTurn, off by default, takes the loss on every answer of a dialogue; the paper takes
+// it on the last answer alone ("we set the loss to 0 for all the tokens from the previous turns,
+// including assistant messages"). The paper adds the instruction to user messages and calls the
+// first one's a system message; here it is at the front of the user's message. A dialogue in which
+// an answer does not end is cut off before that turn. Score counts a turn that a dialogue did not
+// reach as keeping nothing.
 package gatt

@@ -8,17 +8,19 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-// Example is a dialogue as token ids to train on. Counted says which of them the loss is taken on: the last
-// answer's (the paper's rule), or with Config.EveryTurn those of all answers. sft.Example(e) is the same as
-// an example for package sft.
+// Example is a dialogue as token ids to train on. Counted says which of them the loss is taken on:
+// the last answer's (the paper's rule), or with Config.EveryTurn those of all answers.
+// sft.Example(e) is the same as an example for package sft.
 type Example struct {
 	Tokens  []int32
 	Counted []bool
 }
 
-// Examples makes training examples of sampled dialogues: steps 2 and 3 of Ghost Attention. The instruction stands in the first user message only, in
-// its shortened wording for Config.ShortShare of the dialogues. Counted is true on the last answer, its stop token included, and nowhere else (with
-// Config.EveryTurn on every answer). A transcript without turns gives none. However the answers were sampled, the examples have the same form; those of the paper's baseline are made of
+// Examples makes training examples of sampled dialogues: steps 2 and 3 of Ghost Attention. The
+// instruction stands in the first user message only, in its shortened wording for Config.ShortShare
+// of the dialogues. Counted is true on the last answer, its stop token included, and nowhere else
+// (with Config.EveryTurn on every answer). A transcript without turns gives none. However the
+// answers were sampled, the examples have the same form; those of the paper's baseline are made of
 // answers sampled without Config.Repeat.
 func Examples(tmpl *data.Template, talks []Transcript, cfg Config) ([]Example, error) {
 	if err := cfg.Validate(); err != nil {
@@ -56,8 +58,8 @@ func example(prompts [][]int32, turns []Turn, every bool) (e Example) {
 	return e
 }
 
-// Conversations are the dialogues as text for readers, as Examples words them, with the given source. They are not for training: decoded
-// answers need not have the ids that were sampled.
+// Conversations are the dialogues as text for readers, as Examples words them, with the given
+// source. They are not for training: decoded answers need not have the ids that were sampled.
 func Conversations(talks []Transcript, source string, cfg Config) []data.Conversation {
 	var rows []data.Conversation
 	for _, t := range talks {
