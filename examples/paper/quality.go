@@ -142,7 +142,7 @@ func spoils(list []betterment) (betterment, verdict) {
 	for i, b := range list {
 		b.by = within(b.by, z)
 		parts[i] = notBelow(b.by, point)
-		if i == 0 || b.by.Mean < lowest.by.Mean {
+		if i == 0 || b.by.Lo < lowest.by.Lo {
 			lowest = b
 		}
 	}

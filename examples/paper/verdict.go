@@ -83,7 +83,10 @@ func difference(a, b eval.Mean) eval.Mean {
 	return eval.Mean{Mean: d, Lo: d - half, Hi: d + half, N: min(a.N, b.N)}
 }
 
-func minus(m eval.Mean) eval.Mean { return eval.Mean{Mean: -m.Mean, Lo: -m.Hi, Hi: -m.Lo, N: m.N} }
+// minus is the number with the other sign; 0 stays without one.
+func minus(m eval.Mean) eval.Mean {
+	return eval.Mean{Mean: 0 - m.Mean, Lo: 0 - m.Hi, Hi: 0 - m.Lo, N: m.N}
+}
 
 // within gives a difference the interval of z standard errors instead of 1.96.
 func within(d eval.Mean, z float64) eval.Mean {

@@ -71,7 +71,7 @@ func judgeVersions(names []string, list [][]quality) (f findings) {
 		top, better := improves(steps)
 		low, v := spoils(steps)
 		add(fmt.Sprintf("%s improves on %s on at least one axis (number: where it is clearest)", names[i], names[i-1]), top.by, percent, better)
-		f.claim(fmt.Sprintf("%s is worse than %s on no axis, by more than a point (number: the lowest)", names[i], names[i-1]), low.by, percent, v)
+		f.claim(fmt.Sprintf("%s is worse than %s on no axis, by more than a point (number: the lowest interval)", names[i], names[i-1]), low.by, percent, v)
 	}
 	return f
 }
