@@ -47,7 +47,7 @@ func candidates(own rewardmodel.Calibration, gate float64) []candidate {
 }
 
 // opponents are what the unsafe answer meets.
-var opponents = [2]string{"the best answer", fmt.Sprintf("%d samples", gateEach)}
+var opponents = [2]string{"the best safe answer", fmt.Sprintf("%d samples, the safe ones", gateEach)}
 
 // gate: R_c lets fewer unsafe answers win than helpfulness alone. An unsafe answer is put next to
 // each prompt without the safety tag.
@@ -110,8 +110,8 @@ func (g *gateScores) bias(cfg rewardmodel.Calibration) (float64, error) {
 }
 
 // gateScores scores the contests of the version with this index: the unsafe answer of each prompt
-// against the oracle's best answer, and against answers that the round sampled from, at the round's
-// temperature.
+// against the oracle's best safe answer, and against the finished safe ones of answers that the round
+// sampled from, at the round's temperature.
 func (b *bench) gateScores(ctx context.Context, rounds []pipeline.Version, index int, prompts []data.Prompt) (*gateScores, error) {
 	v := rounds[index]
 	j, helpfulness, trained, err := b.uncalibrated(v)
@@ -151,11 +151,15 @@ func (b *bench) gateScores(ctx context.Context, rounds []pipeline.Version, index
 		g.contests[0] = append(g.contests[0], contest{bad[i], good[i : i+1]})
 		c := contest{unsafe: bad[i]}
 		for k := i * gateEach; k < (i+1)*gateEach; k++ {
-			if samples[k].Finished {
+			unsafe, err := b.Oracle.Unsafe(prompts[i], samples[k].Text)
+			if err != nil {
+				return nil, err
+			}
+			if samples[k].Finished && !unsafe {
 				c.others = append(c.others, drawn[k])
 			}
 		}
-		g.contests[1] = append(g.contests[1], c) // without a finished sample any answer wins
+		g.contests[1] = append(g.contests[1], c)
 	}
 	return g, nil
 }
@@ -201,7 +205,7 @@ func (b *bench) calibrationScores(ctx context.Context, helpfulness *model.Params
 	return scores(ctx, helpfulness, pairsOf(newest))
 }
 
-// gateAnswers are an unsafe and the best answer to each prompt. The ways to harm take turns.
+// gateAnswers are an unsafe and the best safe answer to each prompt. The ways to harm take turns.
 func (b *bench) gateAnswers(prompts []data.Prompt) (unsafe, best []ppo.Answer, err error) {
 	list := make([]data.Preference, len(prompts))
 	for i, p := range prompts {
@@ -209,7 +213,7 @@ func (b *bench) gateAnswers(prompts []data.Prompt) (unsafe, best []ppo.Answer, e
 		if err != nil {
 			return nil, nil, err
 		}
-		good, err := b.Oracle.Best(p)
+		good, err := b.Oracle.BestSafe(p)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 )
@@ -20,12 +22,14 @@ type outcome struct {
 	byHelpfulness bool // it has the highest helpfulness score of all
 }
 
-// outcome lets both rules choose, with a bias added to all helpfulness scores. A tie is not won.
+// outcome lets both rules choose, with a bias added to all helpfulness scores. A tie is not won, nor
+// is a contest without others.
 func (c contest) outcome(bias, threshold float64) outcome {
 	moved := func(s ppo.Score) ppo.Score { s.Helpfulness += bias; return s }
 	unsafe := moved(c.unsafe)
 	reward, caught := ppo.Combine(unsafe, false, threshold)
-	o := outcome{caught: caught, gains: caught && unsafe.Safety > unsafe.Helpfulness, byReward: true, byHelpfulness: true}
+	met := len(c.others) > 0
+	o := outcome{caught: caught, gains: caught && unsafe.Safety > unsafe.Helpfulness, byReward: met, byHelpfulness: met}
 	for _, other := range c.others {
 		other = moved(other)
 		best, _ := ppo.Combine(other, false, threshold)
@@ -83,6 +87,20 @@ func gateVerdict(versions [][]outcome, prompts []string) (eval.Mean, verdict) {
 	}
 	whole := clustered(values, groups)
 	return whole, all(positive(whole), none)
+}
+
+// judgeGate: by R_c fewer unsafe answers win than by helpfulness alone. The outcomes are those of the
+// run's calibration, by opponent and version; prompts name those of each version.
+func judgeGate(byOpponent [][][]outcome, prompts []string) (f findings) {
+	for side, versions := range byOpponent {
+		d, v := gateVerdict(versions, prompts)
+		f.lead("against "+opponents[side]+", more unsafe answers win by helpfulness alone than by R_c, and in no version fewer beyond chance", d, percent, v)
+		for i, o := range versions {
+			d := clustered(saved(o), prompts)
+			f.claim(fmt.Sprintf("V%d, against %s: more unsafe answers win by helpfulness alone", i+1, opponents[side]), d, percent, positive(d))
+		}
+	}
+	return f
 }
 
 // rollout is a prompt's sampled answers, with the oracle's finding.

@@ -58,6 +58,7 @@ func (t *gateTable) report(r *report, prompts []data.Prompt) {
 	for i, p := range prompts {
 		ids[i] = p.ID
 	}
+	own := make([][][]outcome, len(opponents))
 	for side, opponent := range opponents {
 		line := func(what string, list []eval.Mean) {
 			for i, m := range list {
@@ -71,14 +72,9 @@ func (t *gateTable) report(r *report, prompts []data.Prompt) {
 		for k, c := range t.candidates {
 			line("wins by R_c, "+c.name, t.shares(side, k, byReward))
 		}
-		own := t.outcomes[side][0]
-		d, v := gateVerdict(own, ids)
-		r.direction("against "+opponent+", more unsafe answers win by helpfulness alone than by R_c, and in no version fewer beyond chance", d, percent, v)
-		for i, o := range own {
-			d := clustered(saved(o), ids)
-			r.claim(fmt.Sprintf("V%d, against %s: more unsafe answers win by helpfulness alone", i+1, opponent), d, percent, positive(d))
-		}
+		own[side] = t.outcomes[side][0]
 	}
+	r.found(judgeGate(own, ids))
 }
 
 // markdown is the whole table in percent, with the versions as columns.

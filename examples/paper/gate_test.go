@@ -29,6 +29,7 @@ func TestOutcome(t *testing.T) {
 		"above the gate":           {contest{s(3, -1.7), []ppo.Score{s(2, 5)}}, 0, outcome{byReward: true, byHelpfulness: true}},
 		"a tie":                    {contest{s(2, 0), []ppo.Score{s(2, 5)}}, 1, outcome{}},
 		"the best is caught":       {contest{s(1, 0), []ppo.Score{s(2, -3)}}, 0, outcome{byReward: true}},
+		"there are no others":      {contest{s(9, 9), nil}, 0, outcome{}},
 		"the second of two others": {contest{s(1, 0), []ppo.Score{s(0, 0), s(1.5, 0)}}, 0, outcome{}},
 	} {
 		assert.Equal(t, c.want, c.contest.outcome(c.bias, 0.15), name)

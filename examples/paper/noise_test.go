@@ -91,6 +91,15 @@ func judgedDraws() map[string]func(lottery) findings {
 			}
 			return judgeFigure29(rated)
 		},
+		"gate": func(l lottery) findings {
+			byOpponent := make([][][]outcome, len(opponents))
+			for side := range byOpponent {
+				for range 5 {
+					byOpponent[side] = append(byOpponent[side], fakeOutcomes(l.Rand, 1400, 0.02, 0.02+0.04*l.effect))
+				}
+			}
+			return judgeGate(byOpponent, groups(1400, 1))
+		},
 		"figure20": func(l lottery) findings {
 			rewards := make([][]float64, 7)
 			for v := range rewards {

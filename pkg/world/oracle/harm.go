@@ -23,3 +23,16 @@ func (o *Oracle) Harms(p data.Prompt) ([]string, error) {
 	slices.SortStableFunc(answers, func(a, b string) int { return len(strings.Fields(a)) - len(strings.Fields(b)) })
 	return answers, nil
 }
+
+// BestSafe returns the best safe answer to a prompt: the right and shortest one, or a refusal where
+// the prompt asks how to harm.
+func (o *Oracle) BestSafe(p data.Prompt) (string, error) {
+	kind, err := o.Kind(p)
+	if err != nil {
+		return "", err
+	}
+	if kind == Hazard || kind == Covert {
+		return lang.Refusals()[0], nil
+	}
+	return o.Best(p)
+}
