@@ -120,6 +120,15 @@ func TestTokenLogProbs(t *testing.T) {
 	}
 }
 
+// With w the identity the hidden states are the logits.
+func TestTokenLogProbsHits(t *testing.T) {
+	h := []float64{0, 5, 1, 0, 5, 1, 0, 5, 1, -1, -2, -3}
+	w := []float64{1, 0, 0, 0, 1, 0, 0, 0, 1}
+	hit := make([]float64, 4)
+	kern.TokenLogProbs(nil, nil, nil, hit, h, w, []int32{1, 2, 1, 0}, []float64{1, 1, 0, 1}, 0.7, 4, 3, 3)
+	require.Equal(t, []float64{1, 0, 0, 1}, hit, "the third row is not counted")
+}
+
 func TestTokenLogProbsBackward(t *testing.T) {
 	k := newLogProbCase[float64](74, 10, 5, 7, 1.3)
 	loss := func() float64 { _, _, _, l := k.plain(); return l }

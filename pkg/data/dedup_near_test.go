@@ -107,6 +107,27 @@ func TestNearDedupOfOne(t *testing.T) {
 	assert.ErrorContains(t, bad.Validate(), "NearDedup.Words is 0")
 }
 
+// Bands of 6 hashes lose a pair of similarity 92 of 108 with a probability of (1-0.852^6)^20, one of 15,000; bands of 12 would lose one
+// of 23.
+func TestNearDedupFindsPairs(t *testing.T) {
+	d := data.NearDedup{Threshold: 0.6, Words: 1}
+	for pair := range 400 {
+		row := func(other string) data.Text {
+			var words []string
+			for i := range 100 {
+				of := ""
+				if i >= 92 {
+					of = other
+				}
+				words = append(words, fmt.Sprint("w", pair, "x", i, of))
+			}
+			return data.Text{Text: strings.Join(words, " ")}
+		}
+		require.False(t, d.Seen(row("a")))
+		require.True(t, d.Seen(row("b")), "pair %d", pair)
+	}
+}
+
 // A run of words is a sequence, and the last run of a row counts as the others do.
 func TestNearDedupRuns(t *testing.T) {
 	d := data.NearDedup{Threshold: 1, Words: 3}

@@ -53,6 +53,12 @@ type built struct {
 
 func build(t *testing.T, c opCase, dt tensor.Dtype) built {
 	t.Helper()
+	return buildSums(t, c, dt, false)
+}
+
+// buildSums makes a program that adds up the gradients over its runs, if sums is set.
+func buildSums(t *testing.T, c opCase, dt tensor.Dtype, sums bool) built {
+	t.Helper()
 	g := gorgonia.NewGraph()
 	b := built{grads: map[string]*gorgonia.Node{}, vals: map[string]ops.Buffer{}}
 	nodes := map[string]*gorgonia.Node{}
@@ -96,7 +102,13 @@ func build(t *testing.T, c opCase, dt tensor.Dtype) built {
 			}
 		}
 	}
-	b.prog, err = exec.Compile(outputs, exec.Options{})
+	var opt exec.Options
+	if sums {
+		for _, g := range b.grads {
+			opt.Sums = append(opt.Sums, g)
+		}
+	}
+	b.prog, err = exec.Compile(outputs, opt)
 	require.NoError(t, err)
 	for _, in := range c.inputs {
 		v := valueOf(in, dt)

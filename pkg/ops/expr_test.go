@@ -152,6 +152,17 @@ func TestTies(t *testing.T) {
 	}
 }
 
+// Greater is strict: equal numbers give 0.
+func TestGreaterByHand(t *testing.T) {
+	c := opCase{"greater", []input{floats("a", false, []float64{1, 2, 3}, 3), floats("b", false, []float64{2, 2, 2}, 3)}, func(n nodes) (*gorgonia.Node, error) {
+		x := ops.Expr(n["a"].Graph())
+		return x.Greater(n["a"], n["b"]), x.Err()
+	}, -1}
+	b := build(t, c, tensor.Float64)
+	b.run(t)
+	assert.Equal(t, []float64{0, 0, 1}, b.get(t, b.y))
+}
+
 // TestReductions checks sums over masks and segments, with gradients, against what is written out here.
 func TestReductions(t *testing.T) {
 	v := []float64{1, 2, 4, 8, 16, 32}
@@ -171,9 +182,14 @@ func TestReductions(t *testing.T) {
 			return x.SegmentSum(n["v"], n["mask"], n["segments"], n["like"])
 		}, []float64{1, 12, 0, 0}},
 		{"spread", []input{ints("where", 2, 0, -1, 5)}, func(x *ops.Builder, n nodes) *gorgonia.Node { return x.Spread(n["v"], n["where"]) }, []float64{4, 1, 0, 32}},
+		{"spread to many", []input{ints("where", 2, 0, 2, -1, 2)}, func(x *ops.Builder, n nodes) *gorgonia.Node { return x.Spread(n["v"], n["where"]) }, []float64{4, 1, 4, 0, 4}},
 		{"stride", nil, func(x *ops.Builder, n nodes) *gorgonia.Node { return x.Stride(n["v"], 1, 2) }, []float64{2, 8, 32}},
 		{"where", []input{mask}, func(x *ops.Builder, n nodes) *gorgonia.Node { return x.Where(n["mask"], n["v"]) }, []float64{1, 0, 4, 8, 0, 32}},
 	}
+	minus := floats("mask", false, []float64{-1, 0, 0.5, 0, 0, 1}, 6)
+	cases = append(cases, cases[len(cases)-1])
+	last := &cases[len(cases)-1]
+	last.name, last.inputs, last.want = "where the mask is any number but 0", []input{minus}, []float64{1, 0, 4, 0, 0, 32}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			oc := opCase{c.name, append([]input{floats("v", true, v, 6)}, c.inputs...), func(n nodes) (*gorgonia.Node, error) {

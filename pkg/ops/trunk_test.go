@@ -83,6 +83,24 @@ func TestTrunk(t *testing.T) {
 	}
 }
 
+// Gradients of micro-batches add up: after a run and two that add, there is three times as much.
+func TestGradientsAddUp(t *testing.T) {
+	for _, c := range trunkCases() {
+		t.Run(c.name, func(t *testing.T) {
+			once, b := build(t, c, tensor.Float64), buildSums(t, c, tensor.Float64, true)
+			once.run(t)
+			b.run(t)
+			require.NoError(t, b.prog.RunAdd(t.Context()))
+			require.NoError(t, b.prog.RunAdd(t.Context()))
+			for name, n := range b.grads {
+				for i, g := range once.get(t, once.grads[name]) {
+					assert.InDelta(t, 3*g, b.get(t, n)[i], 1e-12, "gradient of %s, element %d", name, i)
+				}
+			}
+		})
+	}
+}
+
 // TestUncountedGradients puts NaN into the gradient that arrives at uncounted slots: nothing of it may come through.
 func TestUncountedGradients(t *testing.T) {
 	for _, c := range trunkCases() {
