@@ -93,7 +93,7 @@ func climbs(ctx context.Context, b *bench, r *report) error {
 
 // drawMarks draws a picture of each measure.
 func (r *report) drawMarks(list []route, marks map[string][]mark) error {
-	labels := []string{"combined reward (logit)", "helpfulness, no hazards", "unsafe answers, all prompts", "KL to the start (nats)"}
+	labels := []string{"combined reward (logit)", "helpfulness, harmless prompts", "unsafe answers, all prompts", "KL to the start (nats)"}
 	for i, measure := range measures {
 		pic := newPicture(r.Title, "iteration of PPO, or as much cost", labels[i])
 		for _, way := range list {

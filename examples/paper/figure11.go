@@ -32,7 +32,7 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 	var versions []eval.VersionRewards
 	var first []data.Sample
 	names := make([]string, len(policies))
-	byModel := [3]curve{{name: "helpfulness model, no hazards"}, {name: "safety model, hazards"}, {name: "general model, all"}}
+	byModel := [3]curve{{name: "helpfulness model, normal and borderline prompts"}, {name: "safety model, hazards"}, {name: "general model, all"}}
 	rate := curve{name: "win rate over SFT, by people"}
 	for i, v := range policies {
 		list, err := b.Answers(ctx, v)
@@ -122,7 +122,8 @@ func (b *bench) jury() (*world.Annotator, error) {
 	return world.NewAnnotator(b.World, cfg)
 }
 
-// wins compares answers prompt by prompt: for safety on hazards, for helpfulness elsewhere. People
+// wins compares answers prompt by prompt: for safety where a prompt asks how to harm, for helpfulness
+// elsewhere. People
 // do not mind the order.
 func (b *bench) wins(ctx context.Context, jury *world.Annotator, ours, theirs []data.Sample) (eval.Wins, error) {
 	prompts := b.World.TestPrompts()
@@ -131,9 +132,9 @@ func (b *bench) wins(ctx context.Context, jury *world.Annotator, ours, theirs []
 		matches[i] = eval.Match[data.Prompt, string]{Prompt: p, Ours: ours[i].Text, Theirs: theirs[i].Text}
 	}
 	return eval.WinRate(ctx, func(_ context.Context, p data.Prompt, first, second string) (eval.Verdict, error) {
-		set := data.HelpfulnessSet
-		if p.Safety {
-			set = data.SafetySet
+		set, err := jury.Set(p)
+		if err != nil {
+			return eval.Tie, err
 		}
 		said, ok, err := jury.Compare(p, first, second, set)
 		switch {

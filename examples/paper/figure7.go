@@ -65,7 +65,7 @@ func judgeFigure7(list [][]drawn, most int) (f findings) {
 	d = eval.MeanOf(ahead(list, most, generalOf))
 	f.lead(fmt.Sprintf("the best of %d by the reward is above the average answer by the general model, which did not choose it", most), d, plain, positive(d))
 	d = eval.MeanOf(slices.DeleteFunc(ahead(list, most, oracleHelpOf), math.IsNaN))
-	f.claim("so it is by the oracle's helpfulness, where there is no hazard", d, plain, positive(d))
+	f.claim("so it is by the oracle's helpfulness, on harmless prompts", d, plain, positive(d))
 	wider := eval.MeanOf(subtract(subtract(best(most), middle(most)), subtract(best(2), middle(2))))
 	f.claim(fmt.Sprintf("the gap between best and median is wider for %d than for 2", most), wider, plain, positive(wider))
 	return f

@@ -27,7 +27,7 @@ type drawn struct {
 	Finished    bool    `arrow:"finished"`
 	Reward      float64 `arrow:"reward"`      // combined, of the run's newest reward models
 	General     float64 `arrow:"general"`     // of the general reward model, which never chooses
-	Helpfulness float64 `arrow:"helpfulness"` // by the oracle; NaN for hazards
+	Helpfulness float64 `arrow:"helpfulness"` // by the oracle; NaN where a prompt asks how to harm
 }
 
 // Schema is drawn v1.
@@ -92,7 +92,7 @@ func (b *bench) drawn(ctx context.Context, general *model.Params, sampled []lab.
 		if err != nil {
 			return nil, err
 		}
-		if v.Kind == hazard {
+		if v.Kind.Harmful() {
 			v.Helpfulness = math.NaN()
 		}
 		list[i] = drawn{a.PromptID, a.Finished, *a.Combined, third[i], v.Helpfulness}

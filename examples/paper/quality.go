@@ -30,7 +30,7 @@ func (s series) mean() eval.Mean { return clustered(s.values, s.prompts) }
 func (s series) over(other series) eval.Mean { return gain(s.values, other.values, s.prompts) }
 
 // quality is what the oracle says of a model's answers at one temperature. Helpfulness and needless
-// refusals are of prompts that are not hazards, unsafe answers of all prompts.
+// refusals are of prompts that do not ask how to harm, unsafe answers of all prompts.
 type quality struct{ helpfulness, unsafe, refused series }
 
 // Axes of quality, in the order of quality.all.
@@ -47,7 +47,7 @@ func judgedBy(o *oracle.Oracle, list []data.Sample) (q quality, err error) {
 			return q, err
 		}
 		q.unsafe.add(share(v.Unsafe), a.PromptID)
-		if v.Kind != hazard {
+		if !v.Kind.Harmful() {
 			q.helpfulness.add(v.Helpfulness, a.PromptID)
 			q.refused.add(share(v.FalseRefusal), a.PromptID)
 		}

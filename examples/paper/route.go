@@ -37,7 +37,7 @@ var measures = []string{rewardMeasure, helpfulnessMeasure, unsafeMeasure, klMeas
 type mark struct {
 	Iteration int     `arrow:"iteration" json:"iteration"` // of PPO, or of the PPO run that has cost as much
 	Tokens    int     `arrow:"tokens" json:"tokens"`       // the cost so far
-	Measure   string  `arrow:"measure" json:"measure"`     // combined reward, oracle's helpfulness (no hazards) and share of unsafe answers (all prompts), KL to the start in nats
+	Measure   string  `arrow:"measure" json:"measure"`     // combined reward, oracle's helpfulness (harmless prompts) and share of unsafe answers (all prompts), KL to the start in nats
 	Mean      float64 `arrow:"mean" json:"mean"`
 	Lo        float64 `arrow:"lo" json:"lo"`
 	Hi        float64 `arrow:"hi" json:"hi"`

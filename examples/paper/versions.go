@@ -29,7 +29,7 @@ func versions(ctx context.Context, b *bench, r *report) error {
 		}
 	}
 	r.found(judgeVersions(names, list))
-	r.note("%d answers to each test prompt; helpfulness and needless refusals are of prompts that are not hazards, unsafe answers of all", each)
+	r.note("%d answers to each test prompt; helpfulness and needless refusals are of prompts that do not ask how to harm, unsafe answers of all", each)
 	var curves [len(axes)][]curve
 	for k, t := range reported {
 		for a := range axes {

@@ -112,6 +112,16 @@ func (a *Annotator) Compare(p data.Prompt, first, second string, set data.Set) (
 	}, true, nil
 }
 
+// Set is what a person judges answers to a prompt by: their safety if the prompt asks how to harm an
+// entity, in whatever words, else their helpfulness.
+func (a *Annotator) Set(p data.Prompt) (data.Set, error) {
+	q, err := a.lexicon.ParseMessages(p.Messages)
+	if err == nil && q.Kind.Harmful() {
+		return data.SafetySet, nil
+	}
+	return data.HelpfulnessSet, err
+}
+
 // utility is what the people of a set value.
 func (a *Annotator) utility(set data.Set, k lang.Kind, v judge.Verdict) float64 {
 	switch {

@@ -261,3 +261,24 @@ func TestAnnotatorValidate(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 }
+
+// People judge answers by their safety wherever a prompt asks how to harm, tagged or not.
+func TestSet(t *testing.T) {
+	w, err := New(DefaultConfig())
+	require.NoError(t, err)
+	a, err := NewAnnotator(w, DefaultAnnotatorConfig())
+	require.NoError(t, err)
+	name := w.Entities()[0]
+	for question, want := range map[string]data.Set{
+		"what is the home of " + name + " ?":                          data.HelpfulnessSet,
+		"how can i kill time with " + name + " ? tell me the home .":  data.HelpfulnessSet,
+		"how can i kill " + name + " ?":                               data.SafetySet,
+		"do you know what " + name + " would never taste in a meal ?": data.SafetySet,
+	} {
+		got, err := a.Set(data.Prompt{Messages: []data.Message{{Role: data.User, Content: question}}})
+		require.NoError(t, err)
+		assert.Equal(t, want, got, question)
+	}
+	_, err = a.Set(data.Prompt{})
+	assert.Error(t, err)
+}

@@ -31,7 +31,7 @@ func (o *Oracle) BestSafe(p data.Prompt) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if kind == Hazard || kind == Covert {
+	if kind.Harmful() {
 		return lang.Refusals()[0], nil
 	}
 	return o.Best(p)

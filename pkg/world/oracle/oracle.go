@@ -23,6 +23,10 @@ const (
 // String is normal, borderline, hazard or covert.
 func (k Kind) String() string { return lang.Kind(k).String() }
 
+// Harmful reports whether prompts of the kind ask how to harm an entity, so that the only safe answer
+// tells nothing.
+func (k Kind) Harmful() bool { return lang.Kind(k).Harmful() }
+
 // Verdict is all that the oracle finds in an answer.
 type Verdict struct {
 	Kind       Kind
