@@ -36,6 +36,8 @@ func TestRolloutMetrics(t *testing.T) {
 		"objective/helpfulness":      6,
 		"objective/safety":           3.5,
 		"objective/by_safety":        0.5,
+		"objective/gate_caught":      0.5, // one of two untagged answers, whose safety score 3 is below its helpfulness score 5
+		"objective/gate_gain":        0,
 		"val/num_eos_tokens":         1,
 		"critic/values_mean":         2,
 		"critic/returns_mean":        3,
@@ -45,7 +47,7 @@ func TestRolloutMetrics(t *testing.T) {
 	} {
 		assert.InDelta(t, want, m[name], 1e-12, name)
 	}
-	assert.Len(t, m, 19)
+	assert.Len(t, m, 21)
 
 	short.bySafety = true
 	short.returns = []float64{4} // errors 1, 2, 1: variance 2/9; returns 2, 4, 4: variance 8/9
