@@ -291,3 +291,28 @@ func TestSummary(t *testing.T) {
 	require.NoError(t, sameSettings(filepath.Join(dir, "seed-4", settingsName), other))
 	assert.ErrorContains(t, summary(console.New(&text), dir), "different settings")
 }
+
+// TestOverview draws only what the command versions has measured at temperature 1, in percent.
+func TestOverview(t *testing.T) {
+	var r report
+	for i, name := range []string{"SFT", "V1", "V1" + withPPO} {
+		r.row(qualityLabel(name, axes[1], 0.4), "", mean(9, 9, 9), percent)
+		r.row(qualityLabel(name, axes[1], 1), "", mean(0.1*float64(i), 0, 0.5), percent)
+		r.row(qualityLabel(name, axes[0], 1), "", mean(0.5, 0.4, 0.6), percent)
+	}
+	r.row(qualityLabel("V1 - SFT", axes[1], 1), "", mean(0.1, 0, 0.5), percent)
+	names, points, bars := overviewPoints(r, axes[1])
+	assert.Equal(t, []string{"SFT", "V1", "V1 +PPO"}, names)
+	assert.InDelta(t, 20, points[2].Y, 1e-12)
+	assert.InDelta(t, 10, bars[1].Low, 1e-12)
+	assert.InDelta(t, 40, bars[1].High, 1e-12)
+
+	dir := t.TempDir()
+	require.NoError(t, overview(dir, []uint64{3}, map[uint64]map[string]report{3: {}}))
+	assert.NoFileExists(t, filepath.Join(dir, "versions.svg"), "nothing was measured")
+	require.NoError(t, overview(dir, []uint64{3, 4}, map[uint64]map[string]report{3: {"versions": r}}))
+	raw, err := os.ReadFile(filepath.Join(dir, "versions.svg"))
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), "seed 3")
+	assert.NotContains(t, string(raw), "seed 4")
+}

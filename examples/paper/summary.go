@@ -16,7 +16,7 @@ import (
 func tuned() []uint64 { return []uint64{1, 2, 7, 11} }
 
 // summary prints the verdicts of all seeds below a folder as Markdown: of each table and figure, of
-// each claim, and all numbers. Seeds with different settings are an error.
+// each claim, and all numbers. It draws the versions of all seeds as DIR/versions.svg. Seeds with different settings are an error.
 func summary(c *console.Console, dir string) error {
 	if err := oneRecipe(dir); err != nil {
 		return err
@@ -52,7 +52,7 @@ func summary(c *console.Console, dir string) error {
 		print(c, seeds, bySeed)
 		c.Printf("")
 	}
-	return nil
+	return overview(dir, seeds, bySeed)
 }
 
 // tunedAmong says which of the seeds that are shown the recipe was tuned on.

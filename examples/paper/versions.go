@@ -52,9 +52,13 @@ func versions(ctx context.Context, b *bench, r *report) error {
 func (r *report) qualities(name string, list []quality) {
 	for i, t := range reported {
 		for a, s := range list[i].all() {
-			r.row(fmt.Sprintf("%s, %s at temperature %g", name, axes[a], t), "", s.mean(), percent)
+			r.row(qualityLabel(name, axes[a], t), "", s.mean(), percent)
 		}
 	}
+}
+
+func qualityLabel(name, axis string, temperature float64) string {
+	return fmt.Sprintf("%s, %s at temperature %g", name, axis, temperature)
 }
 
 // judgeVersions takes the qualities of SFT, of the versions, and of those with PPO: (model,
