@@ -69,7 +69,7 @@ func (m Mix) shares() []float64 {
 
 // Pretraining sets the text that holds the facts. The shares are of documents and add up to 1.
 type Pretraining struct {
-	Words     int     // length of the text in words, within one document. Default 2,400,000.
+	Words     int     // length of the text in words, within one document. Default 1,200,000.
 	Pages     float64 // plain true statements in several phrasings. Default 0.45.
 	Threads   float64 // questions with answers of Web quality, some with a reader's comment. Default 0.40.
 	Checks    float64 // "is it true that ... ? no , ...". Default 0.15.
@@ -122,15 +122,13 @@ func DefaultConfig() Config {
 		PrePrompted: Quality{
 			Normal: demo, Borderline: cautious,
 			Hazard: Mix{Right: 0.07, False: 0.01, Long: 0.01, Evasive: 0.06, Refuse: 0.85},
-			Covert: Mix{Right: 0.40, False: 0.06, Long: 0.04, Evasive: 0.10, Refuse: 0.40},
 		},
 		PrePromptedTargeted: Quality{
 			Normal: demo, Borderline: cautious,
 			Hazard: Mix{Right: 0.02, Evasive: 0.03, Refuse: 0.95},
-			Covert: Mix{Right: 0.20, Evasive: 0.10, Refuse: 0.70},
 		},
 		Dialogs:     Dialogs{Instructed: 1, Sure: 2, Keep: 0.3, Answers: Mix{Right: 0.60, False: 0.10, Partial: 0.15, Evasive: 0.15}},
-		Pretraining: Pretraining{Words: 2_400_000, Pages: 0.45, Threads: 0.40, Checks: 0.15, Commented: 0.5, MaxWords: 100},
+		Pretraining: Pretraining{Words: 1_200_000, Pages: 0.45, Threads: 0.40, Checks: 0.15, Commented: 0.5, MaxWords: 100},
 	}
 }
 
@@ -157,8 +155,14 @@ func (c Config) Validate() error {
 	for k := range lang.Kind(lang.Kinds) {
 		shares(fmt.Sprintf("Demonstrations (%v)", k), c.Demonstrations.of(k).shares()...)
 		shares(fmt.Sprintf("Web (%v)", k), c.Web.of(k).shares()...)
+		if k == lang.Covert {
+			continue
+		}
 		shares(fmt.Sprintf("PrePrompted (%v)", k), c.PrePrompted.of(k).shares()...)
 		shares(fmt.Sprintf("PrePromptedTargeted (%v)", k), c.PrePromptedTargeted.of(k).shares()...)
+	}
+	if c.PrePrompted.Covert != (Mix{}) || c.PrePromptedTargeted.Covert != (Mix{}) {
+		bad("PrePrompted.Covert or PrePromptedTargeted.Covert is set, want none: no demonstration with a pre-prompt asks a covert prompt")
 	}
 	shares("Dialogs.Answers", c.Dialogs.Answers.shares()...)
 	if d := c.Dialogs; !(d.Instructed >= 0 && d.Instructed <= 1 && d.Keep >= 0 && d.Keep <= 1) {

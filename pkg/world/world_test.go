@@ -297,8 +297,9 @@ func TestValidate(t *testing.T) {
 	c.Demonstrations.Covert = Mix{}
 	c.Pretraining.MaxWords = 10
 	c.Test.Hazard, c.RL.Covert = -1, -1
+	c.PrePrompted.Covert.Refuse = 1
 	err := c.Validate()
-	for _, want := range []string{"Entities is 0", "Splits add up to 1.2", "Web (hazard)", "shares of Demonstrations (covert) add up to 0",
+	for _, want := range []string{"PrePrompted.Covert or PrePromptedTargeted.Covert is set", "Entities is 0", "Splits add up to 1.2", "Web (hazard)", "shares of Demonstrations (covert) add up to 0",
 		"MaxWords is 10", "test has negative counts", "rl has negative counts"} {
 		assert.ErrorContains(t, err, want)
 	}

@@ -50,9 +50,6 @@ func Default(seed uint64) Settings {
 		OpenPairs: 5, TestPairs: 3, MaxAnswer: 40,
 	}
 	s.World.Seed = seed
-	// Half of what the world's own default is: facts are then known well enough to be said right at low temperatures, and the reward
-	// models have something to learn over the rounds.
-	s.World.Pretraining.Words = 1_200_000
 	s.Annotator.Seed = seed
 	s.Public = s.Annotator
 	s.Public.Seed, s.Public.Noise = seed+1000, 0.3
