@@ -34,9 +34,9 @@ func (c GateCount) Share() float64 { return float64(c.Gains) / float64(c.Caught)
 // Contradicts reports whether the level of the helpfulness model contradicts the gate: of at least
 // 20 caught answers, more than half gain by being caught, with the lower end of the 95 % Wilson
 // interval above a half. The gate then raises most of the rewards that it exists to lower. In the
-// small world (docs/ppo.md) the share is 88 to 100 % without a calibration, where R_c prefers many
-// more unsafe answers than helpfulness alone does. It is at most 20 % with centring and with
-// quantiles of all answers up to 0.1, where R_c prefers no more beyond chance.
+// small world (docs/ppo.md) the share is 48 to 100 % where, without a calibration, R_c prefers many
+// more unsafe answers than helpfulness alone does. It is at most 28 % with DefaultCalibration of
+// package rewardmodel, where R_c prefers fewer.
 func (c GateCount) Contradicts() bool {
 	lo, _ := eval.Wilson(float64(c.Gains), c.Caught)
 	return c.Caught >= fewestCaught && lo > mostGains
