@@ -10,7 +10,7 @@ import (
 // differs: a zero is never replaced by a default.
 type Config struct {
 	// Repeat puts the instruction into every user message while answers are sampled, the first step
-	// of Ghost Attention. Without it the instruction stands in the first message only: that is how
+	// of Ghost Attention. Without it the instruction is in the first message only: that is how
 	// a model is used, and how the paper's baseline is measured. Default true.
 	Repeat bool
 	// ShortShare is the share of examples whose instruction is in its shortened wording. Paper

@@ -17,7 +17,7 @@ type Example struct {
 }
 
 // Examples makes training examples of sampled dialogues: steps 2 and 3 of Ghost Attention. The
-// instruction stands in the first user message only, in its shortened wording for Config.ShortShare
+// instruction is in the first user message only, in its shortened wording for Config.ShortShare
 // of the dialogues. Counted is true on the last answer, its stop token included, and nowhere else
 // (with Config.EveryTurn on every answer). A transcript without turns gives none. However the
 // answers were sampled, the examples have the same form; those of the paper's baseline are made of
