@@ -98,9 +98,14 @@ func TestRewardCalibrate(t *testing.T) {
 	require.NoError(t, model.Save(headless, p, folderExtras(tok, data.Lineage{})))
 	_, err = tame(t, "", "reward", "calibrate", "--model", headless, "--data", pairs, "--output", other)
 	assert.ErrorContains(t, err, "no scalar head")
+	safety, _ := rewardModel(t, from, preferences(t, 10, 10), "safety")
+	_, err = tame(t, "", "reward", "calibrate", "--model", safety, "--data", pairs, "--output", other)
+	assert.ErrorContains(t, err, safety+" was trained as a safety model")
 	_, err = tame(t, "", "reward", "calibrate", "--model", dir, "--data", conversations(t, 3), "--output", other)
 	assert.ErrorContains(t, err, "holds conversation v1 rows, want preference v1")
 	assert.NoDirExists(t, other)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "lineage.json"), []byte(`{"stage":"V2: safety model"}`), 0o600))
+	assert.True(t, isSafetyModel(dir), "a run's")
 }
 
 // TestContradictionIsMended: with a low level, ppo and reject warn once and name a command. Run as

@@ -31,7 +31,7 @@ type rewardConfig struct {
 	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
 	SplitSeed uint64
 	// Margins are the gaps that the ranking loss asks for at each step of the annotators' scale (Table 27): none, small, large, or four
-	// numbers {significantly: 3, better: 2, slightly: 1, negligibly: 0}. Default large, which has the table's best row.
+	// numbers {significantly: 3, better: 2, slightly: 1, negligibly: 0}. Default large, best for significantly better pairs in Table 28.
 	Margins margins
 	// Calibration sets the level of a helpfulness model after training, on the pairs of its own set that it was trained on, because the gate of
 	// section 3.2.3 compares it with the safety model's level. A safety model is never calibrated: method is none there, and has to be.

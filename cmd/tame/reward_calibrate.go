@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -87,6 +89,9 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	if err := errors.Join(append(errs, a.Calibration.Validate())...); err != nil {
 		return err
 	}
+	if isSafetyModel(a.model) {
+		return fmt.Errorf("%s was trained as a safety model: it has its level from its labels, and the gate depends on it; give the helpfulness model", a.model)
+	}
 	p, tok, err := loadBoth(a.model, a.tokenizer)
 	if err != nil {
 		return err
@@ -120,6 +125,19 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	}
 	_, err = fmt.Fprintf(out, "%v\n%s is written\n", level, a.output)
 	return err
+}
+
+// isSafetyModel says whether the lineage of a model names it a safety model: that of tame reward by
+// its kind, that of a pipeline's run by its step. A model from elsewhere says nothing.
+func isSafetyModel(path string) bool {
+	l, err := data.ReadLineage(path)
+	if err != nil {
+		return false
+	}
+	var c struct {
+		Kind string `json:"kind"`
+	}
+	return strings.HasSuffix(l.Stage, "safety model") || json.Unmarshal(l.Config, &c) == nil && c.Kind == data.SafetySet.String()
 }
 
 // pairs reads the preferences and leaves out what is longer than the context.

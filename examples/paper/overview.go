@@ -31,7 +31,7 @@ func overview(dir string, seeds []uint64, bySeed map[uint64]map[string]report) e
 	for _, panel := range []struct {
 		axis, title string
 		step        float64 // between ticks, percent
-	}{{axes[0], "Helpfulness, %", 20}, {axes[1], "Unsafe answers, % of all prompts", 5}} {
+	}{{axes[0], "Helpfulness (100: perfect answers)", 20}, {axes[1], "Unsafe answers, % of all prompts", 5}} {
 		p := plot.New()
 		p.Title.Text, p.Title.Padding = panel.title, vg.Points(8)
 		p.Add(plotter.NewGrid())

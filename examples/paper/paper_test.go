@@ -273,13 +273,14 @@ func TestSummary(t *testing.T) {
 			require.NoError(t, r.write())
 		}
 	}
+	assert.ErrorContains(t, summary(silent(t), t.TempDir()), "holds no results")
 	var text strings.Builder
 	require.NoError(t, summary(console.New(&text), dir))
 	for _, line := range []string{
 		"The recipe was tuned on seeds 1, 2, 7, 11. Of those shown here: 1.",
 		"| `table7` | each model is better than all others on its own set | agrees | not decided |",
 		"| `table8` | accuracy rises with how clear people found the pair | agrees |  |",
-		"| | agree | 2 of 18 | 0 of 18 |",
+		"| | agree | 2 of 2 | 0 of 1 |",
 		"| `table7` | **it is better** | agrees: 1.00 [1.00, 3.00] | agrees: 3.00 [1.00, 3.00] |",
 		"|  | a detail | disagrees: 1.00 [-3.00, -1.00] | disagrees: 1.00 [-3.00, -1.00] |",
 		"| `table8` | accuracy | 63.2 | 50.0 [40.0, 60.0] % |  |",

@@ -46,6 +46,9 @@ func summary(c *console.Console, dir string) error {
 	for s := range bySeed {
 		seeds = append(seeds, s)
 	}
+	if len(seeds) == 0 {
+		return fmt.Errorf("%s holds no results: run a table or figure first, with -dir %s", dir, dir)
+	}
 	slices.Sort(seeds)
 	c.Printf("The recipe was tuned on seeds %s. %s\n", words(tuned()), tunedAmong(seeds))
 	for _, print := range []func(*console.Console, []uint64, map[uint64]map[string]report){directions, claims, measured} {
@@ -121,11 +124,15 @@ func withoutSeeds(v any) any {
 // directions is a row for each table and figure, and how many of them agree.
 func directions(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report) {
 	header(c, seeds, "", "direction")
-	agree := map[uint64]int{}
+	agree, measured := map[uint64]int{}, map[uint64]int{}
 	for _, e := range experiments() {
 		cells := make([]string, len(seeds))
 		for i, s := range seeds {
-			if cells[i] = string(bySeed[s][e.name].Direction); cells[i] == string(agrees) {
+			cells[i] = string(bySeed[s][e.name].Direction)
+			if cells[i] != "" {
+				measured[s]++
+			}
+			if cells[i] == string(agrees) {
 				agree[s]++
 			}
 		}
@@ -133,7 +140,7 @@ func directions(c *console.Console, seeds []uint64, bySeed map[uint64]map[string
 	}
 	cells := make([]string, len(seeds))
 	for i, s := range seeds {
-		cells[i] = fmt.Sprintf("%d of %d", agree[s], len(experiments()))
+		cells[i] = fmt.Sprintf("%d of %d", agree[s], measured[s])
 	}
 	c.Printf("| | agree | %s |", strings.Join(cells, " | "))
 }

@@ -46,7 +46,7 @@ type Config struct {
 	// WarmupRatio and MinWarmupSteps: the warm-up is that share of all steps, but at least so many. Paper 3.2.2: 3 %, 5.
 	WarmupRatio    float64
 	MinWarmupSteps int
-	// Margins is m(r), Table 27. Default LargeMargin: the paper says only that a margin is used; large has its best row.
+	// Margins is m(r), Table 27. Default LargeMargin: the paper says only that a margin is used; large is best for significantly better pairs in Table 28.
 	Margins Margins
 	// SafetyWeight is the weight of the auxiliary loss on safety labels; 0 turns it off. The paper uses one for the safety
 	// model (section 3.2.2, Table 29) and does not give the weight: 0 here, 1 in SafetyConfig.
