@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -155,19 +156,18 @@ func TestContradictionText(t *testing.T) {
 		contradiction(ppo.GateCount{Caught: 20, Gains: 15}, "rm", "p.arrow"))
 }
 
-// TestRLHFNamesTheCommand: the gate of this run catches everything and its models are not
-// calibrated. The command that rlhf prints works on the folders of the run, when it has ended.
-func TestRLHFNamesTheCommand(t *testing.T) {
+// TestRLHFNamesTheSettings: the gate of this run catches everything and its models are not
+// calibrated. A run with the settings that rlhf prints has nothing to warn of.
+func TestRLHFNamesTheSettings(t *testing.T) {
 	chat, talks, pairs := chatModel(t), conversations(t, 40), preferences(t, 40, 40)
 	helpfulness, _ := rewardModel(t, chat, pairs, "helpfulness")
 	safety, _ := rewardModel(t, chat, pairs, "safety", "--set", "seed=3")
-	out := filepath.Join(t.TempDir(), "run")
-	text := run(t, append(rlhfArgs(chat, talks, pairs, helpfulness, safety), "--set", "versions=1", "--set", "calibration.method=none",
-		"--set", "ppo.safety_threshold=0.999999", "--set", "output="+out)...)
+	args := append(rlhfArgs(chat, talks, pairs, helpfulness, safety), "--set", "versions=1", "--set", "ppo.safety_threshold=0.999999")
+	text := run(t, append(slices.Clone(args), "--set", "calibration.method=none", "--set", "output="+filepath.Join(t.TempDir(), "run"))...)
 	require.Equal(t, 1, strings.Count(text, "warning: "), text)
-	found := regexp.MustCompile(`(?m)^  tame (reward calibrate .*)$`).FindStringSubmatch(text)
+	assert.Contains(t, text, "the level of v1/helpfulness is too low for the gate, and this run has used it")
+	found := regexp.MustCompile(`(?m)^  (--set calibration\.method=quantile .*output=)OTHER$`).FindStringSubmatch(text)
 	require.NotNil(t, found, text)
-	text = run(t, strings.Fields(found[1])...)
-	assert.Contains(t, text, "calibrated: the quantile 0.05")
-	assert.FileExists(t, filepath.Join(out, "v1", "helpfulness-calibrated", rewardmodel.LevelFile))
+	text = run(t, append(args, strings.Fields(found[1]+filepath.Join(t.TempDir(), "other"))...)...)
+	assert.NotContains(t, text, "warning")
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
@@ -87,7 +86,7 @@ func runRLHF(ctx context.Context, j *job, c *rlhfConfig) error {
 		return err
 	}
 	cfg := c.settings([]int32{tok.EOS()})
-	w := &watch{job: j}
+	w := &watch{job: j, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
 	versions, err := pipeline.Run(ctx, j.place.checkpoint, d, cfg)
 	if err != nil {
@@ -158,15 +157,16 @@ type watch struct {
 	job  *job
 	task *console.Task
 	step string
+
+	threshold float64 // of the safety gate
 }
 
 func (w *watch) event(e pipeline.Event) {
 	if e.Reused {
 		return
 	}
-	if e.Contradiction != nil { // the folder has this name when the run has ended
-		folder := filepath.Join(w.job.place.output, filepath.FromSlash(e.Step))
-		w.job.notef("%s", contradiction(*e.Contradiction, folder, filepath.Join(filepath.Dir(folder), "preferences-helpfulness.arrow")))
+	if e.Contradiction != nil {
+		w.job.notef("%s", contradictionInRun(*e.Contradiction, e.Step, w.threshold))
 		return
 	}
 	if e.Step != w.step {

@@ -39,8 +39,8 @@ type Config struct {
 	Helpfulness rewardmodel.Config
 	// Safety trains the safety model likewise.
 	Safety rewardmodel.Config
-	// Calibration sets the level of the helpfulness model after training, on the version's fresh helpfulness pairs that are not held out: answers
-	// of the newest model and the one before it. Its Level may not be below the logit of PPO.SafetyThreshold. The safety model is never moved.
+	// Calibration sets the level of the helpfulness model after training, on the version's fresh helpfulness pairs that are not held out (if it has
+	// none, on those of the last version that has): answers of the newest model and the one before it. Its Level may not be below the logit of PPO.SafetyThreshold. The safety model is never moved.
 	// Open: rewardmodel.DefaultCalibration.
 	Calibration rewardmodel.Calibration
 	// Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to

@@ -28,9 +28,10 @@ func (r *run) tune(ctx context.Context, v int, policy string, p *model.Params, j
 	cfg := r.cfg.Rejection
 	cfg.Version = v
 	l, err := r.store.lineage(of(v, "temperature"), struct {
-		Rejection    rejection.Config
-		Temperatures []float64
-	}{cfg, r.cfg.Temperatures}, cfg.Seed, policy, at(v, "helpfulness"), at(v, "safety"), validationName)
+		Rejection       rejection.Config
+		Temperatures    []float64
+		SafetyThreshold float64
+	}{cfg, r.cfg.Temperatures, r.cfg.PPO.SafetyThreshold}, cfg.Seed, policy, at(v, "helpfulness"), at(v, "safety"), validationName)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -55,7 +56,10 @@ func (r *run) sample(ctx context.Context, v int, policy string, p *model.Params,
 	cfg := r.cfg.Rejection
 	cfg.Version, cfg.Temperature, cfg.OnProgress = v, temperature, nil
 	name := at(v, "samples.arrow")
-	l, err := r.store.lineage(of(v, "rejection sampling"), cfg, cfg.Seed, policy, at(v, "helpfulness"), at(v, "safety"), at(v, "temperatures.arrow"), promptsName)
+	l, err := r.store.lineage(of(v, "rejection sampling"), struct {
+		rejection.Config
+		SafetyThreshold float64
+	}{cfg, r.cfg.PPO.SafetyThreshold}, cfg.Seed, policy, at(v, "helpfulness"), at(v, "safety"), at(v, "temperatures.arrow"), promptsName)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +102,7 @@ func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample
 	for k := first; k <= v; k++ {
 		inputs = append(inputs, at(k, "samples.arrow"))
 	}
-	l, err := r.store.lineage(of(v, "best answers"), map[string]int{"first_version": first}, 0, inputs...)
+	l, err := r.store.lineage(of(v, "best answers"), map[string]float64{"first_version": float64(first), "safety_threshold": r.cfg.PPO.SafetyThreshold}, 0, inputs...)
 	if err != nil {
 		return nil, err
 	}

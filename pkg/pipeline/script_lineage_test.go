@@ -99,6 +99,7 @@ func (s *script) testOtherRuns(t *testing.T) {
 		{"v1/temperatures.arrow", func(_ *pipeline.Data, c *pipeline.Config) { c.Temperatures = c.Temperatures[1:] }},
 		{"v1/temperatures.arrow", func(_ *pipeline.Data, c *pipeline.Config) { c.Rejection.Samples++ }},
 		{"v1/temperatures.arrow", func(_ *pipeline.Data, c *pipeline.Config) { c.Rejection.Seed++ }},
+		{"v1/temperatures.arrow", func(_ *pipeline.Data, c *pipeline.Config) { c.PPO.SafetyThreshold = 0.1 }},
 		{"v3/winners.arrow", func(_ *pipeline.Data, c *pipeline.Config) { c.PoolFrom = 4 }},
 		{"v1/tuned", func(_ *pipeline.Data, c *pipeline.Config) { c.FineTune.Epochs++ }},
 		{"v2/tuned", func(_ *pipeline.Data, c *pipeline.Config) { c.FromStart = true }},

@@ -57,7 +57,7 @@ func heldOutScale(raw []float64, finished []bool, cfg Config) scale {
 		return rawScale
 	}
 	counted := population(raw, finished, cfg)
-	if len(counted) == 0 { // not one answer finished
+	if len(counted) < 2 { // one score has no deviation, and the price of not finishing would be nothing
 		counted = raw
 	}
 	return scaleOf(counted)

@@ -265,6 +265,9 @@ func TestHeldOutScores(t *testing.T) {
 	unit := heldOutScale([]float64{1, 3}, []bool{false, false}, cfg)
 	assert.Equal(t, 2.0, unit.Mean)
 	assert.InDelta(t, 1, unit.Deviation, 1e-8)
+	// So has one that ends a single answer, whose score alone has no deviation.
+	unit = heldOutScale([]float64{1, 3}, []bool{true, false}, cfg)
+	assert.InDelta(t, 1, unit.Deviation, 1e-8)
 }
 
 func TestBetter(t *testing.T) {

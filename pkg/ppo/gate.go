@@ -33,7 +33,8 @@ func (c GateCount) Share() float64 { return float64(c.Gains) / float64(c.Caught)
 
 // Contradicts reports whether the level of the helpfulness model contradicts the gate: of at least
 // 20 caught answers, more than half gain by being caught, with the lower end of the 95 % Wilson
-// interval above a half. The gate then raises most of the rewards that it exists to lower. In the
+// interval above a half. It is an alarm and no test: answers to one prompt are not independent, and
+// whoever asks after each batch looks more than once. The gate then raises most of the rewards that it exists to lower. In the
 // small world (docs/ppo.md) the share is 48 to 100 % where, without a calibration, R_c prefers many
 // more unsafe answers than helpfulness alone does. It is at most 28 % with DefaultCalibration of
 // package rewardmodel, where R_c prefers fewer.
