@@ -126,7 +126,6 @@ func column[T any](list []data.Sample, kinds []oracle.Kind, which oracle.Kind, n
 	return out
 }
 
-func promptOf(a data.Sample) string       { return a.PromptID }
 func itself(a data.Sample) data.Sample    { return a }
 func safetyOf(a data.Sample) float64      { return *a.Safety }
 func helpfulnessOf(a data.Sample) float64 { return *a.Helpfulness }
@@ -140,3 +139,7 @@ func numbers[S, T any](list []S, number func(S) T) []T {
 	}
 	return out
 }
+
+// question is what the prompt of an answer asks: the unit of all intervals, since several prompts
+// ask the same in other words.
+func (b *bench) question(a data.Sample) string { return b.asked[a.PromptID] }

@@ -35,6 +35,7 @@ type bench struct {
 	Oracle *oracle.Oracle   // for reports only
 	Others *world.Annotator // people who label nothing but the general reward model's data
 	many   many
+	asked  map[string]string // what each validation and test prompt asks, by its ID
 
 	base, chat, general *model.Params
 	rounds              []pipeline.Version
@@ -66,8 +67,16 @@ func newBench(ctx context.Context, c *console.Console, dir string, seed uint64, 
 	b.Oracle = oracle.New(b.World)
 	others := s.Annotator
 	others.Seed += 2000
-	b.Others, err = world.NewAnnotator(b.World, others)
-	return b, err
+	if b.Others, err = world.NewAnnotator(b.World, others); err != nil {
+		return nil, err
+	}
+	b.asked = map[string]string{}
+	for _, p := range slices.Concat(b.World.ValidationPrompts(), b.World.TestPrompts()) {
+		if b.asked[p.ID], err = b.Oracle.Question(p); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 // sameSettings notes the settings in a new folder, and refuses a folder of other ones.

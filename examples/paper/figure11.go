@@ -31,6 +31,7 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 	}
 	var versions []eval.VersionRewards
 	var first []data.Sample
+	var questions []string
 	names := make([]string, len(policies))
 	byModel := [3]curve{{name: "helpfulness model, normal and borderline prompts"}, {name: "safety model, hazards"}, {name: "general model, all"}}
 	rate := curve{name: "win rate over SFT, by people"}
@@ -40,7 +41,7 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 			return err
 		}
 		if i == 0 {
-			first = list
+			first, questions = list, numbers(list, b.question)
 		}
 		third, err := scoreAnswers(ctx, general, list)
 		if err != nil {
@@ -49,8 +50,11 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 		versions = append(versions, eval.VersionRewards{Optimised: numbers(list, combinedOf), General: third})
 		harmless := append(column(list, kinds, normal, helpfulnessOf), column(list, kinds, borderline, helpfulnessOf)...)
 		names[i] = v.name
+		of := [3][]string{
+			append(column(list, kinds, normal, b.question), column(list, kinds, borderline, b.question)...), column(list, kinds, hazard, b.question), questions,
+		}
 		for k, values := range [][]float64{harmless, column(list, kinds, hazard, safetyOf), third} {
-			m := eval.MeanOf(values)
+			m := clustered(values, of[k])
 			byModel[k].y = append(byModel[k].y, m)
 			r.row(v.name+", "+byModel[k].name, "", m, plain)
 		}
@@ -61,7 +65,7 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 		rate.y = append(rate.y, wins.Rate)
 		r.row(v.name+", "+rate.name, "", wins.Rate, percent)
 	}
-	r.found(judgeFigure11(versions, rate.y[len(rate.y)-1]))
+	r.found(judgeFigure11(versions, questions, rate.y[len(rate.y)-1]))
 	_, from, err := eval.OverOptimisation(versions)
 	if err != nil {
 		return err
@@ -80,21 +84,21 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 // prefer the last version's answer to SFT's. That no over-optimisation was noticed is no evidence;
 // an interval of the general reward's change since its earlier peak, all of it above a tolerance,
 // is.
-func judgeFigure11(versions []eval.VersionRewards, wins eval.Mean) (f findings) {
+func judgeFigure11(versions []eval.VersionRewards, questions []string, wins eval.Mean) (f findings) {
 	last := len(versions) - 1
-	d := eval.MeanOf(subtract(versions[last].Optimised, versions[0].Optimised))
+	d := gain(versions[last].Optimised, versions[0].Optimised, questions)
 	f.lead("the reward that was optimised is higher at the end than for SFT", d, plain, positive(d))
-	d = eval.MeanOf(subtract(versions[last].General, versions[0].General))
+	d = gain(versions[last].General, versions[0].General, questions)
 	f.lead("so is the general model's", d, plain, positive(d))
 	tolerance := deviation(versions[0].General) / 5
-	d = eval.MeanOf(subtract(versions[last].General, versions[peak(versions[:last])].General))
+	d = gain(versions[last].General, versions[peak(versions[:last])].General, questions)
 	f.lead("at the end the general reward is not below the highest of the versions before, by a fifth of SFT's standard deviation", d, plain, notBelow(d, tolerance))
 	above := wins
 	above.Mean, above.Lo, above.Hi = above.Mean-0.5, above.Lo-0.5, above.Hi-0.5
 	f.claim("people prefer the last version to SFT (number: win rate above one half)", above, percent, positive(above))
 	steepest, steps := eval.Mean{Mean: math.Inf(1)}, []verdict{}
 	for i := 1; i <= last; i++ {
-		d := eval.MeanOf(subtract(versions[i].General, versions[i-1].General))
+		d := gain(versions[i].General, versions[i-1].General, questions)
 		steps = append(steps, notBelow(d, tolerance))
 		if d.Mean < steepest.Mean {
 			steepest = d

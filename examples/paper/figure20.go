@@ -14,12 +14,13 @@ func figure20(ctx context.Context, b *bench, r *report) error {
 		return err
 	}
 	rewards := make([][]float64, len(policies))
+	var questions []string
 	for i, v := range policies {
 		list, err := b.Answers(ctx, v)
 		if err != nil {
 			return err
 		}
-		rewards[i] = numbers(list, combinedOf)
+		rewards[i], questions = numbers(list, combinedOf), numbers(list, b.question)
 	}
 	d, err := eval.Distribute(rewards, 24, eval.Quantile(rewards[0], lowest))
 	if err != nil {
@@ -31,7 +32,7 @@ func figure20(ctx context.Context, b *bench, r *report) error {
 		r.row(v.name+", below the tenth percentile of SFT", "", d.Versions[i].LowTail, percent)
 		pic.steps(v.name, d.Edges, d.Versions[i].Counts)
 	}
-	r.found(judgeFigure20(rewards))
+	r.found(judgeFigure20(rewards, questions))
 	r.note("the paper's figure shows RLHF V1 to V5 beside SFT and gives no numbers; rewards are those of the last version's reward models")
 	return pic.save(r.picture())
 }
@@ -39,15 +40,16 @@ func figure20(ctx context.Context, b *bench, r *report) error {
 // lowest is the share of SFT's answers that figure 20 calls the low tail.
 const lowest = 0.1
 
-// judgeFigure20 takes the rewards of the answers to the same prompts, from SFT to the last version.
-func judgeFigure20(rewards [][]float64) (f findings) {
+// judgeFigure20 takes the rewards of the answers to the same prompts, from SFT to the last version,
+// and the questions of those prompts.
+func judgeFigure20(rewards [][]float64, questions []string) (f findings) {
 	first, last := rewards[0], rewards[len(rewards)-1]
-	mean := eval.MeanOf(subtract(last, first))
+	mean := gain(last, first, questions)
 	f.lead("the mean reward of the last version is above that of SFT", mean, plain, positive(mean))
 	threshold := eval.Quantile(first, lowest)
-	tail := eval.MeanOf(subtract(below(last, threshold), below(first, threshold)))
+	tail := gain(below(last, threshold), below(first, threshold), questions)
 	f.lead("fewer answers of the last version are in the low tail, a tenth of SFT's answers", tail, percent, negative(tail))
-	more := quantileGains(first, rewards[1])
+	more := quantileGains(first, rewards[1], questions)
 	f.claim("from SFT to V1 the tenth percentile gains more than the ninetieth", more, plain, positive(more))
 	return f
 }
@@ -72,8 +74,8 @@ func below(values []float64, threshold float64) []float64 {
 }
 
 // quantileGains is by how much more the 10 % quantile rises than the 90 % quantile.
-func quantileGains(before, after []float64) eval.Mean {
-	return bootstrap(len(before), func(pick []int) float64 {
+func quantileGains(before, after []float64, questions []string) eval.Mean {
+	return bootstrap(questions, func(pick []int) float64 {
 		x, y := at(before, pick), at(after, pick)
 		return eval.Quantile(y, 0.1) - eval.Quantile(x, 0.1) - (eval.Quantile(y, 0.9) - eval.Quantile(x, 0.9))
 	})
@@ -87,20 +89,26 @@ func at(values []float64, pick []int) []float64 {
 	return out
 }
 
-// bootstrap is a number of n prompts, with the percentile interval of 1000 draws of n prompts with replacement (Efron 1979).
-func bootstrap(n int, number func(pick []int) float64) eval.Mean {
+// bootstrap is a number of some values, with the percentile interval of 1000 draws (Efron 1979). What
+// is drawn with replacement are the groups that the values belong to, as many as there are.
+func bootstrap(groups []string, number func(pick []int) float64) eval.Mean {
 	rng := rand.New(rand.NewPCG(1, 1))
-	pick := make([]int, n)
-	for i := range pick {
-		pick[i] = i
+	members := map[string][]int{}
+	order := []string{}
+	everyone := make([]int, len(groups))
+	for i, g := range groups {
+		if members[g] == nil {
+			order = append(order, g)
+		}
+		members[g], everyone[i] = append(members[g], i), i
 	}
-	whole := number(pick)
 	draws := make([]float64, 1000)
 	for k := range draws {
-		for i := range pick {
-			pick[i] = rng.IntN(n)
+		var pick []int
+		for range order {
+			pick = append(pick, members[order[rng.IntN(len(order))]]...)
 		}
 		draws[k] = number(pick)
 	}
-	return eval.Mean{Mean: whole, Lo: eval.Quantile(draws, 0.025), Hi: eval.Quantile(draws, 0.975), N: n}
+	return eval.Mean{Mean: number(everyone), Lo: eval.Quantile(draws, 0.025), Hi: eval.Quantile(draws, 0.975), N: len(groups)}
 }

@@ -24,7 +24,7 @@ func figure33(ctx context.Context, b *bench, r *report) error {
 	paper := map[oracle.Kind]map[int]string{normal: {100: "about 0.05"}, borderline: {0: "about 15", 100: "about 27"}}
 	curves := [2]curve{{name: "borderline prompts"}, {name: "normal prompts"}}
 	names := make([]string, len(list))
-	refused, prompts := map[oracle.Kind][][]float64{}, map[oracle.Kind][]string{}
+	refused, questions := map[oracle.Kind][][]float64{}, map[oracle.Kind][]string{}
 	for i, dose := range list {
 		names[i] = fmt.Sprintf("%d %%", dose.percent)
 		for k, kind := range []oracle.Kind{borderline, normal} {
@@ -37,13 +37,13 @@ func figure33(ctx context.Context, b *bench, r *report) error {
 				return err
 			}
 			refused[kind] = append(refused[kind], refusals)
-			prompts[kind] = numbers(answers, promptOf)
-			m := clustered(refusals, prompts[kind])
+			questions[kind] = numbers(answers, b.question)
+			m := clustered(refusals, questions[kind])
 			curves[k].y = append(curves[k].y, m)
 			r.row(fmt.Sprintf("%s, refused of %s", names[i], curves[k].name), paper[kind][dose.percent], m, percent)
 		}
 	}
-	r.found(judgeFigure33(refused[borderline], prompts[borderline], refused[normal], prompts[normal]))
+	r.found(judgeFigure33(refused[borderline], questions[borderline], refused[normal], questions[normal]))
 	return newPicture(r.Title, "share of the safety data", "refused").ticks(names...).curves(curves[:]...).save(r.picture())
 }
 

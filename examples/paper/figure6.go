@@ -76,12 +76,12 @@ func figure6(ctx context.Context, b *bench, r *report) error {
 			s.hits[n] = hits(scored)
 		}
 	}
-	r.found(judgeFigure6(list, batches, test.prompts))
+	r.found(judgeFigure6(list, batches, test.questions))
 	var curves []curve
 	for _, s := range list {
 		c := curve{name: s.name, x: used}
 		for k, n := range batches {
-			m := clustered(s.hits[n], test.prompts)
+			m := clustered(s.hits[n], test.questions)
 			c.y = append(c.y, m)
 			r.row(fmt.Sprintf("%s, %.0f pairs", s.name, used[k]), "", m, percent)
 		}

@@ -6,7 +6,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 // temperatures go so far that the best one is not the last.
@@ -21,6 +21,7 @@ func figure8(ctx context.Context, b *bench, r *report) error {
 	}
 	pair := [2]version{policies[0], policies[len(policies)-1]}
 	var rewards [2][][][]float64 // model, temperature, prompt, answer
+	questions := numbers(b.World.ValidationPrompts()[:min(b.many.asked, len(b.World.ValidationPrompts()))], func(p data.Prompt) string { return b.asked[p.ID] })
 	for i, v := range pair {
 		for _, t := range temperatures {
 			list, err := b.draws(ctx, v, t)
@@ -35,20 +36,20 @@ func figure8(ctx context.Context, b *bench, r *report) error {
 	paper := [2]string{"about 0.8", "1.2 to 1.3"}
 	pic := newPicture(r.Title, "temperature", "best reward of N answers (logit)")
 	for _, n := range sizes {
-		best := bestRewards(rewards, b.many.answers, n)
+		best, of := bestRewards(rewards, questions, b.many.answers, n)
 		for i := range pair {
 			c := curve{name: fmt.Sprintf("%s, N = %d", names[i], n), x: temperatures}
 			for _, perPrompt := range best[i] {
-				c.y = append(c.y, eval.MeanOf(perPrompt))
+				c.y = append(c.y, clustered(perPrompt, of))
 			}
 			pic.curves(c)
-			r.row(fmt.Sprintf("best temperature of %s, N = %d", names[i], n), paper[i], bootstrap(len(best[i][0]), func(pick []int) float64 {
+			r.row(fmt.Sprintf("best temperature of %s, N = %d", names[i], n), paper[i], bootstrap(of, func(pick []int) float64 {
 				return argmax(best[i], pick)
 			}), plain)
 		}
 	}
-	r.found(judgeFigure8(names, rewards, b.many.answers, sizes))
-	r.note("temperatures tried: %v, on %d prompts; the intervals are bootstrapped over prompts", temperatures, len(rewards[0][0]))
+	r.found(judgeFigure8(names, rewards, questions, b.many.answers, sizes))
+	r.note("temperatures tried: %v, on %d prompts; the intervals are bootstrapped over their questions", temperatures, len(rewards[0][0]))
 	r.note("a best temperature at an end of that range decides nothing, since a wider range could move it")
 	return pic.save(r.picture())
 }
@@ -60,8 +61,8 @@ func judgedSizes(most int) []int { return []int{most / 4, most / 2, most} }
 // of n without an answer that ended by itself counts as the lowest reward that any answer to the
 // prompt has: without that, temperatures at which next to nothing ends would be judged by easy
 // prompts alone. sampled is the number of answers that were sampled for each prompt. Prompts to
-// which nothing ended at any temperature are left out.
-func bestRewards(rewards [2][][][]float64, sampled, n int) (best [2][][]float64) {
+// which nothing ended at any temperature are left out; of are the questions of the others.
+func bestRewards(rewards [2][][][]float64, questions []string, sampled, n int) (best [2][][]float64, of []string) {
 	var prompts []int
 	lowest := map[int]float64{}
 	for k := range rewards[0][0] {
@@ -73,6 +74,7 @@ func bestRewards(rewards [2][][][]float64, sampled, n int) (best [2][][]float64)
 		}
 		if len(all) > 0 {
 			prompts, lowest[k] = append(prompts, k), slices.Min(all)
+			of = append(of, questions[k])
 		}
 	}
 	for i := range rewards {
@@ -84,7 +86,7 @@ func bestRewards(rewards [2][][][]float64, sampled, n int) (best [2][][]float64)
 			best[i] = append(best[i], row)
 		}
 	}
-	return best
+	return best, of
 }
 
 // bestOf is the expected best reward of n answers drawn from the sampled ones without replacement,
@@ -103,17 +105,17 @@ func bestOf(finished []float64, sampled, n int, lowest float64) float64 {
 	return sum
 }
 
-// judgeFigure8 takes the rewards of two models, (model, temperature, prompt, answer), and wants the
-// best temperature of the second to be higher for every N.
-func judgeFigure8(names [2]string, rewards [2][][][]float64, sampled int, sizes []int) (f findings) {
+// judgeFigure8 takes the rewards of two models, (model, temperature, prompt, answer), and what each
+// prompt asks, and wants the best temperature of the second to be higher for every N.
+func judgeFigure8(names [2]string, rewards [2][][][]float64, questions []string, sampled int, sizes []int) (f findings) {
 	for _, n := range sizes {
-		best := bestRewards(rewards, sampled, n)
+		best, of := bestRewards(rewards, questions, sampled, n)
 		shift := func(pick []int) float64 { return argmax(best[1], pick) - argmax(best[0], pick) }
 		everyone := make([]int, len(best[0][0]))
 		for i := range everyone {
 			everyone[i] = i
 		}
-		d := bootstrap(len(everyone), shift)
+		d := bootstrap(of, shift)
 		v := positive(d)
 		for i := range best {
 			if t := argmax(best[i], everyone); t == temperatures[0] || t == temperatures[len(temperatures)-1] {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
@@ -69,10 +68,17 @@ func gate(ctx context.Context, b *bench, r *report) error {
 			return err
 		}
 	}
-	t.report(r, prompts)
-	if err := b.gateRollouts(ctx, rounds, list, prompts, r); err != nil {
+	questions := make([]string, len(prompts))
+	for i, p := range prompts {
+		if questions[i], err = b.Oracle.Question(p); err != nil {
+			return err
+		}
+	}
+	rollouts, err := b.gateRollouts(ctx, rounds, list, prompts, questions, r)
+	if err != nil {
 		return err
 	}
+	t.report(r, questions, rollouts)
 	r.note("%d prompts without the safety tag; the paper has no such table. The unsafe answers are the oracle's, a true sentence each", len(prompts))
 	if err := renameio.WriteFile(r.path(".md"), []byte(t.markdown()), 0o644); err != nil {
 		return err
@@ -250,20 +256,20 @@ func asAnswers(samples []data.Sample) []ppo.Answer {
 }
 
 // gateRollouts samples as PPO does, from the last version before and after PPO, and compares the
-// unsafe answers with the safe ones to their prompt.
-func (b *bench) gateRollouts(ctx context.Context, rounds []pipeline.Version, list []candidate, prompts []data.Prompt, r *report) error {
+// unsafe answers with the safe ones to their prompt. It returns what the run's calibration saves.
+func (b *bench) gateRollouts(ctx context.Context, rounds []pipeline.Version, list []candidate, prompts []data.Prompt, questions []string, r *report) (own series, err error) {
 	last := rounds[len(rounds)-1]
 	j, helpfulness, trained, err := b.uncalibrated(last)
 	if err != nil {
-		return err
+		return own, err
 	}
 	g := &gateScores{trained: trained}
 	if g.pairs, err = b.calibrationScores(ctx, helpfulness, last.Number); err != nil {
-		return err
+		return own, err
 	}
 	policies, err := b.Policies(ctx)
 	if err != nil {
-		return err
+		return own, err
 	}
 	for k, v := range policies {
 		if k < len(policies)-2 || len(policies) > 2 && k < 1 {
@@ -271,18 +277,18 @@ func (b *bench) gateRollouts(ctx context.Context, rounds []pipeline.Version, lis
 		}
 		samples, err := b.gateSamples(ctx, v, "rollouts-"+filepath.Base(v.path), prompts, b.Iteration.PPO.Temperature)
 		if err != nil {
-			return err
+			return own, err
 		}
 		scored, err := j.Score(ctx, asAnswers(samples))
 		if err != nil {
-			return err
+			return own, err
 		}
 		rollouts := make([]rollout, len(prompts))
 		total := 0
 		for i, s := range samples {
 			unsafe, err := b.Oracle.Unsafe(prompts[i/gateEach], s.Text)
 			if err != nil {
-				return err
+				return own, err
 			}
 			if unsafe {
 				total++
@@ -294,17 +300,19 @@ func (b *bench) gateRollouts(ctx context.Context, rounds []pipeline.Version, lis
 		for i, c := range list {
 			bias, err := g.bias(c.cfg)
 			if err != nil {
-				return err
+				return own, err
 			}
-			byReward, byHelpfulness := preferred(rollouts, bias, b.Iteration.PPO.SafetyThreshold)
-			if len(byReward) == 0 {
+			byReward, byHelpfulness := preferred(rollouts, questions, bias, b.Iteration.PPO.SafetyThreshold)
+			if len(byReward.values) == 0 {
 				break
 			}
 			if i == 0 {
-				r.row(v.name+", unsafe rollouts above the safe ones by helpfulness alone", "", eval.ShareOf(byHelpfulness), percent)
+				r.row(v.name+", unsafe rollouts above the safe ones by helpfulness alone", "", byHelpfulness.mean(), percent)
+				own.values = append(own.values, subtract(byHelpfulness.values, byReward.values)...)
+				own.questions = append(own.questions, byReward.questions...)
 			}
-			r.row(fmt.Sprintf("%s, unsafe rollouts above the safe ones by R_c, %s", v.name, c.name), "", eval.ShareOf(byReward), percent)
+			r.row(fmt.Sprintf("%s, unsafe rollouts above the safe ones by R_c, %s", v.name, c.name), "", byReward.mean(), percent)
 		}
 	}
-	return nil
+	return own, nil
 }

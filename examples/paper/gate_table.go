@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 )
 
@@ -52,12 +51,8 @@ func (t *gateTable) shares(side, candidate int, holds func(outcome) bool) (list 
 	return list
 }
 
-// report adds rows and claims. The prompts are those of the contests.
-func (t *gateTable) report(r *report, prompts []data.Prompt) {
-	ids := make([]string, len(prompts))
-	for i, p := range prompts {
-		ids[i] = p.ID
-	}
+// report adds rows and claims. The questions are those of the contests' prompts.
+func (t *gateTable) report(r *report, questions []string, rollouts series) {
 	own := make([][][]outcome, len(opponents))
 	for side, opponent := range opponents {
 		line := func(what string, list []eval.Mean) {
@@ -74,7 +69,7 @@ func (t *gateTable) report(r *report, prompts []data.Prompt) {
 		}
 		own[side] = t.outcomes[side][0]
 	}
-	r.found(judgeGate(own, ids))
+	r.found(judgeGate(own, questions, rollouts))
 }
 
 // markdown is the whole table in percent, with the versions as columns.

@@ -43,12 +43,12 @@ func TestPreferred(t *testing.T) {
 		{[]ppo.Score{{Helpfulness: 1}, {Helpfulness: 3}, {Helpfulness: 2.5, Safety: -3}, {Helpfulness: 1.5, Safety: 0}}, []bool{false, false, true, true}},
 		{[]ppo.Score{{Helpfulness: 9, Safety: -3}}, []bool{true}}, // no safe one
 	}
-	byReward, byHelpfulness := preferred(list, 0, 0.15)
-	assert.Equal(t, []bool{false, false}, byReward)
-	assert.Equal(t, []bool{true, false}, byHelpfulness)
-	byReward, byHelpfulness = preferred(list, -6, 0.15) // the mean of the safe ones is -4
-	assert.Equal(t, []bool{true, false}, byReward)
-	assert.Equal(t, []bool{true, false}, byHelpfulness)
+	byReward, byHelpfulness := preferred(list, []string{"a", "b"}, 0, 0.15)
+	assert.Equal(t, series{[]float64{0, 0}, []string{"a", "a"}}, byReward)
+	assert.Equal(t, []float64{1, 0}, byHelpfulness.values)
+	byReward, byHelpfulness = preferred(list, []string{"a", "b"}, -6, 0.15) // the mean of the safe ones is -4
+	assert.Equal(t, []float64{1, 0}, byReward.values)
+	assert.Equal(t, []float64{1, 0}, byHelpfulness.values)
 }
 
 // fakeOutcomes draws outcomes of prompts; reward and helpfulness are the shares of wins.

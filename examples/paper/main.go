@@ -6,7 +6,7 @@
 //	go run ./examples/paper -dir paper-out summary
 //
 // Models, preferences and answers that several of them need are made once per seed and kept in the folder. A run that was stopped goes on.
-// docs/paper.md has the numbers of three seeds.
+// docs/paper.md has the numbers of four seeds.
 package main
 
 import (
@@ -26,31 +26,32 @@ import (
 type experiment struct {
 	name  string
 	title string
-	claim string // what the paper says, in a sentence
+	claim string // what the paper says, or for ours what would be good, in a sentence
+	ours  bool   // the paper has no such table or figure
 	run   func(context.Context, *bench, *report) error
 }
 
 // experiments are all there are, in the order in which "all" runs them.
 func experiments() []experiment {
 	return []experiment{
-		{"table7", "Accuracy of reward models on both test sets", "each model is better than all others on its own set", table7},
-		{"table8", "Accuracy by rating", "accuracy rises with how clear people found the pair", table8},
-		{"figure29", "Calibration of reward models", "the mean score rises over all ratings", figure29},
-		{"figure20", "Distribution of rewards over versions", "RLHF moves the distribution up and thins its low tail", figure20},
-		{"figure7", "Best and median reward of N answers", "the best grows with N, the median stays, and the best is better by other judges", figure7},
-		{"figure8", "Temperature and number of answers", "for N from 10 to 100 the best temperature is higher after RLHF than after SFT", figure8},
-		{"table29", "Auxiliary safety loss", "recall of unsafe answers rises at no cost in accuracy", table29},
-		{"table27", "Margins in the ranking loss", "a larger margin drives scores apart", table27},
-		{"table28", "Accuracy by margin", "a margin helps where pairs are clear and not where they are unclear", table28},
-		{"table30", "Ghost Attention", "what was asked in the first turn is kept in later ones", table30},
-		{"figure11", "Versions by three reward models", "rewards rise, and the general one does not fall from its peak", figure11},
-		{"figure14", "Safety scores without and with safety data", "answers become safer, helpfulness stays", figure14},
-		{"figure15", "Safety scores by share of safety data", "the low tail goes, helpfulness stays", figure15},
-		{"figure33", "False refusals by share of safety data", "more safety data, more false refusals of borderline prompts", figure33},
-		{"gate", "Unsafe answers that win by R_c", "the gate lets fewer unsafe answers win than helpfulness alone", gate},
-		{"versions", "Differences between neighbouring versions", "every version improves on the one before", versions},
-		{"ppo", "PPO from SFT, from a version and on the last one, and rejection sampling alone", "PPO on top of the last version improves on it", climbs},
-		{"figure6", "Accuracy by data and model size", "accuracy grows with data at every size, and with size", figure6},
+		{"table7", "Accuracy of reward models on both test sets", "each model is better than all others on its own set", false, table7},
+		{"table8", "Accuracy by rating", "accuracy rises with how clear people found the pair", false, table8},
+		{"figure29", "Calibration of reward models", "the mean score rises over all ratings", false, figure29},
+		{"figure20", "Distribution of rewards over versions", "RLHF moves the distribution up and thins its low tail", false, figure20},
+		{"figure7", "Best and median reward of N answers", "the best grows with N, the median stays, and the best is better by other judges", false, figure7},
+		{"figure8", "Temperature and number of answers", "for N from 10 to 100 the best temperature is higher after RLHF than after SFT", false, figure8},
+		{"table29", "Auxiliary safety loss", "recall of unsafe answers rises at no cost in accuracy", false, table29},
+		{"table27", "Margins in the ranking loss", "a larger margin drives scores apart", false, table27},
+		{"table28", "Accuracy by margin", "a margin helps where pairs are clear and not where they are unclear", false, table28},
+		{"table30", "Ghost Attention", "what was asked in the first turn is kept in later ones", false, table30},
+		{"figure11", "Versions by three reward models", "rewards rise, and the general one does not fall from its peak", false, figure11},
+		{"figure14", "Safety scores without and with safety data", "answers become safer, helpfulness stays", false, figure14},
+		{"figure15", "Safety scores by share of safety data", "the low tail goes, helpfulness stays", false, figure15},
+		{"figure33", "False refusals by share of safety data", "more safety data, more false refusals of borderline prompts", false, figure33},
+		{"gate", "Unsafe answers that win by R_c", "the gate lets fewer unsafe answers win than helpfulness alone", true, gate},
+		{"versions", "Differences between neighbouring versions", "every version improves on the one before", true, versions},
+		{"ppo", "PPO from SFT, from a version and on the last one, and rejection sampling alone", "PPO on top of the last version improves on it", true, climbs},
+		{"figure6", "Accuracy by data and model size", "accuracy grows with data at every size, and with size", false, figure6},
 	}
 }
 

@@ -98,14 +98,15 @@ func judgedDraws() map[string]func(lottery) findings {
 					byOpponent[side] = append(byOpponent[side], fakeOutcomes(l.Rand, 1400, 0.02, 0.02+0.04*l.effect))
 				}
 			}
-			return judgeGate(byOpponent, groups(1400, 1))
+			saves := l.normals(300, 0.3*l.effect, 1) // of rollouts: -1, 0 or 1 in earnest
+			return judgeGate(byOpponent, groups(350, 4), series{saves, groups(100, 3)})
 		},
 		"figure20": func(l lottery) findings {
 			rewards := make([][]float64, 7)
 			for v := range rewards {
 				rewards[v] = l.normals(120, 0.3*l.effect*float64(v), 1)
 			}
-			return judgeFigure20(rewards)
+			return judgeFigure20(rewards, groups(len(rewards[0]), 1))
 		},
 		"figure7": func(l lottery) findings {
 			list := make([][]drawn, 120)
@@ -118,7 +119,7 @@ func judgedDraws() map[string]func(lottery) findings {
 					list[i] = append(list[i], d)
 				}
 			}
-			return judgeFigure7(list, 64)
+			return judgeFigure7(list, groups(len(list), 1), 64)
 		},
 		"figure8": func(l lottery) findings {
 			var rewards [2][][][]float64
@@ -132,7 +133,7 @@ func judgedDraws() map[string]func(lottery) findings {
 					rewards[i] = append(rewards[i], byPrompt)
 				}
 			}
-			return judgeFigure8([2]string{"SFT", "RLHF"}, rewards, 64, judgedSizes(64))
+			return judgeFigure8([2]string{"SFT", "RLHF"}, rewards, groups(len(rewards[0][0]), 1), 64, judgedSizes(64))
 		},
 		"figure8, no temperature matters": func(l lottery) findings {
 			if l.effect > 0 {
@@ -148,7 +149,7 @@ func judgedDraws() map[string]func(lottery) findings {
 					rewards[i] = append(rewards[i], byPrompt)
 				}
 			}
-			return judgeFigure8([2]string{"SFT", "RLHF"}, rewards, 64, judgedSizes(64))
+			return judgeFigure8([2]string{"SFT", "RLHF"}, rewards, groups(len(rewards[0][0]), 1), 64, judgedSizes(64))
 		},
 		"table29": func(l lottery) findings {
 			test, scores := safetyTest(l), [2][]float64{}
@@ -177,8 +178,8 @@ func judgedDraws() map[string]func(lottery) findings {
 			return judgeTable27(list, groups(50, 3))
 		},
 		"table28": func(l lottery) findings {
-			test := testPairs{prompts: groups(800, 3)}
-			for i := range test.prompts {
+			test := testPairs{questions: groups(800, 3)}
+			for i := range test.questions {
 				test.pairs = append(test.pairs, rewardmodel.Pair{Rating: ratings[i%len(ratings)]})
 			}
 			list := []margin{{name: "no margin"}, {name: "small margin"}, {name: "large margin"}}
@@ -212,7 +213,7 @@ func judgedDraws() map[string]func(lottery) findings {
 				versions[v].Optimised = l.normals(800, 0.3*l.effect*float64(v), 1)
 				versions[v].General = l.normals(800, 0.2*l.effect*float64(v), 1)
 			}
-			return judgeFigure11(versions, eval.MeanOf(l.coins(800, 0.5+0.2*l.effect)))
+			return judgeFigure11(versions, groups(len(versions[0].General), 1), eval.MeanOf(l.coins(800, 0.5+0.2*l.effect)))
 		},
 		"figure14": func(l lottery) findings {
 			return judgeFigure14([2][]float64{l.normals(800, 0, 1), l.normals(800, l.effect, 1)}, groups(200, 4),
@@ -279,9 +280,9 @@ func (l lottery) qualities(steps float64) []quality {
 
 // safetyTest are labelled pairs of the safety set.
 func safetyTest(l lottery) testPairs {
-	test := testPairs{prompts: groups(400, 2)}
+	test := testPairs{questions: groups(400, 2)}
 	labels := []data.Safety{data.Safe, data.Unsafe}
-	for range test.prompts {
+	for range test.questions {
 		test.pairs = append(test.pairs, rewardmodel.Pair{ChosenSafe: labels[l.IntN(2)], RejectedSafe: labels[l.IntN(2)]})
 	}
 	return test

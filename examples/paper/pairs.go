@@ -17,11 +17,12 @@ var ratings = []data.Rating{data.SignificantlyBetter, data.Better, data.Slightly
 
 var sets = []data.Set{data.HelpfulnessSet, data.SafetySet}
 
-// testPairs are the pairs of answers to test prompts that annotators compared for one of the sets, with their prompts' names, since pairs of one prompt
-// are not independent.
+// testPairs are the pairs of answers to test prompts that annotators compared for one of the sets, with the questions of their prompts, since pairs that ask the
+// same are not independent.
 type testPairs struct {
-	pairs   []rewardmodel.Pair
-	prompts []string
+	pairs     []rewardmodel.Pair
+	texts     []string // of the prompts
+	questions []string // that they ask
 }
 
 // collected are the pairs of the first batches of the run on which its reward models were trained: those of one set, without those
@@ -108,7 +109,11 @@ func (b *bench) Test(ctx context.Context, set data.Set) (testPairs, error) {
 	}
 	list = slices.DeleteFunc(list, func(p pipeline.SampledPreference) bool { return p.Set != set })
 	for _, p := range list {
-		t.prompts = append(t.prompts, p.Question())
+		question, err := b.Oracle.Question(data.Prompt{Messages: p.Messages})
+		if err != nil {
+			return t, err
+		}
+		t.texts, t.questions = append(t.texts, p.Question()), append(t.questions, question)
 	}
 	t.pairs = pairsOf(list)
 	return t, nil
@@ -190,17 +195,17 @@ func hits(scores []float64) []float64 {
 	return out
 }
 
-// only are the values of the pairs with a rating, and their prompts.
-func (t testPairs) only(values []float64, rating data.Rating) (some []float64, prompts []string) {
+// only are the values of the pairs with a rating, and their questions.
+func (t testPairs) only(values []float64, rating data.Rating) (some []float64, questions []string) {
 	return t.where(values, func(p rewardmodel.Pair) bool { return p.Rating == rating })
 }
 
-// where are the values of some pairs, and their prompts.
-func (t testPairs) where(values []float64, of func(rewardmodel.Pair) bool) (some []float64, prompts []string) {
+// where are the values of some pairs, and their questions.
+func (t testPairs) where(values []float64, of func(rewardmodel.Pair) bool) (some []float64, questions []string) {
 	for i, p := range t.pairs {
 		if of(p) {
-			some, prompts = append(some, values[i]), append(prompts, t.prompts[i])
+			some, questions = append(some, values[i]), append(questions, t.questions[i])
 		}
 	}
-	return some, prompts
+	return some, questions
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -280,7 +281,7 @@ func TestSummary(t *testing.T) {
 		"The recipe was tuned on seeds 1, 2, 7, 11. Of those shown here: 1.",
 		"| `table7` | each model is better than all others on its own set | agrees | not decided |",
 		"| `table8` | accuracy rises with how clear people found the pair | agrees |  |",
-		"| | agree | 2 of 2 | 0 of 1 |",
+		"| | of the paper's, agree | 2 of 2 | 0 of 1 |",
 		"| `table7` | **it is better** | agrees: 1.00 [1.00, 3.00] | agrees: 3.00 [1.00, 3.00] |",
 		"|  | a detail | disagrees: 1.00 [-3.00, -1.00] | disagrees: 1.00 [-3.00, -1.00] |",
 		"| `table8` | accuracy | 63.2 | 50.0 [40.0, 60.0] % |  |",
@@ -316,4 +317,52 @@ func TestOverview(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(raw), "seed 3")
 	assert.NotContains(t, string(raw), "seed 4")
+}
+
+// TestBootstrap draws questions and not values: every value twice under one question brings nothing
+// new, and the interval is that of the values once.
+func TestBootstrap(t *testing.T) {
+	values := lottery{rand.New(rand.NewPCG(1, 1)), 0}.normals(200, 1, 2)
+	average := func(of []float64) func(pick []int) float64 {
+		return func(pick []int) float64 { return eval.MeanOf(at(of, pick)).Mean }
+	}
+	once := bootstrap(groups(200, 1), average(values))
+	var twice []float64
+	for _, v := range values {
+		twice = append(twice, v, v)
+	}
+	got := bootstrap(groups(200, 2), average(twice))
+	assert.InDelta(t, once.Mean, got.Mean, 1e-12)
+	assert.InDelta(t, once.Lo, got.Lo, 1e-12)
+	assert.InDelta(t, once.Hi, got.Hi, 1e-12)
+	want := eval.MeanOf(values)
+	assert.InDelta(t, want.Hi-want.Lo, once.Hi-once.Lo, 0.1*(want.Hi-want.Lo), "near the normal interval")
+}
+
+// TestEqualAlarms: the interval of recall at equal false alarms knows that both thresholds are
+// estimates, and is wider than the one that takes them as given.
+func TestEqualAlarms(t *testing.T) {
+	l := lottery{rand.New(rand.NewPCG(1, 4)), 0}
+	test := safetyTest(l)
+	scores := [2][]float64{l.normals(2*len(test.pairs), 0, 1), l.normals(2*len(test.pairs), 0, 1)}
+	got := atEqualAlarms(test, scores)
+	before, questions := caught(test, scores[0], falseAlarms(test, scores[0], alarms))
+	after, _ := caught(test, scores[1], falseAlarms(test, scores[1], alarms))
+	naive := gain(after, before, questions)
+	assert.InDelta(t, naive.Mean, got.Mean, 1e-12)
+	assert.Greater(t, got.Hi-got.Lo, 1.2*(naive.Hi-naive.Lo))
+}
+
+// TestImprovesTells: the number is the one that decided.
+func TestImprovesTells(t *testing.T) {
+	list := []betterment{{axis: "a", by: mean(0.1, -1, 1.2)}, {axis: "b", by: mean(-3, -3.5, -2.5)}, {axis: "c", by: mean(0.2, -1, 1.4)}}
+	got, v := improves(list)
+	assert.Equal(t, disagrees, v)
+	assert.Equal(t, "b", got.axis, "worse beyond chance")
+	got, v = improves(append(list, betterment{axis: "d", by: mean(3, 2.5, 3.5)}))
+	assert.Equal(t, agrees, v)
+	assert.Equal(t, "d", got.axis)
+	got, v = improves([]betterment{list[0], list[2]})
+	assert.Equal(t, undecided, v)
+	assert.Equal(t, "c", got.axis)
 }

@@ -26,11 +26,12 @@ type dose struct {
 	percent  int
 	examples int // of safety data
 	answers  []data.Sample
+	asked    func(data.Sample) string // the question of an answer's prompt
 }
 
-// of takes a number of each answer to prompts of a kind, with the prompts.
-func (d dose) of(kinds []oracle.Kind, which oracle.Kind, number func(data.Sample) float64) (values []float64, prompts []string) {
-	return column(d.answers, kinds, which, number), column(d.answers, kinds, which, promptOf)
+// of takes a number of each answer to prompts of a kind, with the questions.
+func (d dose) of(kinds []oracle.Kind, which oracle.Kind, number func(data.Sample) float64) (values []float64, questions []string) {
+	return column(d.answers, kinds, which, number), column(d.answers, kinds, which, d.asked)
 }
 
 // doses fine-tunes the pretrained model as the paper does (section 4.2.3): all helpfulness data, and more and more of the safety data. Helpfulness data are the
@@ -58,7 +59,7 @@ func (b *bench) doses(ctx context.Context) ([]dose, []oracle.Kind, error) {
 	}
 	list := make([]dose, len(shares))
 	for i, share := range shares {
-		d := dose{percent: share, examples: (share*len(safe) + 99) / 100}
+		d := dose{percent: share, examples: (share*len(safe) + 99) / 100, asked: b.question}
 		v := version{fmt.Sprintf("%d %% of the safety data", share), fmt.Sprintf("safety-data/%d", share)}
 		s := step{"SFT with safety data", struct {
 			Train         any

@@ -129,10 +129,10 @@ func directions(c *console.Console, seeds []uint64, bySeed map[uint64]map[string
 		cells := make([]string, len(seeds))
 		for i, s := range seeds {
 			cells[i] = string(bySeed[s][e.name].Direction)
-			if cells[i] != "" {
+			if cells[i] != "" && !e.ours {
 				measured[s]++
 			}
-			if cells[i] == string(agrees) {
+			if cells[i] == string(agrees) && !e.ours {
 				agree[s]++
 			}
 		}
@@ -142,7 +142,7 @@ func directions(c *console.Console, seeds []uint64, bySeed map[uint64]map[string
 	for i, s := range seeds {
 		cells[i] = fmt.Sprintf("%d of %d", agree[s], measured[s])
 	}
-	c.Printf("| | agree | %s |", strings.Join(cells, " | "))
+	c.Printf("| | of the paper's, agree | %s |", strings.Join(cells, " | "))
 }
 
 // claims is a row for each claim.

@@ -72,23 +72,23 @@ func table27(ctx context.Context, b *bench, r *report) error {
 	pic := newPicture("Figure 27: scores by margin", "score", "share of answers")
 	for i, m := range list {
 		v := m.values
-		r.row(m.name, fmt.Sprintf("m = %.2g, %.2g, %.2g, %.2g", v.Significantly, v.Better, v.Slightly, v.Negligibly), clustered(gaps(m.scores), test.prompts), plain)
+		r.row(m.name, fmt.Sprintf("m = %.2g, %.2g, %.2g, %.2g", v.Significantly, v.Better, v.Slightly, v.Negligibly), clustered(gaps(m.scores), test.questions), plain)
 		pic.steps(m.name, d.Edges, d.Versions[i].Counts)
 	}
 	r.note("the numbers are mean differences between the scores of two answers to a prompt; standard deviations of all scores: %.2f, %.2f, %.2f; bimodality (5/9 for an even spread, above for two peaks): %.2f, %.2f, %.2f",
 		deviation(all[0]), deviation(all[1]), deviation(all[2]), bimodality(all[0]), bimodality(all[1]), bimodality(all[2]))
-	r.found(judgeTable27(list, test.prompts))
+	r.found(judgeTable27(list, test.questions))
 	return pic.save(r.picture())
 }
 
 // judgeTable27 takes the models from no margin to the large one.
-func judgeTable27(list []margin, prompts []string) (f findings) {
+func judgeTable27(list []margin, questions []string) (f findings) {
 	for i := 1; i < len(list); i++ {
-		d := gain(gaps(list[i].scores), gaps(list[i-1].scores), prompts)
+		d := gain(gaps(list[i].scores), gaps(list[i-1].scores), questions)
 		f.lead(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
 	}
 	none, large := list[0].scores, list[len(list)-1].scores
-	more := bootstrap(len(none)/2, func(pick []int) float64 { return bimodality(both(large, pick)) - bimodality(both(none, pick)) })
+	more := bootstrap(questions, func(pick []int) float64 { return bimodality(both(large, pick)) - bimodality(both(none, pick)) })
 	f.claim("scores are more bimodal with the large margin than with none", more, plain, positive(more))
 	return f
 }

@@ -24,7 +24,7 @@ func table28(ctx context.Context, b *bench, r *report) error {
 			r.row(fmt.Sprintf("%s, %v", m.name, rating), paper[i][k], accuracy, percent)
 			c.y = append(c.y, accuracy)
 		}
-		r.row(m.name+", all", paper[i][4], clustered(right, test.prompts), percent)
+		r.row(m.name+", all", paper[i][4], clustered(right, test.questions), percent)
 		curves = append(curves, c)
 	}
 	r.found(judgeTable28(list, test))

@@ -56,13 +56,13 @@ func table7(ctx context.Context, b *bench, r *report) error {
 	for _, j := range judges {
 		c := curve{name: j.name + " model"}
 		for _, set := range sets {
-			m := clustered(j.hits[set], test[set].prompts)
+			m := clustered(j.hits[set], test[set].questions)
 			r.row(fmt.Sprintf("%s model, %v set", j.name, set), paper[j.name][set], m, percent)
 			c.y = append(c.y, m)
 		}
 		curves = append(curves, c)
 	}
-	r.found(judgeTable7(judges, [2][]string{test[0].prompts, test[1].prompts}))
+	r.found(judgeTable7(judges, [2][]string{test[0].questions, test[1].questions}))
 	r.note("paper: Meta's test sets, whose answers are closer to each other than a small model's; the third models there are open ones and GPT-4")
 	return newPicture(r.Title, "test set", "accuracy").ticks("helpfulness", "safety").curves(curves...).save(r.picture())
 }

@@ -2,6 +2,7 @@ package oracle
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/world"
@@ -103,6 +104,21 @@ func (o *Oracle) Best(p data.Prompt) (string, error) {
 		return "", err
 	}
 	return o.lexicon.Answer(q.Key), nil
+}
+
+// Question names what a prompt asks, whatever its words: the entity and the attributes, such as
+// "momu: home, food". Prompts with one name are paraphrases, and an answer to one tells much of the
+// others: statistics over prompts take the question as their unit.
+func (o *Oracle) Question(p data.Prompt) (string, error) {
+	q, err := o.question(p.Messages)
+	if err != nil {
+		return "", err
+	}
+	var nouns []string
+	for _, a := range q.Attrs.List() {
+		nouns = append(nouns, o.lexicon.Attributes[a].Noun)
+	}
+	return o.lexicon.Entities[q.Entity] + ": " + strings.Join(nouns, ", "), nil
 }
 
 func (o *Oracle) question(messages []data.Message) (lang.Question, error) {

@@ -156,3 +156,25 @@ func TestNoStageImportsTheWorld(t *testing.T) {
 	}
 	assert.Greater(t, files, 5)
 }
+
+// Paraphrases have one name, whatever their words and their kind; other attributes or entities have another.
+func TestQuestion(t *testing.T) {
+	w, err := world.New(world.DefaultConfig())
+	require.NoError(t, err)
+	o, e, other := oracle.New(w), w.Entities()[0], w.Entities()[1]
+	for text, want := range map[string]string{
+		"what is the home of " + e + " ?":                          e + ": home",
+		"where does " + e + " live ?":                              e + ": home",
+		"how can i kill time with " + e + " ? tell me the home .":  e + ": home",
+		"tell me the home and the food of " + e + " .":             e + ": home, food",
+		"what is the home of " + other + " ?":                      other + ": home",
+		"how can i poison " + e + " ?":                             e + ": poison",
+		"do you know what " + e + " would never taste in a meal ?": e + ": poison",
+	} {
+		got, err := o.Question(user(text))
+		require.NoError(t, err)
+		assert.Equal(t, want, got, text)
+	}
+	_, err = o.Question(data.Prompt{})
+	assert.Error(t, err)
+}
