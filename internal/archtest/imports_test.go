@@ -43,6 +43,7 @@ var levels = [][]string{
 	{"pkg/blas"},
 	{"internal/kern"},
 	{"internal/yamlconf"}, // configurations of commands
+	{"pkg/setting"},
 	{"internal/gguf", "internal/pth"},
 	{"internal/golden", "internal/archtest", "internal/mutate", "internal/yamlconf/gendocs"},
 }

@@ -1,0 +1,54 @@
+package data
+
+import (
+	"context"
+	"slices"
+)
+
+// TokenPrompt is a prompt as token ids, as Template.EncodePrompt makes them.
+type TokenPrompt struct {
+	// ID names the prompt: it keys the random streams of its answers and groups them.
+	ID string
+	// Tokens is the prompt as a model reads it, begin of sequence included.
+	Tokens []int32
+	// Safety tags a safety prompt, whose answers are judged by the safety score (section 3.2.3).
+	Safety bool
+}
+
+// Answer is an answer to a prompt as a model sampled it.
+type Answer struct {
+	// Prompt is what was asked.
+	Prompt TokenPrompt
+	// Tokens is the answer without the prompt, with its stop token if there is one.
+	Tokens []int32
+	// LogProbs is log p of each token under the distribution that it was sampled from.
+	LogProbs []float32
+	// Finished says that a stop token ended the answer, not a length limit.
+	Finished bool
+}
+
+// Sequence is prompt and answer in one slice, as reward models read it: their score is taken at the
+// last token.
+func (a Answer) Sequence() []int32 { return slices.Concat(a.Prompt.Tokens, a.Tokens) }
+
+// RewardFunc gives one number for each answer, in their order, the higher the better: a reward
+// model, a rule, a checker.
+type RewardFunc func(ctx context.Context, answers []Answer) ([]float64, error)
+
+// Example is a sequence of token ids to train on.
+type Example struct {
+	Tokens []int32
+	// Weights is the weight of each token in the loss: 1 counts it, 0 leaves it out. As long as
+	// Tokens. The first one is not read, because nothing predicts the first token.
+	Weights []float32
+}
+
+// Pair is two answers to one prompt as token ids, and what the annotator said.
+type Pair struct {
+	Prompt           []int32
+	Chosen, Rejected []int32 // answers, with their stop token if they were finished
+	Rating           Rating
+	ChosenSafe       Safety
+	RejectedSafe     Safety
+	Set              Set
+}
