@@ -17,6 +17,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/importer"
 )
 
 // importConfig is what an import depends on.
@@ -37,16 +38,16 @@ const (
 )
 
 // config is what the importer is told.
-func (c importConfig) config() (data.ImportConfig, error) {
-	cfg := data.ImportConfig{
+func (c importConfig) config() (importer.Config, error) {
+	cfg := importer.Config{
 		As: c.As, Separator: c.Separator, Score: c.Score, Strict: c.Strict,
-		Preference: data.PreferenceConfig{Rating: c.Rating, Set: c.Set, KeepTies: c.Ties == tiesKeep},
+		Preference: importer.PreferenceConfig{Rating: c.Rating, Set: c.Set, KeepTies: c.Ties == tiesKeep},
 	}
 	if c.Ties != tiesKeep && c.Ties != tiesDrop {
 		return cfg, fmt.Errorf("--ties is %q, want %s or %s", c.Ties, tiesDrop, tiesKeep)
 	}
 	if n := len(c.Thresholds); n == 3 {
-		cfg.Preference.Thresholds = (*data.Thresholds)(c.Thresholds)
+		cfg.Preference.Thresholds = (*importer.Thresholds)(c.Thresholds)
 	} else if n > 0 {
 		return cfg, fmt.Errorf("--thresholds has %d numbers, want 3: from which difference on an answer is slightly better, better, significantly better", n)
 	}
@@ -61,7 +62,7 @@ type dataConversion struct {
 }
 
 func convertDataCommand() *cobra.Command {
-	c := dataConversion{importConfig: importConfig{Rating: data.DefaultPreferenceConfig().Rating, Ties: tiesDrop}}
+	c := dataConversion{importConfig: importConfig{Rating: importer.DefaultPreferenceConfig().Rating, Ties: tiesDrop}}
 	cmd := &cobra.Command{
 		Use:   "data IN... OUT.arrow|OUT.parquet",
 		Short: "Turn other people's files into a dataset",
@@ -83,7 +84,7 @@ A row that is no good is left out and reported. The dialect is recognised by the
 	flags.Lookup("thresholds").DefValue = "0.3,1,2 for grades and margins, 0.2,0.5,0.8 for votes and probabilities"
 	flags.StringVar(&c.Ties, "ties", c.Ties, "drop: leave ties out; keep: the first answer counts as chosen, negligibly better / unsure")
 	flags.StringVar(&c.Score, "score", "", "key of the grade that decides between answers (default: score, overall_score, helpfulness, ...)")
-	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text (default of .txt files: "+data.DefaultSeparator+")")
+	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text (default of .txt files: "+importer.DefaultSeparator+")")
 	flags.BoolVar(&c.Strict, "strict", false, "a row that is no good is an error, and nothing is written")
 	flags.StringVar(&c.refused, "refused", "", "write every refused row's file, line and reason there, as JSON lines")
 	flags.TextVar(&c.compression, "compression", data.DefaultCompression, "none, lz4 or zstd")
@@ -93,8 +94,8 @@ A row that is no good is left out and reported. The dialect is recognised by the
 
 // dialectTable lists the dialects by what they give.
 func dialectTable() string {
-	dialects := data.Dialects()
-	slices.SortStableFunc(dialects, func(a, b data.Dialect) int { return cmp.Compare(a.Rows.Name, b.Rows.Name) })
+	dialects := importer.Dialects()
+	slices.SortStableFunc(dialects, func(a, b importer.Dialect) int { return cmp.Compare(a.Rows.Name, b.Rows.Name) })
 	var b strings.Builder
 	rows := ""
 	for _, d := range dialects {
@@ -119,7 +120,7 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	if err := errors.Join(checkOutputs(outputs, nil), checkDataset(out)); err != nil {
 		return err
 	}
-	im, err := data.OpenImport(inputs, cmd.InOrStdin(), cfg)
+	im, err := importer.Open(inputs, cmd.InOrStdin(), cfg)
 	if err != nil {
 		return err
 	}
@@ -136,11 +137,11 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	}
 	defer drop()
 	err = convertWithProgress(cmd, im, out, lineage, c.compression)
-	if err == nil || errors.Is(err, data.ErrNoRows) {
+	if err == nil || errors.Is(err, importer.ErrNoRows) {
 		err = errors.Join(err, done())
 		printImport(cmd.OutOrStdout(), im.Report())
 	}
-	if errors.Is(err, data.ErrNoRows) {
+	if errors.Is(err, importer.ErrNoRows) {
 		return fmt.Errorf("no row could be used, so %s is not written: is it of the form %q?", out, im.Files()[0].Dialect)
 	}
 	if err != nil {
@@ -159,8 +160,8 @@ func checkDataset(out string) error {
 }
 
 // dialectsOf says what the files are in: once, if they are all the same.
-func dialectsOf(files []data.FileDialect) string {
-	same := !slices.ContainsFunc(files, func(f data.FileDialect) bool { return f.Dialect != files[0].Dialect })
+func dialectsOf(files []importer.FileDialect) string {
+	same := !slices.ContainsFunc(files, func(f importer.FileDialect) bool { return f.Dialect != files[0].Dialect })
 	if same {
 		return files[0].Dialect
 	}
@@ -172,13 +173,13 @@ func dialectsOf(files []data.FileDialect) string {
 }
 
 // lineage names the files. Standard input has no fingerprint: it is gone when the dataset's metadata is written.
-func (c dataConversion) lineage(im *data.Import) (data.Lineage, error) {
+func (c dataConversion) lineage(im *importer.Import) (data.Lineage, error) {
 	files := im.Files()
 	config := c.importConfig
 	config.As = files[0].Dialect
 	l := data.Lineage{Stage: "import " + config.As, Config: yamlconf.JSON(&config)}
 	for _, f := range files {
-		if f.File == data.Stdin {
+		if f.File == importer.Stdin {
 			l.Inputs = append(l.Inputs, data.Input{Name: "standard input"})
 			continue
 		}
@@ -190,7 +191,7 @@ func (c dataConversion) lineage(im *data.Import) (data.Lineage, error) {
 }
 
 // keepRefused writes the refused rows into a file, which has its name when done is called; without that drop removes it.
-func (c dataConversion) keepRefused(im *data.Import) (done func() error, drop func(), err error) {
+func (c dataConversion) keepRefused(im *importer.Import) (done func() error, drop func(), err error) {
 	if c.refused == "" {
 		return func() error { return nil }, func() {}, nil
 	}
@@ -202,7 +203,7 @@ func (c dataConversion) keepRefused(im *data.Import) (done func() error, drop fu
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	var failed error
-	im.OnRefused = func(e data.RowError) {
+	im.OnRefused = func(e importer.RowError) {
 		failed = errors.Join(failed, encoder.Encode(struct {
 			File   string `json:"file"`
 			Line   int    `json:"line"`
@@ -219,12 +220,12 @@ func (c dataConversion) keepRefused(im *data.Import) (done func() error, drop fu
 }
 
 // convertWithProgress converts, and shows how far it is where that is known.
-func convertWithProgress(cmd *cobra.Command, im *data.Import, out string, l data.Lineage, compression data.Compression) error {
+func convertWithProgress(cmd *cobra.Command, im *importer.Import, out string, l data.Lineage, compression data.Compression) error {
 	ctx := cmd.Context()
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	if slices.ContainsFunc(im.Files(), func(f data.FileDialect) bool { return f.File == data.Stdin }) {
+	if slices.ContainsFunc(im.Files(), func(f importer.FileDialect) bool { return f.File == importer.Stdin }) {
 		return im.Write(ctx, out, l, compression)
 	}
 	const unit = 1 << 10
@@ -245,7 +246,7 @@ func convertWithProgress(cmd *cobra.Command, im *data.Import, out string, l data
 }
 
 // printImport shows the counts, the first refused rows and how many there are for each reason.
-func printImport(w io.Writer, report data.ImportReport) {
+func printImport(w io.Writer, report importer.Report) {
 	const most = 10
 	fmt.Fprintf(w, "%d rows read: %d rows taken, %d refused", report.Read, report.Rows, report.NumRefused())
 	if report.Skipped > 0 {

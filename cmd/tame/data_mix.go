@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -67,7 +68,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 			if err != nil {
 				return err
 			}
-			mix, err := data.NewMix(sources, seed)
+			mix, err := curate.NewMix(sources, seed)
 			if err != nil {
 				return err
 			}
@@ -133,8 +134,8 @@ func mixArguments(args []string) (parts []mixPart, paths []string, out string, e
 	return parts, paths, out, nil
 }
 
-func mixSources(parts []mixPart, sets []*dataset) ([]data.MixSource, error) {
-	sources := make([]data.MixSource, len(sets))
+func mixSources(parts []mixPart, sets []*dataset) ([]curate.MixSource, error) {
+	sources := make([]curate.MixSource, len(sets))
 	for i, d := range sets {
 		n, err := d.count()
 		if err != nil {
@@ -143,18 +144,18 @@ func mixSources(parts []mixPart, sets []*dataset) ([]data.MixSource, error) {
 		if err := data.NotEmpty(d.path, n); err != nil {
 			return nil, err
 		}
-		sources[i] = data.MixSource{Rows: n, Weight: parts[i].Weight}
+		sources[i] = curate.MixSource{Rows: n, Weight: parts[i].Weight}
 	}
 	return sources, nil
 }
 
 // seekPosition goes where the file says, or stays at the beginning if there is none.
-func seekPosition(mix *data.Mix, path string) error {
+func seekPosition(mix *curate.Mix, path string) error {
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	var position data.MixPosition
+	var position curate.MixPosition
 	if err == nil {
 		err = json.Unmarshal(raw, &position)
 	}
@@ -167,8 +168,8 @@ func seekPosition(mix *data.Mix, path string) error {
 	return nil
 }
 
-func draws(mix *data.Mix, n int) iter.Seq[data.Pick] {
-	return func(yield func(data.Pick) bool) {
+func draws(mix *curate.Mix, n int) iter.Seq[curate.Pick] {
+	return func(yield func(curate.Pick) bool) {
 		for range n {
 			if !yield(mix.Next()) {
 				return
@@ -178,7 +179,7 @@ func draws(mix *data.Mix, n int) iter.Seq[data.Pick] {
 }
 
 // gather writes the rows that are picked.
-func gather(cmd *cobra.Command, what string, sets []*dataset, sources []data.MixSource, picks iter.Seq[data.Pick], total int, out string, l data.Lineage) error {
+func gather(cmd *cobra.Command, what string, sets []*dataset, sources []curate.MixSource, picks iter.Seq[curate.Pick], total int, out string, l data.Lineage) error {
 	c := console.New(cmd.ErrOrStderr())
 	defer c.Close()
 	bytes, weights := 0.0, 0.0
@@ -193,7 +194,7 @@ func gather(cmd *cobra.Command, what string, sets []*dataset, sources []data.Mix
 	}
 	window := max(1024, int(windowBytes/max(1, bytes/weights)))
 	task := c.Start(what, total)
-	picked := shown(cmd.Context(), task, data.Gather(picks, window, read...))
+	picked := shown(cmd.Context(), task, curate.Gather(picks, window, read...))
 	if err := sets[0].write(out, picked, l); err != nil {
 		return err
 	}
@@ -260,9 +261,9 @@ func dataShuffleCommand() *cobra.Command {
 				return err
 			}
 			n := sources[0].Rows
-			picks := func(yield func(data.Pick) bool) {
+			picks := func(yield func(curate.Pick) bool) {
 				for _, row := range data.Shuffled(n, seed, 0) {
-					if !yield(data.Pick{Row: row}) {
+					if !yield(curate.Pick{Row: row}) {
 						return
 					}
 				}

@@ -37,7 +37,7 @@ func TestDataMix(t *testing.T) {
 	}
 	assert.Equal(t, want, got)
 	_, err := tame(t, "", "data", "mix", a+"=0.75", b+"=0.25", dir+"/n.arrow", "--seed", "6", "--position", filepath.Join(dir, "p.json"))
-	assert.ErrorContains(t, err, "p.json: data: mix: the position is that of seed 5")
+	assert.ErrorContains(t, err, "p.json: curate: mix: the position is that of seed 5")
 
 	l, err := data.ReadLineage(whole)
 	require.NoError(t, err)

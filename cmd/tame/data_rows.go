@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
@@ -44,7 +45,7 @@ func dataSplitCommand() *cobra.Command {
 			rows := map[bool]int{}
 			side := func(out string, held bool) error {
 				return d.write(out, chosen(watched(cmd.Context(), c, out, d), func(row record) bool {
-					is := data.HeldOut(row.Question(), share, seed)
+					is := curate.HeldOut(row.Question(), share, seed)
 					if is == held {
 						rows[held]++
 					}
@@ -70,14 +71,14 @@ func dataSplitCommand() *cobra.Command {
 
 // dedupConfig is what a deduplication depends on.
 type dedupConfig struct {
-	Of       data.Extent
+	Of       curate.Extent
 	FoldCase bool
-	Near     *data.NearDedup `json:",omitempty"`
+	Near     *curate.NearDedup `json:",omitempty"`
 }
 
 func dataDedupCommand() *cobra.Command {
 	var c dedupConfig
-	near := data.DefaultNearDedup()
+	near := curate.DefaultNearDedup()
 	cmd := &cobra.Command{
 		Use:   "dedup IN.arrow ... OUT.arrow",
 		Short: "Keep the first of rows that say the same",
@@ -130,7 +131,7 @@ func dedup(cmd *cobra.Command, c dedupConfig, sets []*dataset, out string) error
 	}
 	progress := console.New(cmd.ErrOrStderr())
 	defer progress.Close()
-	exact := data.Dedup{Of: c.Of, FoldCase: c.FoldCase}
+	exact := curate.Dedup{Of: c.Of, FoldCase: c.FoldCase}
 	kept, same, alike := 0, 0, 0
 	err = sets[0].write(out, chosen(watched(cmd.Context(), progress, "comparing", sets...), func(row record) bool {
 		switch {
@@ -158,11 +159,11 @@ func dedup(cmd *cobra.Command, c dedupConfig, sets []*dataset, out string) error
 }
 
 // checkExtent refuses to look at what rows of a form do not have.
-func checkExtent(of data.Extent, d *dataset) error {
+func checkExtent(of curate.Extent, d *dataset) error {
 	switch form := d.form.Name; {
-	case of == data.PromptOnly && form == (data.Text{}).Schema().Name:
+	case of == curate.PromptOnly && form == (data.Text{}).Schema().Name:
 		return fmt.Errorf("%s holds texts, which have no prompt", d.path)
-	case of == data.AnswerOnly && form == (data.Prompt{}).Schema().Name:
+	case of == curate.AnswerOnly && form == (data.Prompt{}).Schema().Name:
 		return fmt.Errorf("%s holds prompts, which have no answer", d.path)
 	}
 	return nil
@@ -188,12 +189,12 @@ func sizer(tokenizerPath string) (unit string, size func(record) (data.Size, err
 type filterConfig struct {
 	Min  int
 	Max  *int `json:",omitempty"`
-	Of   data.Extent
+	Of   curate.Extent
 	Unit string
 }
 
 func dataFilterCommand() *cobra.Command {
-	filter := data.DefaultLengthFilter()
+	filter := curate.DefaultLengthFilter()
 	var tokenizerPath string
 	cmd := &cobra.Command{
 		Use:   "filter IN.arrow OUT.arrow --min N --max N",

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -100,8 +101,8 @@ type stats struct {
 	form    data.Schema
 	rows    int
 	tokens  func(record) (data.Size, error)
-	dedup   data.Dedup
-	prompts data.Dedup
+	dedup   curate.Dedup
+	prompts curate.Dedup
 
 	counts  []namedCount
 	numbers []numberList
@@ -114,7 +115,7 @@ type numberList struct {
 }
 
 func newStats(form data.Schema) *stats {
-	return &stats{form: form, prompts: data.Dedup{Of: data.PromptOnly}}
+	return &stats{form: form, prompts: curate.Dedup{Of: curate.PromptOnly}}
 }
 
 func (s *stats) count(name string, has bool) {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -68,7 +69,7 @@ func TestDataSplit(t *testing.T) {
 	in, dir := written(t, "in.arrow", rows...), t.TempDir()
 	train, heldOut := filepath.Join(dir, "train.arrow"), filepath.Join(dir, "heldout.arrow")
 	out := run(t, "data", "split", in, train, heldOut, "--share", "0.2", "--seed", "3")
-	wantTrain, wantHeld, err := data.Split(rows, 0.2, 3)
+	wantTrain, wantHeld, err := curate.Split(rows, 0.2, 3)
 	require.NoError(t, err)
 	assert.Equal(t, wantTrain, readBack[data.Conversation](t, train))
 	assert.Equal(t, wantHeld, readBack[data.Conversation](t, heldOut))
@@ -154,7 +155,7 @@ func TestDataFilter(t *testing.T) {
 	assert.ErrorContains(t, err, "no row is of that length")
 	assert.NoFileExists(t, "new.arrow")
 	_, err = tame(t, "", "data", "filter", in, "new.arrow", "--min", "3", "--max", "2")
-	assert.ErrorContains(t, err, "less than Min")
+	assert.ErrorContains(t, err, "LengthFilter.Max is 2, want at least Min")
 }
 
 // foreign writes a file as other programs do: without metadata, with one more column.

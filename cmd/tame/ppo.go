@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
@@ -145,7 +146,7 @@ func (c *ppoConfig) prompts(j *job, tmpl *data.Template, context int) (prompts, 
 		return prompts, heldOut, err
 	}
 	total := len(prompts)
-	if prompts, heldOut, err = data.Split(prompts, c.HeldOut, c.SplitSeed); err != nil {
+	if prompts, heldOut, err = curate.Split(prompts, c.HeldOut, c.SplitSeed); err != nil {
 		return nil, nil, err
 	}
 	if len(prompts) == 0 {

@@ -10,7 +10,9 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/sft"
@@ -48,7 +50,7 @@ func pretrainStage() stage[pretrainConfig] {
 		long: "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
 		defaults: func() pretrainConfig {
 			return pretrainConfig{
-				VocabSize: 32000, Separator: data.DefaultSeparator, runConfig: runConfig{CheckpointEvery: 50},
+				VocabSize: 32000, Separator: importer.DefaultSeparator, runConfig: runConfig{CheckpointEvery: 50},
 				Shape: model.Llama2_7B(), Config: pretrain.DefaultConfig(),
 			}
 		},
@@ -62,10 +64,10 @@ func pretrainStage() stage[pretrainConfig] {
 	}
 }
 
-// document is a text for data.Split.
+// document is a text for curate.Split.
 type document string
 
-// Question is what data.Split goes by: the document itself.
+// Question is what curate.Split goes by: the document itself.
 func (d document) Question() string { return string(d) }
 
 func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
@@ -73,7 +75,7 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 	if err != nil {
 		return err
 	}
-	texts, heldOut, err := data.Split(texts, c.HeldOut, c.SplitSeed)
+	texts, heldOut, err := curate.Split(texts, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return err
 	}
@@ -160,7 +162,7 @@ func readTexts(j *job, paths []string, separator string) ([]document, error) {
 			all = append(all, rows...)
 			continue
 		}
-		rows, report, err := data.ImportText(path, separator)
+		rows, report, err := importer.Text(path, separator)
 		if err != nil {
 			return nil, err
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
@@ -107,7 +108,7 @@ type pairRow struct {
 	pair     rewardmodel.Pair
 }
 
-// Question is what data.Split goes by.
+// Question is what curate.Split goes by.
 func (r pairRow) Question() string { return r.question }
 
 func runReward(ctx context.Context, j *job, c *rewardConfig) error {
@@ -178,7 +179,7 @@ func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, he
 	if tooLong > 0 {
 		j.notef("%d of %d pairs are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
 	}
-	train, held, err := data.Split(fit, c.HeldOut, c.SplitSeed)
+	train, held, err := curate.Split(fit, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return nil, nil, err
 	}

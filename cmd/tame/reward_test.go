@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
@@ -104,7 +105,7 @@ func TestRewardMix(t *testing.T) {
 
 	held := 0
 	for i := range 150 {
-		if data.HeldOut(fmt.Sprint(words[i%len(words)], " ", i), 0.2, 7) {
+		if curate.HeldOut(fmt.Sprint(words[i%len(words)], " ", i), 0.2, 7) {
 			held++
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/sft"
@@ -53,7 +54,7 @@ type sftRow struct {
 	example  sft.Example
 }
 
-// Question is what data.Split goes by.
+// Question is what curate.Split goes by.
 func (r sftRow) Question() string { return r.question }
 
 // sftEvaluation is what evaluation.json holds.
@@ -134,7 +135,7 @@ func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint6
 	if tooLong := len(rows) - len(fit); tooLong > 0 {
 		j.notef("%d of %d rows are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
 	}
-	train, held, err := data.Split(fit, share, seed)
+	train, held, err := curate.Split(fit, share, seed)
 	if err != nil {
 		return nil, nil, err
 	}

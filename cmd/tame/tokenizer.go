@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -24,7 +25,7 @@ func tokenizerCommand() *cobra.Command {
 
 func tokenizerTrainCommand() *cobra.Command {
 	cfg := tokenizer.DefaultTrainConfig()
-	separator := data.DefaultSeparator
+	separator := importer.DefaultSeparator
 	train := &cobra.Command{
 		Use:   "train --vocab-size N TEXT... OUT.model",
 		Short: "Train a SentencePiece BPE tokenizer on text",
@@ -120,7 +121,7 @@ const sampleSize = 16 << 20
 func (t *trainingText) all(yield func(string) bool) {
 	for _, path := range t.paths {
 		read := t.rows
-		if path == data.Stdin || isPlainText(path) {
+		if path == importer.Stdin || isPlainText(path) {
 			read = t.plain
 		}
 		before, stopped := t.documents, false
@@ -165,7 +166,7 @@ func (t *trainingText) rows(path string, yield func(string) bool) error {
 // plain goes through a text file without its separators.
 func (t *trainingText) plain(path string, yield func(string) bool) error {
 	in := t.stdin
-	if path != data.Stdin {
+	if path != importer.Stdin {
 		file, err := os.Open(path)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
@@ -34,7 +35,7 @@ func (b *bench) collected(batches int, set data.Set) ([]pipeline.SampledPreferen
 		if err != nil {
 			return nil, err
 		}
-		train, _, err := data.Split(all, b.Iteration.HeldOut, b.Iteration.Seed)
+		train, _, err := curate.Split(all, b.Iteration.HeldOut, b.Iteration.Seed)
 		if err != nil {
 			return nil, err
 		}
@@ -57,7 +58,7 @@ func (b *bench) mixes(batches int) (helpfulness, safety []rewardmodel.Pair, err 
 	if err != nil {
 		return nil, nil, err
 	}
-	open, _, err = data.Split(open, b.Iteration.HeldOut, b.Iteration.Seed)
+	open, _, err = curate.Split(open, b.Iteration.HeldOut, b.Iteration.Seed)
 	if err != nil {
 		return nil, nil, err
 	}

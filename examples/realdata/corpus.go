@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
@@ -55,15 +57,15 @@ type fileRow struct {
 // source is a file of the data folder and its reader.
 type source[T any] struct {
 	file, group string
-	read        func(path string) ([]T, data.ImportReport, error)
+	read        func(path string) ([]T, importer.Report, error)
 }
 
 func demoSources() []source[data.Conversation] {
 	return []source[data.Conversation]{
 		{"self_instruct/seed_tasks.jsonl", "SFT", readSeedTasks},
 		{"self_instruct/user_oriented_candidates.jsonl", "SFT", readReferences},
-		{"llamafactory_demo/alpaca_en_demo.json", "SFT", data.ImportAlpaca},
-		{"llamafactory_demo/kto_en_demo.json", "SFT", data.ImportMessages},
+		{"llamafactory_demo/alpaca_en_demo.json", "SFT", importer.Alpaca},
+		{"llamafactory_demo/kto_en_demo.json", "SFT", importer.Messages},
 		{"llamafactory_demo/dpo_en_demo.json", "SFT", readChosen},
 	}
 }
@@ -138,13 +140,13 @@ func load(dir string, tmpl *data.Template, context int, heldOut float64) (*corpu
 	if err != nil {
 		return nil, err
 	}
-	if c.train.demos, c.heldOut.demos, err = data.Split(demos, heldOut, splitSeed); err != nil {
+	if c.train.demos, c.heldOut.demos, err = curate.Split(demos, heldOut, splitSeed); err != nil {
 		return nil, err
 	}
-	if c.train.pairs, c.heldOut.pairs, err = data.Split(pairs, heldOut, splitSeed); err != nil {
+	if c.train.pairs, c.heldOut.pairs, err = curate.Split(pairs, heldOut, splitSeed); err != nil {
 		return nil, err
 	}
-	if c.train.dialogs, c.heldOut.dialogs, err = data.Split(dialogs, heldOut, splitSeed); err != nil {
+	if c.train.dialogs, c.heldOut.dialogs, err = curate.Split(dialogs, heldOut, splitSeed); err != nil {
 		return nil, err
 	}
 	c.count()

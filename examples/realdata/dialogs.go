@@ -8,6 +8,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/gatt"
+	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
@@ -19,7 +20,7 @@ type dialog struct {
 	file  int // index into corpus.files
 }
 
-// Question is what the dialogue is about, so that data.Split splits by that. By the first question all dialogues that begin with "What is up?", nearly
+// Question is what the dialogue is about, so that curate.Split splits by that. By the first question all dialogues that begin with "What is up?", nearly
 // half of the file, would be on one side, and what they are about on both.
 func (d dialog) Question() string { return d.topic }
 
@@ -28,8 +29,8 @@ func dialogSources() []source[dialog] {
 }
 
 // readDialogs reads ShareGPT's form and finds out what each dialogue is about.
-func readDialogs(path string) ([]dialog, data.ImportReport, error) {
-	rows, report, err := data.ImportShareGPT(path)
+func readDialogs(path string) ([]dialog, importer.Report, error) {
+	rows, report, err := importer.ShareGPT(path)
 	asked := map[string]int{}
 	for _, r := range rows {
 		for _, q := range questions(r.Messages) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -83,7 +84,7 @@ func (l *lab) loadCorpus(dir string, context int) error {
 	}
 	l.noRoom = noRoom + noRoomToo
 	l.rl = pick(train, l.rlPrompts)
-	if l.validation, l.test, err = data.Split(heldOut, 0.5, splitSeed+1); err != nil {
+	if l.validation, l.test, err = curate.Split(heldOut, 0.5, splitSeed+1); err != nil {
 		return err
 	}
 	if l.few > 0 {

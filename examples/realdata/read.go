@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/importer"
 )
 
 // readLines decodes each line of a JSON lines file into R and converts it. Rows that are no use are in the report, with file and line.
-func readLines[R, T any](path string, convert func(R) (T, error)) ([]T, data.ImportReport, error) {
+func readLines[R, T any](path string, convert func(R) (T, error)) ([]T, importer.Report, error) {
 	var rows []T
-	var report data.ImportReport
+	var report importer.Report
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, report, err
@@ -31,7 +32,7 @@ func readLines[R, T any](path string, convert func(R) (T, error)) ([]T, data.Imp
 			row, err = convert(r)
 		}
 		if err != nil {
-			report.Refused = append(report.Refused, data.RowError{File: path, Line: line, Err: err})
+			report.Refused = append(report.Refused, importer.RowError{File: path, Line: line, Err: err})
 			continue
 		}
 		rows = append(rows, row)
@@ -43,7 +44,7 @@ func readLines[R, T any](path string, convert func(R) (T, error)) ([]T, data.Imp
 	return rows, report, nil
 }
 
-// question puts an instruction and its input together as data.ImportAlpaca does, so that a prompt is the same in every file.
+// question puts an instruction and its input together as importer.Alpaca does, so that a prompt is the same in every file.
 func question(instruction, input string) []data.Message {
 	text := strings.TrimRight(instruction, "\n")
 	if strings.TrimSpace(input) != "" {
@@ -62,7 +63,7 @@ func demonstration(source, instruction, input, output string) (data.Conversation
 }
 
 // readSeedTasks reads self_instruct's seed tasks, which people wrote.
-func readSeedTasks(path string) ([]data.Conversation, data.ImportReport, error) {
+func readSeedTasks(path string) ([]data.Conversation, importer.Report, error) {
 	type row struct {
 		Instruction string
 		Instances   []struct{ Input, Output string }
@@ -76,7 +77,7 @@ func readSeedTasks(path string) ([]data.Conversation, data.ImportReport, error) 
 }
 
 // readReferences reads self_instruct's user-oriented tasks with their references.
-func readReferences(path string) ([]data.Conversation, data.ImportReport, error) {
+func readReferences(path string) ([]data.Conversation, importer.Report, error) {
 	type row struct{ Instruction, Input, Reference string }
 	return readLines(path, func(r row) (data.Conversation, error) {
 		return demonstration("self_instruct", r.Instruction, r.Input, r.Reference)
@@ -84,8 +85,8 @@ func readReferences(path string) ([]data.Conversation, data.ImportReport, error)
 }
 
 // readChosen takes the chosen answers of a preference file as demonstrations. Its choices are not known to be people's.
-func readChosen(path string) ([]data.Conversation, data.ImportReport, error) {
-	prefs, report, err := data.ImportPreferences(path, data.DefaultPreferenceConfig())
+func readChosen(path string) ([]data.Conversation, importer.Report, error) {
+	prefs, report, err := importer.Preferences(path, importer.DefaultPreferenceConfig())
 	rows := make([]data.Conversation, len(prefs))
 	for i, p := range prefs {
 		rows[i].Source = "llamafactory_demo"
@@ -95,8 +96,8 @@ func readChosen(path string) ([]data.Conversation, data.ImportReport, error) {
 }
 
 // readHarmless reads binary preferences for harmlessness, without a strength: all rated Better.
-func readHarmless(path string) ([]data.Preference, data.ImportReport, error) {
-	return data.ImportHH(path, data.PreferenceConfig{Rating: data.Better, Set: data.SafetySet})
+func readHarmless(path string) ([]data.Preference, importer.Report, error) {
+	return importer.HH(path, importer.PreferenceConfig{Rating: data.Better, Set: data.SafetySet})
 }
 
 // preference is a choice between two answers to one question; better is 1 or 2.
@@ -115,7 +116,7 @@ func preference(messages []data.Message, answers [2]string, better int, rating d
 }
 
 // readLLMBar reads binary preferences. Each was checked to be objective, but not graded: all rated Better.
-func readLLMBar(path string) ([]data.Preference, data.ImportReport, error) {
+func readLLMBar(path string) ([]data.Preference, importer.Report, error) {
 	type row struct {
 		Input   string
 		Output1 string `json:"output_1"`
@@ -131,7 +132,7 @@ func readLLMBar(path string) ([]data.Preference, data.ImportReport, error) {
 }
 
 // readPandaLM reads the votes of three annotators.
-func readPandaLM(path string) ([]data.Preference, data.ImportReport, error) {
+func readPandaLM(path string) ([]data.Preference, importer.Report, error) {
 	type row struct {
 		Instruction, Input, Response1, Response2 string
 		Annotator1, Annotator2, Annotator3       int

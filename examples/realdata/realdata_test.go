@@ -16,6 +16,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/golden"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
+	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -105,7 +106,7 @@ func TestReadDemonstrations(t *testing.T) {
 // The same question must be the same prompt whichever reader it comes from, or it could be on both sides of the split.
 func TestQuestionIsAlpacas(t *testing.T) {
 	path := write(t, "alpaca.json", `[{"instruction":"Add.\n","input":"1 and 2","output":"3"},{"instruction":"Add.","input":" ","output":"3"}]`)
-	rows, _, err := data.ImportAlpaca(path)
+	rows, _, err := importer.Alpaca(path)
 	require.NoError(t, err)
 	require.Len(t, rows, 2)
 	assert.Equal(t, rows[0].Messages[:1], question("Add.\n", "1 and 2"))

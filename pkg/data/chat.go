@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // Tokenizer is what a chat template needs of a tokenizer. *tokenizer.Tokenizer has it.
@@ -23,7 +25,7 @@ const (
 )
 
 // String is "all turns" or "last turn".
-func (t Turns) String() string { return nameOf("Turns", int(t), []string{"all turns", "last turn"}) }
+func (t Turns) String() string { return enum.String("Turns", t, []string{"all turns", "last turn"}) }
 
 // Turn is a user's message and the answer to it, as token ids. The ids of a dialogue are those of its turns, one after
 // the other.
@@ -81,7 +83,7 @@ func PieceTemplate(tok Tokenizer) (*Template, error) {
 
 // EncodePrompt returns the ids that a model goes on from to answer the dialogue, whose last message is the user's.
 func (t *Template) EncodePrompt(messages []Message) ([]int32, error) {
-	if err := checkPrompt(messages); err != nil {
+	if err := CheckPrompt(messages); err != nil {
 		return nil, err
 	}
 	ids, _, err := t.EncodeDialog(messages, AllTurns)
@@ -125,14 +127,14 @@ func (t *Template) EncodeTurns(messages []Message) ([]Turn, error) {
 	}
 	var turns []Turn
 	for i := 0; i < len(messages); i += 2 {
-		prompt := "[INST] " + trim(system+messages[i].Content) + " [/INST]"
+		prompt := "[INST] " + TrimSpace(system+messages[i].Content) + " [/INST]"
 		system = ""
 		promptIDs := t.tok.Encode(prompt)
 		if i+1 == len(messages) {
 			turns = append(turns, Turn{Prompt: t.begin(promptIDs)})
 			break
 		}
-		pair := t.tok.Encode(prompt + " " + trim(messages[i+1].Content) + " ")
+		pair := t.tok.Encode(prompt + " " + TrimSpace(messages[i+1].Content) + " ")
 		start := commonPrefix(promptIDs, pair)
 		answer := append(append(make([]int32, 0, len(pair)-start+1), pair[start:]...), t.tok.EOS())
 		turns = append(turns, Turn{Prompt: t.begin(pair[:start]), Answer: answer})
@@ -163,7 +165,7 @@ func commonPrefix(a, b []int32) int {
 	return n
 }
 
-// trim drops white space as the reference code does: Python's strip, which also takes the separators 0x1c to 0x1f.
-func trim(text string) string {
+// TrimSpace drops white space as the reference code does: Python's strip, which also takes the separators 0x1c to 0x1f.
+func TrimSpace(text string) string {
 	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f })
 }

@@ -145,7 +145,7 @@ func TestWriteRefusesInvalidRows(t *testing.T) {
 		},
 		"prompt has no id":     func() error { return data.Write(path, []data.Prompt{{Messages: dialog("Hi")}}, lineage) },
 		"no answer to learn":   func() error { return data.Write(path, []data.Conversation{{Messages: dialog("Hi")}}, lineage) },
-		`"rating": data: 0 is`: func() error { return data.Write(path, []data.Preference{{Messages: dialog("Hi")}}, lineage) },
+		`"rating": 0 is`: func() error { return data.Write(path, []data.Preference{{Messages: dialog("Hi")}}, lineage) },
 		"2 log-probabilities for 1 tokens": func() error {
 			return data.Write(path, []data.Sample{{Prompt: []int32{1}, Tokens: []int32{1}, LogProbs: []float32{0, 0}}}, lineage)
 		},

@@ -148,39 +148,3 @@ func ExampleOpen() {
 	// a [3 4]
 	// b [5]
 }
-
-func ExampleImportHH() {
-	dir, err := os.MkdirTemp("", "data")
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "hh.jsonl")
-	text := `{"chosen": "\n\nHuman: Hi\n\nAssistant: Hello!", "rejected": "\n\nHuman: Hi\n\nAssistant: What?"}
-{"chosen": "Hello!", "rejected": "What?"}
-`
-	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-		log.Fatal(err)
-	}
-	pairs, report, err := data.ImportHH(path, data.DefaultPreferenceConfig())
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(pairs[0].Messages[0].Content, pairs[0].Chosen, pairs[0].Rating)
-	for _, e := range report.Refused {
-		fmt.Println("line", e.Line, e.Err)
-	}
-	// Output:
-	// Hi Hello! better
-	// line 2 chosen: does not begin with "\n\nHuman:" or "\n\nAssistant:"
-}
-
-func ExampleSplit() {
-	var rows []data.Prompt
-	for i := range 1000 {
-		rows = append(rows, data.Prompt{Messages: []data.Message{{Role: data.User, Content: fmt.Sprint("question ", i)}}})
-	}
-	train, heldOut, err := data.Split(rows, 0.1, 1)
-	fmt.Println(len(train), len(heldOut), err)
-	// Output: 896 104 <nil>
-}

@@ -13,6 +13,8 @@ import (
 	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
+
+	"github.com/tame-rlhf/tame/internal/columnar"
 )
 
 // Lineage says where a dataset comes from. It is stored in the dataset's metadata, so the history of a result can be
@@ -101,16 +103,15 @@ func ReadLineage(path string) (Lineage, error) {
 
 // readColumnsLineage looks at the metadata of an Arrow or Parquet file. Any other file has no lineage.
 func readColumnsLineage(path string) (l Lineage, err error) {
-	form, err := columnForm(path)
-	if err != nil || form == notColumns {
+	if columns, err := columnar.Is(path); err != nil || !columns {
 		return l, err
 	}
-	err = withBatches(path, func(source batchSource) error {
-		l, err = lineageOf(source.schema().Metadata())
-		return err
-	})
+	meta, err := columnar.Metadata(path)
 	if err != nil {
 		return l, fmt.Errorf("data: lineage of %w", err)
+	}
+	if l, err = lineageOf(meta); err != nil {
+		return l, fmt.Errorf("data: lineage of %s: %w", path, err)
 	}
 	return l, nil
 }

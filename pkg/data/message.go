@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // Role says who speaks. The zero value is nobody, so that a missing role is noticed.
@@ -22,16 +24,14 @@ const (
 var roleNames = []string{System: "system", User: "user", Assistant: "assistant"}
 
 // String is the role's name in JSON and Arrow: system, user or assistant.
-func (r Role) String() string { return nameOf("Role", int(r), roleNames) }
+func (r Role) String() string { return enum.String("Role", r, roleNames) }
 
 // MarshalText is String for known roles.
-func (r Role) MarshalText() ([]byte, error) { return marshalName("role", int(r), roleNames) }
+func (r Role) MarshalText() ([]byte, error) { return enum.Marshal("role", r, roleNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (r *Role) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("role", text, roleNames)
-	*r = Role(i)
-	return err
+	return enum.Unmarshal("role", text, r, roleNames)
 }
 
 // Message is one turn of a dialogue.
@@ -82,15 +82,16 @@ func checkTurns(messages []Message) error {
 			return fmt.Errorf("data: message %d is from %v, want %v: after an optional system message, "+
 				"user and assistant alternate", at, m.Role, want)
 		}
-		if m.Role == User && trim(m.Content) == "" {
+		if m.Role == User && TrimSpace(m.Content) == "" {
 			return fmt.Errorf("data: message %d (user) is blank", at)
 		}
 	}
 	return nil
 }
 
-// checkPrompt is checkTurns for a dialogue that waits for an answer.
-func checkPrompt(messages []Message) error {
+// CheckPrompt reports what is wrong with a dialogue that waits for an answer: as CheckMessages, without the tags, and the
+// last message is the user's.
+func CheckPrompt(messages []Message) error {
 	if err := checkTurns(messages); err != nil {
 		return err
 	}
@@ -115,33 +116,4 @@ func DialogID(messages []Message) string {
 func StreamKey(id string) uint64 {
 	sum := sha256.Sum256([]byte(id))
 	return binary.LittleEndian.Uint64(sum[:])
-}
-
-// nameOf, marshalName and unmarshalName serve the typed constants of this package. An empty name is no value.
-func nameOf(kind string, i int, names []string) string {
-	if i < 0 || i >= len(names) || names[i] == "" {
-		return fmt.Sprintf("%s(%d)", kind, i)
-	}
-	return names[i]
-}
-
-func marshalName(kind string, i int, names []string) ([]byte, error) {
-	if i < 0 || i >= len(names) || names[i] == "" {
-		return nil, fmt.Errorf("data: %d is no %s", i, kind)
-	}
-	return []byte(names[i]), nil
-}
-
-func unmarshalName(kind string, text []byte, names []string) (int, error) {
-	known := make([]string, 0, len(names))
-	for i, name := range names {
-		if name == "" {
-			continue
-		}
-		if name == string(text) {
-			return i, nil
-		}
-		known = append(known, fmt.Sprintf("%q", name))
-	}
-	return 0, fmt.Errorf("data: unknown %s %q, want %s", kind, text, strings.Join(known, ", "))
 }

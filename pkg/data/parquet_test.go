@@ -15,6 +15,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/golden"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/importer"
 )
 
 func parquetRoundTrip[T data.Row](t *testing.T, rows []T) {
@@ -114,7 +115,7 @@ func TestReadParquetSamples(t *testing.T) {
 	for _, file := range files {
 		_, _, err := data.Read[data.Text](file)
 		assert.ErrorContains(t, err, filepath.Base(file))
-		_, err = data.OpenImport([]string{file}, nil, data.DefaultImportConfig())
+		_, err = importer.Open([]string{file}, nil, importer.DefaultConfig())
 		assert.ErrorContains(t, err, "no dialect that is known")
 	}
 }

@@ -2,6 +2,8 @@ package data
 
 import (
 	"fmt"
+
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // Row is a row of a dataset: a struct whose exported fields carry `arrow:"name"` tags. The rows of the project are
@@ -88,7 +90,7 @@ func (p Prompt) Validate() error {
 	if p.ID == "" {
 		return fmt.Errorf("data: prompt has no id: use DialogID")
 	}
-	return checkPrompt(p.Messages)
+	return CheckPrompt(p.Messages)
 }
 
 // Validate wants an alternating dialogue with at least one answer.
@@ -105,7 +107,7 @@ func (c Conversation) Validate() error {
 }
 
 // Validate wants a prompt that waits for an answer; answers may be empty.
-func (p Preference) Validate() error { return checkPrompt(p.Messages) }
+func (p Preference) Validate() error { return CheckPrompt(p.Messages) }
 
 // Dialogs returns the prompt with the chosen and with the rejected answer.
 func (p Preference) Dialogs() (chosen, rejected []Message) {
@@ -146,16 +148,14 @@ var ratingNames = []string{
 }
 
 // String is the paper's name of the point.
-func (r Rating) String() string { return nameOf("Rating", int(r), ratingNames) }
+func (r Rating) String() string { return enum.String("Rating", r, ratingNames) }
 
 // MarshalText is String for known ratings.
-func (r Rating) MarshalText() ([]byte, error) { return marshalName("rating", int(r), ratingNames) }
+func (r Rating) MarshalText() ([]byte, error) { return enum.Marshal("rating", r, ratingNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (r *Rating) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("rating", text, ratingNames)
-	*r = Rating(i)
-	return err
+	return enum.Unmarshal("rating", text, r, ratingNames)
 }
 
 // Safety is the safety label of an answer. The zero value says that nobody labelled it.
@@ -171,18 +171,16 @@ const (
 var safetyNames = []string{SafetyUnknown: "unknown", Safe: "safe", Unsafe: "unsafe"}
 
 // String is unknown, safe or unsafe.
-func (s Safety) String() string { return nameOf("Safety", int(s), safetyNames) }
+func (s Safety) String() string { return enum.String("Safety", s, safetyNames) }
 
 // MarshalText is String for known labels.
 func (s Safety) MarshalText() ([]byte, error) {
-	return marshalName("safety label", int(s), safetyNames)
+	return enum.Marshal("safety label", s, safetyNames)
 }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Safety) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("safety label", text, safetyNames)
-	*s = Safety(i)
-	return err
+	return enum.Unmarshal("safety label", text, s, safetyNames)
 }
 
 // Set says what a preference is about: which of the two reward models it belongs to first of all.
@@ -197,14 +195,12 @@ const (
 var setNames = []string{HelpfulnessSet: "helpfulness", SafetySet: "safety"}
 
 // String is helpfulness or safety.
-func (s Set) String() string { return nameOf("Set", int(s), setNames) }
+func (s Set) String() string { return enum.String("Set", s, setNames) }
 
 // MarshalText is String for known sets.
-func (s Set) MarshalText() ([]byte, error) { return marshalName("set", int(s), setNames) }
+func (s Set) MarshalText() ([]byte, error) { return enum.Marshal("set", s, setNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Set) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("set", text, setNames)
-	*s = Set(i)
-	return err
+	return enum.Unmarshal("set", text, s, setNames)
 }

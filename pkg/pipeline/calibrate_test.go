@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
@@ -38,7 +39,7 @@ func TestWinnersDoNotDependOnTheBias(t *testing.T) {
 	require.NoError(t, err)
 	rows, _, err := data.Read[pipeline.SampledPreference](filepath.Join(dir, "v1", "preferences-helpfulness.arrow"))
 	require.NoError(t, err)
-	used, _, err := data.Split(rows, cfg.HeldOut, cfg.Seed)
+	used, _, err := curate.Split(rows, cfg.HeldOut, cfg.Seed)
 	require.NoError(t, err)
 	require.Less(t, len(used), len(rows))
 	var pairs []rewardmodel.Pair

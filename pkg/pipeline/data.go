@@ -97,7 +97,7 @@ type SampledPreference struct {
 // Schema is preference v1, with more columns.
 func (SampledPreference) Schema() data.Schema { return data.Preference{}.Schema() }
 
-// Question is the first message of the user, as data.Split asks for it.
+// Question is the first message of the user, as curate.Split asks for it.
 func (p SampledPreference) Question() string { return data.Preference{Messages: p.Messages}.Question() }
 
 func (p SampledPreference) pair() rewardmodel.Pair {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -18,7 +19,7 @@ type preferences struct {
 
 // add takes fresh pairs. Pairs that ask the same lie on the same side in all versions.
 func (p *preferences) add(fresh []SampledPreference, heldOut float64, seed uint64) error {
-	train, held, err := data.Split(fresh, heldOut, seed)
+	train, held, err := curate.Split(fresh, heldOut, seed)
 	p.train, p.heldOut = append(p.train, train...), append(p.heldOut, held...)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
@@ -141,7 +142,7 @@ func (r *run) begin() (err error) {
 	if err := given(r.store, openName, r.data.Open); err != nil {
 		return err
 	}
-	open, _, err := data.Split(r.data.Open, r.cfg.HeldOut, r.cfg.Seed) // by the rule of preferences.add
+	open, _, err := curate.Split(r.data.Open, r.cfg.HeldOut, r.cfg.Seed) // by the rule of preferences.add
 	if err != nil {
 		return err
 	}

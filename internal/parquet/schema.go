@@ -1,0 +1,253 @@
+package parquet
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/apache/arrow/go/v15/arrow"
+)
+
+// Physical types of Parquet.
+const (
+	physicalBoolean = iota
+	physicalInt32
+	physicalInt64
+	physicalInt96
+	physicalFloat
+	physicalDouble
+	physicalByteArray
+	physicalFixed
+)
+
+// Repetitions of a field.
+const (
+	required = iota
+	optional
+	repeated
+)
+
+// node is a field of a Parquet schema. A value's definition level says how far down its path there is something, its
+// repetition level in which of the lists around it a new element begins.
+type node struct {
+	name       string
+	repetition int
+	children   []*node
+	element    *node // of a list: what is repeated; for a bare repeated field the node without its repetition
+
+	def, rep int // levels where the field is there
+	leaf     int // number of the first leaf
+	leaves   int
+
+	physical int
+	length   int // of physicalFixed, in bytes
+	logical  logicalType
+	scale    int
+
+	dataType arrow.DataType
+}
+
+// logicalType is what a physical value means.
+type logicalType int
+
+const (
+	noLogical logicalType = iota
+	logicalString
+	logicalUnsigned
+	logicalDecimal
+	logicalDate
+	logicalMillis
+	logicalMicros
+	logicalNanos
+	logicalUUID
+	logicalFloat16
+	logicalList
+	logicalNull
+)
+
+// parseSchema builds the tree of the list that it is stored as.
+func parseSchema(elements []thriftStruct) (*node, error) {
+	if len(elements) == 0 || len(elements) > maxColumns {
+		return nil, fmt.Errorf("its schema has %d elements, want 1 to %d", len(elements), maxColumns)
+	}
+	p := schemaParser{elements: elements}
+	root, err := p.node(0, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	if p.at != len(elements) || len(root.children) == 0 {
+		return nil, errors.New("its schema is damaged")
+	}
+	return root, nil
+}
+
+type schemaParser struct {
+	elements []thriftStruct
+	at       int
+	leaves   int
+}
+
+func (p *schemaParser) node(depth, def, rep int) (*node, error) {
+	if p.at >= len(p.elements) || depth > maxDepth {
+		return nil, errors.New("its schema is damaged")
+	}
+	e := p.elements[p.at]
+	p.at++
+	n := &node{name: e.text(4), repetition: int(e.number(3, required)), def: def, rep: rep, leaf: p.leaves}
+	switch {
+	case depth == 0:
+		n.repetition = required
+	case n.repetition == optional:
+		n.def++
+	case n.repetition == repeated:
+		n.def++
+		n.rep++
+	case n.repetition != required:
+		return nil, errors.New("its schema is damaged")
+	}
+	n.logical, n.scale = logicalKind(e)
+	children := e.number(5, 0)
+	if physical, ok := e.int(1); ok && children == 0 {
+		n.physical, n.length = int(physical), int(e.number(2, 0))
+		if n.physical < physicalBoolean || n.physical > physicalFixed || n.physical == physicalFixed && (n.length < 1 || n.length > 1<<20) {
+			return nil, fmt.Errorf("column %q is of an unknown type", n.name)
+		}
+		p.leaves++
+		n.leaves = 1
+		n.dataType = n.leafType()
+		return n.repeated(), nil
+	}
+	if children < 1 || children > int64(len(p.elements)-p.at) {
+		return nil, fmt.Errorf("column %q has %d fields", n.name, children)
+	}
+	for range children {
+		child, err := p.node(depth+1, n.def, n.rep)
+		if err != nil {
+			return nil, err
+		}
+		n.children = append(n.children, child)
+	}
+	n.leaves = p.leaves - n.leaf
+	n.groupType()
+	return n.repeated(), nil
+}
+
+// repeated makes a list of a field that is repeated by itself.
+func (n *node) repeated() *node {
+	if n.repetition != repeated {
+		return n
+	}
+	element := *n
+	element.repetition = required
+	list := *n
+	list.logical, list.element, list.children = logicalList, &element, nil
+	list.dataType = arrow.ListOf(element.dataType)
+	return &list
+}
+
+// groupType finds lists, which are groups around a repeated field, and structs. Maps are lists of keys and values.
+func (n *node) groupType() {
+	if n.logical == logicalList && len(n.children) == 1 && n.children[0].repetition == repeated {
+		list := n.children[0]
+		element := list.element
+		if len(element.children) == 1 && element.logical != logicalList && element.name != "array" && element.name != n.name+"_tuple" {
+			element = element.children[0] // the usual form: the repeated group has the element in it
+		}
+		n.element, n.dataType = element, arrow.ListOfField(arrow.Field{Name: "item", Type: element.dataType, Nullable: element.repetition == optional})
+		return
+	}
+	n.logical = noLogical
+	fields := make([]arrow.Field, len(n.children))
+	for i, child := range n.children {
+		fields[i] = arrow.Field{Name: child.name, Type: child.dataType, Nullable: child.repetition == optional}
+	}
+	n.dataType = arrow.StructOf(fields...)
+}
+
+// logicalKind reads the annotations of a field: the logical type, or the older converted type.
+func logicalKind(e thriftStruct) (kind logicalType, scale int) {
+	scale = int(e.number(7, 0))
+	logical := e.sub(10)
+	has := func(id int16) bool { _, ok := logical[id]; return ok }
+	switch {
+	case has(1), has(4), has(12):
+		return logicalString, 0
+	case has(2), has(3):
+		return logicalList, 0
+	case has(5):
+		return logicalDecimal, int(logical.sub(5).number(1, 0))
+	case has(6):
+		return logicalDate, 0
+	case has(8):
+		unit := logical.sub(8).sub(2)
+		for id, kind := range map[int16]logicalType{1: logicalMillis, 2: logicalMicros, 3: logicalNanos} {
+			if _, ok := unit[id]; ok {
+				return kind, 0
+			}
+		}
+	case has(10):
+		if signed, ok := logical.sub(10)[2].(bool); ok && !signed {
+			return logicalUnsigned, 0
+		}
+	case has(11):
+		return logicalNull, 0
+	case has(14):
+		return logicalUUID, 0
+	case has(15):
+		return logicalFloat16, 0
+	}
+	if len(logical) > 0 {
+		return noLogical, 0
+	}
+	switch e.number(6, -1) {
+	case 0, 4, 19:
+		return logicalString, 0
+	case 1, 2, 3:
+		return logicalList, 0
+	case 5:
+		return logicalDecimal, scale
+	case 6:
+		return logicalDate, 0
+	case 9:
+		return logicalMillis, 0
+	case 10:
+		return logicalMicros, 0
+	case 11, 12, 13, 14:
+		return logicalUnsigned, 0
+	}
+	return noLogical, 0
+}
+
+// leafType is the Arrow type that a column is read as. Decimals become float64.
+func (n *node) leafType() arrow.DataType {
+	switch {
+	case n.logical == logicalDecimal && n.physical != physicalBoolean:
+		return arrow.PrimitiveTypes.Float64
+	case n.physical == physicalBoolean:
+		return arrow.FixedWidthTypes.Boolean
+	case n.physical == physicalInt32 && n.logical == logicalUnsigned:
+		return arrow.PrimitiveTypes.Uint32
+	case n.physical == physicalInt32 && n.logical == logicalDate:
+		return arrow.FixedWidthTypes.Date32
+	case n.physical == physicalInt32:
+		return arrow.PrimitiveTypes.Int32
+	case n.physical == physicalInt64 && n.logical == logicalUnsigned:
+		return arrow.PrimitiveTypes.Uint64
+	case n.physical == physicalInt64 && n.logical == logicalMillis:
+		return &arrow.TimestampType{Unit: arrow.Millisecond}
+	case n.physical == physicalInt64 && n.logical == logicalMicros:
+		return &arrow.TimestampType{Unit: arrow.Microsecond}
+	case n.physical == physicalInt64 && n.logical == logicalNanos, n.physical == physicalInt96:
+		return &arrow.TimestampType{Unit: arrow.Nanosecond}
+	case n.physical == physicalInt64:
+		return arrow.PrimitiveTypes.Int64
+	case n.physical == physicalFloat:
+		return arrow.PrimitiveTypes.Float32
+	case n.physical == physicalDouble:
+		return arrow.PrimitiveTypes.Float64
+	case n.physical == physicalFixed && n.logical == logicalFloat16 && n.length == 2:
+		return arrow.PrimitiveTypes.Float32
+	case n.logical == logicalString, n.logical == logicalUUID && n.physical == physicalFixed && n.length == 16:
+		return arrow.BinaryTypes.String
+	}
+	return arrow.BinaryTypes.Binary
+}

@@ -1,0 +1,135 @@
+package importer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+var errUTF8 = errors.New("not valid UTF-8")
+
+// converter makes rows of T of the raw rows of one dialect, which are JSON values (or documents of plain text).
+type converter[T any] struct {
+	rows func(raw []byte) ([]T, error)
+	// left is called at the end, for dialects that put several rows together: how many never found a partner. It may be nil.
+	left func() int
+}
+
+// each is a converter for a dialect in which a row gives a row.
+func each[R, T any](convert func(R) (T, error)) converter[T] {
+	one := make([]T, 1) // used again: rows are taken at once
+	return converter[T]{rows: func(raw []byte) ([]T, error) {
+		var r R
+		if err := decode(raw, &r); err != nil {
+			return nil, err
+		}
+		row, err := convert(r)
+		one[0] = row
+		return one, err
+	}}
+}
+
+// several is a converter for a dialect in which a row gives any number of rows.
+func several[R, T any](convert func(R) ([]T, error)) converter[T] {
+	return converter[T]{rows: func(raw []byte) ([]T, error) {
+		var r R
+		if err := decode(raw, &r); err != nil {
+			return nil, err
+		}
+		return convert(r)
+	}}
+}
+
+func decode(raw []byte, to any) error {
+	if !utf8.Valid(raw) {
+		return errUTF8 // encoding/json would put U+FFFD instead
+	}
+	err := json.Unmarshal(raw, to)
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) && kind.Field != "" {
+		return fmt.Errorf("%q is of the wrong kind: %s", strings.ToLower(kind.Field), kind.Value)
+	}
+	return err
+}
+
+// convertRows goes through raw rows. What cannot be decoded or converted, or is not valid, goes to refuse, and an error of
+// that or of the reading ends it.
+func convertRows[T any](file string, raw iter.Seq2[rawRow, error], c converter[T], report *Report, refuse func(RowError) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		for row, err := range raw {
+			if err != nil {
+				yield(zero, err)
+				return
+			}
+			report.Read++
+			rows, err := convertRow(row, c)
+			if err != nil {
+				if err := refuse(RowError{file, row.line, err}); err != nil {
+					yield(zero, err)
+					return
+				}
+				continue
+			}
+			for _, r := range rows {
+				report.Rows++
+				if !yield(r, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// finish counts the answers that never found a partner.
+func (c converter[T]) finish(report *Report) {
+	if c.left == nil {
+		return
+	}
+	if n := c.left(); n > 0 {
+		report.Skipped += n
+		report.count(errAlone.reason, true, n)
+	}
+}
+
+var errAlone = errSkip{"without a partner: no other answer to the same prompt to compare with"}
+
+func convertRow[T any](row rawRow, c converter[T]) ([]T, error) {
+	if row.err != nil {
+		return nil, row.err
+	}
+	rows, err := c.rows(row.raw)
+	for i := range rows {
+		if err == nil {
+			err = data.Validate(&rows[i])
+		}
+	}
+	return rows, err
+}
+
+// importAll reads a file of one dialect into memory.
+func importAll[T any](path string, c converter[T]) ([]T, Report, error) {
+	return collect(path, jsonRows(path), c)
+}
+
+func collect[T any](path string, raw iter.Seq2[rawRow, error], c converter[T]) ([]T, Report, error) {
+	var rows []T
+	var report Report
+	refuse := func(e RowError) error {
+		report.refuse(e, math.MaxInt)
+		return nil
+	}
+	for row, err := range convertRows(path, raw, c, &report, refuse) {
+		if err != nil {
+			return nil, report, err
+		}
+		rows = append(rows, row)
+	}
+	return rows, report, nil
+}

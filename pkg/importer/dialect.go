@@ -1,0 +1,169 @@
+package importer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// Dialect is a form in which other people write their data.
+type Dialect struct {
+	Name string      // such as "hh"
+	Form string      // a row, for people
+	Rows data.Schema // what it is imported as
+
+	// fits says whether a row is in this dialect. A row fits no more than one.
+	fits func(row fields) bool
+	// open is a func(Config, source string) converter[T] for the T of Rows.
+	open any
+}
+
+func dialect[T data.Row](name, form string, fits func(row fields) bool, open func(c Config, source string) converter[T]) Dialect {
+	var zero T
+	return Dialect{Name: name, Form: form, Rows: zero.Schema(), fits: fits, open: open}
+}
+
+// Dialects are all that Import reads.
+func Dialects() []Dialect {
+	return slices.Concat(conversationDialects(), pairDialects(), answerDialects(), otherDialects())
+}
+
+// otherDialects are those of prompts and of texts.
+func otherDialects() []Dialect {
+	return []Dialect{
+		dialect("prompts", `{"prompt": ...}, {"turns": [...]}, {"instruction": "..."} or {"prompts_final": "..."}`, isPrompt,
+			func(Config, string) converter[data.Prompt] { return promptRows() }),
+		dialect(textDialect, `{"text": "..."}, or plain text: .txt files, and all with a separator`,
+			func(f fields) bool { return f.is("text", '"') && !f.any("label", "prompt", "messages", "instruction") },
+			func(Config, string) converter[data.Text] { return textRows() }),
+	}
+}
+
+// Names of the dialects that files are in which are not JSON.
+const (
+	textDialect = "text"
+	tameDialect = "tame" // a dataset of our own
+)
+
+// dialectNames lists the dialects for people.
+func dialectNames() string {
+	var names []string
+	for _, d := range Dialects() {
+		names = append(names, d.Name)
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+func dialectNamed(name string) (Dialect, error) {
+	for _, d := range Dialects() {
+		if d.Name == name {
+			return d, nil
+		}
+	}
+	return Dialect{}, fmt.Errorf("importer: %q is no dialect, want one of %s", name, dialectNames())
+}
+
+var errEmptyFile = errors.New("there are no rows in it")
+
+// sampleRows is how many rows are looked at to recognise a dialect.
+const sampleRows = 64
+
+// recognise finds the dialect of a file by its first rows. Rows that fit none do not count: they will be refused.
+func recognise(file string, rows []rawRow) (Dialect, error) {
+	if len(rows) == 0 {
+		return Dialect{}, fmt.Errorf("importer: %s: %w", file, errEmptyFile)
+	}
+	all := Dialects()
+	fitting := make([]int, len(all))
+	var seen []string
+	objects := 0
+	for _, row := range rows {
+		var f fields
+		if row.err != nil || decode(row.raw, &f) != nil || f == nil {
+			continue
+		}
+		objects++
+		if keys := strings.Join(slices.Sorted(maps.Keys(f)), ", "); len(seen) < 3 && !slices.Contains(seen, keys) {
+			seen = append(seen, keys)
+		}
+		for i, d := range all {
+			if d.fits(f) {
+				fitting[i]++
+			}
+		}
+	}
+	best, found := -1, []string{}
+	for i, n := range fitting {
+		if n > 0 {
+			best, found = i, append(found, fmt.Sprintf("%s (%d)", all[i].Name, n))
+		}
+	}
+	switch {
+	case len(found) == 1:
+		return all[best], nil
+	case len(found) > 1:
+		return Dialect{}, fmt.Errorf("importer: %s: its first %d rows are of several dialects: %s: name one", file, len(rows), strings.Join(found, ", "))
+	case objects == 0:
+		return Dialect{}, fmt.Errorf("importer: %s: none of its first %d rows is a JSON object: name the dialect: %s", file, len(rows), dialectNames())
+	}
+	return Dialect{}, fmt.Errorf("importer: %s: its rows have the keys %s, which is no dialect that is known: name one of %s",
+		file, strings.Join(seen, "; or "), dialectNames())
+}
+
+// fields are the keys of a row.
+type fields map[string]json.RawMessage
+
+// has says whether all keys are there and not null.
+func (f fields) has(keys ...string) bool {
+	for _, key := range keys {
+		if isNull(f[key]) {
+			return false
+		}
+	}
+	return true
+}
+
+// any says whether one of the keys is there and not null.
+func (f fields) any(keys ...string) bool {
+	return slices.ContainsFunc(keys, func(key string) bool { return f.has(key) })
+}
+
+// is says of what kind the value of a key is: one of '"', '[', '{', '0' for a number, 't' for a boolean.
+func (f fields) is(key string, kind byte) bool {
+	if !f.has(key) {
+		return false
+	}
+	switch c := f[key][0]; {
+	case c == 't' || c == 'f':
+		return kind == 't'
+	case c == '-' || c >= '0' && c <= '9':
+		return kind == '0'
+	default:
+		return c == kind
+	}
+}
+
+// starts says whether the value of a key is a text that begins so.
+func (f fields) starts(key, prefix string) bool {
+	var text string
+	return f.is(key, '"') && json.Unmarshal(f[key], &text) == nil && strings.HasPrefix(text, prefix)
+}
+
+func isNull(raw json.RawMessage) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }
+
+// isKTO says whether a row is an answer with a thumb up or down.
+func isKTO(f fields) bool {
+	return f.is("label", 't') && (f.any("messages", "conversations") || f.has("prompt", "completion"))
+}
+
+// compared says whether a row has more than one answer.
+func compared(f fields) bool {
+	return f.any("chosen", "rejected", "chosen_response", "response_0", "response_1", "output_1", "completions")
+}

@@ -1,0 +1,122 @@
+package importer
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxRow is how long a row may be: where a file is read row by row, this bounds the memory.
+const maxRow = 64 << 20
+
+var errLongRow = fmt.Errorf("longer than %d MiB", maxRow>>20)
+
+// openText opens a file or takes a stream that is open already, unpacks gzip and Zstandard (known by their content) and
+// drops a byte order mark. count is told the bytes that were read of the file; it may be nil.
+func openText(path string, in io.Reader, count *int64) (io.Closer, *bufio.Reader, error) {
+	var file io.Closer = io.NopCloser(nil)
+	if in == nil {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("importer: %w", err)
+		}
+		file, in = f, f
+	}
+	if count != nil {
+		in = &counter{in, count}
+	}
+	r, done, err := unpack(bufio.NewReaderSize(in, 1<<16))
+	if err != nil {
+		file.Close()
+		return nil, nil, fmt.Errorf("importer: %s: %w", path, err)
+	}
+	if mark, _ := r.Peek(3); bytes.Equal(mark, []byte("\ufeff")) {
+		_, _ = r.Discard(3)
+	}
+	return closers{done, file}, r, nil
+}
+
+var (
+	gzipMagic = []byte{0x1f, 0x8b}
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+)
+
+// maxWindow is how far back a Zstandard file may refer, so how much memory it takes: `zstd --long=27` uses 128 MiB.
+const maxWindow = 128 << 20
+
+func unpack(r *bufio.Reader) (*bufio.Reader, func(), error) {
+	magic, _ := r.Peek(4)
+	switch {
+	case bytes.HasPrefix(magic, gzipMagic):
+		unpacked, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		return bufio.NewReaderSize(unpacked, 1<<16), func() {}, nil
+	case bytes.HasPrefix(magic, zstdMagic):
+		unpacked, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		if err != nil {
+			return nil, nil, err
+		}
+		return bufio.NewReaderSize(unpacked, 1<<16), unpacked.Close, nil
+	}
+	return r, func() {}, nil
+}
+
+type closers struct {
+	done func()
+	file io.Closer
+}
+
+func (c closers) Close() error {
+	c.done()
+	return c.file.Close()
+}
+
+// counter counts what is read.
+type counter struct {
+	r io.Reader
+	n *int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	*c.n += int64(n)
+	return n, err
+}
+
+// firstByte looks at the first byte that is no white space, and leaves it and the line it is in unread.
+func firstByte(r *bufio.Reader) (byte, error) {
+	for n := 1; ; n++ {
+		head, err := r.Peek(n)
+		if err == bufio.ErrBufferFull {
+			return 0, errors.New("begins with nothing but white space")
+		}
+		if err != nil {
+			return 0, err
+		}
+		if !bytes.ContainsAny(head[n-1:], " \t\r\n") {
+			return head[n-1], nil
+		}
+	}
+}
+
+// baseName is a path without the endings of compression, in lower case.
+func baseName(path string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".zst")
+}
+
+// isPlainText goes by the name: .txt, packed or not.
+func isPlainText(path string) bool { return strings.HasSuffix(baseName(path), ".txt") }
+
+// isCSV goes by the name: .csv or .tsv, packed or not.
+func isCSV(path string) bool {
+	return strings.HasSuffix(baseName(path), ".csv") || strings.HasSuffix(baseName(path), ".tsv")
+}

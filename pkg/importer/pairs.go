@@ -1,0 +1,254 @@
+package importer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// pairDialects are those in which a row compares two answers.
+func pairDialects() []Dialect {
+	pair := func(name, form string, fits func(f fields) bool, open func(c PreferenceConfig) converter[data.Preference]) Dialect {
+		return dialect(name, form, fits, func(c Config, _ string) converter[data.Preference] { return open(c.Preference) })
+	}
+	return []Dialect{
+		pair("hh", `{"chosen": "\n\nHuman: ...\n\nAssistant: ...", "rejected": "..."}`,
+			func(f fields) bool { return !prompted(f) && f.starts("chosen", hhNames[data.User]) }, hhRows),
+		pair("preference", `{"prompt": ..., "chosen": ..., "rejected": ...}, texts or messages; optional "margin", "rating", ...`,
+			func(f fields) bool {
+				return (f.has("chosen", "rejected") || f.has("chosen_response", "rejected_response")) &&
+					(prompted(f) || !f.starts("chosen", hhNames[data.User]))
+			}, preferenceRows),
+		pair("anthropic-evals", `{"question": "...", "answer_matching_behavior": " (A)", "answer_not_matching_behavior": " (B)"}`,
+			func(f fields) bool {
+				return f.has("question", "answer_matching_behavior", "answer_not_matching_behavior")
+			}, evalRows),
+		pair("pku-saferlhf", `{"prompt": "...", "response_0": "...", "response_1": "...", "better_response_id": 0, "safer_response_id": 1, "is_response_0_safe": false, ...}`,
+			func(f fields) bool {
+				return f.has("prompt", "response_0", "response_1") && f.any("better_response_id", "safer_response_id")
+			}, saferRows),
+		pair("stack-exchange", `{"question": "...", "response_j": the better one, "response_k": "..."}`,
+			func(f fields) bool { return f.has("question", "response_j", "response_k") }, stackExchangeRows),
+		pair("autoj", `{"prompt": "...", "response 1": "...", "response 2": "...", "label": 0 (the first), 1 or 2 (a tie)}`,
+			func(f fields) bool { return f.has("response 1", "response 2", "label") }, autojRows),
+		pair("pandalm", `{"instruction": "...", "response1": "...", "response2": "...", "annotator1": 0 (a tie), 1 or 2, "annotator2": ...}`,
+			func(f fields) bool { return f.has("instruction", "response1", "response2", "annotator1") }, pandaRows),
+		pair("llmbar", `{"input": "...", "output_1": "...", "output_2": "...", "label": 1 or 2}`,
+			func(f fields) bool { return f.has("input", "output_1", "output_2", "label") && !f.has("instruction") }, llmbarRows),
+		pair("alpaca-eval", `{"instruction": "...", "output_1": "...", "output_2": "...", "preference": 1.0 (the first) to 2.0}`,
+			func(f fields) bool { return f.has("instruction", "output_1", "output_2", "preference") }, alpacaEvalRows),
+		pair("helpsteer-preference", `{"prompt": "...", "response_1": "...", "response_2": "...", "preference_strength": -3 (the first) to 3}`,
+			func(f fields) bool { return f.has("prompt", "response_1", "response_2", "preference_strength") }, strengthRows),
+		pair("arena", `{"conversation_a": [...], "conversation_b": [...], "winner": "model_a", "model_b" or "tie"}`,
+			func(f fields) bool { return f.has("conversation_a", "conversation_b", "winner") }, arenaRows),
+	}
+}
+
+// prompted says whether a preference row has its prompt apart from the answers.
+func prompted(f fields) bool {
+	return f.any("prompt", "messages", "conversations", "instruction", "question")
+}
+
+// evalRows reads Anthropic's evaluations: the answer that shows the behaviour is chosen. "label_confidence" is how sure
+// it is that it does.
+func evalRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		Question   string
+		Matching   string   `json:"answer_matching_behavior"`
+		Other      string   `json:"answer_not_matching_behavior"`
+		Confidence *float64 `json:"label_confidence"`
+	}
+	return each(func(r row) (data.Preference, error) {
+		p, err := preference(cfg, text(r.Matching).after(asked(r.Question)), text(r.Other).after(asked(r.Question)))
+		if r.Confidence == nil {
+			return p, err
+		}
+		p.Rating = cfg.thresholds(shareThresholds).Rate(2**r.Confidence - 1)
+		return p, err
+	})
+}
+
+// saferRows reads double labels: a pair of the more helpful and the less helpful answer, and a pair of the safer and the
+// less safe one, each with the safety labels of both.
+func saferRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		Prompt  string
+		Answer0 *string         `json:"response_0"`
+		Answer1 *string         `json:"response_1"`
+		Better  *int            `json:"better_response_id"`
+		Safer   *int            `json:"safer_response_id"`
+		Safe0   json.RawMessage `json:"is_response_0_safe"`
+		Safe1   json.RawMessage `json:"is_response_1_safe"`
+	}
+	return several(func(r row) (rows []data.Preference, err error) {
+		if r.Answer0 == nil || r.Answer1 == nil || r.Better == nil && r.Safer == nil {
+			return nil, errors.New(`no "response_0", no "response_1", or neither "better_response_id" nor "safer_response_id"`)
+		}
+		for _, judged := range []struct {
+			set data.Set
+			id  *int
+		}{{data.HelpfulnessSet, r.Better}, {data.SafetySet, r.Safer}} {
+			if judged.id == nil {
+				continue
+			}
+			difference := 1.0
+			safe := [2]json.RawMessage{r.Safe0, r.Safe1}
+			switch *judged.id {
+			case 0:
+			case 1:
+				difference = -1
+				safe[0], safe[1] = safe[1], safe[0]
+			default:
+				return nil, fmt.Errorf("the better or safer response is %d, want 0 or 1", *judged.id)
+			}
+			p, err := cfg.compare(r.Prompt, *r.Answer0, *r.Answer1, difference)
+			if err == nil {
+				err = errors.Join(setSafety(&p.ChosenSafe, safe[0]), setSafety(&p.RejectedSafe, safe[1]))
+			}
+			if err != nil {
+				return nil, err
+			}
+			p.Set = judged.set
+			rows = append(rows, p)
+		}
+		return rows, nil
+	})
+}
+
+func stackExchangeRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		Question string
+		Better   string `json:"response_j"`
+		Worse    string `json:"response_k"`
+	}
+	return each(func(r row) (data.Preference, error) {
+		return cfg.compare(r.Question, r.Better, r.Worse, 1)
+	})
+}
+
+func autojRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		Prompt string
+		First  string `json:"response 1"`
+		Second string `json:"response 2"`
+		Label  *int
+	}
+	return each(func(r row) (data.Preference, error) {
+		difference, err := choice(r.Label, 0, 1, 2)
+		if err != nil {
+			return data.Preference{}, err
+		}
+		return cfg.compare(r.Prompt, r.First, r.Second, difference)
+	})
+}
+
+// choice is the difference that a label says: it is the first or the second answer, or a tie (-1: there are none).
+func choice(label *int, first, second, tie int) (float64, error) {
+	switch {
+	case label == nil:
+		return 0, errors.New("no label")
+	case *label == first:
+		return 1, nil
+	case *label == second:
+		return -1, nil
+	case *label == tie && tie >= 0:
+		return 0, nil
+	}
+	return 0, fmt.Errorf("the label is %d, which is neither answer", *label)
+}
+
+// pandaRows reads the votes of three people; the strength is the share of the votes for an answer less those against it.
+func pandaRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		Instruction, Input                 string
+		Response1, Response2               string
+		Annotator1, Annotator2, Annotator3 *int
+	}
+	return each(func(r row) (data.Preference, error) {
+		sum, votes := 0.0, 0
+		for _, label := range []*int{r.Annotator1, r.Annotator2, r.Annotator3} {
+			if label == nil {
+				continue
+			}
+			vote, err := choice(label, 1, 2, 0)
+			if err != nil {
+				return data.Preference{}, err
+			}
+			sum, votes = sum+vote, votes+1
+		}
+		if votes == 0 {
+			return data.Preference{}, errors.New("no annotator")
+		}
+		return cfg.grade(asked(withInput(r.Instruction, r.Input)), r.Response1, r.Response2, sum/float64(votes), shareThresholds)
+	})
+}
+
+func llmbarRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		Input   string
+		Output1 string `json:"output_1"`
+		Output2 string `json:"output_2"`
+		Label   *int
+	}
+	return each(func(r row) (data.Preference, error) {
+		difference, err := choice(r.Label, 1, 2, -1)
+		if err != nil {
+			return data.Preference{}, err
+		}
+		return cfg.compare(r.Input, r.Output1, r.Output2, difference)
+	})
+}
+
+// alpacaEvalRows reads the probability that the second answer is better, plus 1.
+func alpacaEvalRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		Instruction, Input string
+		Output1            string `json:"output_1"`
+		Output2            string `json:"output_2"`
+		Preference         *float64
+	}
+	return each(func(r row) (data.Preference, error) {
+		if r.Preference == nil || *r.Preference < 1 || *r.Preference > 2 {
+			return data.Preference{}, errors.New(`"preference" is not between 1 and 2`)
+		}
+		return cfg.grade(asked(withInput(r.Instruction, r.Input)), r.Output1, r.Output2, 3-2**r.Preference, shareThresholds)
+	})
+}
+
+func strengthRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		Prompt   dialogOrText
+		First    string   `json:"response_1"`
+		Second   string   `json:"response_2"`
+		Strength *float64 `json:"preference_strength"`
+	}
+	return each(func(r row) (data.Preference, error) {
+		if r.Strength == nil {
+			return data.Preference{}, errors.New(`no "preference_strength"`)
+		}
+		return cfg.grade(withSystem("", r.Prompt.as(data.User)), r.First, r.Second, -*r.Strength, stepThresholds)
+	})
+}
+
+func arenaRows(cfg PreferenceConfig) converter[data.Preference] {
+	type row struct {
+		A      dialogOrText `json:"conversation_a"`
+		B      dialogOrText `json:"conversation_b"`
+		Winner string
+	}
+	return each(func(r row) (data.Preference, error) {
+		v := verdict{answers: [2]dialogOrText{r.A, r.B}}
+		switch {
+		case r.Winner == "model_a":
+			v.difference = 1
+		case r.Winner == "model_b":
+			v.difference = -1
+		case !bytes.HasPrefix([]byte(r.Winner), []byte("tie")):
+			return data.Preference{}, fmt.Errorf(`"winner" is %q, want "model_a", "model_b" or "tie"`, r.Winner)
+		}
+		return cfg.pair(v)
+	})
+}

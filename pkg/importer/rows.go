@@ -1,0 +1,158 @@
+package importer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// Rows goes through the rows of an import, once. T is what Schema says.
+func Rows[T data.Row](ctx context.Context, im *Import) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		open := map[string]converter[T]{} // those that put rows together do so across files
+		for _, f := range im.files {
+			for row, err := range importRows(ctx, im, f, open) {
+				if !yield(row, err) || err != nil {
+					return
+				}
+			}
+		}
+		for _, c := range open {
+			c.finish(&im.report)
+		}
+	}
+}
+
+func importRows[T data.Row](ctx context.Context, im *Import, f importFile, open map[string]converter[T]) iter.Seq2[T, error] {
+	var zero T
+	if f.dialect.Rows.Name != zero.Schema().Name {
+		return failed[T](fmt.Errorf("importer: %s gives %s rows, not %s", f.name, f.dialect.Rows.Name, zero.Schema().Name))
+	}
+	if f.dialect.Name == tameDialect {
+		return ownRows[T](ctx, im, f)
+	}
+	c, ok := open[f.dialect.Name]
+	if !ok {
+		c = f.dialect.open.(func(Config, string) converter[T])(im.cfg, f.name)
+		if c.left != nil {
+			open[f.dialect.Name] = c
+		}
+	}
+	if f.plain {
+		c = any(plainText()).(converter[T])
+	}
+	raw := func(yield func(rawRow, error) bool) {
+		for row, err := range f.rows {
+			if err == nil {
+				err = im.goesOn(ctx)
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+	return convertRows(f.name, raw, c, &im.report, im.refuse)
+}
+
+// goesOn is called for every row.
+func (im *Import) goesOn(ctx context.Context) error {
+	const every = 256
+	if im.report.Read%every == 0 && im.OnProgress != nil {
+		im.OnProgress()
+	}
+	return ctx.Err()
+}
+
+// refuse notes a row that gave nothing.
+func (im *Import) refuse(e RowError) error {
+	if !im.report.refuse(e, MaxRefused) {
+		return nil
+	}
+	if im.OnRefused != nil {
+		im.OnRefused(e)
+	}
+	if im.cfg.Strict {
+		return fmt.Errorf("importer: %w", e)
+	}
+	return nil
+}
+
+func failed[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		yield(zero, err)
+	}
+}
+
+// ownRows goes through a dataset that was written here. It has no rows to refuse: a damaged one is an error.
+func ownRows[T data.Row](ctx context.Context, im *Import, f importFile) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		r, err := data.Open[T](f.path)
+		if err != nil {
+			yield(zero, err)
+			return
+		}
+		defer r.Close()
+		place := place{read: &im.read}
+		for row, err := range r.Rows() {
+			if err == nil {
+				err = im.goesOn(ctx)
+			}
+			if err == nil {
+				im.report.Read++
+				im.report.Rows++
+				place.update(r.BytesRead())
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// ErrNoRows says that an import gave no row, so that nothing was written.
+var ErrNoRows = errors.New("importer: no row could be used")
+
+// Write imports all files and writes a dataset, as WriteCompressed does. The report is complete when it returns. If there is no
+// row to write it writes nothing and returns ErrNoRows.
+func (im *Import) Write(ctx context.Context, path string, lineage data.Lineage, compression data.Compression) error {
+	switch name := im.Schema().Name; name {
+	case data.Text{}.Schema().Name:
+		return writeImport[data.Text](ctx, im, path, lineage, compression)
+	case data.Prompt{}.Schema().Name:
+		return writeImport[data.Prompt](ctx, im, path, lineage, compression)
+	case data.Conversation{}.Schema().Name:
+		return writeImport[data.Conversation](ctx, im, path, lineage, compression)
+	case data.Preference{}.Schema().Name:
+		return writeImport[data.Preference](ctx, im, path, lineage, compression)
+	case data.Sample{}.Schema().Name:
+		return writeImport[data.Sample](ctx, im, path, lineage, compression)
+	default:
+		return fmt.Errorf("importer: %s holds %s rows, which can only be read by the program that wrote them", im.files[0].name, name)
+	}
+}
+
+func writeImport[T data.Row](ctx context.Context, im *Import, path string, lineage data.Lineage, compression data.Compression) error {
+	return data.WriteCompressed(path, notNone(Rows[T](ctx, im)), lineage, compression)
+}
+
+// notNone ends with an error if there are no rows.
+func notNone[T any](rows iter.Seq2[T, error]) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		some := false
+		for row, err := range rows {
+			some = true
+			if !yield(row, err) {
+				return
+			}
+		}
+		if !some {
+			var zero T
+			yield(zero, ErrNoRows)
+		}
+	}
+}
