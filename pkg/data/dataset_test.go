@@ -145,7 +145,7 @@ func TestWriteRefusesInvalidRows(t *testing.T) {
 		},
 		"prompt has no id":     func() error { return data.Write(path, []data.Prompt{{Messages: dialog("Hi")}}, lineage) },
 		"no answer to learn":   func() error { return data.Write(path, []data.Conversation{{Messages: dialog("Hi")}}, lineage) },
-		`"rating": data: 0 is`: func() error { return data.Write(path, []data.Preference{{Messages: dialog("Hi")}}, lineage) },
+		`"rating": unknown rating 0`: func() error { return data.Write(path, []data.Preference{{Messages: dialog("Hi")}}, lineage) },
 		"2 log-probabilities for 1 tokens": func() error {
 			return data.Write(path, []data.Sample{{Prompt: []int32{1}, Tokens: []int32{1}, LogProbs: []float32{0, 0}}}, lineage)
 		},
@@ -346,5 +346,5 @@ func TestEnumNames(t *testing.T) {
 	assert.Equal(t, "safety", data.SafetySet.String())
 	assert.Equal(t, "last turn", data.LastTurn.String())
 	var r data.Rating
-	assert.ErrorContains(t, r.UnmarshalText([]byte("good")), `unknown rating "good", want "negligibly better / unsure"`)
+	assert.ErrorContains(t, r.UnmarshalText([]byte("good")), `unknown rating "good", want negligibly better / unsure, slightly better`)
 }

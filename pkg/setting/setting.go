@@ -105,8 +105,7 @@ func Fields(err error) []*FieldError {
 }
 
 // leaves are the problems of an error: the FieldErrors in it, and what errors.Join has joined with
-// them. The text of an
-// error that wraps FieldErrors is left out.
+// them. The text of an error that wraps FieldErrors is left out.
 func leaves(err error) []error {
 	switch e := err.(type) {
 	case nil:
