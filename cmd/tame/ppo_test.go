@@ -36,7 +36,7 @@ func TestPPO(t *testing.T) {
 	// One reward model, without the gate; the value function on the policy's trunk; prompts of the evaluation from a file.
 	out = filepath.Join(t.TempDir(), "policy")
 	_, err = tame(t, "", append(args, "--set", "output="+out)...)
-	assert.ErrorContains(t, err, "gate is true and wants both reward models, helpfulness and safety: with one of them set gate: false")
+	assert.ErrorContains(t, err, "gate is true by default, want false, or both reward models, helpfulness and safety")
 	text = run(t, append(args, "--set", "gate=false", "--set", "shared_trunk=true", "--set", "held_out_data="+conversations(t, 5), "--set", "output="+out)...)
 	assert.Contains(t, text, "5 for the evaluation")
 }

@@ -163,6 +163,9 @@ func TestErrorsNameFieldAndLine(t *testing.T) {
 	} {
 		assert.ErrorContains(t, err, want)
 	}
+	config = yamlFile(t, "optim: {learning_rate: 1}\ncritic_optim:\n  learning_rate: -1\n")
+	_, err = tame(t, "", "ppo", "--config", config)
+	assert.ErrorContains(t, err, config+":3: critic_optim.learning_rate is -1, want", "of two keys of that name")
 	_, err = tame(t, "", "sft", "--config", filepath.Join(t.TempDir(), "none.yaml"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 

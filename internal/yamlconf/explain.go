@@ -57,7 +57,9 @@ func (s *Source) explain(err error) []string {
 		return lines
 	}
 	if f, ok := err.(*setting.FieldError); ok && !isOldText(f.Err) {
-		return []string{s.explainField(f)}
+		if at, ok := lookup(fieldsOf(s.root, nil), f.Path); ok {
+			return []string{s.explainField(f, at)}
+		}
 	}
 	if inner := errors.Unwrap(err); inner != nil && strings.HasSuffix(err.Error(), inner.Error()) && s.isOwn(inner) {
 		return s.explain(inner)
@@ -91,11 +93,7 @@ func (s *Source) isOwn(err error) bool {
 
 // explainField gives "sft.yaml:9: batch_size is 0, want at least 1" or, for a field that nobody set,
 // "batch_size is 0 by default, want at least 1".
-func (s *Source) explainField(f *setting.FieldError) string {
-	at, ok := lookup(fieldsOf(s.root, nil), f.Path)
-	if !ok {
-		return f.Error()
-	}
+func (s *Source) explainField(f *setting.FieldError, at located) string {
 	place, set := s.at[at.key]
 	if !set {
 		list, _, _ := strings.Cut(at.key, "[")
