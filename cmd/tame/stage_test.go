@@ -199,7 +199,10 @@ func TestPrintedConfigs(t *testing.T) {
 	check("ppo", func(t *testing.T, text string) { checkPrinted(t, ppoStage(), text) })
 	check("gatt", func(t *testing.T, text string) { checkPrinted(t, gattStage(), text) })
 	check("distill", func(t *testing.T, text string) { checkPrinted(t, distillStage(), text) })
-	check("rlhf", func(t *testing.T, text string) { checkPrinted(t, rlhfStage(), text) })
+	check("rlhf", func(t *testing.T, text string) {
+		checkPrinted(t, rlhfStage(), text)
+		assert.Contains(t, text, "its top_p, max_new_tokens and slots are also those of the", "what else the settings of rejection steer")
+	})
 	check("pretrain", func(t *testing.T, text string) { checkPrinted(t, pretrainStage(), text) })
 }
 
