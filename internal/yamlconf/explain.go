@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Missing names all required keys that are empty.
@@ -63,10 +65,10 @@ func (s *Source) explain(line string) string {
 	path, rest := "", line
 	for {
 		m := fieldName.FindStringSubmatchIndex(rest)
-		if m == nil || !known[snake(rest[m[2]:m[3]])] {
+		if m == nil || !known[setting.Key(rest[m[2]:m[3]])] {
 			break
 		}
-		path, rest = join(path, snake(rest[m[2]:m[3]])), rest[m[1]:]
+		path, rest = join(path, setting.Key(rest[m[2]:m[3]])), rest[m[1]:]
 	}
 	if path == "" {
 		path, rest, _ = strings.Cut(line, " ")
