@@ -46,7 +46,7 @@ func TestPPOSettings(t *testing.T) {
 	assert.Contains(t, text, "One of: penalty, fixed, keep.\nunfinished: fixed\n")
 	assert.Contains(t, text, "kl_control: adaptive\n")
 	_, err := tame(t, "", "ppo", "--set", "unfinished=drop")
-	assert.ErrorContains(t, err, `--set unfinished=drop: unfinished: ppo: unknown choice "drop", want penalty, fixed, keep`)
+	assert.ErrorContains(t, err, `--set unfinished=drop: unfinished: unknown choice "drop", want penalty, fixed or keep`)
 	_, err = tame(t, "", "ppo", "--set", "batch_size=10")
 	assert.ErrorContains(t, err, "mini_batch is 64, want a divisor of batch_size")
 }

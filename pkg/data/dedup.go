@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"iter"
 	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Extent is what of a row is looked at.
@@ -22,13 +24,11 @@ var extentNames = []string{WholeRow: "row", PromptOnly: "prompt", AnswerOnly: "a
 func (e Extent) String() string { return nameOf("Extent", int(e), extentNames) }
 
 // MarshalText is String for known extents.
-func (e Extent) MarshalText() ([]byte, error) { return marshalName("extent", int(e), extentNames) }
+func (e Extent) MarshalText() ([]byte, error) { return setting.Name(e, "extent", extentNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (e *Extent) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("extent", text, extentNames)
-	*e = Extent(i)
-	return err
+	return setting.ParseName(e, "extent", text, extentNames)
 }
 
 // of is the extent's part of a size.

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Role says who speaks. The zero value is nobody, so that a missing role is noticed.
@@ -25,13 +27,11 @@ var roleNames = []string{System: "system", User: "user", Assistant: "assistant"}
 func (r Role) String() string { return nameOf("Role", int(r), roleNames) }
 
 // MarshalText is String for known roles.
-func (r Role) MarshalText() ([]byte, error) { return marshalName("role", int(r), roleNames) }
+func (r Role) MarshalText() ([]byte, error) { return setting.Name(r, "role", roleNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (r *Role) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("role", text, roleNames)
-	*r = Role(i)
-	return err
+	return setting.ParseName(r, "role", text, roleNames)
 }
 
 // Message is one turn of a dialogue.
@@ -117,31 +117,10 @@ func StreamKey(id string) uint64 {
 	return binary.LittleEndian.Uint64(sum[:])
 }
 
-// nameOf, marshalName and unmarshalName serve the typed constants of this package. An empty name is no value.
+// nameOf is the String of a typed constant: its name, or its kind and number if it has none.
 func nameOf(kind string, i int, names []string) string {
 	if i < 0 || i >= len(names) || names[i] == "" {
 		return fmt.Sprintf("%s(%d)", kind, i)
 	}
 	return names[i]
-}
-
-func marshalName(kind string, i int, names []string) ([]byte, error) {
-	if i < 0 || i >= len(names) || names[i] == "" {
-		return nil, fmt.Errorf("data: %d is no %s", i, kind)
-	}
-	return []byte(names[i]), nil
-}
-
-func unmarshalName(kind string, text []byte, names []string) (int, error) {
-	known := make([]string, 0, len(names))
-	for i, name := range names {
-		if name == "" {
-			continue
-		}
-		if name == string(text) {
-			return i, nil
-		}
-		known = append(known, fmt.Sprintf("%q", name))
-	}
-	return 0, fmt.Errorf("data: unknown %s %q, want %s", kind, text, strings.Join(known, ", "))
 }

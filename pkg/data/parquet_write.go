@@ -11,6 +11,8 @@ import (
 	pq "github.com/apache/arrow/go/v15/parquet"
 	"github.com/apache/arrow/go/v15/parquet/compress"
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Compression of a dataset.
@@ -31,14 +33,12 @@ func (c Compression) String() string { return nameOf("Compression", int(c), comp
 
 // MarshalText is String for known compressions.
 func (c Compression) MarshalText() ([]byte, error) {
-	return marshalName("compression", int(c), compressionNames)
+	return setting.Name(c, "compression", compressionNames)
 }
 
 // UnmarshalText reads what MarshalText writes.
 func (c *Compression) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("compression", text, compressionNames)
-	*c = Compression(i)
-	return err
+	return setting.ParseName(c, "compression", text, compressionNames)
 }
 
 // A record batch is closed when it has that many rows or about that many bytes. Parquet's row groups are larger, because

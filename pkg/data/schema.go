@@ -2,6 +2,8 @@ package data
 
 import (
 	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Row is a row of a dataset: a struct whose exported fields carry `arrow:"name"` tags. The rows of the project are
@@ -149,13 +151,11 @@ var ratingNames = []string{
 func (r Rating) String() string { return nameOf("Rating", int(r), ratingNames) }
 
 // MarshalText is String for known ratings.
-func (r Rating) MarshalText() ([]byte, error) { return marshalName("rating", int(r), ratingNames) }
+func (r Rating) MarshalText() ([]byte, error) { return setting.Name(r, "rating", ratingNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (r *Rating) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("rating", text, ratingNames)
-	*r = Rating(i)
-	return err
+	return setting.ParseName(r, "rating", text, ratingNames)
 }
 
 // Safety is the safety label of an answer. The zero value says that nobody labelled it.
@@ -175,14 +175,12 @@ func (s Safety) String() string { return nameOf("Safety", int(s), safetyNames) }
 
 // MarshalText is String for known labels.
 func (s Safety) MarshalText() ([]byte, error) {
-	return marshalName("safety label", int(s), safetyNames)
+	return setting.Name(s, "safety label", safetyNames)
 }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Safety) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("safety label", text, safetyNames)
-	*s = Safety(i)
-	return err
+	return setting.ParseName(s, "safety label", text, safetyNames)
 }
 
 // Set says what a preference is about: which of the two reward models it belongs to first of all.
@@ -200,11 +198,9 @@ var setNames = []string{HelpfulnessSet: "helpfulness", SafetySet: "safety"}
 func (s Set) String() string { return nameOf("Set", int(s), setNames) }
 
 // MarshalText is String for known sets.
-func (s Set) MarshalText() ([]byte, error) { return marshalName("set", int(s), setNames) }
+func (s Set) MarshalText() ([]byte, error) { return setting.Name(s, "set", setNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Set) UnmarshalText(text []byte) error {
-	i, err := unmarshalName("set", text, setNames)
-	*s = Set(i)
-	return err
+	return setting.ParseName(s, "set", text, setNames)
 }
