@@ -2,6 +2,7 @@ package yamlconf
 
 import (
 	"fmt"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"maps"
 	"regexp"
 	"slices"
@@ -37,10 +38,10 @@ func (s *Source) explainLine(line string) string {
 	path, rest := "", line
 	for {
 		m := fieldName.FindStringSubmatchIndex(rest)
-		if m == nil || !known[snake(rest[m[2]:m[3]])] {
+		if m == nil || !known[setting.Key(rest[m[2]:m[3]])] {
 			break
 		}
-		path, rest = join(path, snake(rest[m[2]:m[3]])), rest[m[1]:]
+		path, rest = join(path, setting.Key(rest[m[2]:m[3]])), rest[m[1]:]
 	}
 	if path == "" {
 		path, rest, _ = strings.Cut(line, " ")

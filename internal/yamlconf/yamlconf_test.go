@@ -91,15 +91,6 @@ func parse(t *testing.T, text string) (config, *Source, error) {
 	return c, s, err
 }
 
-func TestKeys(t *testing.T) {
-	for name, want := range map[string]string{
-		"MaxNewTokens": "max_new_tokens", "MinLRRatio": "min_lr_ratio", "NumKVHeads": "num_kv_heads", "KLCoef": "kl_coef", "TopP": "top_p",
-		"GAELambda": "gae_lambda", "Beta1": "beta1", "K": "k", "BOS": "bos", "MaxKL": "max_kl", "TieEmbeddings": "tie_embeddings",
-	} {
-		assert.Equal(t, want, snake(name))
-	}
-}
-
 func TestValues(t *testing.T) {
 	c, _, err := parse(t, `
 model: 7          # a text all the same
