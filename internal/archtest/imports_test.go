@@ -44,6 +44,7 @@ var levels = [][]string{
 	{"internal/kern"},
 	{"internal/yamlconf"}, // configurations of commands
 	{"pkg/setting"},
+	{"internal/enum"},
 	{"internal/gguf", "internal/pth"},
 	{"internal/golden", "internal/archtest", "internal/mutate", "internal/yamlconf/gendocs"},
 }

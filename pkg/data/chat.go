@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // Tokenizer is what a chat template needs of a tokenizer. *tokenizer.Tokenizer has it.
@@ -23,7 +25,7 @@ const (
 )
 
 // String is "all turns" or "last turn".
-func (t Turns) String() string { return nameOf("Turns", int(t), []string{"all turns", "last turn"}) }
+func (t Turns) String() string { return enum.String("Turns", t, []string{"all turns", "last turn"}) }
 
 // Turn is a user's message and the answer to it, as token ids. The ids of a dialogue are those of its turns, one after
 // the other.

@@ -5,7 +5,7 @@ import (
 	"iter"
 	"strings"
 
-	"github.com/tame-rlhf/tame/pkg/setting"
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // Extent is what of a row is looked at.
@@ -21,14 +21,14 @@ const (
 var extentNames = []string{WholeRow: "row", PromptOnly: "prompt", AnswerOnly: "answer"}
 
 // String is row, prompt or answer.
-func (e Extent) String() string { return nameOf("Extent", int(e), extentNames) }
+func (e Extent) String() string { return enum.String("Extent", e, extentNames) }
 
 // MarshalText is String for known extents.
-func (e Extent) MarshalText() ([]byte, error) { return setting.Name(e, "extent", extentNames) }
+func (e Extent) MarshalText() ([]byte, error) { return enum.Marshal("extent", e, extentNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (e *Extent) UnmarshalText(text []byte) error {
-	return setting.ParseName(e, "extent", text, extentNames)
+	return enum.Unmarshal("extent", text, e, extentNames)
 }
 
 // of is the extent's part of a size.

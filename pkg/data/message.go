@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/tame-rlhf/tame/pkg/setting"
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // Role says who speaks. The zero value is nobody, so that a missing role is noticed.
@@ -24,14 +24,14 @@ const (
 var roleNames = []string{System: "system", User: "user", Assistant: "assistant"}
 
 // String is the role's name in JSON and Arrow: system, user or assistant.
-func (r Role) String() string { return nameOf("Role", int(r), roleNames) }
+func (r Role) String() string { return enum.String("Role", r, roleNames) }
 
 // MarshalText is String for known roles.
-func (r Role) MarshalText() ([]byte, error) { return setting.Name(r, "role", roleNames) }
+func (r Role) MarshalText() ([]byte, error) { return enum.Marshal("role", r, roleNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (r *Role) UnmarshalText(text []byte) error {
-	return setting.ParseName(r, "role", text, roleNames)
+	return enum.Unmarshal("role", text, r, roleNames)
 }
 
 // Message is one turn of a dialogue.
@@ -115,12 +115,4 @@ func DialogID(messages []Message) string {
 func StreamKey(id string) uint64 {
 	sum := sha256.Sum256([]byte(id))
 	return binary.LittleEndian.Uint64(sum[:])
-}
-
-// nameOf is the String of a typed constant: its name, or its kind and number if it has none.
-func nameOf(kind string, i int, names []string) string {
-	if i < 0 || i >= len(names) || names[i] == "" {
-		return fmt.Sprintf("%s(%d)", kind, i)
-	}
-	return names[i]
 }

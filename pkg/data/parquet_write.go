@@ -12,7 +12,7 @@ import (
 	"github.com/apache/arrow/go/v15/parquet/compress"
 	"github.com/apache/arrow/go/v15/parquet/pqarrow"
 
-	"github.com/tame-rlhf/tame/pkg/setting"
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // Compression of a dataset.
@@ -29,16 +29,16 @@ const (
 var compressionNames = []string{DefaultCompression: "default", NoCompression: "none", LZ4: "lz4", Zstd: "zstd"}
 
 // String is default, none, lz4 or zstd.
-func (c Compression) String() string { return nameOf("Compression", int(c), compressionNames) }
+func (c Compression) String() string { return enum.String("Compression", c, compressionNames) }
 
 // MarshalText is String for known compressions.
 func (c Compression) MarshalText() ([]byte, error) {
-	return setting.Name(c, "compression", compressionNames)
+	return enum.Marshal("compression", c, compressionNames)
 }
 
 // UnmarshalText reads what MarshalText writes.
 func (c *Compression) UnmarshalText(text []byte) error {
-	return setting.ParseName(c, "compression", text, compressionNames)
+	return enum.Unmarshal("compression", text, c, compressionNames)
 }
 
 // A record batch is closed when it has that many rows or about that many bytes. Parquet's row groups are larger, because

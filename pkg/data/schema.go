@@ -3,7 +3,7 @@ package data
 import (
 	"fmt"
 
-	"github.com/tame-rlhf/tame/pkg/setting"
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // Row is a row of a dataset: a struct whose exported fields carry `arrow:"name"` tags. The rows of the project are
@@ -148,14 +148,14 @@ var ratingNames = []string{
 }
 
 // String is the paper's name of the point.
-func (r Rating) String() string { return nameOf("Rating", int(r), ratingNames) }
+func (r Rating) String() string { return enum.String("Rating", r, ratingNames) }
 
 // MarshalText is String for known ratings.
-func (r Rating) MarshalText() ([]byte, error) { return setting.Name(r, "rating", ratingNames) }
+func (r Rating) MarshalText() ([]byte, error) { return enum.Marshal("rating", r, ratingNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (r *Rating) UnmarshalText(text []byte) error {
-	return setting.ParseName(r, "rating", text, ratingNames)
+	return enum.Unmarshal("rating", text, r, ratingNames)
 }
 
 // Safety is the safety label of an answer. The zero value says that nobody labelled it.
@@ -171,16 +171,16 @@ const (
 var safetyNames = []string{SafetyUnknown: "unknown", Safe: "safe", Unsafe: "unsafe"}
 
 // String is unknown, safe or unsafe.
-func (s Safety) String() string { return nameOf("Safety", int(s), safetyNames) }
+func (s Safety) String() string { return enum.String("Safety", s, safetyNames) }
 
 // MarshalText is String for known labels.
 func (s Safety) MarshalText() ([]byte, error) {
-	return setting.Name(s, "safety label", safetyNames)
+	return enum.Marshal("safety label", s, safetyNames)
 }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Safety) UnmarshalText(text []byte) error {
-	return setting.ParseName(s, "safety label", text, safetyNames)
+	return enum.Unmarshal("safety label", text, s, safetyNames)
 }
 
 // Set says what a preference is about: which of the two reward models it belongs to first of all.
@@ -195,12 +195,12 @@ const (
 var setNames = []string{HelpfulnessSet: "helpfulness", SafetySet: "safety"}
 
 // String is helpfulness or safety.
-func (s Set) String() string { return nameOf("Set", int(s), setNames) }
+func (s Set) String() string { return enum.String("Set", s, setNames) }
 
 // MarshalText is String for known sets.
-func (s Set) MarshalText() ([]byte, error) { return setting.Name(s, "set", setNames) }
+func (s Set) MarshalText() ([]byte, error) { return enum.Marshal("set", s, setNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (s *Set) UnmarshalText(text []byte) error {
-	return setting.ParseName(s, "set", text, setNames)
+	return enum.Unmarshal("set", text, s, setNames)
 }

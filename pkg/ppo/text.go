@@ -1,6 +1,6 @@
 package ppo
 
-import "github.com/tame-rlhf/tame/pkg/setting"
+import "github.com/tame-rlhf/tame/internal/enum"
 
 // Names of the choices in configuration files.
 var (
@@ -9,17 +9,17 @@ var (
 )
 
 // MarshalText is penalty, fixed or keep.
-func (u Unfinished) MarshalText() ([]byte, error) { return setting.Name(u, "choice", unfinishedNames) }
+func (u Unfinished) MarshalText() ([]byte, error) { return enum.Marshal("choice", u, unfinishedNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (u *Unfinished) UnmarshalText(text []byte) error {
-	return setting.ParseName(u, "choice", text, unfinishedNames)
+	return enum.Unmarshal("choice", text, u, unfinishedNames)
 }
 
 // MarshalText is fixed or adaptive.
-func (k KLControl) MarshalText() ([]byte, error) { return setting.Name(k, "choice", klControlNames) }
+func (k KLControl) MarshalText() ([]byte, error) { return enum.Marshal("choice", k, klControlNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (k *KLControl) UnmarshalText(text []byte) error {
-	return setting.ParseName(k, "choice", text, klControlNames)
+	return enum.Unmarshal("choice", text, k, klControlNames)
 }

@@ -1,6 +1,6 @@
 package rewardmodel
 
-import "github.com/tame-rlhf/tame/pkg/setting"
+import "github.com/tame-rlhf/tame/internal/enum"
 
 // Names of the choices in configuration files.
 var (
@@ -10,20 +10,20 @@ var (
 
 // MarshalText is none, mean or quantile.
 func (m CalibrationMethod) MarshalText() ([]byte, error) {
-	return setting.Name(m, "calibration method", calibrationMethodNames)
+	return enum.Marshal("calibration method", m, calibrationMethodNames)
 }
 
 // UnmarshalText reads what MarshalText writes.
 func (m *CalibrationMethod) UnmarshalText(text []byte) error {
-	return setting.ParseName(m, "calibration method", text, calibrationMethodNames)
+	return enum.Unmarshal("calibration method", text, m, calibrationMethodNames)
 }
 
 // MarshalText is all or chosen.
 func (a CalibrationAnswers) MarshalText() ([]byte, error) {
-	return setting.Name(a, "choice of answers", calibrationAnswersNames)
+	return enum.Marshal("choice of answers", a, calibrationAnswersNames)
 }
 
 // UnmarshalText reads what MarshalText writes.
 func (a *CalibrationAnswers) UnmarshalText(text []byte) error {
-	return setting.ParseName(a, "choice of answers", text, calibrationAnswersNames)
+	return enum.Unmarshal("choice of answers", text, a, calibrationAnswersNames)
 }

@@ -8,5 +8,5 @@
 //		return check.Err()
 //	}
 //
-// Fields lists all FieldErrors of an error. Name and ParseName are the text forms of typed constants.
+// Fields lists all FieldErrors of an error.
 package setting
