@@ -24,7 +24,11 @@ func dataSplitCommand() *cobra.Command {
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			in, train, heldOut := args[0], args[1], args[2]
-			if err := errors.Join(checkOutputs([]string{train, heldOut}, []string{in}), checkShare("--share", share)); err != nil {
+			err = checkOutputs([]string{train, heldOut}, []string{in})
+			if !(share >= 0 && share < 1) {
+				err = errors.Join(err, fmt.Errorf("--share is %v, want a share in [0, 1)", share))
+			}
+			if err != nil {
 				return err
 			}
 			d, err := openDataset(in)

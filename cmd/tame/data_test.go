@@ -125,7 +125,7 @@ func TestDataDedup(t *testing.T) {
 	_, err = tame(t, "", "data", "dedup", one, "new.arrow", "--words", "3")
 	assert.ErrorContains(t, err, "give --near too")
 	_, err = tame(t, "", "data", "dedup", one, "new.arrow", "--of", "source")
-	assert.ErrorContains(t, err, `unknown extent "source", want "row", "prompt", "answer"`)
+	assert.ErrorContains(t, err, `unknown extent "source", want row, prompt or answer`)
 }
 
 func TestDataFilter(t *testing.T) {

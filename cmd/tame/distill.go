@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -47,11 +46,12 @@ func distillStage() stage[distillConfig] {
 			cfg := c.Config
 			cfg.Stop = []int32{0} // the tokenizer's, later
 			_, err := distill.Generic(c.PrePrompts)
-			errs := []error{c.runConfig.check(), cfg.Validate(), err, nested("FineTune", c.FineTune.Validate())}
-			if c.MaxPrompts < 0 {
-				errs = append(errs, fmt.Errorf("max_prompts is %d, want at least 0", c.MaxPrompts))
-			}
-			return errors.Join(errs...)
+			check := c.runConfig.checks()
+			check.Nested("", cfg.Validate())
+			check.Nested("PrePrompts", err)
+			check.Nested("FineTune", c.FineTune.Validate())
+			check.AtLeast("MaxPrompts", c.MaxPrompts, 0)
+			return check.Err()
 		},
 		plan: func(c *distillConfig) plan {
 			inputs := []string{c.Model, c.Tokenizer, c.Safety}

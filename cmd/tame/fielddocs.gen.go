@@ -112,7 +112,7 @@ var fieldDocs = yamlconf.Docs{
 	"pipeline.Config.Safety":                    "Safety trains the safety model likewise.",
 	"pipeline.Config.Calibration":               "Calibration sets the level of the helpfulness model after training, on the version's fresh helpfulness pairs that are not held out (if it has none, on those of the last version that has): answers of the newest model and the one before it. Its Level may not be below the logit of PPO.SafetyThreshold. The safety model is never moved. Open: rewardmodel.DefaultCalibration.",
 	"pipeline.Config.Temperatures":              "Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to 1.3 after RLHF. Default 0.8, 1, 1.2.",
-	"pipeline.Config.Rejection":                 "Rejection samples answers. Its Temperature and Version are set by the iteration.",
+	"pipeline.Config.Rejection":                 "Rejection samples the answers to fine-tune on; its TopP, MaxNewTokens and slots are also those of the answers that annotators compare, at PairTemperatures. Its Temperature and Version are set by the iteration.",
 	"pipeline.Config.FineTune":                  "FineTune is SFT on the best answers.",
 	"pipeline.Config.PPO":                       "PPO runs on top, judged by both reward models.",
 	"pipeline.Config.GAttFrom":                  "GAttFrom is the first version whose fine-tuning has examples of Ghost Attention, made by GAtt with Data.Dialogs if there are any. Paper 3.3: it was applied after V3, so 4.",

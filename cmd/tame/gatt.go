@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
@@ -44,14 +44,14 @@ func gattStage() stage[gattConfig] {
 		check: func(c *gattConfig) error {
 			cfg := c.Config
 			cfg.Stop = []int32{0} // the tokenizer's, later
-			errs := []error{c.runConfig.check(), cfg.Validate(), nested("FineTune", c.FineTune.Validate())}
-			if n := len(c.ShortInstructions); n > 0 && n != len(c.Instructions) {
-				errs = append(errs, fmt.Errorf("short_instructions has %d texts, want one for each of the %d instructions, or none", n, len(c.Instructions)))
-			}
-			if c.MaxDialogs < 0 {
-				errs = append(errs, fmt.Errorf("max_dialogs is %d, want at least 0", c.MaxDialogs))
-			}
-			return errors.Join(errs...)
+			check := c.runConfig.checks()
+			check.Nested("", cfg.Validate())
+			check.Nested("FineTune", c.FineTune.Validate())
+			n := len(c.ShortInstructions)
+			check.That(n == 0 || n == len(c.Instructions), "ShortInstructions", c.ShortInstructions,
+				fmt.Sprintf("one for each of the %d Instructions, or none", len(c.Instructions)))
+			check.AtLeast("MaxDialogs", c.MaxDialogs, 0)
+			return check.Err()
 		},
 		plan: func(c *gattConfig) plan {
 			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append([]string{c.Model, c.Tokenizer}, c.Data...), c.Mix...)}
@@ -130,7 +130,8 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 		}
 		if d.Instruction == "" {
 			if len(c.Instructions) == 0 {
-				return nil, fmt.Errorf("instructions is empty, and dialogue %d has no system message to hold to", i)
+				return nil, &setting.FieldError{Owner: "tame: Config", Path: "Instructions", Value: c.Instructions,
+					Want: fmt.Sprintf("at least one: dialogue %d has no system message to follow", i)}
 			}
 			at := data.StreamKey(fmt.Sprint(c.Seed, " ", d.ID)) % uint64(len(c.Instructions))
 			d.Instruction = c.Instructions[at]

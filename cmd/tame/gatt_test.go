@@ -28,10 +28,10 @@ func TestGAtt(t *testing.T) {
 	sameFolders(t, out, again)
 
 	_, err = tame(t, "", append(args, "--set", "short_instructions=[mat]", "--set", "fine_tune.epochs=0")...)
-	assert.ErrorContains(t, err, "--set short_instructions=[mat]: short_instructions has 1 texts, want one for each of the 2 instructions")
+	assert.ErrorContains(t, err, "--set short_instructions=[mat]: short_instructions is [mat], want one for each of the 2 instructions")
 	assert.ErrorContains(t, err, "--set fine_tune.epochs=0: fine_tune.epochs is 0, want at least 1")
 	_, err = tame(t, "", append(args, "--set", "instructions=[]", "--set", "short_instructions=[]", "--set", "output="+out+"2")...)
-	assert.ErrorContains(t, err, "instructions is empty, and dialogue 0 has no system message to hold to")
+	assert.ErrorContains(t, err, "--set instructions=[]: instructions is [], want at least one: dialogue 0 has no system message to follow")
 }
 
 func TestDistill(t *testing.T) {

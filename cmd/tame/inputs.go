@@ -8,6 +8,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -115,30 +116,14 @@ func checkArrow(path, hint string) error {
 	return nil
 }
 
-// checkShare wants a share of rows.
-func checkShare(key string, x float64) error {
-	if x >= 0 && x < 1 {
-		return nil
-	}
-	return fmt.Errorf("%s is %v, want a share in [0, 1)", key, x)
+// checks starts the checks of a stage's configuration, with those of what all stages have.
+func (c runConfig) checks() *setting.Checks {
+	check := setting.NewChecks("tame: Config")
+	check.AtLeast("CheckpointEvery", c.CheckpointEvery, 1)
+	return check
 }
 
-// checkEvery wants a number of steps between checkpoints.
-func (c runConfig) check() error {
-	if c.CheckpointEvery >= 1 {
-		return nil
-	}
-	return fmt.Errorf("checkpoint_every is %d, want at least 1", c.CheckpointEvery)
-}
-
-// nested puts a field before the errors of the config behind it.
-func nested(field string, err error) error {
-	if err == nil {
-		return nil
-	}
-	var lines []error
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		lines = append(lines, fmt.Errorf("tame: Config.%s: %s", field, line))
-	}
-	return errors.Join(lines...)
+// checkHeldOut wants a share that leaves something to train on.
+func checkHeldOut(check *setting.Checks, share float64) {
+	check.That(share >= 0 && share < 1, "HeldOut", share, "a share in [0, 1)")
 }

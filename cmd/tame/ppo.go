@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // ppoConfig is the configuration of `tame ppo`.
@@ -41,13 +41,18 @@ func ppoStage() stage[ppoConfig] {
 			return ppoConfig{runConfig: runConfig{CheckpointEvery: 1}, HeldOut: 0.05, Config: ppo.DefaultConfig()}
 		},
 		check: func(c *ppoConfig) error {
-			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate())
+			check := c.runConfig.checks()
+			checkHeldOut(check, c.HeldOut)
+			check.Nested("", c.Config.Validate())
+			return check.Err()
 		},
 		needs: func(c *ppoConfig) error {
-			if c.Gate && c.ratersConfig.check() == nil && (c.Helpfulness == "" || c.Safety == "") {
-				return errors.New("gate is true and wants both reward models, helpfulness and safety: with one of them set gate: false")
+			if err := c.ratersConfig.check(); err != nil {
+				return err
 			}
-			return c.ratersConfig.check()
+			check := setting.NewChecks("tame: Config")
+			check.That(!c.Gate || c.Helpfulness != "" && c.Safety != "", "Gate", c.Gate, "false, or both reward models, Helpfulness and Safety")
+			return check.Err()
 		},
 		plan: func(c *ppoConfig) plan {
 			inputs := []string{c.Model, c.Tokenizer, c.Helpfulness, c.Safety, c.Critic}

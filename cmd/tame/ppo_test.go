@@ -36,7 +36,7 @@ func TestPPO(t *testing.T) {
 	// One reward model, without the gate; the value function on the policy's trunk; prompts of the evaluation from a file.
 	out = filepath.Join(t.TempDir(), "policy")
 	_, err = tame(t, "", append(args, "--set", "output="+out)...)
-	assert.ErrorContains(t, err, "gate is true and wants both reward models, helpfulness and safety: with one of them set gate: false")
+	assert.ErrorContains(t, err, "gate is true by default, want false, or both reward models, helpfulness and safety")
 	text = run(t, append(args, "--set", "gate=false", "--set", "shared_trunk=true", "--set", "held_out_data="+conversations(t, 5), "--set", "output="+out)...)
 	assert.Contains(t, text, "5 for the evaluation")
 }
@@ -46,7 +46,7 @@ func TestPPOSettings(t *testing.T) {
 	assert.Contains(t, text, "One of: penalty, fixed, keep.\nunfinished: fixed\n")
 	assert.Contains(t, text, "kl_control: adaptive\n")
 	_, err := tame(t, "", "ppo", "--set", "unfinished=drop")
-	assert.ErrorContains(t, err, `--set unfinished=drop: unfinished: ppo: unknown choice "drop", want penalty, fixed, keep`)
+	assert.ErrorContains(t, err, `--set unfinished=drop: unfinished: unknown choice "drop", want penalty, fixed or keep`)
 	_, err = tame(t, "", "ppo", "--set", "batch_size=10")
 	assert.ErrorContains(t, err, "mini_batch is 64, want a divisor of batch_size")
 }

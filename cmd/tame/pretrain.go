@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -55,7 +54,11 @@ func pretrainStage() stage[pretrainConfig] {
 			}
 		},
 		check: func(c *pretrainConfig) error {
-			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Shape.Validate(), c.Config.Validate())
+			check := c.runConfig.checks()
+			checkHeldOut(check, c.HeldOut)
+			check.Nested("Shape", c.Shape.Validate())
+			check.Nested("", c.Config.Validate())
+			return check.Err()
 		},
 		plan: func(c *pretrainConfig) plan {
 			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}

@@ -49,19 +49,14 @@ func rejectStage() stage[rejectConfig] {
 		check: func(c *rejectConfig) error {
 			cfg := c.Config
 			cfg.Stop = []int32{0} // the tokenizer's, later
-			errs := []error{c.runConfig.check(), cfg.Validate()}
-			if c.MaxPrompts < 0 {
-				errs = append(errs, fmt.Errorf("max_prompts is %d, want at least 0", c.MaxPrompts))
+			check := c.runConfig.checks()
+			check.Nested("", cfg.Validate())
+			check.AtLeast("MaxPrompts", c.MaxPrompts, 0)
+			check.AtLeast("TunePrompts", c.TunePrompts, 1)
+			for i, t := range c.Temperatures {
+				check.Positive(fmt.Sprintf("Temperatures[%d]", i), t)
 			}
-			if c.TunePrompts < 1 {
-				errs = append(errs, fmt.Errorf("tune_prompts is %d, want at least 1", c.TunePrompts))
-			}
-			for _, t := range c.Temperatures {
-				if cfg.Temperature = t; cfg.Validate() != nil {
-					errs = append(errs, fmt.Errorf("temperatures has %v, want positive numbers", t))
-				}
-			}
-			return errors.Join(errs...)
+			return check.Err()
 		},
 		needs: func(c *rejectConfig) error { return c.ratersConfig.check() },
 		plan: func(c *rejectConfig) plan {

@@ -86,7 +86,7 @@ func TestRejectNeedsAJudge(t *testing.T) {
 	_, err = tame(t, "", append(args, "--set", "helpfulness="+tinyModel(t), "--set", "max_new_tokens=60")...)
 	assert.ErrorContains(t, err, "no prompt is left to answer")
 	_, err = tame(t, "", append(args, "--set", "temperatures=[1, 0]")...)
-	assert.ErrorContains(t, err, "--set temperatures=[1, 0]: temperatures has 0, want positive numbers")
+	assert.ErrorContains(t, err, "--set temperatures=[1, 0]: temperatures[1] is 0, want a positive number")
 	_, err = os.Stat(filepath.Join(t.TempDir(), "o"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -64,7 +64,11 @@ func rewardStage() stage[rewardConfig] {
 			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
 		},
 		check: func(c *rewardConfig) error {
-			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate(), checkCalibration(c.Kind, c.Calibration))
+			check := c.runConfig.checks()
+			checkHeldOut(check, c.HeldOut)
+			check.Nested("", c.Config.Validate())
+			checkCalibration(check, c.Kind, c.Calibration)
+			return check.Err()
 		},
 		plan: func(c *rewardConfig) plan {
 			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}

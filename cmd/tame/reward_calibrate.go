@@ -15,16 +15,14 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // checkCalibration refuses to move a safety model.
-func checkCalibration(kind data.Set, cfg rewardmodel.Calibration) error {
-	if kind == data.SafetySet && cfg.Method != rewardmodel.CalibrateNone {
-		name, _ := cfg.Method.MarshalText() // Validate reports what has no name
-		return errors.Join(cfg.Validate(), fmt.Errorf(
-			"calibration.method is %s, want none: a safety model has its level from its labels, and the gate depends on it", name))
-	}
-	return cfg.Validate()
+func checkCalibration(check *setting.Checks, kind data.Set, cfg rewardmodel.Calibration) {
+	check.Nested("Calibration", cfg.Validate())
+	check.That(kind != data.SafetySet || cfg.Method == rewardmodel.CalibrateNone, "Calibration.Method", cfg.Method,
+		"none: a safety model has its level from its labels, and the gate depends on it")
 }
 
 // calibrateReward sets the level of a trained model, on the pairs of its own set if there are any.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -54,7 +53,9 @@ func rlhfStage() stage[rlhfConfig] {
 			}
 		},
 		check: func(c *rlhfConfig) error {
-			return errors.Join(c.runConfig.check(), c.settings([]int32{0}).Validate())
+			check := c.runConfig.checks()
+			check.Nested("", c.settings([]int32{0}).Validate())
+			return check.Err()
 		},
 		needs: func(c *rlhfConfig) error { return c.annotatorConfig.check() },
 		plan: func(c *rlhfConfig) plan {

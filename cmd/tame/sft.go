@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"gorgonia.org/gorgonia"
@@ -39,7 +38,10 @@ func sftStage() stage[sftConfig] {
 			return sftConfig{runConfig: runConfig{CheckpointEvery: 50}, Config: sft.DefaultConfig()}
 		},
 		check: func(c *sftConfig) error {
-			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate())
+			check := c.runConfig.checks()
+			checkHeldOut(check, c.HeldOut)
+			check.Nested("", c.Config.Validate())
+			return check.Err()
 		},
 		plan: func(c *sftConfig) plan {
 			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}

@@ -16,6 +16,7 @@ import (
 )
 
 //go:generate go run ../../internal/yamlconf/gendocs ../.. fielddocs.gen.go
+//go:generate go test . -run TestSettingsPage -update
 
 // stage is a command with a configuration C and a result that a stopped run goes on to.
 type stage[C any] struct {

@@ -163,6 +163,9 @@ func TestErrorsNameFieldAndLine(t *testing.T) {
 	} {
 		assert.ErrorContains(t, err, want)
 	}
+	config = yamlFile(t, "optim: {learning_rate: 1}\ncritic_optim:\n  learning_rate: -1\n")
+	_, err = tame(t, "", "ppo", "--config", config)
+	assert.ErrorContains(t, err, config+":3: critic_optim.learning_rate is -1, want", "of two keys of that name")
 	_, err = tame(t, "", "sft", "--config", filepath.Join(t.TempDir(), "none.yaml"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 
@@ -196,7 +199,10 @@ func TestPrintedConfigs(t *testing.T) {
 	check("ppo", func(t *testing.T, text string) { checkPrinted(t, ppoStage(), text) })
 	check("gatt", func(t *testing.T, text string) { checkPrinted(t, gattStage(), text) })
 	check("distill", func(t *testing.T, text string) { checkPrinted(t, distillStage(), text) })
-	check("rlhf", func(t *testing.T, text string) { checkPrinted(t, rlhfStage(), text) })
+	check("rlhf", func(t *testing.T, text string) {
+		checkPrinted(t, rlhfStage(), text)
+		assert.Contains(t, text, "its top_p, max_new_tokens and slots are also those of the", "what else the settings of rejection steer")
+	})
 	check("pretrain", func(t *testing.T, text string) { checkPrinted(t, pretrainStage(), text) })
 }
 

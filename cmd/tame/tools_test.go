@@ -96,7 +96,7 @@ func TestPretrain(t *testing.T) {
 	tok := filepath.Join(t.TempDir(), "tok.model")
 	assert.Regexp(t, `^285 pieces from 24 documents, \d\.\d\d characters a token`, run(t, "tokenizer", "train", "--vocab-size", "285", text, tok))
 	_, err := tame(t, "", "tokenizer", "train", "--vocab-size", "28500", text, tok+"2")
-	assert.ErrorContains(t, err, "VocabSize is 28500, but the text gives")
+	assert.ErrorContains(t, err, "VocabSize is 28500, want at most")
 
 	config := yamlFile(t, `
 data: `+text+`
@@ -121,7 +121,7 @@ held_out: 0.4
 	assert.Contains(t, run(t, "convert", "data", text, arrow, "--as", "text"), "24 rows taken")
 	run(t, "pretrain", "--config", config, "--set", "model="+out, "--set", "data="+arrow, "--set", "output="+out+"2", "--set", "steps=2")
 	_, err = tame(t, "", "pretrain", "--config", config, "--set", "vocab_size=9999", "--set", "output="+out+"3")
-	assert.ErrorContains(t, err, "--set vocab_size=9999: vocab_size is 9999, but the text gives")
+	assert.ErrorContains(t, err, "--set vocab_size=9999: vocab_size is 9999, want at most")
 	_, err = tame(t, "", "pretrain", "--config", config, "--set", "shape.head_dim=7", "--set", "output="+out+"3")
 	assert.ErrorContains(t, err, "--set shape.head_dim=7: shape.head_dim is 7, want an even number")
 }

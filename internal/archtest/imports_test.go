@@ -37,7 +37,7 @@ var levels = [][]string{
 	{"pkg/optim"},
 	{"pkg/exec"},
 	{"pkg/ops"},
-	{"pkg/corpus", "pkg/curate", "pkg/importer"},
+	{"pkg/corpus", "pkg/curate", "pkg/importer", "pkg/run"},
 	{"pkg/data"},
 	{"internal/columnar"},
 	{"internal/parquet"},

@@ -11,6 +11,7 @@ package enum
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -22,28 +23,32 @@ func String[T ~int](typeName string, value T, names []string) string {
 	return names[value]
 }
 
-// Marshal is the name of a value. A value without a name is an error.
+// Marshal is the name of a value. A value without a name is an error, which lists the names.
 func Marshal[T ~int](kind string, value T, names []string) ([]byte, error) {
 	if !named(value, names) {
-		return nil, fmt.Errorf("%d is no %s", int(value), kind)
+		return nil, fmt.Errorf("unknown %s %d, want %s", kind, int(value), alternatives(names))
 	}
 	return []byte(names[value]), nil
 }
 
 // Unmarshal sets the value of a name. The error lists the names.
 func Unmarshal[T ~int](kind string, text []byte, value *T, names []string) error {
-	known := make([]string, 0, len(names))
-	for i, name := range names {
-		if name == "" {
-			continue
-		}
-		if name == string(text) {
-			*value = T(i)
-			return nil
-		}
-		known = append(known, fmt.Sprintf("%q", name))
+	i := slices.Index(names, string(text))
+	if i < 0 || len(text) == 0 {
+		return fmt.Errorf("unknown %s %q, want %s", kind, text, alternatives(names))
 	}
-	return fmt.Errorf("unknown %s %q, want %s", kind, text, strings.Join(known, ", "))
+	*value = T(i)
+	return nil
+}
+
+// alternatives lists names: "a, b or c".
+func alternatives(names []string) string {
+	known := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == "" })
+	if len(known) < 2 {
+		return strings.Join(known, "")
+	}
+	last := len(known) - 1
+	return strings.Join(known[:last], ", ") + " or " + known[last]
 }
 
 func named[T ~int](value T, names []string) bool {

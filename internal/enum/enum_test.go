@@ -21,8 +21,8 @@ func TestNames(t *testing.T) {
 	var c color
 	assert.NoError(t, enum.Unmarshal("color", []byte("green"), &c, colors))
 	assert.Equal(t, color(2), c)
-	assert.EqualError(t, enum.Unmarshal("color", []byte("blue"), &c, colors), `unknown color "blue", want "red", "green"`)
-	assert.EqualError(t, enum.Unmarshal("color", nil, &c, colors), `unknown color "", want "red", "green"`)
+	assert.EqualError(t, enum.Unmarshal("color", []byte("blue"), &c, colors), `unknown color "blue", want red or green`)
+	assert.EqualError(t, enum.Unmarshal("color", nil, &c, colors), `unknown color "", want red or green`)
 	assert.Equal(t, color(2), c, "an error changes nothing")
 }
 
@@ -33,5 +33,7 @@ func TestUnnamed(t *testing.T) {
 		assert.Error(t, err)
 	}
 	_, err := enum.Marshal("color", color(9), colors)
-	assert.EqualError(t, err, "9 is no color")
+	assert.EqualError(t, err, "unknown color 9, want red or green")
+	assert.EqualError(t, enum.Unmarshal("switch", nil, new(color), []string{"on", "off", "", "auto"}), `unknown switch "", want on, off or auto`)
+	assert.EqualError(t, enum.Unmarshal("switch", []byte("x"), new(color), []string{"on"}), `unknown switch "x", want on`)
 }

@@ -7,6 +7,8 @@
 //	err = src.Missing()                                // required keys that are empty, all at once
 //	err = src.Explain(cfg.Validate())                  // sft.yaml:9: batch_size is 0, want at least 1
 //
+// Explain finds the line by the path of a setting.FieldError. Print and Table show all keys with the comments of their fields.
+//
 // # Keys
 //
 // A key is the field's name in snake case: MaxNewTokens is max_new_tokens. A struct is a map; an embedded struct's keys stand among those

@@ -1,12 +1,14 @@
 package yamlconf
 
 import (
+	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Missing names all required keys that are empty.
@@ -27,20 +29,14 @@ func (s *Source) Missing() error {
 	return fmt.Errorf("%s: missing %s: write it there, or give --set %s=VALUE", place, strings.Join(names, ", "), names[0])
 }
 
-// fieldName is how the errors of a config name a field: "sft: Config.BatchSize is 0", "ppo: Config.Optim: optim: Config.LearningRate is 0".
-var fieldName = regexp.MustCompile(`^(?:[a-z]\w*: )*(?:[A-Z]\w*\.)?([A-Z]\w*):? `)
-
-// Explain rewrites the errors of a config, and others that begin with a field or a key, for who wrote the file: names of fields become
-// keys, with the place where they were set. The error stays what it was for errors.Is.
+// Explain rewrites the FieldErrors in an error for the user who wrote the file: fields become keys,
+// with the place where they were set or, if they were not, as defaults. Other errors, and those of
+// fields without a key, keep their text. errors.Is and errors.As find what they found before.
 func (s *Source) Explain(err error) error {
 	if err == nil {
 		return nil
 	}
-	var lines []string
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		lines = append(lines, s.explain(line))
-	}
-	return &explained{text: strings.Join(lines, "\n"), err: err}
+	return &explained{text: strings.Join(s.explain(err), "\n"), err: err}
 }
 
 type explained struct {
@@ -51,31 +47,118 @@ type explained struct {
 func (e *explained) Error() string { return e.text }
 func (e *explained) Unwrap() error { return e.err }
 
-func (s *Source) explain(line string) string {
-	known := map[string]bool{}
-	var fields []field
-	leaves(s.root, nil, "", func(path string, f field) {
-		fields = append(fields, f)
-		for key := range strings.SplitSeq(path, ".") {
-			known[key] = true
+// explain gives the lines of an error.
+func (s *Source) explain(err error) []string {
+	if list, ok := joined(err); ok {
+		var lines []string
+		for _, e := range list {
+			lines = append(lines, s.explain(e)...)
 		}
+		return lines
+	}
+	if f, ok := err.(*setting.FieldError); ok && !isOldText(f.Err) {
+		if at, ok := lookup(fieldsOf(s.root, nil), f.Path); ok {
+			return []string{s.explainField(f, at)}
+		}
+	}
+	if inner := errors.Unwrap(err); inner != nil && strings.HasSuffix(err.Error(), inner.Error()) && s.isOwn(inner) {
+		return s.explain(inner)
+	}
+	return s.explainText(err)
+}
+
+// joined gives the parts of errors.Join. Errors that are wrapped by a text of several are one error.
+func joined(err error) ([]error, bool) {
+	join, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil, false
+	}
+	var texts []string
+	for _, e := range join.Unwrap() {
+		texts = append(texts, e.Error())
+	}
+	return join.Unwrap(), strings.Join(texts, "\n") == err.Error()
+}
+
+// isOwn reports whether all FieldErrors of a wrapped error are about this configuration, and not
+// about another struct of the same form, such as the shape in a model's config.json: the values are
+// those of the fields here.
+func (s *Source) isOwn(err error) bool {
+	list := setting.Fields(err)
+	return len(list) > 0 && !slices.ContainsFunc(list, func(f *setting.FieldError) bool {
+		at, ok := lookup(fieldsOf(s.root, nil), f.Path)
+		return !ok || fmt.Sprint(at.value.Interface()) != fmt.Sprint(f.Value)
 	})
-	path, rest := "", line
-	for {
-		m := fieldName.FindStringSubmatchIndex(rest)
-		if m == nil || !known[snake(rest[m[2]:m[3]])] {
-			break
+}
+
+// explainField gives "sft.yaml:9: batch_size is 0, want at least 1" or, for a field that nobody set,
+// "batch_size is 0 by default, want at least 1".
+func (s *Source) explainField(f *setting.FieldError, at located) string {
+	place, set := s.at[at.key]
+	if !set {
+		list, _, _ := strings.Cut(at.key, "[")
+		place, set = s.at[list]
+	}
+	start, byDefault := "", " by default"
+	if set {
+		start, byDefault = place+": ", ""
+	}
+	if f.Err != nil {
+		return start + at.key + f.Reason()
+	}
+	return fmt.Sprintf("%s%s is %s%s, want %s", start, at.key, valueText(f.Value), byDefault, keysInWant(f.Want, at.scopes))
+}
+
+// located is the field of a path of Go names.
+type located struct {
+	key    string // in full: "optim.learning_rate"
+	value  reflect.Value
+	scopes [][]field // the fields of each struct on the way, from the outermost on
+}
+
+// lookup follows a path, such as "Optim.LearningRate" or "Temperatures[1]", from the fields of a
+// struct.
+func lookup(fields []field, path string) (at located, ok bool) {
+	for name := range strings.SplitSeq(path, ".") {
+		name, index, isItem := strings.Cut(name, "[")
+		i := slices.IndexFunc(fields, func(f field) bool { return f.name == name })
+		if i < 0 {
+			return located{}, false
 		}
-		path, rest = join(path, snake(rest[m[2]:m[3]])), rest[m[1]:]
-	}
-	if path == "" {
-		path, rest, _ = strings.Cut(line, " ")
-	}
-	rest = keysForNames(rest, fields)
-	for _, at := range slices.Sorted(maps.Keys(s.at)) {
-		if at == path || strings.HasSuffix(at, "."+path) { // a config inside of another does not know where it stands
-			return fmt.Sprintf("%s: %s %s", s.at[at], at, rest)
+		f := fields[i]
+		at.key, at.value, at.scopes = join(at.key, f.key), f.value, append(at.scopes, fields)
+		if isItem {
+			at.key += "[" + index
+		}
+		fields = nil
+		if isMap(f.value) {
+			fields = fieldsOf(f.value, f.omit)
 		}
 	}
-	return strings.TrimSuffix(path+" "+rest, " ")
+	return at, true
+}
+
+// goPath is a field in the words of a Want: "at most BatchSize", "the logit of PPO.SafetyThreshold".
+var goPath = regexp.MustCompile(`\b[A-Z]\w*(?:\.[A-Z]\w*)*`)
+
+// keysInWant writes keys where a Want has fields of the struct around it, or of one around that.
+func keysInWant(want string, scopes [][]field) string {
+	return goPath.ReplaceAllStringFunc(want, func(path string) string {
+		for _, fields := range slices.Backward(scopes) {
+			if at, ok := lookup(fields, path); ok {
+				return at.key
+			}
+		}
+		return path
+	})
+}
+
+// valueText writes a value as the file would have it, if it can.
+func valueText(value any) string {
+	if v := reflect.ValueOf(value); v.IsValid() && v.Kind() != reflect.Pointer {
+		if text, ok := literal(v); ok {
+			return text
+		}
+	}
+	return fmt.Sprint(value)
 }

@@ -5,7 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"unicode"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // field is a key of a struct with the value behind it.
@@ -29,7 +30,7 @@ func fieldsOf(v reflect.Value, omit []string) []field {
 		if !f.IsExported() && !embedded || f.Tag.Get("json") == "-" || f.Type.Kind() == reflect.Func {
 			continue
 		}
-		item := field{key: snake(f.Name), owner: v.Type(), name: f.Name, value: v.Field(i)}
+		item := field{key: setting.Key(f.Name), owner: v.Type(), name: f.Name, value: v.Field(i)}
 		for word := range strings.SplitSeq(f.Tag.Get("conf"), ",") {
 			if keys, ok := strings.CutPrefix(word, "omit="); ok {
 				item.omit = strings.Fields(keys)
@@ -117,18 +118,4 @@ func choices(t reflect.Type) []string {
 		}
 	}
 	return names
-}
-
-// snake writes a Go name in snake case: MinLRRatio is min_lr_ratio, NumKVHeads is num_kv_heads, KLCoef is kl_coef.
-func snake(name string) string {
-	runes := []rune(strings.ReplaceAll(name, "GAtt", "Gatt")) // one word
-	var b strings.Builder
-	for i, r := range runes {
-		upper := unicode.IsUpper(r)
-		if upper && i > 0 && (!unicode.IsUpper(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])) {
-			b.WriteByte('_')
-		}
-		b.WriteRune(unicode.ToLower(r))
-	}
-	return b.String()
 }

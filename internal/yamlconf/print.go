@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,7 +36,7 @@ func (p *printer) structure(v reflect.Value, omit []string, depth int) {
 		if doc != "" && i > 0 {
 			p.out.WriteByte('\n')
 		}
-		p.comment(doc, f, fields, depth)
+		p.comment(keysForNames(doc, namedIn(fields, f)), f, depth)
 		indent := strings.Repeat("  ", depth)
 		if text, ok := literal(f.value); ok {
 			fmt.Fprintf(&p.out, "%s%s: %s\n", indent, f.key, text)
@@ -48,21 +49,11 @@ func (p *printer) structure(v reflect.Value, omit []string, depth int) {
 
 const commentWidth = 110
 
-// comment writes a field's comment, with keys in place of Go's names, broken into lines.
-func (p *printer) comment(doc string, f field, fields []field, depth int) {
-	var notes []string
-	if doc != "" {
-		notes = append(notes, keysForNames(doc, fields))
-	}
-	if names := choices(f.value.Type()); len(names) > 0 {
-		notes = append(notes, "One of: "+strings.Join(names, ", ")+".")
-	}
-	if f.required {
-		notes = append(notes, "Required.")
-	}
+// comment writes a field's comment, broken into lines.
+func (p *printer) comment(doc string, f field, depth int) {
 	prefix := strings.Repeat("  ", depth) + "#"
 	line := prefix
-	for _, word := range strings.Fields(strings.Join(notes, " ")) {
+	for _, word := range strings.Fields(notes(doc, f)) {
 		if len(line)+1+len(word) > commentWidth && line != prefix {
 			p.out.WriteString(line + "\n")
 			line = prefix
@@ -72,6 +63,25 @@ func (p *printer) comment(doc string, f field, fields []field, depth int) {
 	if line != prefix {
 		p.out.WriteString(line + "\n")
 	}
+}
+
+// namedIn are the fields that the comment of one of them may name: those around it and those inside.
+func namedIn(fields []field, f field) []field {
+	if isMap(f.value) {
+		return slices.Concat(fieldsOf(f.value, f.omit), fields)
+	}
+	return fields
+}
+
+// notes are a field's comment, followed by what its type says.
+func notes(doc string, f field) string {
+	if names := choices(f.value.Type()); len(names) > 0 {
+		doc += " One of: " + strings.Join(names, ", ") + "."
+	}
+	if f.required {
+		doc += " Required."
+	}
+	return strings.TrimSpace(doc)
 }
 
 var configDot = regexp.MustCompile(`\bConfig\.(\w)`)

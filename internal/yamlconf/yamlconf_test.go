@@ -91,15 +91,6 @@ func parse(t *testing.T, text string) (config, *Source, error) {
 	return c, s, err
 }
 
-func TestKeys(t *testing.T) {
-	for name, want := range map[string]string{
-		"MaxNewTokens": "max_new_tokens", "MinLRRatio": "min_lr_ratio", "NumKVHeads": "num_kv_heads", "KLCoef": "kl_coef", "TopP": "top_p",
-		"GAELambda": "gae_lambda", "Beta1": "beta1", "K": "k", "BOS": "bos", "MaxKL": "max_kl", "TieEmbeddings": "tie_embeddings",
-	} {
-		assert.Equal(t, want, snake(name))
-	}
-}
-
 func TestValues(t *testing.T) {
 	c, _, err := parse(t, `
 model: 7          # a text all the same
@@ -191,29 +182,6 @@ func TestMissingAreNamedTogether(t *testing.T) {
 	_, s, err = parse(t, "data: [a]\nmodel: m")
 	require.NoError(t, err)
 	assert.NoError(t, s.Missing())
-}
-
-func TestExplain(t *testing.T) {
-	_, s, err := parse(t, "epochs: 0\noptim:\n  learning_rate: -1\n  beta2: 3\n")
-	require.NoError(t, err)
-	require.NoError(t, s.Set("share=2"))
-	explained := s.Explain(errors.Join(
-		errors.New("sft: Config.Epochs is 0, want at least LearningRate"),
-		errors.New("optim: Config.LearningRate is -1, want a number"),
-		errors.New("ppo: Config.Optim: optim: AdamW.Beta2 is 3, want less"),
-		errors.New("share is 2, want a share"),
-		errors.New("model: config: NumKVHeads is 3, want another"),
-		errors.New("sft: Example 3 is wrong"),
-	))
-	assert.Equal(t, strings.Split(explained.Error(), "\n"), []string{
-		"c.yaml:1: epochs is 0, want at least learning_rate",
-		"c.yaml:3: optim.learning_rate is -1, want a number",
-		"c.yaml:4: optim.beta2 is 3, want less",
-		"--set share=2: share is 2, want a share",
-		"num_kv_heads is 3, want another",
-		"sft: Example 3 is wrong",
-	})
-	assert.NoError(t, s.Explain(nil))
 }
 
 // What Print writes is the config again, with comments in the words of the file.

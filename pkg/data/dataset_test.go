@@ -143,9 +143,9 @@ func TestWriteRefusesInvalidRows(t *testing.T) {
 		`row 1: data: message 1, the last of the prompt, is from assistant`: func() error {
 			return data.Write(path, []data.Prompt{prompts[0], {ID: "x", Messages: dialog("Hi", "Hello")}}, lineage)
 		},
-		"prompt has no id":     func() error { return data.Write(path, []data.Prompt{{Messages: dialog("Hi")}}, lineage) },
-		"no answer to learn":   func() error { return data.Write(path, []data.Conversation{{Messages: dialog("Hi")}}, lineage) },
-		`"rating": 0 is`: func() error { return data.Write(path, []data.Preference{{Messages: dialog("Hi")}}, lineage) },
+		"prompt has no id":           func() error { return data.Write(path, []data.Prompt{{Messages: dialog("Hi")}}, lineage) },
+		"no answer to learn":         func() error { return data.Write(path, []data.Conversation{{Messages: dialog("Hi")}}, lineage) },
+		`"rating": unknown rating 0`: func() error { return data.Write(path, []data.Preference{{Messages: dialog("Hi")}}, lineage) },
 		"2 log-probabilities for 1 tokens": func() error {
 			return data.Write(path, []data.Sample{{Prompt: []int32{1}, Tokens: []int32{1}, LogProbs: []float32{0, 0}}}, lineage)
 		},
@@ -346,5 +346,5 @@ func TestEnumNames(t *testing.T) {
 	assert.Equal(t, "safety", data.SafetySet.String())
 	assert.Equal(t, "last turn", data.LastTurn.String())
 	var r data.Rating
-	assert.ErrorContains(t, r.UnmarshalText([]byte("good")), `unknown rating "good", want "negligibly better / unsure"`)
+	assert.ErrorContains(t, r.UnmarshalText([]byte("good")), `unknown rating "good", want negligibly better / unsure, slightly better`)
 }

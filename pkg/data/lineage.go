@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -163,8 +164,11 @@ func Fingerprint(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("data: fingerprint: %w", err)
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return FingerprintOf(h), nil
 }
+
+// FingerprintOf is the fingerprint of what was written into a SHA-256.
+func FingerprintOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
 func hashFile(h io.Writer, path string) error {
 	f, err := os.Open(path)

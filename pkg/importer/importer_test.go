@@ -211,8 +211,8 @@ func TestImportHH(t *testing.T) {
 	}
 
 	_, _, err = importer.HH(file(t, ""), importer.PreferenceConfig{Set: 9})
-	assert.ErrorContains(t, err, "0 is no rating")
-	assert.ErrorContains(t, err, "9 is no set")
+	assert.ErrorContains(t, err, "unknown rating 0")
+	assert.ErrorContains(t, err, "unknown set 9")
 	_, _, err = importer.Preferences(file(t, ""), importer.PreferenceConfig{})
 	assert.Error(t, err)
 }
@@ -244,7 +244,7 @@ func TestImportPreferences(t *testing.T) {
 		assert.Equal(t, []data.Preference{want}, got, row)
 	}
 	for row, want := range map[string]string{
-		`"prompt": "Hi", "chosen": "a", "rejected": "b", "rating": 5`:           "5 is no rating",
+		`"prompt": "Hi", "chosen": "a", "rejected": "b", "rating": 5`:           "unknown rating 5",
 		`"prompt": "Hi", "chosen": "a", "rejected": "b", "rating": "good"`:      `unknown rating "good"`,
 		`"prompt": "Hi", "chosen": "a", "rejected": "b", "chosen_safe": "very"`: `unknown safety label "very"`,
 		`"prompt": "Hi", "chosen": "a", "rejected": "b", "set": "x"`:            `unknown set "x"`,

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Param is a tensor that an optimiser changes.
@@ -50,17 +51,12 @@ func DefaultAdamW() *AdamW {
 
 // Validate reports every setting that makes no sense.
 func (o *AdamW) Validate() error {
-	var errs []error
-	check := func(ok bool, field string, value float64, want string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("optim: AdamW.%s is %g, want %s", field, value, want))
-		}
-	}
-	check(o.Beta1 >= 0 && o.Beta1 < 1, "Beta1", o.Beta1, "a number in [0, 1)")
-	check(o.Beta2 >= 0 && o.Beta2 < 1, "Beta2", o.Beta2, "a number in [0, 1)")
-	check(o.Eps > 0 && !math.IsInf(o.Eps, 1), "Eps", o.Eps, "a positive number, such as 1e-5")
-	check(o.WeightDecay >= 0 && !math.IsInf(o.WeightDecay, 1), "WeightDecay", o.WeightDecay, "a number of at least 0")
-	return errors.Join(errs...)
+	check := setting.NewChecks("optim: AdamW")
+	check.ShareBelowOne("Beta1", o.Beta1)
+	check.ShareBelowOne("Beta2", o.Beta2)
+	check.Positive("Eps", o.Eps)
+	check.NotNegative("WeightDecay", o.WeightDecay)
+	return check.Err()
 }
 
 // Init makes the moments of params, all zero. It is an error to change the parameters afterwards.

@@ -1,10 +1,6 @@
 package optim
 
-import (
-	"errors"
-	"fmt"
-	"math"
-)
+import "github.com/tame-rlhf/tame/pkg/setting"
 
 // Config is what a training stage lets its user choose about AdamW. Zero is zero, not a default.
 type Config struct {
@@ -37,9 +33,9 @@ func (c Config) Cosine(minRatio float64, warmup, total int) Cosine {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	errs := []error{checkRate("Config.LearningRate", c.LearningRate), c.AdamW().Validate()}
-	if !(c.MaxGradNorm >= 0) || math.IsInf(c.MaxGradNorm, 0) {
-		errs = append(errs, fmt.Errorf("optim: Config.MaxGradNorm is %g, want a number of at least 0", c.MaxGradNorm))
-	}
-	return errors.Join(errs...)
+	check := setting.NewChecks("optim: Config")
+	check.NotNegative("LearningRate", c.LearningRate)
+	check.Nested("", c.AdamW().Validate())
+	check.NotNegative("MaxGradNorm", c.MaxGradNorm)
+	return check.Err()
 }

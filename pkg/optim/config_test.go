@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 func TestConfig(t *testing.T) {
@@ -24,6 +25,11 @@ func TestConfig(t *testing.T) {
 	for _, want := range []string{"Config.LearningRate is +Inf", "Beta1 is 1", "Beta2 is -1", "Eps is 0", "MaxGradNorm is NaN"} {
 		assert.ErrorContains(t, err, want)
 	}
+	var paths []string
+	for _, f := range setting.Fields(err) {
+		paths = append(paths, f.Path)
+	}
+	assert.Equal(t, []string{"LearningRate", "Beta1", "Beta2", "Eps", "MaxGradNorm"}, paths)
 }
 
 func TestConfigCosine(t *testing.T) {

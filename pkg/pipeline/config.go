@@ -46,7 +46,8 @@ type Config struct {
 	// Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to
 	// 1.3 after RLHF. Default 0.8, 1, 1.2.
 	Temperatures []float64
-	// Rejection samples answers. Its Temperature and Version are set by the iteration.
+	// Rejection samples the answers to fine-tune on; its TopP, MaxNewTokens and slots are also those of the answers
+	// that annotators compare, at PairTemperatures. Its Temperature and Version are set by the iteration.
 	Rejection rejection.Config `conf:"omit=stop temperature version"`
 	// FineTune is SFT on the best answers.
 	FineTune sft.Config

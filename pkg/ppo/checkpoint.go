@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -106,18 +108,26 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 
 // begin identifies a run that keeps itself, and goes on with it if there is a checkpoint. The reference is the policy at the
 // start, which the caller gives again.
-func (t *Trainer) begin() (id train.Identity, err error) {
+func (t *Trainer) begin() (id run.Identity, err error) {
 	if t.cfg.Keep.Dir == "" {
 		return id, nil
 	}
-	start := []*model.Params{t.policy}
+	start := []run.Weights{t.policy}
 	if t.critic != nil {
 		start = append(start, t.critic)
 	}
-	if id, err = train.NewIdentity(t.cfg, [2][]Prompt{t.prompts, t.heldOut}, start...); err != nil {
+	items := func(d *run.Digest) {
+		for _, list := range [][]Prompt{t.prompts, t.heldOut} {
+			d.Int(len(list))
+			for _, p := range list {
+				d.Prompt(data.TokenPrompt(p))
+			}
+		}
+	}
+	if id, err = run.NewIdentity(stage, t.cfg, items, start...); err != nil {
 		return id, fmt.Errorf("ppo: %w", err)
 	}
-	c, err := t.cfg.Keep.Load(stage, id)
+	c, err := t.cfg.Keep.Load(id)
 	if err != nil || c == nil {
 		return id, err
 	}
@@ -133,7 +143,7 @@ func (t *Trainer) begin() (id train.Identity, err error) {
 }
 
 // keep saves the run when a checkpoint is due. Within an iteration there is nothing to save: the answers would be lost.
-func (t *Trainer) keep(id train.Identity) error {
+func (t *Trainer) keep(id run.Identity) error {
 	k := t.cfg.Keep
 	if k.Dir == "" || t.iteration%k.Every != 0 && !t.Done() {
 		return nil

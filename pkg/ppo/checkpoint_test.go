@@ -29,14 +29,14 @@ func TestResume(t *testing.T) {
 		policy, critic := start()
 		straight, err := New(policy, critic, somePrompts(), somePrompts(), sevens, cfg)
 		require.NoError(t, err)
-		run(t, straight, 4)
+		iterate(t, straight, 4)
 
 		policy, critic = start()
 		broken, err := New(policy, critic, somePrompts(), somePrompts(), sevens, cfg)
 		require.NoError(t, err)
 		dir := filepath.Join(t.TempDir(), "ppo")
 		for range 4 {
-			run(t, broken, 1)
+			iterate(t, broken, 1)
 			c, err := broken.Checkpoint()
 			require.NoError(t, err)
 			require.NoError(t, train.SaveCheckpoint(dir, c))

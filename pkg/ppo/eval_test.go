@@ -55,7 +55,7 @@ func newExamined(t testing.TB, cfg Config, r Rewarder) *Trainer {
 func finish(t testing.TB, tr *Trainer) Report {
 	t.Helper()
 	for !tr.Done() {
-		run(t, tr, 1)
+		iterate(t, tr, 1)
 	}
 	return tr.Finish()
 }
@@ -65,15 +65,15 @@ func TestKeepsTheBest(t *testing.T) {
 	cfg := scriptConfig()
 	cfg.EvalEvery, cfg.Patience = 2, 3
 	tr := newExamined(t, cfg, script(1, 4, 3, 4, 3.9, 5))
-	first := run(t, tr, 1)
+	first := iterate(t, tr, 1)
 	assert.Equal(t, 1.0, first["eval/start_scores"])
-	second := run(t, tr, 1)
+	second := iterate(t, tr, 1)
 	assert.Equal(t, []float64{4, 4, 4}, []float64{second["eval/scores"], second["eval/raw_scores"], second["eval/best"]})
 	best := weights(tr.policy)
-	run(t, tr, 1)
-	fourth := run(t, tr, 1)
+	iterate(t, tr, 1)
+	fourth := iterate(t, tr, 1)
 	assert.Equal(t, []float64{3, 4}, []float64{fourth["eval/scores"], fourth["eval/best"]})
-	run(t, tr, 4)
+	iterate(t, tr, 4)
 	assert.NotEqual(t, best, weights(tr.policy))
 	assert.Equal(t, Report{Iterations: 8, Steps: 16, BestIteration: 2, BestScore: 4, Stopped: true}, finish(t, tr))
 	assert.Equal(t, best, weights(tr.policy), "the best weights are back")
@@ -109,7 +109,7 @@ func TestStartIsACandidate(t *testing.T) {
 	cfg.Optim.LearningRate = 0.05
 	tr := newExamined(t, cfg, e)
 	start := weights(tr.policy)
-	m := run(t, tr, 4)
+	m := iterate(t, tr, 4)
 	require.Less(t, m["eval/scores"], m["eval/best"])
 	require.NotEqual(t, start, weights(tr.policy))
 	report := tr.Finish()
@@ -124,11 +124,11 @@ func TestWarmupDoesNotCountForPatience(t *testing.T) {
 	cfg.CriticWarmup, cfg.Patience = 4, 2
 	tr := newExamined(t, cfg, script(5, 4, 9, 4, 4, 3, 2))
 	start := weights(tr.policy)
-	m := run(t, tr, 4)
+	m := iterate(t, tr, 4)
 	assert.Equal(t, []float64{4, 5}, []float64{m["eval/scores"], m["eval/best"]}, "it is reported")
 	assert.False(t, tr.Done())
 	assert.Zero(t, tr.best.worse)
-	run(t, tr, 1)
+	iterate(t, tr, 1)
 	assert.Equal(t, 1, tr.best.worse)
 	assert.Equal(t, Report{Iterations: 6, Steps: 12, BestIteration: 0, BestScore: 5, Stopped: true}, finish(t, tr))
 	assert.Equal(t, start, weights(tr.policy))
@@ -147,7 +147,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 	straight := newExamined(t, cfg, exam())
 	var scores []float64
 	for !straight.Done() {
-		scores = append(scores, run(t, straight, 1)["eval/scores"])
+		scores = append(scores, iterate(t, straight, 1)["eval/scores"])
 	}
 	want := straight.Finish()
 	require.Equal(t, []any{5, 1, true}, []any{want.Iterations, want.BestIteration, want.Stopped})
@@ -155,7 +155,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 	for stop := 1; stop <= 5; stop += 2 {
 		e := exam()
 		broken := newExamined(t, cfg, e)
-		run(t, broken, stop)
+		iterate(t, broken, stop)
 		c, err := broken.Checkpoint()
 		require.NoError(t, err)
 		dir := filepath.Join(t.TempDir(), "ppo")
@@ -170,7 +170,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 		assert.Equal(t, before, after)
 		assert.Equal(t, stop == 5, resumed.Done(), "a stopped run stays stopped")
 		for k := stop; !resumed.Done(); k++ {
-			assert.Equal(t, scores[k], run(t, resumed, 1)["eval/scores"], "stopped after %d, iteration %d", stop, k)
+			assert.Equal(t, scores[k], iterate(t, resumed, 1)["eval/scores"], "stopped after %d, iteration %d", stop, k)
 		}
 		assert.Equal(t, want, resumed.Finish(), "stopped after %d", stop)
 		assert.Equal(t, weights(straight.policy), weights(resumed.policy))
@@ -216,8 +216,8 @@ func TestHeldOutScores(t *testing.T) {
 			cfg.Stop = []int32{2, 5} // some answers end, some do not
 			e := &examiner{heldOut: len(somePrompts()), grade: func(_ int, a Answer) float64 { return sum(a) }}
 			tr := newExamined(t, cfg, e)
-			m := run(t, tr, 1)
-			got := []map[string]float64{{"eval/scores": m["eval/start_scores"]}, m, run(t, tr, 1), run(t, tr, 1)}
+			m := iterate(t, tr, 1)
+			got := []map[string]float64{{"eval/scores": m["eval/start_scores"]}, m, iterate(t, tr, 1), iterate(t, tr, 1)}
 
 			var counted []float64 // of the start
 			for _, a := range e.answers[0] {
@@ -295,8 +295,8 @@ func TestEndlessPolicyDoesNotWin(t *testing.T) {
 	cfg.Optim.LearningRate = 0.03
 	cfg.Unfinished, cfg.Stop = UnfinishedKeep, []int32{2, 3, 4, 5}
 	tr := newExamined(t, cfg, length)
-	first := run(t, tr, 1)
-	last := run(t, tr, 15)
+	first := iterate(t, tr, 1)
+	last := iterate(t, tr, 15)
 	require.Zero(t, last["eval/finished"])
 	require.Equal(t, 6.0, last["eval/scores"])
 	require.Less(t, first["eval/start_scores"], 6.0)
@@ -327,7 +327,7 @@ func TestEvaluationStreams(t *testing.T) {
 	}
 	tr, err := New(tinyModel(t, 9, 1, 1), tinyCritic(t, 9, 1, 2), prompts, prompts, e, cfg)
 	require.NoError(t, err)
-	run(t, tr, 3)
+	iterate(t, tr, 3)
 	require.Len(t, e.answers, 4)
 	for _, again := range e.answers[1:] {
 		assert.Equal(t, e.answers[0], again)

@@ -98,7 +98,7 @@ func tilted(p, r []float64, beta float64) []float64 {
 	return q
 }
 
-func run(t testing.TB, tr *Trainer, iterations int) (last map[string]float64) {
+func iterate(t testing.TB, tr *Trainer, iterations int) (last map[string]float64) {
 	t.Helper()
 	for range iterations {
 		var err error

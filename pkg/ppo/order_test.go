@@ -51,7 +51,7 @@ func TestOrderOfEpochs(t *testing.T) {
 	tr := newTiny(t, cfg, numbered)
 	var orders [][]int
 	for i := range iterations {
-		m := run(t, tr, 1)
+		m := iterate(t, tr, 1)
 		for epoch := range epochs {
 			order := make([]int, n)
 			for k := range order {
@@ -93,7 +93,7 @@ func TestPromptsOfIterations(t *testing.T) {
 	}
 	tr, err := New(tinyModel(t, 9, 1, 1), tinyCritic(t, 9, 1, 2), prompts, nil, sevens, cfg)
 	require.NoError(t, err)
-	run(t, tr, 5)
+	iterate(t, tr, 5)
 	require.Len(t, asked, 15)
 	for pass := range slices.Chunk(asked, 5) {
 		assert.ElementsMatch(t, prompts, pass)

@@ -1,10 +1,6 @@
 package ppo
 
-import (
-	"fmt"
-	"slices"
-	"strings"
-)
+import "github.com/tame-rlhf/tame/internal/enum"
 
 // Names of the choices in configuration files.
 var (
@@ -13,36 +9,17 @@ var (
 )
 
 // MarshalText is penalty, fixed or keep.
-func (u Unfinished) MarshalText() ([]byte, error) { return marshalName(int(u), unfinishedNames) }
+func (u Unfinished) MarshalText() ([]byte, error) { return enum.Marshal("choice", u, unfinishedNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (u *Unfinished) UnmarshalText(text []byte) error {
-	i, err := unmarshalName(text, unfinishedNames)
-	*u = Unfinished(i)
-	return err
+	return enum.Unmarshal("choice", text, u, unfinishedNames)
 }
 
 // MarshalText is fixed or adaptive.
-func (k KLControl) MarshalText() ([]byte, error) { return marshalName(int(k), klControlNames) }
+func (k KLControl) MarshalText() ([]byte, error) { return enum.Marshal("choice", k, klControlNames) }
 
 // UnmarshalText reads what MarshalText writes.
 func (k *KLControl) UnmarshalText(text []byte) error {
-	i, err := unmarshalName(text, klControlNames)
-	*k = KLControl(i)
-	return err
-}
-
-func marshalName(i int, names []string) ([]byte, error) {
-	if i < 0 || i >= len(names) {
-		return nil, fmt.Errorf("ppo: choice %d is none of %s", i, strings.Join(names, ", "))
-	}
-	return []byte(names[i]), nil
-}
-
-func unmarshalName(text []byte, names []string) (int, error) {
-	i := slices.Index(names, string(text))
-	if i < 0 {
-		return 0, fmt.Errorf("ppo: unknown choice %q, want %s", text, strings.Join(names, ", "))
-	}
-	return i, nil
+	return enum.Unmarshal("choice", text, k, klControlNames)
 }

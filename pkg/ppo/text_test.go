@@ -26,7 +26,7 @@ func TestChoicesHaveNames(t *testing.T) {
 		assert.Equal(t, value, back)
 	}
 	var k KLControl
-	assert.EqualError(t, k.UnmarshalText([]byte("adaptiv")), `ppo: unknown choice "adaptiv", want fixed, adaptive`)
+	assert.EqualError(t, k.UnmarshalText([]byte("adaptiv")), `unknown choice "adaptiv", want fixed or adaptive`)
 	_, err := Unfinished(7).MarshalText()
-	assert.ErrorContains(t, err, "choice 7 is none of penalty, fixed, keep")
+	assert.ErrorContains(t, err, "unknown choice 7, want penalty, fixed or keep")
 }

@@ -65,14 +65,14 @@ func TestFirstRatioIsOne(t *testing.T) {
 		cfg.Temperature = temperature
 		cfg.MiniBatch = cfg.BatchSize
 		tr := newTiny(t, cfg, sevens)
-		m := run(t, tr, 1)
+		m := iterate(t, tr, 1)
 		assert.Zero(t, m["rollout/logprob_diff_max"])
 		assert.Zero(t, m["policy/approxkl_first"])
 		assert.Zero(t, m["val/ratio_var"])
 		assert.InDelta(t, 1, m["val/ratio"], 1e-7, "a sum of shares")
 		assert.Zero(t, m["objective/kl"], "the policy is the reference")
 		before := weights(tr.reference)
-		m = run(t, tr, 1)
+		m = iterate(t, tr, 1)
 		assert.Zero(t, m["rollout/logprob_diff_max"])
 		assert.Zero(t, m["policy/approxkl_first"])
 		assert.NotZero(t, m["objective/kl_k3"])
@@ -150,7 +150,7 @@ func TestSameSeedSameBits(t *testing.T) {
 		cfg := smallConfig()
 		cfg.Seed, cfg.Slots, cfg.Epochs = seed, slots, 2
 		tr := newTiny(t, cfg, sevens)
-		run(t, tr, 3)
+		iterate(t, tr, 3)
 		return weights(tr.policy)
 	}
 	want := result(5, 64)
@@ -174,11 +174,11 @@ func TestCriticWarmup(t *testing.T) {
 	cfg.CriticWarmup, cfg.Epochs = 2, 2
 	tr := newTiny(t, cfg, sevens)
 	policy, critic := weights(tr.policy), weights(tr.critic)
-	m := run(t, tr, 2)
+	m := iterate(t, tr, 2)
 	assert.Equal(t, policy, weights(tr.policy))
 	assert.NotEqual(t, critic, weights(tr.critic))
 	assert.Zero(t, m["lr/policy"])
-	m = run(t, tr, 1)
+	m = iterate(t, tr, 1)
 	assert.NotEqual(t, policy, weights(tr.policy))
 	assert.Equal(t, cfg.Optim.LearningRate, m["lr/policy"])
 }
@@ -188,13 +188,13 @@ func TestKLCoefFollowsTheKL(t *testing.T) {
 	cfg := smallConfig()
 	cfg.KLControl, cfg.KLHorizon, cfg.Unfinished = KLAdaptive, 100, UnfinishedKeep
 	tr := newTiny(t, cfg, sevens)
-	run(t, tr, 1)
+	iterate(t, tr, 1)
 	coef := tr.klCoef
-	cfg.KLTarget = run(t, tr, 1)["objective/kl"] / 1.1 // between the limits of the controller
+	cfg.KLTarget = iterate(t, tr, 1)["objective/kl"] / 1.1 // between the limits of the controller
 	tr = newTiny(t, cfg, sevens)
-	run(t, tr, 1)
+	iterate(t, tr, 1)
 	tr.klCoef = coef
-	m := run(t, tr, 1)
+	m := iterate(t, tr, 1)
 	require.NotZero(t, m["objective/kl"])
 	require.NotEqual(t, cfg.KLCoef, coef)
 	assert.InDelta(t, coef, m["objective/kl_coef"], 1e-15, "the answers were rewarded with the old one")
@@ -218,7 +218,7 @@ func TestOptimisersAreNotMixedUp(t *testing.T) {
 		cfg := smallConfig()
 		change(&cfg.Optim, &cfg.CriticOptim)
 		tr := newTiny(t, cfg, sevens)
-		m = run(t, tr, 1)
+		m = iterate(t, tr, 1)
 		return weights(tr.policy), weights(tr.critic), m
 	}
 	policy, critic, _ := trained(func(*optim.Config, *optim.Config) {})
@@ -253,9 +253,9 @@ func TestMaxKL(t *testing.T) {
 	cfg := smallConfig()
 	cfg.Epochs = 4
 	cfg.Optim.LearningRate = 0.05
-	assert.Equal(t, 8.0, run(t, newTiny(t, cfg, sevens), 1)["policy/steps"])
+	assert.Equal(t, 8.0, iterate(t, newTiny(t, cfg, sevens), 1)["policy/steps"])
 	cfg.MaxKL = 0.05
-	assert.Equal(t, 2.0, run(t, newTiny(t, cfg, sevens), 1)["policy/steps"], "the second step sees that the first went too far")
+	assert.Equal(t, 2.0, iterate(t, newTiny(t, cfg, sevens), 1)["policy/steps"], "the second step sees that the first went too far")
 
 	cfg.Loss = func(in LossInputs) (Terms, error) {
 		x := ops.Expr(in.LogProbs.Graph())
@@ -286,8 +286,8 @@ func TestLearnsWithEverythingOn(t *testing.T) {
 	})
 	tr, err := New(tinyModel(t, 9, 2, 1), tinyCritic(t, 9, 1, 2), prompts, prompts, judge, cfg)
 	require.NoError(t, err)
-	first := run(t, tr, 1)
-	last := run(t, tr, 24)
+	first := iterate(t, tr, 1)
+	last := iterate(t, tr, 24)
 	assert.Greater(t, last["objective/helpfulness"], first["objective/helpfulness"]+1)
 	assert.Greater(t, last["objective/safety"], first["objective/safety"])
 	assert.Greater(t, first["objective/by_safety"], 0.2, "a fifth of the prompts is tagged")
@@ -363,7 +363,7 @@ func TestLossOfOnesOwn(t *testing.T) {
 	tr := newTiny(t, cfg, r)
 	var answers []Answer
 	tr.cfg.OnAnswers = func(_ int, a []Answer, _ []Score) { answers = a }
-	m := run(t, tr, 1)
+	m := iterate(t, tr, 1)
 	length, place := 0.0, 0.0
 	for _, a := range answers {
 		n := float64(len(a.Tokens))
@@ -386,7 +386,7 @@ func TestRecompute(t *testing.T) {
 			}
 			tr, err := New(policy, critic, somePrompts(), nil, sevens, cfg)
 			require.NoError(t, err)
-			run(t, tr, 2)
+			iterate(t, tr, 2)
 			if all = weights(policy); !shared {
 				all = append(all, weights(critic)...)
 			}

@@ -51,7 +51,7 @@ func TestOneStepTruth(t *testing.T) {
 			cfg.MaxNewTokens, cfg.SharedTrunk = 1, shared
 			tr, err := New(policy, critic, []Prompt{{Tokens: prompt}}, nil, RewardFunc(func(a Answer) float64 { return rewards[a.Tokens[0]] }), cfg)
 			require.NoError(t, err)
-			run(t, tr, cfg.Iterations)
+			iterate(t, tr, cfg.Iterations)
 			assert.Less(t, totalVariation(nextProbs(t, policy, prompt), want), 0.02)
 		})
 	}
@@ -106,7 +106,7 @@ func TestSequenceTruth(t *testing.T) {
 	cfg.MaxNewTokens, cfg.Stop = longest, []int32{stop}
 	tr, err := New(policy, critic, []Prompt{{Tokens: prompt}}, nil, RewardFunc(func(a Answer) float64 { return byAnswer[fmt.Sprint(a.Tokens)] }), cfg)
 	require.NoError(t, err)
-	m := run(t, tr, cfg.Iterations)
+	m := iterate(t, tr, cfg.Iterations)
 	assert.Less(t, totalVariation(probs(), want), 0.02)
 	assert.Greater(t, m["critic/vf_explained_var"], 0.9, "the critic knows what is left to come")
 }

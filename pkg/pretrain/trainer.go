@@ -10,6 +10,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -70,7 +71,11 @@ func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Re
 	reader := &reader{windows: windows, seed: cfg.Seed}
 
 	// 2. Go on where an earlier run stopped.
-	run, err := cfg.Keep.Begin("pretrain", cfg, docs, p, step, &report)
+	kept, err := cfg.Keep.Begin("pretrain", cfg, func(d *run.Digest) {
+		for _, doc := range docs {
+			d.Tokens(doc)
+		}
+	}, p, step, &report)
 	if err != nil {
 		return report, fmt.Errorf("pretrain: %w", err)
 	}
@@ -96,7 +101,7 @@ func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Re
 		// 4. One optimisation step on the whole batch.
 		result, err := step.Run(ctx, micro)
 		if err != nil {
-			return report, run.Stopped(report, fmt.Errorf("pretrain: step %d: %w", report.Steps, err))
+			return report, kept.Stopped(report, fmt.Errorf("pretrain: step %d: %w", report.Steps, err))
 		}
 
 		// 5. Report and keep.
@@ -112,7 +117,7 @@ func Train(ctx context.Context, p *model.Params, docs [][]int32, cfg Config) (Re
 				"epoch":         reader.epochs(),
 			}})
 		}
-		if err := run.Stepped(report); err != nil {
+		if err := kept.Stepped(report); err != nil {
 			return report, fmt.Errorf("pretrain: %w", err)
 		}
 	}

@@ -165,8 +165,8 @@ func TestDefaultCalibration(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &back))
 	assert.Equal(t, c, back)
 	assert.Contains(t, string(raw), `"Method":"quantile"`)
-	assert.ErrorContains(t, json.Unmarshal([]byte(`{"Method":"median"}`), &back), `unknown calibration method "median", want none, mean, quantile`)
-	assert.ErrorContains(t, json.Unmarshal([]byte(`{"Answers":"best"}`), &back), `unknown choice of answers "best", want all, chosen`)
+	assert.ErrorContains(t, json.Unmarshal([]byte(`{"Method":"median"}`), &back), `unknown calibration method "median", want none, mean or quantile`)
+	assert.ErrorContains(t, json.Unmarshal([]byte(`{"Answers":"best"}`), &back), `unknown choice of answers "best", want all or chosen`)
 	_, err = CalibrationMethod(3).MarshalText()
 	assert.Error(t, err)
 }

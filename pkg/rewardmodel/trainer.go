@@ -10,6 +10,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -43,7 +44,11 @@ func Train(ctx context.Context, p *model.Params, pairs []Pair, cfg Config) (Repo
 	batch := train.NewBatch(cfg.MicroTokens, cfg.MicroSegments)
 
 	// 2. Go on where an earlier run stopped.
-	run, err := cfg.Keep.Begin("reward", cfg, pairs, p, step, &report)
+	kept, err := cfg.Keep.Begin("reward", cfg, func(d *run.Digest) {
+		for _, pair := range pairs {
+			d.Pair(data.Pair(pair))
+		}
+	}, p, step, &report)
 	if err != nil {
 		return report, fmt.Errorf("rewardmodel: %w", err)
 	}
@@ -64,7 +69,7 @@ func Train(ctx context.Context, p *model.Params, pairs []Pair, cfg Config) (Repo
 			// 5. One optimisation step on the whole batch.
 			result, err := step.Run(ctx, micro)
 			if err != nil {
-				return report, run.Stopped(report, fmt.Errorf("rewardmodel: step %d: %w", report.Steps, err))
+				return report, kept.Stopped(report, fmt.Errorf("rewardmodel: step %d: %w", report.Steps, err))
 			}
 
 			// 6. Report and keep.
@@ -74,7 +79,7 @@ func Train(ctx context.Context, p *model.Params, pairs []Pair, cfg Config) (Repo
 			if cfg.OnStep != nil {
 				cfg.OnStep(train.StepInfo{Stage: "reward", Step: report.Steps, Total: total, Metrics: metrics(result, report, perEpoch)})
 			}
-			if err := run.Stepped(report); err != nil {
+			if err := kept.Stepped(report); err != nil {
 				return report, fmt.Errorf("rewardmodel: %w", err)
 			}
 		}

@@ -53,22 +53,36 @@ func (c *Checks) That(ok bool, path string, value any, want string) {
 
 // AtLeast wants an integer of at least least.
 func (c *Checks) AtLeast(path string, value, least int) {
-	c.That(value >= least, path, value, fmt.Sprintf("at least %d", least))
+	if value < least {
+		c.That(false, path, value, fmt.Sprintf("at least %d", least))
+	}
 }
 
 // NotNegative wants a finite number of at least 0.
 func (c *Checks) NotNegative(path string, x float64) {
-	c.That(x >= 0 && !math.IsInf(x, 1), path, x, "a number of at least 0")
+	c.number(x >= 0 && !math.IsInf(x, 1), path, x, "a number of at least 0")
 }
 
 // Positive wants a finite number above 0.
 func (c *Checks) Positive(path string, x float64) {
-	c.That(x > 0 && !math.IsInf(x, 1), path, x, "a positive number")
+	c.number(x > 0 && !math.IsInf(x, 1), path, x, "a positive number")
 }
 
 // Share wants a number in [0, 1].
 func (c *Checks) Share(path string, x float64) {
-	c.That(x >= 0 && x <= 1, path, x, "a number in [0, 1]")
+	c.number(x >= 0 && x <= 1, path, x, "a number in [0, 1]")
+}
+
+// ShareBelowOne wants a number in [0, 1).
+func (c *Checks) ShareBelowOne(path string, x float64) {
+	c.number(x >= 0 && x < 1, path, x, "a number in [0, 1)")
+}
+
+// number is That without an allocation for a number that is right: an optimiser checks each step.
+func (c *Checks) number(ok bool, path string, x float64, want string) {
+	if !ok {
+		c.That(false, path, x, want)
+	}
 }
 
 // Nested adds the problems of a field that is a struct with a Validate of its own. The path of an
@@ -105,8 +119,7 @@ func Fields(err error) []*FieldError {
 }
 
 // leaves are the problems of an error: the FieldErrors in it, and what errors.Join has joined with
-// them. The text of an
-// error that wraps FieldErrors is left out.
+// them. The text of an error that wraps FieldErrors is left out.
 func leaves(err error) []error {
 	switch e := err.(type) {
 	case nil:

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -62,7 +63,14 @@ func Train(ctx context.Context, p *model.Params, examples []Example, cfg Config)
 	batch := train.NewBatch(cfg.MicroTokens, cfg.MicroSegments)
 
 	// 2. Go on where an earlier run stopped.
-	run, err := cfg.Keep.Begin("sft", cfg, examples, p, step, &report)
+	kept, err := cfg.Keep.Begin("sft", cfg, func(d *run.Digest) {
+		for _, e := range examples {
+			d.Tokens(e.Tokens)
+			for _, counted := range e.Counted {
+				d.Bool(counted)
+			}
+		}
+	}, p, step, &report)
 	if err != nil {
 		return report, fmt.Errorf("sft: %w", err)
 	}
@@ -86,7 +94,7 @@ func Train(ctx context.Context, p *model.Params, examples []Example, cfg Config)
 			// 5. One optimisation step on the whole batch.
 			result, err := step.Run(ctx, micro)
 			if err != nil {
-				return report, run.Stopped(report, fmt.Errorf("sft: step %d: %w", report.Steps, err))
+				return report, kept.Stopped(report, fmt.Errorf("sft: step %d: %w", report.Steps, err))
 			}
 
 			// 6. Report and keep.
@@ -96,7 +104,7 @@ func Train(ctx context.Context, p *model.Params, examples []Example, cfg Config)
 			if cfg.OnStep != nil {
 				cfg.OnStep(train.StepInfo{Stage: "sft", Step: report.Steps, Total: total, Metrics: metrics(result, report, perEpoch)})
 			}
-			if err := run.Stepped(report); err != nil {
+			if err := kept.Stepped(report); err != nil {
 				return report, fmt.Errorf("sft: %w", err)
 			}
 		}

@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -10,7 +9,11 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
+
+const configName = "tokenizer: TrainConfig" // in errors
 
 // TrainConfig says how [Train] makes a vocabulary. [DefaultTrainConfig] fills it; zero values are taken as they are.
 type TrainConfig struct {
@@ -80,21 +83,13 @@ func DefaultTrainConfig() TrainConfig {
 
 // Validate reports everything that is wrong with the config.
 func (c TrainConfig) Validate() error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("tokenizer: "+format, args...)) }
+	check := setting.NewChecks(configName)
+	bad := func(format string, args ...any) { check.Nested("", fmt.Errorf("tokenizer: "+format, args...)) }
 
-	if c.VocabSize > math.MaxInt32 {
-		bad("VocabSize is %d, more than an int32 holds", c.VocabSize)
-	}
-	if !(c.CharacterCoverage >= 0.98 && c.CharacterCoverage <= 1) {
-		bad("CharacterCoverage is %v, it must lie between 0.98 and 1", c.CharacterCoverage)
-	}
-	if c.MaxPieceLength < 1 || c.MaxPieceLength > 512 {
-		bad("MaxPieceLength is %d, it must lie between 1 and 512", c.MaxPieceLength)
-	}
-	if c.MaxWords < 2 {
-		bad("MaxWords is %d, it must be at least 2", c.MaxWords)
-	}
+	check.That(c.VocabSize <= math.MaxInt32, "VocabSize", c.VocabSize, fmt.Sprintf("at most %d", math.MaxInt32))
+	check.That(c.CharacterCoverage >= 0.98 && c.CharacterCoverage <= 1, "CharacterCoverage", c.CharacterCoverage, "0.98 to 1")
+	check.That(c.MaxPieceLength >= 1 && c.MaxPieceLength <= 512, "MaxPieceLength", c.MaxPieceLength, "1 to 512")
+	check.AtLeast("MaxWords", c.MaxWords, 2)
 	seen := make(map[string]bool)
 	for _, p := range c.metaPieces() {
 		switch own := p.kind == UserDefined || p.kind == Control; {
@@ -112,10 +107,9 @@ func (c TrainConfig) Validate() error {
 		}
 		seen[p.text] = true
 	}
-	if n := len(c.metaPieces()); c.VocabSize < n {
-		bad("VocabSize is %d, but the special, user-defined and byte pieces are %d already", c.VocabSize, n)
-	}
-	return errors.Join(errs...)
+	n := len(c.metaPieces())
+	check.That(c.VocabSize >= n, "VocabSize", c.VocabSize, fmt.Sprintf("at least %d, the special, user-defined and byte pieces", n))
+	return check.Err()
 }
 
 // metaPieces returns the pieces that do not depend on the text, in SentencePiece's order.
@@ -190,8 +184,9 @@ func Train(ctx context.Context, text iter.Seq[string], cfg TrainConfig) (*Tokeni
 	chars := corpus.alphabet(cfg.CharacterCoverage)
 	numMerges := cfg.VocabSize - len(meta) - len(chars)
 	if numMerges < 0 {
-		return nil, fmt.Errorf("tokenizer: train: VocabSize is %d, but %d special, user-defined and byte pieces and %d "+
-			"characters are needed; raise VocabSize or lower CharacterCoverage", cfg.VocabSize, len(meta), len(chars))
+		return nil, &setting.FieldError{Owner: configName, Path: "VocabSize", Value: cfg.VocabSize, Want: fmt.Sprintf(
+			"at least %d for %d special, user-defined and byte pieces and %d characters, or a lower CharacterCoverage",
+			len(meta)+len(chars), len(meta), len(chars))}
 	}
 
 	// 3. Merge the most frequent pair of neighbours, again and again.
@@ -200,8 +195,8 @@ func Train(ctx context.Context, text iter.Seq[string], cfg TrainConfig) (*Tokeni
 		return nil, fmt.Errorf("tokenizer: train: %w", err)
 	}
 	if len(merged) < numMerges {
-		return nil, fmt.Errorf("tokenizer: train: VocabSize is %d, but the text gives %d pieces at most; lower VocabSize "+
-			"or train on more text", cfg.VocabSize, cfg.VocabSize-numMerges+len(merged))
+		return nil, &setting.FieldError{Owner: configName, Path: "VocabSize", Value: cfg.VocabSize, Want: fmt.Sprintf(
+			"at most %d, the pieces that the text gives, or more text", cfg.VocabSize-numMerges+len(merged))}
 	}
 
 	// 4. Number the pieces: special ones, merges, characters. The score is the negative rank.

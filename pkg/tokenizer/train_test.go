@@ -165,7 +165,7 @@ func largestVocab(t *testing.T, text string, cfg TrainConfig) int {
 	_, err := Train(context.Background(), slices.Values([]string{text}), cfg)
 	require.Error(t, err)
 	var n int
-	_, scanErr := fmt.Sscanf(err.Error(), "tokenizer: train: VocabSize is 32000, but the text gives %d pieces at most", &n)
+	_, scanErr := fmt.Sscanf(err.Error(), "tokenizer: TrainConfig.VocabSize is 32000, want at most %d, the pieces that the text gives", &n)
 	require.NoError(t, scanErr, err)
 	return n
 }
@@ -243,7 +243,7 @@ func TestTrainErrors(t *testing.T) {
 	cfg := DefaultTrainConfig()
 	cfg.VocabSize = 265
 	_, err := Train(context.Background(), text, cfg)
-	require.ErrorContains(t, err, "VocabSize is 265, but 263 special, user-defined and byte pieces and 12 characters are needed")
+	require.ErrorContains(t, err, "VocabSize is 265, want at least 275 for 263 special, user-defined and byte pieces and 12 characters")
 
 	cfg.VocabSize = largestVocab(t, words, cfg)
 	tok, err := Train(context.Background(), text, cfg)
@@ -251,7 +251,7 @@ func TestTrainErrors(t *testing.T) {
 	assert.Equal(t, cfg.VocabSize, tok.VocabSize())
 	cfg.VocabSize++
 	_, err = Train(context.Background(), text, cfg)
-	require.ErrorContains(t, err, "lower VocabSize")
+	require.ErrorContains(t, err, fmt.Sprintf("want at most %d", cfg.VocabSize-1))
 
 	ctx, cancel := context.WithCancelCause(context.Background())
 	cancel(assert.AnError)
@@ -285,7 +285,7 @@ func TestValidate(t *testing.T) {
 	for _, want := range []string{
 		"CharacterCoverage is NaN", "MaxPieceLength is 0", "MaxWords is 0", "empty text", `"x" is defined twice`, `"<pad>" is defined twice`,
 		`"a b" contains a space`, `"\xff" is not valid UTF-8`, `"a\x00" is not valid`, "is 8000 bytes long",
-		"VocabSize is 0, but the special, user-defined and byte pieces are 12",
+		"VocabSize is 0, want at least 12, the special, user-defined and byte pieces",
 	} {
 		assert.ErrorContains(t, err, want)
 	}
@@ -293,5 +293,5 @@ func TestValidate(t *testing.T) {
 	require.Error(t, err)
 	cfg = DefaultTrainConfig()
 	cfg.VocabSize = math.MaxInt32 + 1
-	require.ErrorContains(t, cfg.Validate(), "more than an int32 holds")
+	require.ErrorContains(t, cfg.Validate(), "VocabSize is 2147483648, want at most 2147483647")
 }

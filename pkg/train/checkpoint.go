@@ -14,13 +14,14 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/run"
 )
 
 const (
 	trainerDir    = "trainer"
 	stateFile     = "state.json"
 	optimSuffix   = ".adamw.safetensors"
-	formatVersion = 1
+	formatVersion = 2 // 1 had the SHA-256 of the JSON of the data in its identity
 )
 
 // Checkpoint is all that a stage needs to go on where it stopped, with the same bits. Its folder is one that any Llama
@@ -53,7 +54,7 @@ type State struct {
 	// Rand are the states of random sources by name, as MarshalBinary of math/rand/v2 gives them.
 	Rand map[string][]byte `json:"rand,omitempty"`
 	// Identity is the run that a stage's own checkpoints belong to, see Keep.
-	Identity Identity `json:"identity,omitzero"`
+	Identity run.Identity `json:"identity,omitzero"`
 	// Metrics are the last numbers, for a reader. NaN and Inf are left out.
 	Metrics map[string]float64 `json:"metrics,omitempty"`
 }
@@ -207,7 +208,7 @@ func LoadCheckpoint(dir string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("train: checkpoint: %s: %w", statePath, err)
 	}
 	if state.Format != formatVersion {
-		return nil, fmt.Errorf("train: checkpoint: %s has format %d, this version reads %d", statePath, state.Format, formatVersion)
+		return nil, fmt.Errorf("train: checkpoint: %s has format %d, this version reads %d: resume it with the version of tame that wrote it, or start again", statePath, state.Format, formatVersion)
 	}
 	c := &Checkpoint{Params: params, Models: map[string]*model.Params{}, Optim: map[string]optim.State{}, State: state.State}
 	for _, name := range state.Models {

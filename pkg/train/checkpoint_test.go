@@ -130,13 +130,15 @@ func TestCheckpointRefuses(t *testing.T) {
 	assert.Equal(t, 7, got.State.Step)
 
 	state := filepath.Join(dir, "trainer", "state.json")
-	require.NoError(t, os.WriteFile(state, []byte(`{"format":99}`), 0o644))
-	_, err = train.LoadCheckpoint(dir)
-	assert.ErrorContains(t, err, "has format 99")
+	for _, format := range []string{"99", "1"} {
+		require.NoError(t, os.WriteFile(state, []byte(`{"format":`+format+`}`), 0o644))
+		_, err = train.LoadCheckpoint(dir)
+		assert.ErrorContains(t, err, "has format "+format+", this version reads 2: resume it with the version of tame that wrote it")
+	}
 	require.NoError(t, os.WriteFile(state, []byte(`{`), 0o644))
 	_, err = train.LoadCheckpoint(dir)
 	assert.ErrorContains(t, err, "state.json")
-	require.NoError(t, os.WriteFile(state, []byte(`{"format":1,"optim_steps":{"policy":1}}`), 0o644))
+	require.NoError(t, os.WriteFile(state, []byte(`{"format":2,"optim_steps":{"policy":1}}`), 0o644))
 	_, err = train.LoadCheckpoint(dir)
 	assert.ErrorContains(t, err, `optimiser of "policy"`)
 	require.NoError(t, os.Remove(state))

@@ -1,19 +1,14 @@
 package train
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"slices"
-	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 )
 
 // Keep lets a stage outlive its process. A stage that is started again with the same config, data and start weights goes on
@@ -35,77 +30,9 @@ func (k Keep) Validate() error {
 	return nil
 }
 
-// Identity says what run a checkpoint belongs to. A loss or rewarder of one's own, being code, is not part of it.
-type Identity struct {
-	Config json.RawMessage `json:"config"` // the stage's settings
-	Data   string          `json:"data"`   // digest of what it trains on
-	Start  string          `json:"start"`  // digest of the weights it started from
-}
-
-// NewIdentity takes the digests of a run at its start: cfg and data are anything that encodes as JSON.
-func NewIdentity(cfg, data any, start ...*model.Params) (Identity, error) {
-	var id Identity
-	var err error
-	if id.Config, err = json.Marshal(cfg); err != nil {
-		return id, fmt.Errorf("train: identity: config: %w", err)
-	}
-	h := sha256.New()
-	if err := json.NewEncoder(h).Encode(data); err != nil {
-		return id, fmt.Errorf("train: identity: data: %w", err)
-	}
-	id.Data = hex.EncodeToString(h.Sum(nil))
-	h.Reset()
-	for _, p := range start {
-		if err := p.WriteWeights(h); err != nil {
-			return id, fmt.Errorf("train: identity: weights: %w", err)
-		}
-	}
-	id.Start = hex.EncodeToString(h.Sum(nil))
-	return id, nil
-}
-
-// differs names what is not the same in another run.
-func (id Identity) differs(other Identity) []string {
-	var parts []string
-	if !bytes.Equal(compact(id.Config), compact(other.Config)) {
-		var a, b map[string]json.RawMessage
-		if json.Unmarshal(id.Config, &a) != nil || json.Unmarshal(other.Config, &b) != nil {
-			parts = append(parts, "config")
-		}
-		for _, field := range slices.Sorted(maps.Keys(a)) {
-			if !bytes.Equal(compact(a[field]), compact(b[field])) {
-				parts = append(parts, "config field "+field)
-			}
-		}
-		for _, field := range slices.Sorted(maps.Keys(b)) {
-			if _, ok := a[field]; !ok {
-				parts = append(parts, "config field "+field)
-			}
-		}
-	}
-	if id.Data != other.Data {
-		parts = append(parts, "the data")
-	}
-	if id.Start != other.Start {
-		parts = append(parts, "the start weights")
-	}
-	return parts
-}
-
-func compact(raw json.RawMessage) []byte {
-	var b bytes.Buffer
-	if json.Compact(&b, raw) != nil {
-		return raw
-	}
-	return b.Bytes()
-}
-
-// ErrOtherRun says that a checkpoint belongs to another run than the one that wants to go on from it.
-var ErrOtherRun = errors.New("train: the checkpoint belongs to another run")
-
-// Load reads the checkpoint of this run, nil if there is none yet. One of another stage, config, data or start is an
-// ErrOtherRun that names the difference.
-func (k Keep) Load(stage string, id Identity) (*Checkpoint, error) {
+// Load reads the checkpoint of this run, nil if there is none yet. One of another run is a run.ErrOtherRun that names the
+// differences.
+func (k Keep) Load(id run.Identity) (*Checkpoint, error) {
 	if k.Dir == "" {
 		return nil, nil
 	}
@@ -118,18 +45,14 @@ func (k Keep) Load(stage string, id Identity) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.State.Stage != stage {
-		return nil, fmt.Errorf("%w: %s is of stage %q, this is %q: delete it or give another folder", ErrOtherRun, k.Dir, c.State.Stage, stage)
-	}
-	if parts := id.differs(c.State.Identity); len(parts) > 0 {
-		return nil, fmt.Errorf("%w: %s differs in %s: start with the same ones, or delete the folder to start anew",
-			ErrOtherRun, k.Dir, strings.Join(parts, ", "))
+	if err := run.Check(k.Dir, c.State.Identity, id); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
 	}
 	return c, nil
 }
 
 // Save writes the checkpoint of this run.
-func (k Keep) Save(c *Checkpoint, id Identity) error {
+func (k Keep) Save(c *Checkpoint, id run.Identity) error {
 	if k.Dir == "" {
 		return nil
 	}
@@ -141,26 +64,25 @@ func (k Keep) Save(c *Checkpoint, id Identity) error {
 // Kept is a run of a stage with one network that keeps itself. Use Keep.Begin.
 type Kept struct {
 	keep   Keep
-	stage  string
-	id     Identity
+	id     run.Identity
 	params *model.Params
 	step   *Step
 }
 
 // Begin starts a run of a stage, or goes on with it: then weights, optimiser and step count are those of the checkpoint, and
-// so is position, which points to what else the stage has to know, such as its report. cfg and data identify the run, see NewIdentity.
-func (k Keep) Begin(stage string, cfg, data any, p *model.Params, step *Step, position any) (*Kept, error) {
+// so is position, which points to what else the stage has to know, such as its report. cfg and items identify the run, see run.NewIdentity.
+func (k Keep) Begin(stage string, cfg any, items func(*run.Digest), p *model.Params, step *Step, position any) (*Kept, error) {
 	if err := k.Validate(); err != nil || k.Dir == "" {
 		return &Kept{}, err
 	}
-	id, err := NewIdentity(cfg, data, p)
+	id, err := run.NewIdentity(stage, cfg, items, p)
 	if err != nil {
 		return nil, err
 	}
-	run := &Kept{keep: k, stage: stage, id: id, params: p, step: step}
-	c, err := k.Load(stage, id)
+	kept := &Kept{keep: k, id: id, params: p, step: step}
+	c, err := k.Load(id)
 	if err != nil || c == nil {
-		return run, err
+		return kept, err
 	}
 	if err := json.Unmarshal(c.State.Position, position); err != nil {
 		return nil, fmt.Errorf("train: %s: position: %w", k.Dir, err)
@@ -168,7 +90,7 @@ func (k Keep) Begin(stage string, cfg, data any, p *model.Params, step *Step, po
 	if err := p.CopyFrom(c.Params); err != nil {
 		return nil, fmt.Errorf("train: %s: %w", k.Dir, err)
 	}
-	return run, step.Restore(c)
+	return kept, step.Restore(c)
 }
 
 // Stepped is called after each step: it saves when a checkpoint is due.
@@ -193,7 +115,7 @@ func (r *Kept) save(position any) error {
 	if err != nil {
 		return fmt.Errorf("train: checkpoint: position: %w", err)
 	}
-	c := &Checkpoint{Params: r.params, State: State{Stage: r.stage, Position: raw}}
+	c := &Checkpoint{Params: r.params, State: State{Stage: r.id.Stage, Position: raw}}
 	r.step.Checkpoint(c)
 	return r.keep.Save(c, r.id)
 }

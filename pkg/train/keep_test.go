@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -20,10 +21,11 @@ func TestKeepRefusesOtherRuns(t *testing.T) {
 	}
 	p := tinyParams(tensor.Float32, 1)
 	keep := train.Keep{Dir: filepath.Join(t.TempDir(), "run"), Every: 1}
-	begin := func(stage string, cfg, data any, seed uint64) error {
+	items := func(ids ...int32) func(*run.Digest) { return func(d *run.Digest) { d.Tokens(ids) } }
+	begin := func(stage string, cfg any, seed uint64, ids ...int32) error {
 		var position struct{ At int }
 		q := tinyParams(tensor.Float32, seed)
-		_, err := keep.Begin(stage, cfg, data, q, newStep(t, q, 32, 4, 1e-2), &position)
+		_, err := keep.Begin(stage, cfg, items(ids...), q, newStep(t, q, 32, 4, 1e-2), &position)
 		if err == nil {
 			assert.Equal(t, 7, position.At)
 			assert.Equal(t, numbers(p), numbers(q))
@@ -31,26 +33,26 @@ func TestKeepRefusesOtherRuns(t *testing.T) {
 		return err
 	}
 	step := newStep(t, p, 32, 4, 1e-2)
-	run, err := keep.Begin("sft", config{0.1, 5}, []int{1, 2}, p, step, new(int))
+	kept, err := keep.Begin("sft", config{0.1, 5}, items(1, 2), p, step, new(int))
 	require.NoError(t, err, "there is nothing to go on from")
 	tokens, counted := sequences(1, 4)
 	_, err = step.Run(t.Context(), batches(t, 32, 4, 2, tokens, counted))
 	require.NoError(t, err)
-	require.NoError(t, run.Stepped(map[string]int{"At": 7}))
+	require.NoError(t, kept.Stepped(map[string]int{"At": 7}))
 
-	assert.NoError(t, begin("sft", config{0.1, 5}, []int{1, 2}, 1))
+	assert.NoError(t, begin("sft", config{0.1, 5}, 1, 1, 2))
 	for name, err := range map[string]error{
-		`stage "sft"`:                   begin("reward", config{0.1, 5}, []int{1, 2}, 1),
-		"differs in config field Rate:": begin("sft", config{0.2, 5}, []int{1, 2}, 1),
-		"differs in the data:":          begin("sft", config{0.1, 5}, []int{2, 1}, 1),
-		"differs in the start weights:": begin("sft", config{0.1, 5}, []int{1, 2}, 2),
-		"config field steps, config field Rate, config field Steps": begin("sft", map[string]int{"steps": 5}, []int{1, 2}, 1),
+		`(of stage "sft", this is "reward")`:           begin("reward", config{0.1, 5}, 1, 1, 2),
+		"(config field rate was 0.1 and is 0.2)":       begin("sft", config{0.2, 5}, 1, 1, 2),
+		"(it read other content of data)":              begin("sft", config{0.1, 5}, 1, 2, 1),
+		"(it read other content of start weights)":     begin("sft", config{0.1, 5}, 2, 1, 2),
+		"(config field rate was 0.1 and is not there)": begin("sft", map[string]int{"Steps": 5}, 1, 1, 2),
 	} {
-		assert.ErrorIs(t, err, train.ErrOtherRun)
+		assert.ErrorIs(t, err, run.ErrOtherRun)
 		assert.ErrorContains(t, err, name)
 	}
 
 	require.NoError(t, os.RemoveAll(filepath.Join(keep.Dir, "trainer")))
-	assert.ErrorContains(t, begin("sft", config{0.1, 5}, []int{1, 2}, 1), "without trainer state", "somebody's model is not overwritten")
+	assert.ErrorContains(t, begin("sft", config{0.1, 5}, 1, 1, 2), "without trainer state", "somebody's model is not overwritten")
 	assert.ErrorContains(t, train.Keep{Dir: "x"}.Validate(), "Keep.Every is 0")
 }
