@@ -10,5 +10,7 @@
 //	pkg/train      optimisation steps and checkpoints, for trainers of one's own
 //	pkg/generate   sampling
 //	pkg/data       Arrow datasets, chat format, ragged batches
+//	pkg/importer   datasets from other people's files
+//	pkg/curate     deduplication, filters, splits, mixtures
 //	pkg/tokenizer  SentencePiece-compatible BPE
 package tame

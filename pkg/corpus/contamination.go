@@ -1,11 +1,12 @@
 package corpus
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"sort"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // ContaminationConfig says what a match between an evaluation sample and a training document is (appendix A.6).
@@ -27,23 +28,12 @@ func DefaultContaminationConfig() ContaminationConfig {
 
 // Validate reports everything that is wrong.
 func (c ContaminationConfig) Validate() error {
-	var errs []error
-	wrong := func(format string, args ...any) {
-		errs = append(errs, fmt.Errorf("corpus: ContaminationConfig."+format, args...))
-	}
-	if c.MinLength < 1 {
-		wrong("MinLength is %d, want at least 1", c.MinLength)
-	}
-	if c.Skip < 0 {
-		wrong("Skip is %d, want at least 0", c.Skip)
-	}
-	if !(c.Clean >= 0 && c.Clean <= 1) {
-		wrong("Clean is %v, want a share in [0, 1]", c.Clean)
-	}
-	if !(c.Dirty >= 0 && c.Dirty <= 1) {
-		wrong("Dirty is %v, want a share in [0, 1]", c.Dirty)
-	}
-	return errors.Join(errs...)
+	check := setting.NewChecks("corpus: ContaminationConfig")
+	check.AtLeast("MinLength", c.MinLength, 1)
+	check.AtLeast("Skip", c.Skip, 0)
+	check.Share("Clean", c.Clean)
+	check.Share("Dirty", c.Dirty)
+	return check.Err()
 }
 
 // Contamination finds what of an evaluation set stands in training documents. Memory is that of the evaluation set, about 50

@@ -46,6 +46,8 @@ func (d *NearDedup) Validate() error {
 	check := setting.NewChecks("curate: NearDedup")
 	check.That(d.Threshold > 0 && d.Threshold <= 1, "Threshold", d.Threshold, "a similarity in (0, 1]")
 	check.AtLeast("Words", d.Words, 1)
+	_, err := d.Of.MarshalText()
+	check.Nested("Of", err)
 	return check.Err()
 }
 

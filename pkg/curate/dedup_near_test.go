@@ -106,6 +106,8 @@ func TestNearDedupOfOne(t *testing.T) {
 	bad := curate.NearDedup{Threshold: 0, Words: 0}
 	assert.ErrorContains(t, bad.Validate(), "NearDedup.Threshold is 0")
 	assert.ErrorContains(t, bad.Validate(), "NearDedup.Words is 0")
+	bad.Of = 9
+	assert.ErrorContains(t, bad.Validate(), "NearDedup.Of: unknown extent 9")
 }
 
 // Bands of 6 hashes lose a pair of similarity 92 of 108 with a probability of (1-0.852^6)^20, one of 15,000; bands of 12 would lose one

@@ -81,6 +81,7 @@ func TestLengthFilter(t *testing.T) {
 		assert.Equal(t, c.got, f.Compare(s), "%+v", f)
 	}
 	assert.ErrorContains(t, curate.LengthFilter{Min: -1, Max: -2}.Validate(), "LengthFilter.Max is -2, want at least Min")
+	assert.ErrorContains(t, curate.LengthFilter{Of: 9}.Validate(), "LengthFilter.Of: unknown extent 9")
 	assert.Equal(t, math.MaxInt, curate.DefaultLengthFilter().Max)
 }
 

@@ -16,3 +16,14 @@ func ExampleSplit() {
 	fmt.Println(len(train), len(heldOut), err)
 	// Output: 896 104 <nil>
 }
+
+func ExampleDedup() {
+	var dedup curate.Dedup
+	for _, text := range []string{"once upon a time", "Once upon a time", " once  upon a\ntime"} {
+		fmt.Println(dedup.Seen(data.Text{Text: text}))
+	}
+	// Output:
+	// false
+	// false
+	// true
+}

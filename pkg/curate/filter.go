@@ -26,6 +26,8 @@ func (f LengthFilter) Validate() error {
 	check := setting.NewChecks("curate: LengthFilter")
 	check.AtLeast("Min", f.Min, 0)
 	check.That(f.Max >= f.Min, "Max", f.Max, fmt.Sprintf("at least Min, which is %d", f.Min))
+	_, err := f.Of.MarshalText()
+	check.Nested("Of", err)
 	return check.Err()
 }
 

@@ -98,9 +98,9 @@ func TestFingerprint(t *testing.T) {
 	require.NoError(t, err)
 	assert.NotEqual(t, before, after, "the name counts")
 
-	input, err := data.NewInput(filepath.Join(dir, "b"))
-	require.NoError(t, err)
-	assert.Equal(t, data.Input{Name: "b", Fingerprint: got}, input)
+	var l data.Lineage
+	require.NoError(t, l.Add(filepath.Join(dir, "b")))
+	assert.Equal(t, []data.Input{{Name: "b", Fingerprint: got}}, l.Inputs)
 	_, err = data.Fingerprint(filepath.Join(dir, "none"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -1,5 +1,5 @@
-// Package data holds what goes between the stages of training: datasets in Arrow files, importers, the chat template, and
-// the ragged batches that a model reads.
+// Package data holds what goes between the stages of training: datasets in Arrow files, the chat template, and the ragged
+// batches that a model reads. Package importer makes datasets of other people's files, package curate chooses rows.
 //
 // It implements the data side of Llama 2 (Touvron et al. 2023, arXiv 2307.09288): the chat format of its reference code,
 // the loss on answers only (section 3.1), the preference data with four ratings and safety labels (section 3.2.1, table 6)
@@ -15,8 +15,8 @@
 //
 // Text to batches, as supervised fine-tuning does it:
 //
-//	conversations, report, err := data.ImportShareGPT("chats.json") // report names the rows it refused
-//	train, heldOut, err := data.Split(conversations, 0.05, seed)
+//	conversations, report, err := importer.ShareGPT("chats.json") // report names the rows it refused
+//	train, heldOut, err := curate.Split(conversations, 0.05, seed)
 //	err = data.Write("train.arrow", train, data.Lineage{Stage: "import"})
 //
 //	template, err := data.Llama2Template(tok)
@@ -29,24 +29,12 @@
 //		_, err = ragged.Append(ids[i], counted[i])
 //	}
 //
-// Several datasets as one stream, of which the position is saved and restored exactly:
-//
-//	mix, err := data.NewMix([]data.MixSource{{Rows: 9000, Weight: 0.9}, {Rows: 4000, Weight: 0.1}}, seed)
-//	pick := mix.Next()         // pick.Row of dataset pick.Source
-//	position := mix.Position() // for mix.Seek of a later run
-//
-// Files of any size, in any of the Dialects, become a dataset row by row:
-//
-//	im, err := data.OpenImport([]string{"part-*.jsonl.gz"}, nil, data.DefaultImportConfig())
-//	err = im.Write(ctx, "pairs.parquet", data.Lineage{Stage: "import"}, data.DefaultCompression)
-//	fmt.Println(im.Files()[0].Dialect, im.Report()) // what was recognised, taken and refused
-//
-// docs/data.md has the columns of every dataset and what the importers take.
+// docs/data.md has the columns of every dataset.
 //
 // # Concurrency
 //
-// Functions keep no state and may be called at the same time. A Template may be shared if its tokenizer may. A Ragged, a
-// Reader and an Import belong to one goroutine at a time.
+// Functions keep no state and may be called at the same time. A Template may be shared if its tokenizer may. A Ragged
+// and a Reader belong to one goroutine at a time.
 //
 // # Differences from the paper
 //
@@ -55,6 +43,4 @@
 // No example is cut; one that is longer than the budget is an error.
 //
 // The paper's special token between prompt and answer is the chat format's [/INST].
-//
-// Binary preferences of other people have no rating. Importers give them the one that PreferenceConfig says.
 package data

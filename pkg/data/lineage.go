@@ -45,7 +45,7 @@ type Input struct {
 
 // Add notes a dataset or model folder as a further input, with its history.
 func (l *Lineage) Add(path string) error {
-	input, err := NewInput(path)
+	fingerprint, err := Fingerprint(path)
 	if err != nil {
 		return err
 	}
@@ -53,11 +53,11 @@ func (l *Lineage) Add(path string) error {
 	if err != nil {
 		return err
 	}
-	l.Inputs = append(l.Inputs, input)
+	l.Inputs = append(l.Inputs, Input{Name: filepath.Base(path), Fingerprint: fingerprint})
 	ancestors := history.Ancestors
 	history.Ancestors = nil
 	if history.Stage != "" {
-		ancestors = append([]Ancestor{{input.Fingerprint, history}}, ancestors...)
+		ancestors = append([]Ancestor{{fingerprint, history}}, ancestors...)
 	}
 	for _, a := range ancestors {
 		if !slices.ContainsFunc(l.Ancestors, func(b Ancestor) bool { return a.Fingerprint == b.Fingerprint }) {
@@ -125,12 +125,6 @@ func lineageOf(meta arrow.Metadata) (l Lineage, err error) {
 		}
 	}
 	return l, nil
-}
-
-// NewInput is the input at a path, a file or a folder, with its fingerprint.
-func NewInput(path string) (Input, error) {
-	print, err := Fingerprint(path)
-	return Input{Name: filepath.Base(path), Fingerprint: print}, err
 }
 
 // Fingerprint names the content of a file, or of a folder with all that is in it (names and contents, not times and

@@ -55,13 +55,11 @@ func (s *script) testLineage(t *testing.T) {
 		for name, from := range want {
 			l, err := data.ReadLineage(at(name))
 			require.NoError(t, err)
-			var inputs []data.Input
+			var whole data.Lineage
 			for _, path := range from {
-				input, err := data.NewInput(path)
-				require.NoError(t, err)
-				inputs = append(inputs, input)
+				require.NoError(t, whole.Add(path))
 			}
-			assert.ElementsMatch(t, inputs, l.Inputs, "V%d %s", v, name)
+			assert.ElementsMatch(t, whole.Inputs, l.Inputs, "V%d %s", v, name)
 			assert.Contains(t, l.Stage, fmt.Sprintf("V%d: ", v))
 		}
 	}
