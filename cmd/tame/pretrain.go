@@ -13,6 +13,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -50,7 +51,7 @@ func pretrainStage() stage[pretrainConfig] {
 		defaults: func() pretrainConfig {
 			return pretrainConfig{
 				VocabSize: 32000, Separator: importer.DefaultSeparator, runConfig: runConfig{CheckpointEvery: 50},
-				Shape: model.Llama2_7B(), Config: pretrain.DefaultConfig(),
+				Shape: arch.Llama2_7B(), Config: pretrain.DefaultConfig(),
 			}
 		},
 		check: func(c *pretrainConfig) error {

@@ -34,6 +34,9 @@ var levels = [][]string{
 	{"pkg/train"},
 	{"pkg/generate"},
 	{"pkg/model"},
+	{"pkg/model/internal/hf", "pkg/model/internal/meta", "pkg/model/internal/llamacpp", "pkg/model/internal/llama2c"},
+	{"pkg/model/internal/safetensors", "pkg/model/internal/folder"},
+	{"pkg/model/internal/file"},
 	{"pkg/optim"},
 	{"pkg/exec"},
 	{"pkg/ops"},
@@ -45,6 +48,7 @@ var levels = [][]string{
 	{"pkg/blas"},
 	{"internal/kern"},
 	{"internal/yamlconf"}, // configurations of commands
+	{"pkg/model/arch"},
 	{"pkg/setting"},
 	{"internal/enum"},
 	{"internal/gguf", "internal/pth"},

@@ -77,7 +77,7 @@ const pieceRows = 64
 func DecoderBytes(c Config, slots, maxLen int) int64 {
 	weights := int64(c.NumLayers)*layerWeights(c) + 2*int64(c.VocabSize)*int64(c.Dim) // with embedding and output
 	rows := int64(max(pieceRows, slots))
-	activations := rows * int64(1+2*c.Dim+c.qkvDim()+2*c.NumHeads*c.HeadDim+3*c.HiddenDim)
+	activations := rows * int64(1+2*c.Dim+c.QKVDim()+2*c.NumHeads*c.HeadDim+3*c.HiddenDim)
 	return CacheBytes(c, slots, maxLen) + 4*(weights+activations+int64(maxLen)*int64(c.HeadDim)+int64(slots)*int64(c.Dim+c.VocabSize))
 }
 
@@ -91,7 +91,7 @@ func CacheBytes(c Config, slots, maxLen int) int64 {
 
 // layerWeights is how many numbers the matrices of a layer have.
 func layerWeights(c Config) int64 {
-	return int64(c.Dim) * int64(c.qkvDim()+c.NumHeads*c.HeadDim+3*c.HiddenDim)
+	return int64(c.Dim) * int64(c.QKVDim()+c.NumHeads*c.HeadDim+3*c.HiddenDim)
 }
 
 // NewDecoder packs the float32 weights and makes room for that many sequences of at most maxLen tokens; see DecoderBytes. Later changes
@@ -119,7 +119,7 @@ func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
 	d.spans = make([]span, 0, rows)
 	d.x = make([]float32, rows*c.Dim)
 	d.h = make([]float32, rows*c.Dim)
-	d.qkv = make([]float32, rows*c.qkvDim())
+	d.qkv = make([]float32, rows*c.QKVDim())
 	d.attn = make([]float32, rows*c.NumHeads*c.HeadDim)
 	d.q = make([]float32, rows*c.NumHeads*c.HeadDim)
 	d.gateUp = make([]float32, rows*2*c.HiddenDim)

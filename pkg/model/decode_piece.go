@@ -69,14 +69,14 @@ func (d *Decoder) layersOf(spans []span, parallel bool) {
 	lo, rows := first.row, last.row+last.count-first.row
 	hd := c.NumHeads * c.HeadDim
 	x, h := d.x[lo*c.Dim:][:rows*c.Dim], d.h[lo*c.Dim:][:rows*c.Dim]
-	qkv, attn := d.qkv[lo*c.qkvDim():][:rows*c.qkvDim()], d.attn[lo*hd:][:rows*hd]
+	qkv, attn := d.qkv[lo*c.QKVDim():][:rows*c.QKVDim()], d.attn[lo*hd:][:rows*hd]
 	gateUp, act := d.gateUp[lo*2*c.HiddenDim:][:rows*2*c.HiddenDim], d.act[lo*c.HiddenDim:][:rows*c.HiddenDim]
 
 	kern.Embed(x, d.embed, d.tokens[lo:], rows, c.Dim)
 	for i := range d.layers {
 		l := &d.layers[i]
 		kern.RMSNorm(h, x, l.attnNorm, rows, c.Dim, eps)
-		kern.GemmPacked(rows, h, c.Dim, l.qkv, 0, qkv, c.qkvDim())
+		kern.GemmPacked(rows, h, c.Dim, l.qkv, 0, qkv, c.QKVDim())
 		d.attend(l, spans, parallel)
 		kern.GemmPacked(rows, attn, hd, l.attnOut, 0, h, c.Dim)
 		kern.Add(x, x, h)

@@ -14,6 +14,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/exec"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
@@ -30,14 +31,14 @@ func newSmall() *model.Params {
 }
 
 func ExampleConfig() {
-	c := model.Llama2_7B()
+	c := arch.Llama2_7B()
 	fmt.Printf("7B: %.2f billion weights, FFN of %d\n", float64(c.NumParams())/1e9, c.HiddenDim)
 	c.NumKVHeads, c.HeadDim = 5, 127
 	fmt.Println(c.Validate())
 	// Output:
 	// 7B: 6.74 billion weights, FFN of 11008
-	// model: config: NumHeads 32 is no multiple of NumKVHeads 5
-	// model: config: HeadDim is 127, want an even number: RoPE rotates pairs
+	// model: Config.NumHeads is 32, want a multiple of NumKVHeads, which is 5
+	// model: Config.HeadDim is 127, want an even number: RoPE rotates pairs
 }
 
 func ExampleParams() {
@@ -136,7 +137,7 @@ func ExampleDecoder() {
 		}
 	}
 	fmt.Println(d.Len(0), d.Len(1))
-	fmt.Printf("7B, 8 sequences of 1024 tokens: %.1f GB\n", float64(model.DecoderBytes(model.Llama2_7B(), 8, 1024))/1e9)
+	fmt.Printf("7B, 8 sequences of 1024 tokens: %.1f GB\n", float64(model.DecoderBytes(arch.Llama2_7B(), 8, 1024))/1e9)
 	// Output:
 	// 5 3
 	// 7B, 8 sequences of 1024 tokens: 35.6 GB
@@ -173,16 +174,6 @@ func ExampleSave() {
 	// config.json
 	// model.safetensors
 	// true 760
-}
-
-func ExampleWriteLlama2C() {
-	var file bytes.Buffer
-	if err := model.WriteLlama2C(&file, newSmall()); err != nil {
-		fmt.Println(err)
-		return
-	}
-	fmt.Println(file.Len(), "bytes")
-	// Output: 3324 bytes
 }
 
 func ExampleWriteSafetensors() {

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/model/internal/meta"
 )
 
 // A checkpoint is loaded and, in turn, read by os.ReadFile. The medians are compared, of the time that passes and of the time of the
@@ -21,7 +23,7 @@ func BenchmarkLoadGGUF(b *testing.B) {
 	for dtype, layers := range map[string]int{F32: 6, F16: 13, Q8_0: 26} {
 		b.Run(dtype, func(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "m.gguf")
-			require.NoError(b, SaveGGUF(path, NewParams(llama2(1024, layers, 8, 8, 1, 256), tensor.Float32), dtype, nil))
+			require.NoError(b, SaveGGUF(path, NewParams(loadConfig(layers), tensor.Float32), dtype, nil))
 			compareWithRead(b, path, path)
 		})
 	}
@@ -31,8 +33,8 @@ func BenchmarkLoadMeta(b *testing.B) {
 	for dtype, layers := range map[string]int{F32: 6, BF16: 13} {
 		b.Run(dtype, func(b *testing.B) {
 			dir := filepath.Join(b.TempDir(), "m")
-			require.NoError(b, SaveMeta(dir, NewParams(llama2(1024, layers, 8, 8, 1, 256), tensor.Float32), dtype, nil))
-			compareWithRead(b, dir, filepath.Join(dir, metaFirst))
+			require.NoError(b, SaveMeta(dir, NewParams(loadConfig(layers), tensor.Float32), dtype, nil))
+			compareWithRead(b, dir, filepath.Join(dir, meta.FirstFile))
 		})
 	}
 }

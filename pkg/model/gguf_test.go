@@ -6,11 +6,11 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,6 +19,8 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/llamacpp"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -186,7 +188,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 	wide := NewParams(tiny(), tensor.Float64)
 	floats[float64](wide.Get("layers.1.down").Value)[21] = 1e300
 	assert.ErrorContains(t, SaveMeta(filepath.Join(t.TempDir(), "m"), wide, F32, nil), "would become infinite")
-	assert.ErrorContains(t, WriteLlama2C(io.Discard, wide), "would become infinite")
+	assert.ErrorContains(t, SaveLlama2C(filepath.Join(t.TempDir(), "m"), wide), "would become infinite")
 	eps := tiny()
 	eps.NormEps = 1e-60
 	for _, c := range []struct {
@@ -197,14 +199,14 @@ func TestWriteGGUFRefuses(t *testing.T) {
 	}{
 		{`the type is "Q4_K"`, p, "Q4_K", nil},
 		{`the type is ""`, p, "", nil},
-		{"drop the scalar head", randomParams(tiny(), tensor.Float32, 1), F32, nil},
+		{`no place for weight "score.weight": drop the scalar head`, randomParams(tiny(), tensor.Float32, 1), F32, nil},
 		{"keep the output projection", headless, F32, nil},
 		{"the vocabulary has 25 tokens, the model 31", p, F32, short},
 		{"tokenizer.ggml.eos_token_id is 5 in the vocabulary, 2 in the model", p, F32, other},
 		{`tensor "blk.1.ffn_down.weight": row 1: number 1 is 100000, F16 ends at 65504`, large, F16, nil},
 		{"does not fit a float32", withoutHead(eps, 1), F32, nil},
 		{"layers.1.down: 1e+300 would become infinite", wide, F32, nil},
-		{"config", NewParams(Config{}, tensor.Float32), F32, nil},
+		{"Config.Dim", NewParams(Config{}, tensor.Float32), F32, nil},
 	} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "m.gguf")
@@ -214,14 +216,21 @@ func TestWriteGGUFRefuses(t *testing.T) {
 		assert.Empty(t, left, "no half file")
 	}
 	full := fmt.Errorf("no space left on device")
-	assert.ErrorIs(t, WriteGGUF(&failingFile{room: 3000, err: full}, p, F32, nil), full)
+	tensors, err := p.tensors(arch.GGUF)
+	require.NoError(t, err)
+	assert.ErrorIs(t, llamacpp.Write(&failingFile{room: 3000, err: full}, p.cfg, tensors, p.values, F32, nil), full)
 }
 
 // change writes a model's GGUF file with other metadata, values of nil deleted, and with other tensors.
 func change(t testing.TB, p *Params, meta map[string]any, tensors func([]gguf.Source) []gguf.Source) string {
 	t.Helper()
-	all, err := ggufMetadata(p.cfg, gguf.F32, nil)
+	f, err := gguf.Open(saveGGUF(t, p, F32, nil))
 	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	all := make(map[string]any)
+	for _, kv := range f.Metadata {
+		all[kv.Key] = kv.Value
+	}
 	for key, v := range meta {
 		all[key] = v
 		if v == nil {
@@ -229,8 +238,10 @@ func change(t testing.TB, p *Params, meta map[string]any, tensors func([]gguf.So
 		}
 	}
 	var sources []gguf.Source
-	for _, w := range pairedTensors(p.cfg) {
-		sources = append(sources, gguf.Source{Name: w.gguf, Shape: w.shape, Type: gguf.F32, Row: w.readRow(p)})
+	list, err := p.tensors(arch.GGUF)
+	require.NoError(t, err)
+	for _, w := range list {
+		sources = append(sources, gguf.Source{Name: w.Name, Shape: w.Shape, Type: gguf.F32, Row: w.Read(p.values(w.Weight))})
 	}
 	if tensors != nil {
 		sources = tensors(sources)
@@ -243,6 +254,15 @@ func change(t testing.TB, p *Params, meta map[string]any, tensors func([]gguf.So
 }
 
 // Other writers leave out what has a default, and write numbers of other types.
+// sortedKeys gives metadata in a fixed order.
+func sortedKeys(m map[string]any) []gguf.KeyValue {
+	var list []gguf.KeyValue
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, gguf.KeyValue{Key: key, Value: m[key]})
+	}
+	return list
+}
+
 func TestGGUFVariants(t *testing.T) {
 	p := withoutHead(tiny(), 37)
 	for _, meta := range []map[string]any{
@@ -322,7 +342,7 @@ func TestGGUFRefuses(t *testing.T) {
 	// A vocabulary without a model.
 	var buf bytes.Buffer
 	vocab, _ := toyVocab(t, 31, tokenizer.DefaultParts())
-	vocab[ggufArch] = "llama"
+	vocab["general.architecture"] = "llama"
 	require.NoError(t, gguf.Write(&buf, sortedKeys(vocab), nil))
 	require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o600))
 	_, err = Load(path)

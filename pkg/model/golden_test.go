@@ -138,11 +138,7 @@ func lossAndGrads(t *testing.T, p *Params, b *data.Ragged) ([]float64, map[strin
 	for i, q := range gp.All() {
 		copy(floats[float64](q.Value), out[2+i])
 	}
-	named := make(map[string][]float64)
-	for _, s := range gp.hfSources() {
-		named[s.name] = s.f64
-	}
-	return out[0], named, out[1][0]
+	return out[0], byHFName(gp), out[1][0]
 }
 
 func assertClose(t *testing.T, name string, want, got []float64) {

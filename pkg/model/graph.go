@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
@@ -233,7 +234,7 @@ func (t *Trunk) SegmentScores() (*gorgonia.Node, error) {
 
 // head is the scalar head on the rows of h.
 func (t *Trunk) head(h, layout *gorgonia.Node) (*gorgonia.Node, error) {
-	w, b := t.node(scoreWeight), t.node(scoreBias)
+	w, b := t.node(arch.ScoreWeight), t.node(arch.ScoreBias)
 	if w == nil || b == nil {
 		return nil, errors.New("no scalar head: call Params.AddHead before NewTrunk")
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/exec"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
@@ -29,7 +30,7 @@ func shortWay(t *testing.T, _ *Inputs, trunk *Trunk) gorgonia.Nodes {
 // longWay is the same from the whole of Hidden.
 func longWay(t *testing.T, in *Inputs, trunk *Trunk) gorgonia.Nodes {
 	head := func(h, layout *gorgonia.Node) *gorgonia.Node {
-		return node(t)(ops.ScalarHead(h, trunk.node(scoreWeight), trunk.node(scoreBias), layout))
+		return node(t)(ops.ScalarHead(h, trunk.node(arch.ScoreWeight), trunk.node(arch.ScoreBias), layout))
 	}
 	h, w, last := trunk.Hidden, trunk.node("output"), node(t)(ops.LastRows(in.Layout))
 	x := ops.Expr(in.G)

@@ -15,6 +15,8 @@ import (
 	"github.com/tame-rlhf/tame/internal/kern"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/exec"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
 func goldenModel(t testing.TB, name string) *Params {
@@ -132,4 +134,15 @@ func fill32(x []float32, v float32) {
 	for i := range x {
 		x[i] = v
 	}
+}
+
+// byHFName gives float64 weights under their Hugging Face names.
+func byHFName(p *Params) map[string][]float64 {
+	named := make(map[string][]float64)
+	for _, t := range file.Tensors(arch.Llama(), p.cfg, arch.HF) {
+		if p.Get(t.Weight) != nil {
+			named[t.Name] = t.Of(p.values(t.Weight)).F64
+		}
+	}
+	return named
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 )
 
 // transformersValues are what transformers computes with the weights of formulaNumbers. testdata has folders that it saved of them, too.
@@ -64,15 +66,18 @@ func formulaNumbers(name string, dst []float32) {
 	}
 }
 
-func formulaParams(c Config, head bool) *Params {
+func formulaParams(t *testing.T, c Config, head bool) *Params {
+	t.Helper()
 	p := NewParams(c, tensor.Float32)
 	if head {
 		p.AddHead(nil)
 		p.DropOutput()
 	}
-	for _, s := range p.hfSources() {
-		if s.name != scoreBias {
-			formulaNumbers(s.name, s.f32)
+	tensors, err := p.tensors(arch.HF)
+	require.NoError(t, err)
+	for _, s := range tensors {
+		if s.Name != arch.ScoreBias {
+			formulaNumbers(s.Name, s.Of(p.values(s.Weight)).F32)
 		}
 	}
 	return p
@@ -96,7 +101,7 @@ func TestLogProbsOfTransformers(t *testing.T) {
 		cfg  Config
 		want []float64
 	}{{formulaConfig(), want.LogProbs}, {tied, want.TiedLogProbs}} {
-		p := formulaParams(c.cfg, false)
+		p := formulaParams(t, c.cfg, false)
 		for _, dtype := range []string{F32, F16, BF16} { // the weights come through all of them
 			dir := filepath.Join(t.TempDir(), "m")
 			require.NoError(t, SaveAs(dir, p, SaveConfig{dtype, 5000}, nil))
@@ -112,7 +117,7 @@ func TestLogProbsOfTransformers(t *testing.T) {
 
 func TestScoresOfTransformers(t *testing.T) {
 	want := readTransformers(t)
-	p := formulaParams(formulaConfig(), true)
+	p := formulaParams(t, formulaConfig(), true)
 	assert.InDeltaSlice(t, want.Scores, scoresOf(t, p, want.Sequences), transformersTol)
 }
 
@@ -120,9 +125,9 @@ func TestLoadOfTransformers(t *testing.T) {
 	tied := formulaConfig()
 	tied.TieEmbeddings = true
 	for name, want := range map[string]*Params{
-		"transformers-5.23-sharded-bf16": formulaParams(formulaConfig(), false),
-		"transformers-5.23-reward-f32":   formulaParams(formulaConfig(), true),
-		"transformers-4.46-tied-f32":     formulaParams(tied, false),
+		"transformers-5.23-sharded-bf16": formulaParams(t, formulaConfig(), false),
+		"transformers-5.23-reward-f32":   formulaParams(t, formulaConfig(), true),
+		"transformers-4.46-tied-f32":     formulaParams(t, tied, false),
 	} {
 		got, err := Load(filepath.Join("testdata", name))
 		require.NoError(t, err, name)

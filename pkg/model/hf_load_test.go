@@ -13,24 +13,25 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/golden"
+	"github.com/tame-rlhf/tame/pkg/model/internal/hf"
 )
 
 // copyModel copies a golden model's folder with changed tensors.
 func copyModel(t *testing.T, name string, change func(map[string]Tensor)) string {
 	t.Helper()
 	from := filepath.Join(golden.Dir(t), name)
-	raw, err := os.ReadFile(filepath.Join(from, configFile))
+	raw, err := os.ReadFile(filepath.Join(from, hf.ConfigFile))
 	require.NoError(t, err)
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, configFile), raw, 0o600))
-	tensors, err := ReadSafetensors(filepath.Join(from, weightsFile))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, hf.ConfigFile), raw, 0o600))
+	tensors, err := ReadSafetensors(filepath.Join(from, hf.WeightsFile))
 	require.NoError(t, err)
 	byName := make(map[string]Tensor)
 	for _, x := range tensors {
 		byName[x.Name] = x
 	}
 	change(byName)
-	writeTensors(t, filepath.Join(dir, weightsFile), byName)
+	writeTensors(t, filepath.Join(dir, hf.WeightsFile), byName)
 	return dir
 }
 
@@ -109,7 +110,7 @@ func TestLoadHFRewardModel(t *testing.T) {
 	p = randomParams(tiny(), tensor.Float32, 41)
 	dir := filepath.Join(t.TempDir(), "m")
 	require.NoError(t, Save(dir, p, nil))
-	tensors, err := ReadSafetensors(filepath.Join(dir, weightsFile))
+	tensors, err := ReadSafetensors(filepath.Join(dir, hf.WeightsFile))
 	require.NoError(t, err)
 	byName := make(map[string]Tensor)
 	for _, x := range tensors {
@@ -117,22 +118,22 @@ func TestLoadHFRewardModel(t *testing.T) {
 	}
 	require.Contains(t, byName, "score.bias")
 	delete(byName, "score.bias")
-	writeTensors(t, filepath.Join(dir, weightsFile), byName)
+	writeTensors(t, filepath.Join(dir, hf.WeightsFile), byName)
 	got, err := Load(dir)
 	require.NoError(t, err)
 	assertSame(t, p, got)
 
 	delete(byName, "score.weight")
-	writeTensors(t, filepath.Join(dir, weightsFile), byName)
+	writeTensors(t, filepath.Join(dir, hf.WeightsFile), byName)
 	_, err = Load(dir)
 	assert.ErrorContains(t, err, `tensor "score.weight" of shape [1 24] is missing`)
 }
 
 func TestLoadHFShards(t *testing.T) {
 	dir := copyModel(t, "llama-gqa", func(map[string]Tensor) {})
-	tensors, err := ReadSafetensors(filepath.Join(dir, weightsFile))
+	tensors, err := ReadSafetensors(filepath.Join(dir, hf.WeightsFile))
 	require.NoError(t, err)
-	require.NoError(t, os.Remove(filepath.Join(dir, weightsFile)))
+	require.NoError(t, os.Remove(filepath.Join(dir, hf.WeightsFile)))
 	files := []string{"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"}
 	shards := []map[string]Tensor{{}, {}}
 	index := make(map[string]string)
@@ -146,7 +147,7 @@ func TestLoadHFShards(t *testing.T) {
 	write := func() {
 		raw, err := json.Marshal(map[string]any{"metadata": map[string]int{"total_size": 1}, "weight_map": index})
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, indexFile), raw, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, hf.IndexFile), raw, 0o600))
 	}
 	write()
 	p, err := Load(dir)
@@ -175,34 +176,6 @@ func TestLoadHFShards(t *testing.T) {
 	writeTensors(t, filepath.Join(dir, files[1]), shards[1])
 	_, err = Load(dir)
 	assert.ErrorContains(t, err, `tensor "`+name+`" is in `)
-}
-
-// No index makes the parser panic, or leads out of the folder.
-func FuzzIndex(f *testing.F) {
-	f.Add([]byte(`{"metadata": {"total_size": 8}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b": "x"}}`))
-	f.Add([]byte(`{"weight_map": {"a": "../x", "b": "C:\\x", "c": ".", "d": ""}}`))
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		weights, err := parseIndex(raw)
-		if err != nil {
-			return
-		}
-		for _, file := range weights {
-			require.Equal(t, "/models/llama", filepath.Dir(filepath.Join("/models/llama", file)))
-		}
-	})
-}
-
-func TestReadSmall(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "x")
-	require.NoError(t, os.WriteFile(path, []byte("12345"), 0o600))
-	raw, err := readSmall(path, 5)
-	require.NoError(t, err)
-	assert.Equal(t, "12345", string(raw))
-	_, err = readSmall(path, 4)
-	assert.ErrorContains(t, err, "more than 4 bytes")
-	_, err = readSmall(dir, 4)
-	assert.ErrorContains(t, err, "is no file")
 }
 
 // assertSame wants the same weights, bit for bit.

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/model/internal/hf"
 )
 
 func TestSaveShards(t *testing.T) {
@@ -20,9 +22,9 @@ func TestSaveShards(t *testing.T) {
 	got, err := Load(dir)
 	require.NoError(t, err)
 	assertSame(t, p, got)
-	assert.NoFileExists(t, filepath.Join(dir, weightsFile))
+	assert.NoFileExists(t, filepath.Join(dir, hf.WeightsFile))
 
-	raw, err := os.ReadFile(filepath.Join(dir, indexFile))
+	raw, err := os.ReadFile(filepath.Join(dir, hf.IndexFile))
 	require.NoError(t, err)
 	var index struct {
 		Metadata  map[string]int64  `json:"metadata"`
@@ -53,7 +55,7 @@ func TestSaveShards(t *testing.T) {
 	require.NoError(t, err)
 	assertSame(t, p, got)
 	require.NoError(t, Save(dir, p, nil))
-	assert.NoFileExists(t, filepath.Join(dir, indexFile), "nothing of the shards is left")
+	assert.NoFileExists(t, filepath.Join(dir, hf.IndexFile), "nothing of the shards is left")
 }
 
 func TestSaveHalf(t *testing.T) {
@@ -61,7 +63,7 @@ func TestSaveHalf(t *testing.T) {
 	for dtype, step := range map[string]float64{F16: 1.0 / (1 << 11), BF16: 1.0 / (1 << 8)} {
 		dir := filepath.Join(t.TempDir(), "m")
 		require.NoError(t, SaveAs(dir, p, SaveConfig{dtype, 5e9}, nil))
-		stat, err := os.Stat(filepath.Join(dir, weightsFile))
+		stat, err := os.Stat(filepath.Join(dir, hf.WeightsFile))
 		require.NoError(t, err)
 		assert.Less(t, stat.Size(), 2*p.NumParams()+4096)
 		got, err := Load(dir)
@@ -97,7 +99,7 @@ func TestSaveNoBias(t *testing.T) {
 	p.AddHead(nil)
 	dir := filepath.Join(t.TempDir(), "m")
 	require.NoError(t, Save(dir, p, nil))
-	tensors, err := ReadSafetensors(filepath.Join(dir, weightsFile))
+	tensors, err := ReadSafetensors(filepath.Join(dir, hf.WeightsFile))
 	require.NoError(t, err)
 	assert.Equal(t, "score.weight", tensors[len(tensors)-1].Name)
 	got, err := Load(dir)

@@ -16,6 +16,8 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/golden"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/llama2c"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -133,16 +135,16 @@ func TestLlama2CRoundTrip(t *testing.T) {
 		p := randomParams(cfg, tensor.Float32, 21)
 		p.DropHead()
 		path := filepath.Join(t.TempDir(), "m.bin")
-		var buf bytes.Buffer
-		require.NoError(t, WriteLlama2C(&buf, p))
-		require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o600))
+		require.NoError(t, SaveLlama2C(path, p))
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
 		got, err := Load(path)
 		require.NoError(t, err)
 		assertSame(t, p, got)
 
 		// Row 1 of the second head's keys of layer 1 is the upper half's first row in our order.
-		raw := make([]float32, buf.Len()/4)
-		require.NoError(t, binary.Read(bytes.NewReader(buf.Bytes()), binary.LittleEndian, raw))
+		raw := make([]float32, len(content)/4)
+		require.NoError(t, binary.Read(bytes.NewReader(content), binary.LittleEndian, raw))
 		c, kv := cfg.Dim, cfg.NumKVHeads*cfg.HeadDim
 		wk := raw[7+cfg.VocabSize*c+2*c+2*c*c:] // after header, embedding, two norms, two wq
 		inFile := wk[(kv+cfg.HeadDim+1)*c:][:c]
@@ -152,32 +154,38 @@ func TestLlama2CRoundTrip(t *testing.T) {
 }
 
 func TestWriteLlama2CRefuses(t *testing.T) {
-	refused := func(change func(*Config), head bool) {
+	path := filepath.Join(t.TempDir(), "m.bin")
+	refused := func(want string, change func(*Config), head bool) {
 		cfg := tiny()
 		change(&cfg)
 		p := randomParams(cfg, tensor.Float32, 1)
 		if !head {
 			p.DropHead()
 		}
-		assert.ErrorContains(t, WriteLlama2C(&bytes.Buffer{}, p), "the format holds")
+		assert.ErrorContains(t, SaveLlama2C(path, p), want)
 	}
-	refused(func(*Config) {}, true)
-	refused(func(c *Config) { c.RopeTheta = 1e5 }, false)
-	refused(func(c *Config) { c.NormEps = 1e-6 }, false)
-	refused(func(c *Config) { c.HeadDim = 8 }, false)
-	refused(func(c *Config) { c.EOS = 3 }, false)
+	refused(`no place for weight "score.weight": drop the scalar head`, func(*Config) {}, true)
+	refused("Config.RopeTheta is 100000, want 10000: the format cannot express another value", func(c *Config) { c.RopeTheta = 1e5 }, false)
+	refused("Config.NormEps is 1e-06, want 1e-05", func(c *Config) { c.NormEps = 1e-6 }, false)
+	refused("Config.HeadDim is 8, want 6", func(c *Config) { c.HeadDim = 8 }, false)
+	refused("Config.EOS is 3, want 2", func(c *Config) { c.EOS = 3 }, false)
 	p := randomParams(tiny(), tensor.Float32, 1)
 	p.DropHead()
 	full := errors.New("no space left on device")
-	assert.ErrorIs(t, WriteLlama2C(&failingFile{room: 1000, err: full}, p), full)
+	tensors, err := p.tensors(arch.Meta)
+	require.NoError(t, err)
+	assert.ErrorIs(t, llama2c.Write(&failingFile{room: 1000, err: full}, p.cfg, tensors, p.values), full)
+	p.DropOutput()
+	assert.ErrorContains(t, SaveLlama2C(path, p), "keep the output projection")
 }
 
 func TestLlama2CDamaged(t *testing.T) {
 	p := randomParams(tiny(), tensor.Float32, 22)
 	p.DropHead()
-	var buf bytes.Buffer
-	require.NoError(t, WriteLlama2C(&buf, p))
-	whole := buf.Bytes()
+	saved := filepath.Join(t.TempDir(), "m.bin")
+	require.NoError(t, SaveLlama2C(saved, p))
+	whole, err := os.ReadFile(saved)
+	require.NoError(t, err)
 	word := func(i int, v int32) []byte {
 		b := bytes.Clone(whole)
 		binary.LittleEndian.PutUint32(b[4*i:], uint32(v))
@@ -191,11 +199,11 @@ func TestLlama2CDamaged(t *testing.T) {
 		{"cut short", append(bytes.Clone(whole), 0)},
 		{"unexpected EOF", whole[:20]},
 		{"EOF", nil},
-		{"version 2", append(word(0, llama2cMagic)[:4], 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)},
+		{"version 2", append(word(0, 0x616b3432)[:4], 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)},
 		{"Dim is 2147483647", word(0, 1<<31-1)},
 		{"cut short", word(2, 1<<12)},
 		{"NumHeads is 0", word(3, 0)},
-		{"no multiple of NumKVHeads", word(4, 3)},
+		{"want a multiple of NumKVHeads", word(4, 3)},
 		{"cut short", word(5, int32(tiny().VocabSize))}, // shared output: then the last tensor is too much
 		{"VocabSize", word(5, -1<<31)},
 	} {
@@ -212,7 +220,7 @@ func TestSaveLlama2C(t *testing.T) {
 	p := randomParams(tiny(), tensor.Float32, 23)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "m.bin")
-	assert.ErrorContains(t, SaveLlama2C(path, p), "without a scalar head")
+	assert.ErrorContains(t, SaveLlama2C(path, p), "score.weight")
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Empty(t, left, "no half file")

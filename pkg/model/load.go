@@ -3,12 +3,20 @@ package model
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"gorgonia.org/tensor"
+
 	"github.com/tame-rlhf/tame/internal/gguf"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/file"
+	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
+	"github.com/tame-rlhf/tame/pkg/model/internal/hf"
+	"github.com/tame-rlhf/tame/pkg/model/internal/llama2c"
+	"github.com/tame-rlhf/tame/pkg/model/internal/llamacpp"
+	"github.com/tame-rlhf/tame/pkg/model/internal/meta"
 )
 
 // Load reads weights as float32, in one of these forms:
@@ -24,47 +32,76 @@ import (
 // A scalar head is there if the checkpoint has score.weight. If a Save into that folder was interrupted between its last two steps, Load
 // finishes or undoes it first.
 func Load(path string) (*Params, error) {
-	if err := recoverDir(path); err != nil {
+	p, err := load(path, arch.Llama())
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return p, nil
+}
+
+// opened is a model's file or folder, whose names, shapes and types fit its settings.
+type opened interface {
+	Config() arch.Config
+	Tensors() []file.Tensor // that are there
+	Read(weight func(name string) []float32) error
+	Close() error
+}
+
+func load(path string, table arch.Table) (_ *Params, err error) {
+	if err := folder.Recover(path, hf.ConfigFile); err != nil {
 		return nil, err
 	}
+	m, err := open(path, table)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	has := make(map[string]bool)
+	for _, t := range m.Tensors() {
+		has[t.Weight] = true
+	}
+	p := newParams(table, m.Config(), tensor.Float32)
+	if has[arch.ScoreWeight] {
+		p.AddHead(nil)
+	}
+	if !has["output"] {
+		p.DropOutput()
+	}
+	for _, q := range p.list {
+		if !has[q.Name] {
+			return nil, fmt.Errorf("%s: the format has no place for weight %q", path, q.Name)
+		}
+	}
+	if err := m.Read(func(name string) []float32 { return floats[float32](p.Get(name).Value) }); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// open finds out what form a model is in.
+func open(path string, table arch.Table) (opened, error) {
 	stat, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("model: %w", err)
-	case stat.IsDir() && isMeta(path):
-		return loadMeta(path)
+		return nil, err
+	case stat.IsDir() && exists(path, meta.FirstFile) && !exists(path, hf.ConfigFile):
+		return meta.Open(path, table)
 	case stat.IsDir():
-		return loadHF(path)
+		return hf.Open(path, table)
 	case !stat.Mode().IsRegular():
-		return nil, fmt.Errorf("model: %s is no file but %v", path, stat.Mode().Type())
-	case isMetaShard(filepath.Base(path)):
-		return loadMeta(filepath.Dir(path))
+		return nil, fmt.Errorf("%s is no file but %v", path, stat.Mode().Type())
+	case meta.IsShard(filepath.Base(path)):
+		return meta.Open(filepath.Dir(path), table)
 	case gguf.Sniff(path):
-		return loadGGUF(path)
-	case strings.EqualFold(filepath.Ext(path), llama2cSuffix):
-		return loadLlama2C(path)
+		return llamacpp.Open(path, table)
+	case strings.EqualFold(filepath.Ext(path), llama2c.Suffix):
+		return llama2c.Open(path, table)
 	}
-	return nil, fmt.Errorf("model: %s is none of: a folder with %s and safetensors, one with %s and %s, a GGUF file, a llama2.c %s file",
-		path, configFile, metaParams, metaFirst, llama2cSuffix)
+	return nil, fmt.Errorf("%s is none of: a folder with %s and safetensors, one with %s and %s, a GGUF file, a llama2.c %s file",
+		path, hf.ConfigFile, meta.ParamsFile, meta.FirstFile, llama2c.Suffix)
 }
 
-// asideDir is where Save puts the old folder for the moment in which the new one takes its place.
-func asideDir(dir string) string {
-	dir = filepath.Clean(dir)
-	return filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".replaced")
-}
-
-// recoverDir puts the old folder back if a Save was interrupted before the new one had taken its place.
-func recoverDir(dir string) error {
-	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return nil // there, or an error that reading it will tell
-	}
-	aside := asideDir(dir)
-	if _, err := os.Lstat(filepath.Join(aside, configFile)); err != nil {
-		return nil
-	}
-	if err := os.Rename(aside, dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("model: the last checkpoint is in %s: %w", aside, err)
-	}
-	return nil
+func exists(dir, name string) bool {
+	_, err := os.Stat(filepath.Join(dir, name))
+	return err == nil
 }

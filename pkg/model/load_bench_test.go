@@ -9,12 +9,15 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 )
 
 // BenchmarkLoad loads a checkpoint of 1 GiB (or the folder in TAME_BENCH_MODEL) and does, in turn with that, what bounds it from below: reading the
@@ -26,7 +29,7 @@ func BenchmarkLoad(b *testing.B) {
 	}
 	for dtype, layers := range map[string]int{F32: 16, F16: 37, BF16: 37} {
 		b.Run(dtype, func(b *testing.B) {
-			cfg := llama2(1024, layers, 8, 8, 1, 256)
+			cfg := loadConfig(layers)
 			dir := filepath.Join(b.TempDir(), "m")
 			require.NoError(b, SaveAs(dir, NewParams(cfg, tensor.Float32), SaveConfig{dtype, 5e9}, nil))
 			benchmarkLoad(b, dir)
@@ -108,13 +111,18 @@ func copyMapped(path string) (_ []byte, err error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	out := make([]byte, len(mapped))
-	n := len(out) / 4
-	err = eachPiece([]tensorRead{{info: tensorInfo{dtype: F32}, dst: make([]float32, n)}}, func(_ tensorRead, lo, hi int, _ []byte) error {
-		copy(out[4*lo:4*hi], mapped[4*lo:4*hi])
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	var wg sync.WaitGroup
+	const step = 1 << 20
+	for lo := 0; lo < len(out); lo += step {
+		wg.Go(func() { copy(out[lo:min(lo+step, len(out))], mapped[lo:]) })
 	}
+	wg.Wait()
 	return out, unix.Munmap(mapped)
+}
+
+// loadConfig is a model of that many layers of width 1024.
+func loadConfig(layers int) Config {
+	c := arch.Llama2_7B()
+	c.Dim, c.NumLayers, c.NumHeads, c.NumKVHeads, c.HeadDim, c.HiddenDim = 1024, layers, 8, 8, 128, arch.FFNHidden(1024, 1, 256)
+	return c
 }

@@ -16,12 +16,15 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/golden"
 	"github.com/tame-rlhf/tame/internal/pth"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/file"
+	"github.com/tame-rlhf/tame/pkg/model/internal/meta"
 )
 
 // metaShape is a shape that Meta's form can hold.
 func metaShape(tie bool) Config {
 	c := tiny()
-	c.MaxSeqLen, c.TieEmbeddings = metaContext, tie
+	c.MaxSeqLen, c.TieEmbeddings = meta.Context, tie
 	return c
 }
 
@@ -45,7 +48,7 @@ func TestMetaRoundTrip(t *testing.T) {
 		got, err := Load(dir)
 		require.NoError(t, err, name)
 		assertSame(t, p, got)
-		got, err = Load(filepath.Join(dir, metaFirst))
+		got, err = Load(filepath.Join(dir, meta.FirstFile))
 		require.NoError(t, err, name)
 		assertSame(t, p, got)
 		assert.FileExists(t, filepath.Join(dir, "more"))
@@ -81,12 +84,16 @@ func TestMetaRounded(t *testing.T) {
 
 // writeShards writes a model's tensors shared out among n files, which is the way of fairscale's parallel layers: by rows, by columns, or to
 // all. The embedding is by columns in Llama 2 and by rows in Llama 3.
-func writeShards(t testing.TB, p *Params, n int, embedByRows bool, change func(file int, s []pth.Source) []pth.Source) string {
+func writeShards(t testing.TB, p *Params, n int, embedByRows bool, change func(i int, s []pth.Source) []pth.Source) string {
 	t.Helper()
 	dir := t.TempDir()
-	raw, err := json.Marshal(metaOf(p.cfg))
+	whole := filepath.Join(t.TempDir(), "m")
+	require.NoError(t, SaveMeta(whole, p, F32, nil))
+	raw, err := os.ReadFile(filepath.Join(whole, meta.ParamsFile))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, metaParams), raw, 0o600))
+	tensors, err := p.tensors(arch.Meta)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, meta.ParamsFile), raw, 0o600))
 	byRows := []string{"wq", "wk", "wv", "w1", "w3", "output"}
 	byColumns := []string{"wo", "w2"}
 	if embedByRows {
@@ -96,12 +103,12 @@ func writeShards(t testing.TB, p *Params, n int, embedByRows bool, change func(f
 	}
 	for i := range n {
 		var list []pth.Source
-		for _, w := range pairedTensors(p.cfg) {
-			parts := strings.Split(w.meta, ".")
+		for _, w := range tensors {
+			parts := strings.Split(w.Name, ".")
 			kind := parts[len(parts)-2]
-			rows, cols := w.size()
+			rows, cols := w.Size()
 			lo, hi, left, right := 0, rows, 0, cols
-			shape := slices.Clone(w.shape)
+			shape := slices.Clone(w.Shape)
 			switch {
 			case slices.Contains(byRows, kind):
 				lo, hi = rows/n*i, rows/n*(i+1)
@@ -110,10 +117,10 @@ func writeShards(t testing.TB, p *Params, n int, embedByRows bool, change func(f
 				left, right = cols/n*i, cols/n*(i+1)
 				shape[1] /= n
 			}
-			row := w.readRow(p)
-			list = append(list, pth.Source{Name: w.meta, DType: F32, Shape: shape, Write: func(out io.Writer) error {
+			row := w.Read(p.values(w.Weight))
+			list = append(list, pth.Source{Name: w.Name, DType: F32, Shape: shape, Write: func(out io.Writer) error {
 				for r := lo; r < hi; r++ {
-					b, err := encodeFloats(nil, row(r)[left:right], F32)
+					b, err := file.Encode(nil, row(r)[left:right], F32)
 					if err != nil {
 						return err
 					}
@@ -131,7 +138,7 @@ func writeShards(t testing.TB, p *Params, n int, embedByRows bool, change func(f
 		if change != nil {
 			list = change(i, list)
 		}
-		f, err := os.Create(filepath.Join(dir, strings.Replace(metaFirst, "00", "0"+string(rune('0'+i)), 1)))
+		f, err := os.Create(filepath.Join(dir, strings.Replace(meta.FirstFile, "00", "0"+string(rune('0'+i)), 1)))
 		require.NoError(t, err)
 		require.NoError(t, pth.Write(f, list))
 		require.NoError(t, f.Close())
@@ -155,7 +162,7 @@ func TestMetaShards(t *testing.T) {
 // changeParams rewrites params.json.
 func changeParams(t testing.TB, dir, key string, value any) {
 	t.Helper()
-	path := filepath.Join(dir, metaParams)
+	path := filepath.Join(dir, meta.ParamsFile)
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var m map[string]any
@@ -220,7 +227,7 @@ func TestMetaRefuses(t *testing.T) {
 		assert.ErrorContains(t, err, dir)
 	}
 
-	refused := func(n int, want string, change func(file int, s []pth.Source) []pth.Source) string {
+	refused := func(n int, want string, change func(i int, s []pth.Source) []pth.Source) string {
 		dir := writeShards(t, p, n, false, change)
 		_, err := Load(dir)
 		assert.ErrorContains(t, err, want)
@@ -246,7 +253,7 @@ func TestMetaRefuses(t *testing.T) {
 	_, err := Load(dir)
 	assert.ErrorContains(t, err, "consolidated.02.pth is there, but consolidated.01.pth is missing")
 	require.NoError(t, os.Remove(filepath.Join(dir, "consolidated.02.pth")))
-	require.NoError(t, os.Remove(filepath.Join(dir, metaParams)))
+	require.NoError(t, os.Remove(filepath.Join(dir, meta.ParamsFile)))
 	_, err = Load(dir)
 	assert.ErrorIs(t, err, os.ErrNotExist)
 	_, err = Load(filepath.Join(t.TempDir(), "x.pth"))
@@ -258,18 +265,18 @@ func TestMetaRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(other, nil, 0o600))
 	_, err = Load(other)
 	assert.ErrorContains(t, err, "adapter.pth is none of")
-	_, err = Load(filepath.Join(dir, metaFirst))
+	_, err = Load(filepath.Join(dir, meta.FirstFile))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, metaParams), []byte(`{"dim": 24, "dim": 48}`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, meta.ParamsFile), []byte(`{"dim": 24, "dim": 48}`), 0o600))
 	_, err = Load(dir)
 	assert.ErrorContains(t, err, `"dim" is there twice`)
 
 	// Numbers that are wrong are found by the archive's checksums.
 	dir = writeShards(t, p, 1, false, nil)
-	raw, err := os.ReadFile(filepath.Join(dir, metaFirst))
+	raw, err := os.ReadFile(filepath.Join(dir, meta.FirstFile))
 	require.NoError(t, err)
 	raw[len(raw)/2] ^= 1
-	require.NoError(t, os.WriteFile(filepath.Join(dir, metaFirst), raw, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, meta.FirstFile), raw, 0o600))
 	_, err = Load(dir)
 	assert.ErrorContains(t, err, "the checksum is wrong")
 }
@@ -279,8 +286,14 @@ func TestSaveMetaRefuses(t *testing.T) {
 	p := withoutHead(metaShape(false), 46)
 	odd := metaShape(false)
 	odd.HeadDim = 8
-	for _, bad := range []*Params{randomParams(metaShape(false), tensor.Float32, 1), withoutHead(odd, 1)} {
-		assert.ErrorContains(t, SaveMeta(dir, bad, F32, nil), "the format holds")
+	eos := metaShape(false)
+	eos.EOS = 3
+	for want, bad := range map[string]*Params{
+		`no place for weight "score.weight": drop the scalar head`: randomParams(metaShape(false), tensor.Float32, 1),
+		"Config.HeadDim is 8, want 6":                 withoutHead(odd, 1),
+		"Config.EOS is 3, want 2":                     withoutHead(eos, 1),
+	} {
+		assert.ErrorContains(t, SaveMeta(dir, bad, F32, nil), want)
 	}
 	assert.ErrorContains(t, SaveMeta(dir, p, Q8_0, nil), `the type is "Q8_0", want F32, F16 or BF16`)
 	assert.ErrorIs(t, SaveMeta(dir, p, F32, func(string) error { return io.ErrShortWrite }), io.ErrShortWrite)
@@ -289,7 +302,7 @@ func TestSaveMetaRefuses(t *testing.T) {
 	assert.Empty(t, left, "nothing is left of it")
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	require.NoError(t, SaveMeta(dir, p, F32, nil), "an empty folder is no loss")
-	assert.ErrorContains(t, SaveMeta(dir, p, F32, nil), "is there already")
+	assert.ErrorContains(t, SaveMeta(dir, p, F32, nil), "already exists")
 }
 
 // A checkpoint of others: a plain Llama in PyTorch that turns neighbouring columns has the same log-probs.
@@ -299,9 +312,9 @@ func TestMetaTinyCheckpoint(t *testing.T) {
 		t.Skip("meta_pth_tiny is not there")
 	}
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, metaFirst), raw, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, meta.FirstFile), raw, 0o600))
 	params := `{"dim": 32, "multiple_of": 256, "n_heads": 4, "n_layers": 2, "norm_eps": 1e-05, "vocab_size": -1}`
-	require.NoError(t, os.WriteFile(filepath.Join(dir, metaParams), []byte(params), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, meta.ParamsFile), []byte(params), 0o600))
 	p, err := Load(dir)
 	require.NoError(t, err)
 	assert.Equal(t, Config{Dim: 32, NumLayers: 2, NumHeads: 4, NumKVHeads: 4, HeadDim: 8, HiddenDim: 256, VocabSize: 500, MaxSeqLen: 4096,

@@ -6,12 +6,8 @@ import (
 	"math/rand/v2"
 
 	"gorgonia.org/tensor"
-)
 
-// Names of the weights of the scalar head.
-const (
-	scoreWeight = "score.weight" // (1, C)
-	scoreBias   = "score.bias"   // (1)
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 )
 
 // Param is one named weight.
@@ -40,19 +36,24 @@ type Param struct {
 type Params struct {
 	cfg    Config
 	dtype  tensor.Dtype
+	table  arch.Table
 	list   []*Param
 	byName map[string]*Param
 }
 
 // NewParams makes zeroed weights of that dtype, tensor.Float32 or tensor.Float64. From a config that is not valid, or another dtype,
 // come Params without weights, which everything that takes Params refuses with the reason.
-func NewParams(cfg Config, dtype tensor.Dtype) *Params {
-	p := &Params{cfg: cfg, dtype: dtype, byName: make(map[string]*Param)}
+func NewParams(cfg Config, dtype tensor.Dtype) *Params { return newParams(arch.Llama(), cfg, dtype) }
+
+func newParams(table arch.Table, cfg Config, dtype tensor.Dtype) *Params {
+	p := &Params{cfg: cfg, dtype: dtype, table: table, byName: make(map[string]*Param)}
 	if p.validate() != nil {
 		return p
 	}
-	for _, s := range cfg.paramSpecs() {
-		p.add(s.name, zeros(dtype, s.shape()...))
+	for _, w := range table.Weights(cfg) {
+		if !w.Part.Head {
+			p.add(w.Name, zeros(dtype, w.Shape...), w.Part.Decay)
+		}
 	}
 	return p
 }
@@ -65,8 +66,8 @@ func (p *Params) validate() error {
 	return checkDType(p.dtype)
 }
 
-func (p *Params) add(name string, v *tensor.Dense) {
-	param := &Param{Name: name, Value: v, Decay: v.Dims() >= 2}
+func (p *Params) add(name string, v *tensor.Dense, decay bool) {
+	param := &Param{Name: name, Value: v, Decay: decay}
 	p.list = append(p.list, param)
 	p.byName[name] = param
 }
@@ -92,7 +93,7 @@ func (p *Params) Output() *Param {
 }
 
 // HasHead says whether there is a scalar head.
-func (p *Params) HasHead() bool { return p.Get(scoreWeight) != nil }
+func (p *Params) HasHead() bool { return p.Get(arch.ScoreWeight) != nil }
 
 // NumParams counts the weights that are there, a scalar head included.
 func (p *Params) NumParams() int64 {
@@ -110,21 +111,27 @@ func (p *Params) Init(rng *rand.Rand) {
 	if len(p.list) == 0 {
 		return
 	}
-	const std = 0.02
-	for _, s := range p.cfg.paramSpecs() {
-		q := p.Get(s.name)
-		switch {
-		case q == nil: // dropped output
-		case s.cols == 0:
-			fill(q.Value, func() float64 { return 1 })
-		case s.residual:
-			fillNormal(q.Value, rng, std/math.Sqrt(2*float64(p.cfg.NumLayers)))
-		default:
-			fillNormal(q.Value, rng, std)
+	for _, w := range p.table.Weights(p.cfg) {
+		if q := p.Get(w.Name); q != nil { // else a dropped output, or no head
+			p.init(q, w.Part.Init, rng)
 		}
 	}
-	if p.HasHead() {
-		p.initHead(rng)
+}
+
+// init draws the numbers of one weight.
+func (p *Params) init(q *Param, init arch.Init, rng *rand.Rand) {
+	const std = 0.02
+	switch init {
+	case arch.Zeros:
+		fill(q.Value, func() float64 { return 0 })
+	case arch.Ones:
+		fill(q.Value, func() float64 { return 1 })
+	case arch.Normal:
+		fillNormal(q.Value, rng, std)
+	case arch.Residual:
+		fillNormal(q.Value, rng, std/math.Sqrt(2*float64(p.cfg.NumLayers)))
+	case arch.Score:
+		fillNormal(q.Value, rng, 1/math.Sqrt(float64(p.cfg.Dim+1)))
 	}
 }
 
@@ -134,25 +141,23 @@ func (p *Params) AddHead(rng *rand.Rand) {
 	if len(p.list) == 0 {
 		return
 	}
-	if !p.HasHead() {
-		p.add(scoreWeight, zeros(p.dtype, 1, p.cfg.Dim))
-		p.add(scoreBias, zeros(p.dtype, 1))
-		p.Get(scoreWeight).Decay = true
+	for _, w := range p.table.Weights(p.cfg) {
+		if !w.Part.Head {
+			continue
+		}
+		if p.Get(w.Name) == nil {
+			p.add(w.Name, zeros(p.dtype, w.Shape...), w.Part.Decay)
+		}
+		init := w.Part.Init
+		if rng == nil {
+			init = arch.Zeros
+		}
+		p.init(p.Get(w.Name), init, rng)
 	}
-	p.initHead(rng)
-}
-
-func (p *Params) initHead(rng *rand.Rand) {
-	fill(p.Get(scoreBias).Value, func() float64 { return 0 })
-	if rng == nil {
-		fill(p.Get(scoreWeight).Value, func() float64 { return 0 })
-		return
-	}
-	fillNormal(p.Get(scoreWeight).Value, rng, 1/math.Sqrt(float64(p.cfg.Dim+1)))
 }
 
 // DropHead removes the scalar head, if there is one.
-func (p *Params) DropHead() { p.drop(scoreWeight); p.drop(scoreBias) }
+func (p *Params) DropHead() { p.drop(arch.ScoreWeight); p.drop(arch.ScoreBias) }
 
 // DropOutput removes the output projection, which a reward model or a value function has no use for. Tied weights stay.
 func (p *Params) DropOutput() { p.drop("output") }
@@ -172,13 +177,12 @@ func (p *Params) Clone() *Params { return p.As(p.dtype) }
 
 // As copies the weights, converted to that dtype.
 func (p *Params) As(dtype tensor.Dtype) *Params {
-	c := &Params{cfg: p.cfg, dtype: dtype, byName: make(map[string]*Param)}
+	c := &Params{cfg: p.cfg, dtype: dtype, table: p.table, byName: make(map[string]*Param)}
 	if c.validate() != nil {
 		return c
 	}
 	for _, q := range p.list {
-		c.add(q.Name, convert(q.Value, dtype))
-		c.Get(q.Name).Decay = q.Decay
+		c.add(q.Name, convert(q.Value, dtype), q.Decay)
 	}
 	return c
 }

@@ -10,52 +10,6 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// The paper's Table 1 and what is published of the models.
-func TestPresets(t *testing.T) {
-	for _, c := range []struct {
-		cfg    Config
-		hidden int
-		params int64
-	}{
-		{Llama2_7B(), 11008, 6_738_415_616},
-		{Llama2_13B(), 13824, 13_015_864_320},
-		{Llama2_34B(), 22016, 0},
-		{Llama2_70B(), 28672, 68_976_648_192},
-	} {
-		assert.NoError(t, c.cfg.Validate())
-		assert.Equal(t, 128, c.cfg.HeadDim)
-		assert.Equal(t, c.hidden, c.cfg.HiddenDim)
-		if c.params > 0 {
-			assert.Equal(t, c.params, c.cfg.NumParams())
-		}
-	}
-	assert.Equal(t, 8, Llama2_34B().NumKVHeads)
-}
-
-func TestConfigValidate(t *testing.T) {
-	assert.NoError(t, tiny().Validate())
-	for want, change := range map[string]func(*Config){
-		"Dim is 0":           func(c *Config) { c.Dim = 0 },
-		"NumLayers is -1":    func(c *Config) { c.NumLayers = -1 },
-		"no multiple":        func(c *Config) { c.NumKVHeads = 3 },
-		"even number":        func(c *Config) { c.HeadDim = 5 },
-		"NormEps is 0":       func(c *Config) { c.NormEps = 0 },
-		"NormEps is NaN":     func(c *Config) { c.NormEps = math.NaN() },
-		"RopeTheta is +Inf":  func(c *Config) { c.RopeTheta = math.Inf(1) },
-		"BOS is 31":          func(c *Config) { c.BOS = 31 },
-		"EOS is -2":          func(c *Config) { c.EOS = -2 },
-		"VocabSize is 20000": func(c *Config) { c.VocabSize = 2_000_000 },
-		"MaxSeqLen is 0":     func(c *Config) { c.MaxSeqLen = 0 },
-	} {
-		c := tiny()
-		change(&c)
-		assert.ErrorContains(t, c.Validate(), want)
-	}
-	err := Config{}.Validate()
-	assert.ErrorContains(t, err, "Dim")
-	assert.ErrorContains(t, err, "RopeTheta", "all problems at once")
-}
-
 func TestParamsOrderAndShapes(t *testing.T) {
 	c := tiny()
 	c.NumLayers = 1

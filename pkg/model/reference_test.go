@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
@@ -22,11 +23,7 @@ type refLlama struct {
 }
 
 func newRef(p *Params) refLlama {
-	r := refLlama{cfg: p.Config(), w: make(map[string][]float64)}
-	for _, s := range p.hfSources() {
-		r.w[s.name] = s.f64
-	}
-	return r
+	return refLlama{cfg: p.Config(), w: byHFName(p)}
 }
 
 // hidden gives the final-normed state of each token.
@@ -116,7 +113,7 @@ func (r refLlama) logProbs(h []float64, temp float64) []float64 {
 }
 
 func (r refLlama) score(h []float64) float64 {
-	return refMul(r.w[scoreWeight], h)[0] + r.w[scoreBias][0]
+	return refMul(r.w[arch.ScoreWeight], h)[0] + r.w[arch.ScoreBias][0]
 }
 
 func refNorm(x, w []float64, eps float64) []float64 {

@@ -1,15 +1,53 @@
 package model
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
-	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/file"
+	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
+	"github.com/tame-rlhf/tame/pkg/model/internal/hf"
+	"github.com/tame-rlhf/tame/pkg/model/internal/llama2c"
+	"github.com/tame-rlhf/tame/pkg/model/internal/llamacpp"
+	"github.com/tame-rlhf/tame/pkg/model/internal/meta"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
+
+// Types of the numbers in files, by the names that safetensors and GGUF have for them.
+const (
+	F32  = file.F32      // IEEE 754 binary32, a float32
+	F16  = file.F16      // IEEE 754 binary16: 11 significant bits, up to 65504
+	BF16 = file.BF16     // the upper half of a float32: 8 significant bits
+	Q8_0 = llamacpp.Q8_0 // of GGUF: 32 numbers of a row as a float16 and 32 int8
+)
+
+// SaveConfig says how SaveAs writes the weights.
+type SaveConfig struct {
+	// DType is the type of the numbers: F32, F16 or BF16. The latter two take half the space; numbers are rounded to nearest even, and one
+	// that F16 does not reach is an error. Default: F32, which keeps every bit.
+	DType string
+	// MaxShardBytes is the most bytes of numbers of one file; a tensor that is larger has a file of its own. What does not fit one file is
+	// written as model-00001-of-00003.safetensors and so on, with model.safetensors.index.json. Default: 5e9; Hugging Face's hub has the same.
+	MaxShardBytes int64
+}
+
+// DefaultSaveConfig is what Save writes.
+func DefaultSaveConfig() SaveConfig { return SaveConfig{DType: F32, MaxShardBytes: 5e9} }
+
+// Validate reports everything that is wrong with the config at once.
+func (c SaveConfig) Validate() error {
+	check := setting.NewChecks("model: SaveConfig")
+	_, known := file.DTypeSize(c.DType)
+	check.That(known, "DType", fmt.Sprintf("%q", c.DType), "F32, F16 or BF16")
+	check.That(c.MaxShardBytes >= 1, "MaxShardBytes", c.MaxShardBytes, "a positive number (default: 5e9)")
+	return check.Err()
+}
 
 // Save writes the weights as a folder that any Llama tool reads: config.json and model.safetensors under Hugging Face names. float64
 // weights are rounded to float32. extras, if not nil, writes further files such as a tokenizer into the folder whose path it gets.
@@ -23,194 +61,145 @@ func Save(dir string, p *Params, extras func(tmpdir string) error) error {
 
 // SaveAs is Save with numbers of another type, or in several files.
 func SaveAs(dir string, p *Params, cfg SaveConfig, extras func(tmpdir string) error) error {
-	return newSaver(cfg).save(dir, p, extras)
+	return saveHF(dir, p, cfg, folder.OnDisk, extras)
 }
 
-// saver writes checkpoints; its files can be replaced in tests.
-type saver struct {
-	cfg    SaveConfig
-	create func(path string) (syncWriter, error)
-}
-
-func newSaver(cfg SaveConfig) saver {
-	return saver{cfg, func(path string) (syncWriter, error) { return os.Create(path) }}
-}
-
-// syncWriter is what is needed of an *os.File.
-type syncWriter interface {
-	io.WriteCloser
-	Sync() error
-}
-
-func (s saver) save(dir string, p *Params, extras func(tmpdir string) error) (err error) {
-	if err := errors.Join(p.validate(), s.cfg.Validate()); err != nil {
+func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras func(tmpdir string) error) error {
+	if err := errors.Join(p.validate(), cfg.Validate()); err != nil {
 		return err
 	}
-	if dir, err = replaceable(dir); err != nil {
-		return err
-	}
-	return saveDir(dir, func(tmp string) error { return s.writeModel(tmp, p) }, extras)
-}
-
-// saveDir writes a folder, which takes the place of the one that is there, at once and whole, or not at all.
-func saveDir(dir string, write, extras func(tmpdir string) error) (err error) {
-	parent := filepath.Dir(dir)
-	if err := os.MkdirAll(parent, 0o777); err != nil {
-		return fmt.Errorf("model: save: %w", err)
-	}
-	tmp := tmpDir(dir)
-	if err := os.RemoveAll(tmp); err != nil { // left by a process that was killed
-		return fmt.Errorf("model: save: %w", err)
-	}
-	if err := os.Mkdir(tmp, 0o777); err != nil {
-		return fmt.Errorf("model: save: %w", err)
-	}
-	defer func() {
+	write := func() error {
+		tensors, err := p.tensors(arch.HF)
 		if err != nil {
-			err = errors.Join(fmt.Errorf("model: save %s: %w", dir, err), os.RemoveAll(tmp))
-		}
-	}()
-	if err := write(tmp); err != nil {
-		return err
-	}
-	if extras != nil {
-		if err := extras(tmp); err != nil {
 			return err
 		}
+		if dir, err = folder.Replaceable(dir, hf.ConfigFile); err != nil {
+			return err
+		}
+		w := hf.Writer{Create: create, DType: cfg.DType, MaxBytes: cfg.MaxShardBytes}
+		return folder.Write(dir, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.values) }, extras)
 	}
-	if err := syncTree(tmp); err != nil {
-		return err
-	}
-	return replaceDir(dir, tmp)
+	return saving("save", write())
 }
 
-// tmpDir is where Save writes the new folder.
-func tmpDir(dir string) string {
-	return filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".tmp")
+// SaveMeta writes the weights as Meta shipped Llama 2: a folder with params.json and consolidated.00.pth, which must not be there yet or
+// be empty. dtype is F32, F16 or BF16. extras, if not nil, writes further files such as a tokenizer into the folder whose path it gets. The
+// folder is complete or not there.
+//
+// What the format cannot express is an error: a scalar head, a missing output projection, heads that do not divide the width, and other
+// ids than BOS 1 and EOS 2. MaxSeqLen is not kept, since params.json of Llama 2 has no place for it: such a model is read back with 4096.
+// An output projection that is the embedding is stored once, under both names.
+func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) error) error {
+	write := func() error {
+		tensors, err := p.allTensors(arch.Meta)
+		if err != nil {
+			return err
+		}
+		if dir, err = filepath.Abs(dir); err != nil {
+			return err
+		}
+		entries, err := os.ReadDir(dir)
+		if len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return errors.Join(fmt.Errorf("%s already exists: give another name", dir), err)
+		}
+		return folder.Write(dir, func(tmp string) error { return meta.Write(tmp, p.cfg, tensors, p.values, dtype) }, extras)
+	}
+	return saving("consolidated.pth", write())
+}
+
+// SaveGGUF writes the weights as a file that llama.cpp runs, in GGUF, version 3. It appears at once and whole, or not at all. dtype is
+// that of the matrices: F32, F16 or Q8_0. Norms are F32. A matrix whose rows are no multiple of 32 numbers long is F16 where Q8_0 was
+// asked for, as in llama.cpp's converter.
+//
+// F32 keeps float32 weights bit by bit. F16 rounds to the nearest number of 11 bits, which is off by at most 1/2048 of the weight (and
+// 2^-25 below 2^-14). Q8_0 is off by at most 1/226 of the largest number of its 32. NormEps and RopeTheta are stored as float32.
+//
+// vocab are the metadata of the tokenizer, from tokenizer.GGUF with the model's VocabSize; without them llama.cpp knows ids only. A scalar
+// head and a missing output projection cannot be written.
+func SaveGGUF(path string, p *Params, dtype string, vocab map[string]any) error {
+	tensors, err := p.allTensors(arch.GGUF)
+	if err == nil {
+		err = folder.WriteFile(path, func(w io.Writer) error { return llamacpp.Write(w, p.cfg, tensors, p.values, dtype, vocab) })
+	}
+	return saving("gguf", err)
+}
+
+// SaveLlama2C writes the weights as a llama2.c file of version 0. It appears at once and whole, or not at all. What the format cannot
+// express is an error: a scalar head, no output projection, heads that do not divide the width, another RoPE base or norm eps than 1e4
+// and 1e-5, other ids than BOS 1 and EOS 2.
+func SaveLlama2C(path string, p *Params) error {
+	tensors, err := p.allTensors(arch.Meta) // whose order of rows llama2.c has
+	if err == nil {
+		err = folder.WriteFile(path, func(w io.Writer) error { return llama2c.Write(w, p.cfg, tensors, p.values) })
+	}
+	return saving("llama2.c", err)
 }
 
 // Remove deletes a folder that Save wrote, with all that an interrupted Save has left beside it. If it is interrupted itself, either the folder
 // is still whole or there is nothing that Load would take for a model.
-func Remove(dir string) error {
-	dir, err := filepath.Abs(dir)
-	if err == nil {
-		// What was put aside goes first: without its successor, Load would take it back.
-		err = errors.Join(discard(dir, asideDir(dir)), os.RemoveAll(tmpDir(dir)))
-	}
-	if err == nil {
-		err = discard(dir, dir)
-	}
+func Remove(dir string) error { return saving("remove", folder.Remove(dir)) }
+
+func saving(what string, err error) error {
 	if err != nil {
-		return fmt.Errorf("model: remove: %w", err)
+		return fmt.Errorf("model: %s: %w", what, err)
 	}
 	return nil
 }
 
-// discard deletes a folder beside dir, or dir itself. It is gone at once under its name, so that nobody finds a part of it.
-func discard(dir, folder string) error {
-	dead := filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".discarded")
-	if err := os.RemoveAll(dead); err != nil { // left by a process that was killed
-		return err
+// tensors lists the tensors of the weights in a format. A weight that the format has no name for is an error.
+func (p *Params) tensors(f arch.Format) ([]file.Tensor, error) {
+	var list []file.Tensor
+	covered := make(map[string]bool)
+	for _, t := range file.Tensors(p.table, p.cfg, f) {
+		if p.Get(t.Weight) != nil { // else there is no head, or a dropped output
+			list = append(list, t)
+			covered[t.Weight] = true
+		}
 	}
-	if err := os.Rename(folder, dead); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	var errs []error
+	for _, q := range p.list {
+		if covered[q.Name] {
+			continue
+		}
+		hint := "drop it"
+		if q.Name == arch.ScoreWeight || q.Name == arch.ScoreBias {
+			hint = "drop the scalar head"
+		}
+		errs = append(errs, fmt.Errorf("the format has no place for weight %q: %s", q.Name, hint))
 	}
-	return os.RemoveAll(dead)
+	return list, file.FewErrors(errs)
 }
 
-// replaceable gives the real path of a folder that Save may replace: a model's, an empty one, or one that is not there yet.
-func replaceable(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", fmt.Errorf("model: save: %w", err)
+// allTensors is tensors for a format of whole language models in float32.
+func (p *Params) allTensors(f arch.Format) ([]file.Tensor, error) {
+	if err := errors.Join(p.validate(), p.fitFloat32()); err != nil {
+		return nil, err
 	}
-	if err := recoverDir(dir); err != nil {
-		return "", err
+	if p.Output() == nil {
+		return nil, errors.New("the format holds whole language models: keep the output projection")
 	}
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return dir, nil
-	}
-	if err != nil {
-		return "", fmt.Errorf("model: save: %w", err)
-	}
-	isModel := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == configFile })
-	if len(entries) > 0 && !isModel {
-		return "", fmt.Errorf("model: save: %s holds other files and no %s: it is not replaced", dir, configFile)
-	}
-	return dir, nil
+	return p.tensors(f)
 }
 
-func (s saver) writeFile(path string, write func(io.Writer) error) (err error) {
-	f, err := s.create(path)
-	if err != nil {
-		return err
+// values are the numbers of a weight.
+func (p *Params) values(name string) file.Values {
+	switch x := p.Get(name).Value.Data().(type) {
+	case []float64:
+		return file.Values{F64: x}
+	case []float32:
+		return file.Values{F32: x}
 	}
-	defer func() {
-		if closeErr := f.Close(); err == nil {
-			err = closeErr
-		}
-		if err != nil {
-			err = fmt.Errorf("%s: %w", filepath.Base(path), err)
-		}
-	}()
-	w := bufio.NewWriterSize(f, ioChunk)
-	if err := write(w); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return f.Sync()
+	return file.Values{}
 }
 
-// syncTree syncs all files and folders below root.
-func syncTree(root string) error {
-	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+// fitFloat32 is an error if a number of float64 weights would become infinite as a float32.
+func (p *Params) fitFloat32() error {
+	for _, q := range p.list {
+		for _, v := range p.values(q.Name).F64 {
+			if math.IsInf(float64(float32(v)), 0) && !math.IsInf(v, 0) {
+				return fmt.Errorf("%s: %v would become infinite: the file's types end at 3.4e38", q.Name, v)
+			}
 		}
-		if !d.IsDir() && !d.Type().IsRegular() {
-			return nil
-		}
-		return syncPath(path)
-	})
-}
-
-func syncPath(path string) (err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return f.Sync()
-}
-
-// replaceDir puts the folder tmp in the place of dir. A crash in between leaves the old folder aside, where recoverDir finds it.
-func replaceDir(dir, tmp string) error {
-	aside := asideDir(dir)
-	if err := discard(dir, aside); err != nil { // left by a crash after the new folder was in place
-		return err
-	}
-	err := os.Rename(dir, aside)
-	old := err == nil
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := os.Rename(tmp, dir); err != nil {
-		if old {
-			err = errors.Join(err, os.Rename(aside, dir))
-		}
-		return err
-	}
-	if err := syncPath(filepath.Dir(dir)); err != nil {
-		return err
-	}
-	if old {
-		return discard(dir, aside)
 	}
 	return nil
 }

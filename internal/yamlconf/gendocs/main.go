@@ -21,7 +21,7 @@ import (
 
 // sources are the packages whose configs have a form in YAML.
 var sources = []string{
-	"cmd/tame", "pkg/data", "pkg/distill", "pkg/gatt", "pkg/model", "pkg/optim", "pkg/pipeline", "pkg/ppo", "pkg/pretrain", "pkg/rejection",
+	"cmd/tame", "pkg/data", "pkg/distill", "pkg/gatt", "pkg/model", "pkg/model/arch", "pkg/optim", "pkg/pipeline", "pkg/ppo", "pkg/pretrain", "pkg/rejection",
 	"pkg/rewardmodel", "pkg/sft", "pkg/tokenizer",
 }
 

@@ -1,13 +1,15 @@
-package model
+package hf
 
 import (
 	"encoding/json"
 	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
-// hfRule is a field of config.json that changes what a model computes, and its only value that is supported. To leave another one aside
+// rule is a field of config.json that changes what a model computes, and its only value that is supported. To leave another one aside
 // would give a model that answers, but wrongly.
-type hfRule struct {
+type rule struct {
 	field string
 	want  any    // as encoding/json gives it; nil: null, false, 0, or empty. Absent and null are always fine
 	do    string // what to do about another value
@@ -19,7 +21,7 @@ const (
 	trainOnly  = "set it to 0: it changes nothing but training, where the paper has none"
 )
 
-var hfRules = []hfRule{
+var rules = []rule{
 	{"model_type", "llama", otherModel},
 	{"hidden_act", "silu", otherModel},
 	{"attention_bias", nil, "biases are not supported; if all of them are 0, remove them"},
@@ -55,7 +57,7 @@ var hfRules = []hfRule{
 }
 
 // ropeRules are for the objects rope_parameters and rope_scaling.
-var ropeRules = []hfRule{
+var ropeRules = []rule{
 	{"rope_type", "default", scaledRope},
 	{"type", "default", scaledRope},
 	{"partial_rotary_factor", 1.0, otherModel},
@@ -64,30 +66,30 @@ var ropeRules = []hfRule{
 }
 
 // checkRules refuses the fields that describe something other than Llama 2.
-func (r *hfReader) checkRules() {
-	for _, rule := range hfRules {
+func (r *reader) checkRules() {
+	for _, rule := range rules {
 		r.check(r.fields, "", rule)
 	}
-	for _, kind := range hfField[[]string](r, "layer_types", nil) {
+	for _, kind := range field[[]string](r, "layer_types", nil) {
 		if kind != "full_attention" {
-			r.bad("layer_types has %q, only full_attention is supported", short(kind))
+			r.bad("layer_types has %q, only full_attention is supported", file.Short(kind))
 			break
 		}
 	}
 }
 
 // check refuses another value than the rule's in an object; of is what the object's fields are called behind.
-func (r *hfReader) check(fields map[string]json.RawMessage, of string, rule hfRule) {
+func (r *reader) check(fields map[string]json.RawMessage, of string, rule rule) {
 	raw := fields[rule.field]
 	var v any
-	if isNull(raw) || json.Unmarshal(raw, &v) == nil && (v == rule.want || rule.want == nil && isEmpty(v)) {
+	if file.IsNull(raw) || json.Unmarshal(raw, &v) == nil && (v == rule.want || rule.want == nil && isEmpty(v)) {
 		return
 	}
 	want := "null"
 	if rule.want != nil {
 		want = fmt.Sprint(rule.want)
 	}
-	r.bad("%s%s is %s, only %s is supported: %s", of, rule.field, short(string(raw)), want, rule.do)
+	r.bad("%s%s is %s, only %s is supported: %s", of, rule.field, file.Short(string(raw)), want, rule.do)
 }
 
 // isEmpty says whether a field switches its feature off.

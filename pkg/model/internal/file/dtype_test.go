@@ -1,4 +1,4 @@
-package model
+package file
 
 import (
 	"encoding/binary"
@@ -49,7 +49,7 @@ func TestHalfTypes(t *testing.T) {
 	} {
 		decode := func(h uint16) float32 {
 			var out [1]float32
-			require.Equal(t, 1, decodeFloats(out[:], []byte{byte(h), byte(h >> 8)}, c.dtype))
+			require.Equal(t, 1, Decode(out[:], []byte{byte(h), byte(h >> 8)}, c.dtype))
 			return out[0]
 		}
 		for i := range 1 << 16 {
@@ -79,17 +79,17 @@ func TestHalfTypes(t *testing.T) {
 				want = append(want, float32(plainFloat(uint64(h), c.exp, c.frac)))
 			}
 			got := make([]float32, n, n+1)
-			require.Equal(t, n, decodeFloats(got, raw, c.dtype))
+			require.Equal(t, n, Decode(got, raw, c.dtype))
 			require.Equal(t, append([]float32{}, want...), got)
 		}
 		inf := float32(math.Inf(-1))
-		raw, err := encodeFloats(nil, []float32{c.largest, inf}, c.dtype)
+		raw, err := Encode(nil, []float32{c.largest, inf}, c.dtype)
 		require.NoError(t, err)
 		var got [2]float32
-		decodeFloats(got[:], raw, c.dtype)
+		Decode(got[:], raw, c.dtype)
 		assert.Equal(t, [2]float32{decode(c.inf - 1), inf}, got)
 		for _, v := range []float32{c.beyond, -c.beyond, math.MaxFloat32} {
-			_, err = encodeFloats(nil, []float32{1, v}, c.dtype)
+			_, err = Encode(nil, []float32{1, v}, c.dtype)
 			assert.ErrorContains(t, err, "would become infinite", c.name)
 		}
 	}

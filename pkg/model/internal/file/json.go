@@ -1,4 +1,4 @@
-package model
+package file
 
 import (
 	"bytes"
@@ -9,9 +9,9 @@ import (
 	"os"
 )
 
-// jsonObject gives the fields of a JSON object. Of two fields of one name, some readers take the first and some the last, so both are
+// Object gives the fields of a JSON object. Of two fields of one name, some readers take the first and some the last, so both are
 // refused; and names are not compared without regard to case, as encoding/json does.
-func jsonObject(raw []byte) (map[string]json.RawMessage, error) {
+func Object(raw []byte) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
 		return nil, errors.New("not a JSON object")
@@ -24,11 +24,11 @@ func jsonObject(raw []byte) (map[string]json.RawMessage, error) {
 		}
 		name := key.(string) // keys of objects are strings
 		if _, dup := fields[name]; dup {
-			return nil, fmt.Errorf("%q is there twice", short(name))
+			return nil, fmt.Errorf("%q is there twice", Short(name))
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
-			return nil, fmt.Errorf("%q: %w", short(name), err)
+			return nil, fmt.Errorf("%q: %w", Short(name), err)
 		}
 		fields[name] = value
 	}
@@ -49,11 +49,11 @@ func notEnded(err error) error {
 	return err
 }
 
-// isNull says whether a field is absent or null.
-func isNull(raw json.RawMessage) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }
+// IsNull says whether a field is absent or null.
+func IsNull(raw json.RawMessage) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }
 
-// short cuts a text of unknown length for an error.
-func short(s string) string {
+// Short cuts a text of unknown length for an error.
+func Short(s string) string {
 	const most = 100
 	if len(s) <= most {
 		return s
@@ -63,13 +63,13 @@ func short(s string) string {
 
 // Longest JSON files that are read. The index of the largest Llama 2 has 50 kB.
 const (
-	maxConfigBytes = 1 << 20
-	maxIndexBytes  = 64 << 20
+	MaxConfigBytes = 1 << 20
+	MaxIndexBytes  = 64 << 20
 )
 
-// readSmall reads a file that has at most that many bytes.
-func readSmall(path string, most int64) (_ []byte, err error) {
-	file, err := openRegular(path)
+// ReadSmall reads a file that has at most that many bytes.
+func ReadSmall(path string, most int64) (_ []byte, err error) {
+	file, err := OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +84,8 @@ func readSmall(path string, most int64) (_ []byte, err error) {
 	return raw, nil
 }
 
-// openRegular opens a file, or the file that a link leads to. What is no file, a pipe say, would be waited for without end.
-func openRegular(path string) (*os.File, error) {
+// OpenRegular opens a file, or the file that a link leads to. What is no file, a pipe say, would be waited for without end.
+func OpenRegular(path string) (*os.File, error) {
 	stat, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -94,4 +94,13 @@ func openRegular(path string) (*os.File, error) {
 		return nil, fmt.Errorf("%s is no file but %v", path, stat.Mode().Type())
 	}
 	return os.Open(path)
+}
+
+// FewErrors joins the first errors of a list that may be long.
+func FewErrors(errs []error) error {
+	const most = 10
+	if len(errs) > most {
+		errs = append(errs[:most:most], fmt.Errorf("and %d more such errors", len(errs)-most))
+	}
+	return errors.Join(errs...)
 }

@@ -1,4 +1,4 @@
-package model
+package hf
 
 import (
 	"encoding/json"
@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
 const (
@@ -13,58 +16,58 @@ const (
 	archClassifier = "LlamaForSequenceClassification"
 )
 
-// hfModel is what a config.json says.
-type hfModel struct {
-	Config
+// header is what a config.json says.
+type header struct {
+	arch.Config
 	classifier bool    // the architecture is LlamaForSequenceClassification
 	scoreBias  float64 // a field of our own: that class has no bias
 }
 
-// hfReader takes fields out of a config.json and keeps what is wrong with them.
-type hfReader struct {
+// reader takes fields out of a config.json and keeps what is wrong with them.
+type reader struct {
 	fields map[string]json.RawMessage
 	errs   []error
 }
 
-func (r *hfReader) bad(format string, args ...any) {
+func (r *reader) bad(format string, args ...any) {
 	r.errs = append(r.errs, fmt.Errorf(format, args...))
 }
 
-// hfField is a field, or what stands in for it if it is absent or null.
-func hfField[T any](r *hfReader, name string, absent T) T {
+// field is a field, or what stands in for it if it is absent or null.
+func field[T any](r *reader, name string, absent T) T {
 	raw := r.fields[name]
-	if isNull(raw) {
+	if file.IsNull(raw) {
 		return absent
 	}
 	var v T
 	if err := json.Unmarshal(raw, &v); err != nil {
-		r.bad("%s is %s: %w", name, short(string(raw)), err)
+		r.bad("%s is %s: %w", name, file.Short(string(raw)), err)
 		return absent
 	}
 	return v
 }
 
 // size is a field that must be there.
-func (r *hfReader) size(name string) int {
-	if isNull(r.fields[name]) {
+func (r *reader) size(name string) int {
+	if file.IsNull(r.fields[name]) {
 		r.bad("%s is missing", name)
 	}
-	return hfField(r, name, 0)
+	return field(r, name, 0)
 }
 
 // token reads an id, the first one of a list of ids, or null, which is none.
-func (r *hfReader) token(name string, absent int32) int32 {
+func (r *reader) token(name string, absent int32) int32 {
 	raw, there := r.fields[name]
 	if !there {
 		return absent
 	}
 	var one int32
-	if json.Unmarshal(raw, &one) == nil && !isNull(raw) {
+	if json.Unmarshal(raw, &one) == nil && !file.IsNull(raw) {
 		return one
 	}
 	var list []int32
 	if err := json.Unmarshal(raw, &list); err != nil || list != nil && len(list) == 0 {
-		r.bad("%s is %s, want a token id, a list of them or null", name, short(string(raw)))
+		r.bad("%s is %s, want a token id, a list of them or null", name, file.Short(string(raw)))
 	}
 	if len(list) == 0 {
 		return -1
@@ -72,45 +75,45 @@ func (r *hfReader) token(name string, absent int32) int32 {
 	return list[0]
 }
 
-// readHFConfig reads a config.json.
-func readHFConfig(path string) (hfModel, error) {
-	raw, err := readSmall(path, maxConfigBytes)
+// readConfig reads a config.json.
+func readConfig(path string) (header, error) {
+	raw, err := file.ReadSmall(path, file.MaxConfigBytes)
 	if err != nil {
-		return hfModel{}, fmt.Errorf("model: %w", err)
+		return header{}, err
 	}
-	m, err := parseHFConfig(raw)
+	m, err := parseConfig(raw)
 	if err != nil {
-		return hfModel{}, fmt.Errorf("model: %s: %w", path, err)
+		return header{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return m, nil
 }
 
-// parseHFConfig reads a config. What is absent gets the default that transformers' LlamaConfig has; what describes something other than
-// Llama 2 is refused, see hfRules.
-func parseHFConfig(raw []byte) (hfModel, error) {
-	fields, err := jsonObject(raw)
+// parseConfig reads a config. What is absent gets the default that transformers' LlamaConfig has; what describes something other than
+// Llama 2 is refused, see rules.
+func parseConfig(raw []byte) (header, error) {
+	fields, err := file.Object(raw)
 	if err != nil {
-		return hfModel{}, err
+		return header{}, err
 	}
-	r := &hfReader{fields: fields}
+	r := &reader{fields: fields}
 	r.checkRules()
 	archs := r.architectures()
-	c := Config{
+	c := arch.Config{
 		Dim:           r.size("hidden_size"),
 		NumLayers:     r.size("num_hidden_layers"),
 		NumHeads:      r.size("num_attention_heads"),
 		HiddenDim:     r.size("intermediate_size"),
 		VocabSize:     r.size("vocab_size"),
-		MaxSeqLen:     hfField(r, "max_position_embeddings", 2048),
-		NormEps:       hfField(r, "rms_norm_eps", 1e-6),
+		MaxSeqLen:     field(r, "max_position_embeddings", 2048),
+		NormEps:       field(r, "rms_norm_eps", 1e-6),
 		RopeTheta:     r.ropeTheta(),
-		TieEmbeddings: hfField(r, "tie_word_embeddings", false),
+		TieEmbeddings: field(r, "tie_word_embeddings", false),
 		BOS:           r.token("bos_token_id", 1),
 		EOS:           r.token("eos_token_id", 2),
 	}
-	c.NumKVHeads = hfField(r, "num_key_value_heads", c.NumHeads)
+	c.NumKVHeads = field(r, "num_key_value_heads", c.NumHeads)
 	c.HeadDim = r.headDim(c)
-	m := hfModel{Config: c, classifier: slices.Contains(archs, archClassifier), scoreBias: hfField(r, "score_bias", 0.0)}
+	m := header{Config: c, classifier: slices.Contains(archs, archClassifier), scoreBias: field(r, "score_bias", 0.0)}
 	if m.classifier {
 		r.checkLabels()
 	}
@@ -120,18 +123,18 @@ func parseHFConfig(raw []byte) (hfModel, error) {
 	return m, errors.Join(r.errs...)
 }
 
-func (r *hfReader) architectures() []string {
-	archs := hfField[[]string](r, "architectures", nil)
+func (r *reader) architectures() []string {
+	archs := field[[]string](r, "architectures", nil)
 	for _, a := range archs {
 		if a != archCausalLM && a != archClassifier {
-			r.bad("architectures is %q, only %s and %s are supported", short(a), archCausalLM, archClassifier)
+			r.bad("architectures is %q, only %s and %s are supported", file.Short(a), archCausalLM, archClassifier)
 		}
 	}
 	return archs
 }
 
-func (r *hfReader) headDim(c Config) int {
-	if d := hfField(r, "head_dim", 0); !isNull(r.fields["head_dim"]) || c.NumHeads < 1 {
+func (r *reader) headDim(c arch.Config) int {
+	if d := field(r, "head_dim", 0); !file.IsNull(r.fields["head_dim"]) || c.NumHeads < 1 {
 		return d
 	}
 	if c.Dim%c.NumHeads != 0 {
@@ -141,26 +144,26 @@ func (r *hfReader) headDim(c Config) int {
 }
 
 // checkLabels wants one label: a reward.
-func (r *hfReader) checkLabels() {
+func (r *reader) checkLabels() {
 	const want = "a reward model has one label, and classifiers of more are not supported"
-	if n := hfField(r, "num_labels", 1); n != 1 {
+	if n := field(r, "num_labels", 1); n != 1 {
 		r.bad("num_labels is %d: %s", n, want)
 	}
 	// Two labels are what transformers assumes where nothing is said.
-	if ids := hfField[map[string]any](r, "id2label", nil); len(ids) > 1 {
+	if ids := field[map[string]any](r, "id2label", nil); len(ids) > 1 {
 		r.bad("id2label has %d labels: %s", len(ids), want)
 	}
 }
 
 // ropeTheta is the base of the rotary frequencies. It stands in rope_theta or, since transformers 5, in rope_parameters.
-func (r *hfReader) ropeTheta() float64 {
+func (r *reader) ropeTheta() float64 {
 	theta, from := 1e4, ""
 	read := func(fields map[string]json.RawMessage, of string) {
-		if isNull(fields["rope_theta"]) {
+		if file.IsNull(fields["rope_theta"]) {
 			return
 		}
-		in := &hfReader{fields: fields}
-		v := hfField(in, "rope_theta", 0.0)
+		in := &reader{fields: fields}
+		v := field(in, "rope_theta", 0.0)
 		for _, err := range in.errs {
 			r.bad("%s%w", of, err)
 		}
@@ -171,10 +174,10 @@ func (r *hfReader) ropeTheta() float64 {
 	}
 	read(r.fields, "")
 	for _, name := range []string{"rope_parameters", "rope_scaling"} {
-		if isNull(r.fields[name]) {
+		if file.IsNull(r.fields[name]) {
 			continue
 		}
-		inner, err := jsonObject(r.fields[name])
+		inner, err := file.Object(r.fields[name])
 		if err != nil {
 			r.bad("%s: %w", name, err)
 			continue
@@ -187,17 +190,17 @@ func (r *hfReader) ropeTheta() float64 {
 	return theta
 }
 
-// encodeHFConfig writes the config.json of weights that lie in a file in that dtype. Fields that have changed their names are there under both:
+// encodeConfig writes the config.json of weights that lie in a file in that dtype. Fields that have changed their names are there under both:
 // rope_theta and torch_dtype are for transformers before version 5.
-func encodeHFConfig(p *Params, dtype string) ([]byte, error) {
-	c := p.cfg
+func encodeConfig(m header, dtype string) ([]byte, error) {
+	c := m.Config
 	id := func(token int32) any {
 		if token < 0 {
 			return nil
 		}
 		return token
 	}
-	kind := map[string]string{F32: "float32", F16: "float16", BF16: "bfloat16"}[dtype]
+	kind := map[string]string{file.F32: "float32", file.F16: "float16", file.BF16: "bfloat16"}[dtype]
 	h := map[string]any{
 		"architectures":           []string{archCausalLM},
 		"model_type":              "llama",
@@ -224,47 +227,37 @@ func encodeHFConfig(p *Params, dtype string) ([]byte, error) {
 		"bos_token_id":            id(c.BOS),
 		"eos_token_id":            id(c.EOS),
 	}
-	if p.HasHead() {
+	if m.classifier {
 		h["architectures"] = []string{archClassifier}
 		h["num_labels"] = 1
 		h["id2label"] = map[string]string{"0": "score"}
 		h["label2id"] = map[string]int{"score": 0}
 		h["pad_token_id"] = id(padFor(c))
-		if bias := headBias(p, dtype); bias != 0 && !math.IsNaN(bias) && !math.IsInf(bias, 0) {
+		if bias := m.scoreBias; bias != 0 && !math.IsNaN(bias) && !math.IsInf(bias, 0) {
 			h["score_bias"] = bias
 		}
 	}
 	raw, err := json.MarshalIndent(h, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("model: config.json: %w", err)
+		return nil, fmt.Errorf("%s: %w", ConfigFile, err)
+	}
+	back, err := parseConfig(raw)
+	if err == nil {
+		err = file.SameConfig(c, back.Config)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", ConfigFile, err)
 	}
 	return append(raw, '\n'), nil
 }
 
 // padFor is the id that transformers pads a reward model's batch with. It scores at the last token that is not this one, so an answer must
 // not end with it: it is the first id but BOS and EOS, which is <unk> in Llama's vocabulary. Without another id it is none.
-func padFor(c Config) int32 {
+func padFor(c arch.Config) int32 {
 	for id := range min(int32(c.VocabSize), 3) {
 		if id != c.BOS && id != c.EOS {
 			return id
 		}
 	}
 	return -1
-}
-
-// headBias is the bias of the scalar head as a file in that dtype holds it. A bias that the dtype does not reach is 0 here; writing it is
-// an error.
-func headBias(p *Params, dtype string) float64 {
-	q := tensorSource{}
-	switch x := p.Get(scoreBias).Value.Data().(type) {
-	case []float32:
-		q.f32 = x
-	case []float64:
-		q.f64 = x
-	}
-	var rounded [1]float32
-	if raw, err := q.appendTo(nil, 0, 1, dtype); err == nil {
-		decodeFloats(rounded[:], raw, dtype)
-	}
-	return float64(rounded[0])
 }

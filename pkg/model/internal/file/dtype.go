@@ -1,4 +1,4 @@
-package model
+package file
 
 import (
 	"encoding/binary"
@@ -16,8 +16,11 @@ const (
 	BF16 = "BF16" // the upper half of a float32: 8 significant bits
 )
 
-// dtypeSize is the bytes of one number of the types that are read and written.
-func dtypeSize(dtype string) (int64, bool) {
+// ChunkBytes is the number of bytes that files are written in.
+const ChunkBytes = 1 << 20
+
+// DTypeSize is the bytes of one number of the types that are read and written.
+func DTypeSize(dtype string) (int64, bool) {
 	switch dtype {
 	case F32:
 		return 4, true
@@ -27,30 +30,30 @@ func dtypeSize(dtype string) (int64, bool) {
 	return 0, false
 }
 
-// littleEndian says whether a float32 lies in memory as it lies in the file.
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+// LittleEndian says whether a float32 lies in memory as it lies in the file.
+var LittleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// bytesOf is the memory of x.
-func bytesOf(x []float32) []byte {
+// BytesOf is the memory of x.
+func BytesOf(x []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 }
 
 // fileTypes are the same types in GGUF, where the conversions are.
 var fileTypes = map[string]gguf.Type{F32: gguf.F32, F16: gguf.F16, BF16: gguf.BF16}
 
-// decodeFloats converts the numbers in raw and returns how many there are.
-func decodeFloats(dst []float32, raw []byte, dtype string) int {
-	size, _ := dtypeSize(dtype)
+// Decode converts the numbers in raw and returns how many there are.
+func Decode(dst []float32, raw []byte, dtype string) int {
+	size, _ := DTypeSize(dtype)
 	n := len(raw) / int(size)
 	fileTypes[dtype].DecodeRow(dst[:n], raw[:n*int(size)])
 	return n
 }
 
-// encodeFloats appends the numbers to raw, rounded to nearest even. A finite number that the type does not reach is an error.
-func encodeFloats(raw []byte, src []float32, dtype string) ([]byte, error) {
+// Encode appends the numbers to raw, rounded to nearest even. A finite number that the type does not reach is an error.
+func Encode(raw []byte, src []float32, dtype string) ([]byte, error) {
 	if dtype == F32 {
-		if littleEndian {
-			return append(raw, bytesOf(src)...), nil
+		if LittleEndian {
+			return append(raw, BytesOf(src)...), nil
 		}
 		for _, v := range src {
 			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))

@@ -1,0 +1,117 @@
+package file
+
+import (
+	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+)
+
+// Tensor is a tensor of a file: some rows of a weight, under the name that the format has for it.
+//
+// The rows of heads that rotary positions turn are in another order in the formats that turn
+// neighbouring columns (2i, 2i+1) of a head: GGUF, Meta's and llama2.c. We and Hugging Face turn
+// the columns (i, i+D/2).
+type Tensor struct {
+	Name     string // in the file
+	Weight   string // name of the weight
+	Shape    []int
+	First    int // its first row in the weight
+	HeadDim  int // > 0: rows of heads of that width, in the order of neighbouring columns
+	Split    arch.Split
+	Optional bool // a file may lack it
+}
+
+// Tensors lists the tensors of a model in a format, in the order of the table. A weight that the
+// format has no name for has none.
+func Tensors(table arch.Table, c arch.Config, f arch.Format) []Tensor {
+	var list []Tensor
+	for _, w := range table.Weights(c) {
+		unnamed := func(p arch.Piece) bool { return p.Names[f] == "" }
+		if slices.ContainsFunc(w.Part.Files, unnamed) {
+			continue
+		}
+		first := 0
+		for _, p := range w.Part.Files {
+			t := Tensor{
+				Name: arch.Numbered(p.Names[f], w.Layer), Weight: w.Name, Shape: slices.Clone(w.Shape),
+				First: first, Split: p.Split, Optional: p.Optional,
+			}
+			if p.Rows != nil {
+				t.Shape[0] = p.Rows(c)
+			}
+			if p.Rotated && f != arch.HF {
+				t.HeadDim = c.HeadDim
+			}
+			first += t.Shape[0]
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// Size gives the tensor as a matrix; a vector is one row.
+func (t Tensor) Size() (rows, cols int) {
+	if len(t.Shape) == 1 {
+		return 1, t.Shape[0]
+	}
+	return t.Shape[0], t.Shape[1]
+}
+
+// Span gives the numbers of the tensor within its weight, if its rows are in our order.
+func (t Tensor) Span() (lo, hi int) {
+	rows, cols := t.Size()
+	lo = t.start(0)
+	return lo, lo + rows*cols
+}
+
+// start is the place of a row's first number in the weight.
+func (t Tensor) start(r int) int {
+	if len(t.Shape) == 1 {
+		return t.First
+	}
+	if t.HeadDim > 0 {
+		head, j := r/t.HeadDim, r%t.HeadDim
+		r = head*t.HeadDim + j/2 + j%2*(t.HeadDim/2)
+	}
+	return (t.First + r) * t.Shape[1]
+}
+
+// Rows gives the memory of the tensor's rows in the numbers of its weight.
+func (t Tensor) Rows(weight []float32) func(r int) []float32 {
+	_, cols := t.Size()
+	return func(r int) []float32 { return weight[t.start(r):][:cols] }
+}
+
+// Values are the numbers of a weight, row by row. One of the two is nil.
+type Values struct {
+	F32 []float32
+	F64 []float64
+}
+
+// Len is how many they are.
+func (v Values) Len() int { return max(len(v.F32), len(v.F64)) }
+
+// Read gives the tensor's rows out of the numbers of its weight. Those of float64 are rounded, in
+// memory that the next call uses again.
+func (t Tensor) Read(weight Values) func(r int) []float32 {
+	if weight.F64 == nil {
+		return t.Rows(weight.F32)
+	}
+	_, cols := t.Size()
+	row := make([]float32, cols)
+	return func(r int) []float32 {
+		for i, x := range weight.F64[t.start(r):][:cols] {
+			row[i] = float32(x)
+		}
+		return row
+	}
+}
+
+// Of is the part of the weight's numbers that the tensor has, if its rows are in our order.
+func (t Tensor) Of(weight Values) Values {
+	lo, hi := t.Span()
+	if weight.F64 != nil {
+		return Values{F64: weight.F64[lo:hi]}
+	}
+	return Values{F32: weight.F32[lo:hi]}
+}

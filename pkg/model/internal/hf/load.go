@@ -1,0 +1,171 @@
+package hf
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/file"
+	"github.com/tame-rlhf/tame/pkg/model/internal/safetensors"
+)
+
+// Files of a folder.
+const (
+	ConfigFile  = "config.json"
+	WeightsFile = "model.safetensors"
+	IndexFile   = "model.safetensors.index.json"
+)
+
+// Names of the tensors that a tied model may have both of, or either one.
+const (
+	embedName  = "model.embed_tokens.weight"
+	outputName = "lm_head.weight"
+)
+
+// Model is an open folder.
+type Model struct {
+	dir     string
+	header  header
+	shards  []*safetensors.File
+	found   map[string]*safetensors.File // by name of tensor
+	tensors []file.Tensor
+}
+
+// Open reads the settings of a folder, and compares names, shapes and types of its tensors with
+// them.
+func Open(dir string, table arch.Table) (_ *Model, err error) {
+	m := &Model{dir: dir}
+	if m.header, err = readConfig(filepath.Join(dir, ConfigFile)); err != nil {
+		return nil, err
+	}
+	if m.shards, err = openShards(dir); err != nil {
+		return nil, err
+	}
+	if m.found, err = findTensors(m.shards); err == nil {
+		m.tensors = m.wanted(file.Tensors(table, m.header.Config, arch.HF))
+		err = m.check()
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	return m, nil
+}
+
+// Close closes the files.
+func (m *Model) Close() error {
+	var errs []error
+	for _, f := range m.shards {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Config is the shape of the model.
+func (m *Model) Config() arch.Config { return m.header.Config }
+
+// Tensors lists what the folder has of the model. A head is there if its weights are; a reward model
+// may lack the output.
+func (m *Model) Tensors() []file.Tensor { return m.tensors }
+
+// Read fills the weights.
+func (m *Model) Read(weight func(name string) []float32) error {
+	var reads []safetensors.Read
+	for _, t := range m.tensors {
+		f := m.found[t.Name]
+		if f == nil { // it is optional: the bias of a folder that transformers has written again
+			weight(t.Weight)[0] = float32(m.header.scoreBias)
+			continue
+		}
+		info, _ := f.Tensor(t.Name)
+		lo, hi := t.Span()
+		reads = append(reads, safetensors.Read{File: f, Info: info, Into: weight(t.Weight)[lo:hi]})
+	}
+	if err := safetensors.ReadAll(reads); err != nil {
+		return err
+	}
+	return m.checkTied(weight("embed"))
+}
+
+// findTensors gives the file of each tensor.
+func findTensors(shards []*safetensors.File) (map[string]*safetensors.File, error) {
+	found := make(map[string]*safetensors.File)
+	for _, f := range shards {
+		for _, t := range f.Tensors {
+			if prev := found[t.Name]; prev != nil {
+				return nil, fmt.Errorf("tensor %q is in %s and in %s", file.Short(t.Name), prev.Path, f.Path)
+			}
+			found[t.Name] = f
+		}
+	}
+	return found, nil
+}
+
+// wanted are the tensors that this model has, out of all that one of its shape can have.
+func (m *Model) wanted(all []file.Tensor) []file.Tensor {
+	head := m.found[arch.ScoreWeight] != nil || m.header.classifier
+	if m.header.TieEmbeddings && m.found[embedName] == nil && m.found[outputName] != nil {
+		i := slices.IndexFunc(all, func(t file.Tensor) bool { return t.Name == embedName })
+		all[i].Name = outputName // some writers keep the other one of the two names
+	}
+	return slices.DeleteFunc(all, func(t file.Tensor) bool {
+		switch t.Weight {
+		case arch.ScoreWeight, arch.ScoreBias:
+			return !head
+		case "output":
+			return m.found[t.Name] == nil && head
+		}
+		return false
+	})
+}
+
+// check compares names, shapes and types before anything of the model's size is allocated.
+func (m *Model) check() error {
+	var errs []error
+	known := make(map[string]bool)
+	for _, t := range m.tensors {
+		known[t.Name] = true
+		f := m.found[t.Name]
+		if f == nil {
+			if !t.Optional {
+				errs = append(errs, fmt.Errorf("%s: tensor %q of shape %v is missing", m.dir, t.Name, t.Shape))
+			}
+			continue
+		}
+		if info, _ := f.Tensor(t.Name); !slices.Equal(info.Shape, t.Shape) {
+			errs = append(errs, fmt.Errorf("%s: tensor %q has shape %v, %s wants %v", f.Path, t.Name, info.Shape, ConfigFile, t.Shape))
+		} else if err := f.Readable(info); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.found)) {
+		ignored := strings.HasSuffix(name, ".rotary_emb.inv_freq") || // old checkpoints store the frequencies
+			name == outputName && m.header.TieEmbeddings // a copy of the embedding
+		if !known[name] && !ignored {
+			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no Llama of this %s", m.found[name].Path, name, ConfigFile))
+		}
+	}
+	return file.FewErrors(errs)
+}
+
+// checkTied wants an output that is there besides the embedding it is tied to to be the same. Of
+// others, some readers would take the output, some the embedding.
+func (m *Model) checkTied(embed []float32) error {
+	f := m.found[outputName]
+	if !m.header.TieEmbeddings || f == nil || m.found[embedName] == nil {
+		return nil
+	}
+	const hint = "though tie_word_embeddings is true in " + ConfigFile + ": set it to false, or remove the tensor"
+	info, _ := f.Tensor(outputName)
+	if want := []int{m.header.VocabSize, m.header.Dim}; !slices.Equal(info.Shape, want) || f.Readable(info) != nil {
+		return fmt.Errorf("%s: tensor %q is no copy of the embedding, %s", f.Path, outputName, hint)
+	}
+	err := safetensors.Compare(safetensors.Read{File: f, Info: info, Into: embed})
+	if errors.Is(err, safetensors.ErrDiffers) {
+		return fmt.Errorf("%s: tensor %q differs from the embedding, %s", f.Path, outputName, hint)
+	}
+	return err
+}

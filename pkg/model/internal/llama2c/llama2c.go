@@ -1,0 +1,219 @@
+// Package llama2c reads and writes files of llama2.c, version 0.
+//
+// Such a file is a header of seven int32 (dim, hidden width, layers, heads, key/value heads,
+// vocabulary, context; all little endian) and then the float32 weights, each kind for all layers:
+//
+//	token embedding, attention norms, wq, wk, wv, wo, FFN norms, w1 (gate), w2 (down), w3 (up),
+//	final norm, cosines, sines, [output]
+//
+// A vocabulary below 0 says that output weights of their own follow; otherwise the embedding is
+// used. The tables of cosines and sines are not read: they follow from the header. Tensors are those
+// of Meta, whose order of rows the file has.
+package llama2c
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/model/internal/file"
+)
+
+// Suffix is how a file's name ends.
+const Suffix = ".bin"
+
+const (
+	headerBytes = 7 * 4
+	laterMagic  = 0x616b3432 // "ak42": versions 1 and 2
+	howTo       = "export it again with --version 0"
+	cutShort    = "the file is cut short, or not a llama2.c model of version 0"
+)
+
+// inFileOrder sorts the tensors of a model. The one without a name is the tables of cosines and
+// sines. One that the file has no place for is an error.
+func inFileOrder(c arch.Config, tensors []file.Tensor) ([]file.Tensor, error) {
+	byName := make(map[string]file.Tensor)
+	for _, t := range tensors {
+		byName[t.Name] = t
+	}
+	var list []file.Tensor
+	take := func(name string) {
+		if t, ok := byName[name]; ok {
+			list = append(list, t)
+			delete(byName, name)
+		}
+	}
+	take("tok_embeddings.weight")
+	for _, kind := range []string{
+		"attention_norm", "attention.wq", "attention.wk", "attention.wv", "attention.wo", "ffn_norm",
+		"feed_forward.w1", "feed_forward.w2", "feed_forward.w3",
+	} {
+		for i := range c.NumLayers {
+			take(fmt.Sprintf("layers.%d.%s.weight", i, kind))
+		}
+	}
+	take("norm.weight")
+	list = append(list, file.Tensor{Shape: []int{2 * c.MaxSeqLen, c.HeadDim / 2}})
+	take("output.weight")
+	for _, t := range tensors {
+		if _, left := byName[t.Name]; left {
+			return nil, fmt.Errorf("the format has no place for weight %q", t.Weight)
+		}
+	}
+	return list, nil
+}
+
+// Model is an open file.
+type Model struct {
+	f       *os.File
+	r       io.Reader
+	config  arch.Config
+	tensors []file.Tensor
+}
+
+// Open reads the header of a file, and compares the file's size with it.
+func Open(path string, table arch.Table) (*Model, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{f: f, r: bufio.NewReaderSize(f, file.ChunkBytes)}
+	if err := m.open(table); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
+	}
+	return m, nil
+}
+
+func (m *Model) open(table arch.Table) error {
+	stat, err := m.f.Stat()
+	if err != nil {
+		return err
+	}
+	var header [headerBytes]byte
+	if _, err := io.ReadFull(m.r, header[:]); err != nil {
+		return fmt.Errorf("header: %w", err)
+	}
+	if m.config, err = decodeHeader(header); err != nil {
+		return err
+	}
+	if m.tensors, err = inFileOrder(m.config, file.Tensors(table, m.config, arch.Meta)); err != nil {
+		return err
+	}
+	want := int64(headerBytes)
+	for _, t := range m.tensors {
+		rows, cols := t.Size()
+		want += 4 * int64(rows) * int64(cols)
+	}
+	if size := stat.Size(); size != want {
+		return fmt.Errorf("%d bytes, want %d for %d layers of width %d: %s", size, want, m.config.NumLayers, m.config.Dim, cutShort)
+	}
+	return nil
+}
+
+// Close closes the file.
+func (m *Model) Close() error { return m.f.Close() }
+
+// Config is the shape of the model.
+func (m *Model) Config() arch.Config { return m.config }
+
+// Tensors lists what the file has of the model: all of it.
+func (m *Model) Tensors() []file.Tensor { return m.tensors }
+
+// Read fills the weights.
+func (m *Model) Read(weight func(name string) []float32) error {
+	for _, t := range m.tensors {
+		rows, cols := t.Size()
+		if t.Name == "" {
+			if _, err := io.CopyN(io.Discard, m.r, 4*int64(rows)*int64(cols)); err != nil {
+				return fmt.Errorf("%s: rotary tables: %w", m.f.Name(), err)
+			}
+			continue
+		}
+		place, buf := t.Rows(weight(t.Weight)), make([]byte, 4*cols)
+		for row := range rows {
+			if _, err := io.ReadFull(m.r, buf); err != nil {
+				return fmt.Errorf("%s: %s: %w", m.f.Name(), t.Name, err)
+			}
+			file.Decode(place(row), buf, file.F32)
+		}
+	}
+	return nil
+}
+
+func decodeHeader(raw [headerBytes]byte) (arch.Config, error) {
+	if binary.LittleEndian.Uint32(raw[:]) == laterMagic {
+		return arch.Config{}, fmt.Errorf("llama2.c file of version %d, only version 0 is read: %s", binary.LittleEndian.Uint32(raw[4:]), howTo)
+	}
+	var h [7]int
+	for i := range h {
+		h[i] = int(int32(binary.LittleEndian.Uint32(raw[4*i:])))
+	}
+	c := arch.Config{
+		Dim: h[0], HiddenDim: h[1], NumLayers: h[2], NumHeads: h[3], NumKVHeads: h[4], VocabSize: h[5], MaxSeqLen: h[6],
+		NormEps: 1e-5, RopeTheta: 1e4, TieEmbeddings: h[5] > 0, BOS: 1, EOS: 2,
+	}
+	c.VocabSize = max(c.VocabSize, -c.VocabSize)
+	if c.NumHeads > 0 && c.Dim%c.NumHeads == 0 {
+		c.HeadDim = c.Dim / c.NumHeads
+	}
+	if err := c.Validate(); err != nil {
+		return arch.Config{}, fmt.Errorf("header %v: not a llama2.c model of version 0: %w", h, err)
+	}
+	return c, nil
+}
+
+func encodeHeader(c arch.Config) (raw [headerBytes]byte, err error) {
+	vocab := c.VocabSize
+	if !c.TieEmbeddings {
+		vocab = -vocab
+	}
+	for i, v := range []int{c.Dim, c.HiddenDim, c.NumLayers, c.NumHeads, c.NumKVHeads, vocab, c.MaxSeqLen} {
+		binary.LittleEndian.PutUint32(raw[4*i:], uint32(int32(v)))
+	}
+	back, err := decodeHeader(raw)
+	if err != nil {
+		return raw, err
+	}
+	return raw, file.SameConfig(c, back)
+}
+
+// Write writes a model.
+func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name string) file.Values) error {
+	header, err := encodeHeader(c)
+	if err != nil {
+		return err
+	}
+	if tensors, err = inFileOrder(c, tensors); err != nil {
+		return err
+	}
+	bw := bufio.NewWriterSize(w, file.ChunkBytes)
+	_, _ = bw.Write(header[:]) // Flush tells
+	var buf []byte
+	for _, t := range tensors {
+		rows, _ := t.Size()
+		var row func(r int) []float32
+		if t.Name == "" {
+			row = ropeTables(c)
+		} else {
+			row = t.Read(weight(t.Weight))
+		}
+		for r := range rows {
+			if buf, err = file.Encode(buf[:0], row(r), file.F32); err != nil {
+				return fmt.Errorf("%s: %w", t.Name, err)
+			}
+			_, _ = bw.Write(buf)
+		}
+	}
+	return bw.Flush()
+}
+
+// ropeTables gives the rows of the tables: the cosines of all positions, then the sines.
+func ropeTables(c arch.Config) func(r int) []float32 {
+	table, half := kern.RoPETable[float32](c.MaxSeqLen, c.HeadDim, c.RopeTheta), c.HeadDim/2
+	return func(r int) []float32 { return table[r%c.MaxSeqLen*c.HeadDim+r/c.MaxSeqLen*half:][:half] }
+}
