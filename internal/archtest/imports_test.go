@@ -42,6 +42,7 @@ var levels = [][]string{
 	{"pkg/tokenizer"},
 	{"pkg/blas"},
 	{"internal/kern"},
+	{"internal/parallel"},
 	{"internal/yamlconf"}, // configurations of commands
 	{"pkg/setting"},
 	{"internal/gguf", "internal/pth"},

@@ -2,6 +2,8 @@ package kern
 
 import (
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // AttnShape is the head layout of attention: H query heads, KV key/value heads (H a multiple of KV; query head h reads key/value
@@ -34,7 +36,7 @@ func Attention[T Float](out, lse, qkv, rope []T, layout, shared []int32, sh Attn
 	l := borrow[attnLoop[T]](&attnLoops)
 	defer giveBack(&attnLoops, l)
 	*l = attnLoop[T]{out, lse, qkv, rope, forwardTasks(layout, shared, sh.KV), sh}
-	spread(l.tasks.count(), 1, l)
+	parallel.Run(l.tasks.count(), 1, l)
 }
 
 var attnLoops sync.Pool
@@ -46,7 +48,7 @@ type attnLoop[T Float] struct {
 	sh                  AttnShape
 }
 
-func (l *attnLoop[T]) piece(first, end int) {
+func (l *attnLoop[T]) Piece(first, end int) {
 	w := newAttnScratch[T](l.sh.D)
 	defer w.free()
 	l.tasks.each(first, end, func(t attnTask) { l.queries(&w, t) })

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // The benchmarks are one micro-batch of a small model: 2048 tokens in segments of 64, width 128, 4 heads of 32, hidden
@@ -199,6 +200,6 @@ func BenchmarkReadBandwidth(b *testing.B) {
 	}
 	b.SetBytes(int64(4 * len(x)))
 	for b.Loop() {
-		kern.For(len(x), 1<<16, func(lo, hi int) { kern.Sum(x[lo:hi]) })
+		parallel.For(len(x), 1<<16, func(lo, hi int) { kern.Sum(x[lo:hi]) })
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -73,7 +74,7 @@ func Attention(ctx context.Context, p *model.Params, looks []Look, n, s int) ([]
 		_, err := r.Append(looks[i].Tokens, make([]bool, lengths[i]))
 		return err
 	}, func(r *data.Ragged, items []int, qkv [][]float32) {
-		kern.For(len(items), 1, func(lo, hi int) {
+		parallel.For(len(items), 1, func(lo, hi int) {
 			for k := lo; k < hi; k++ {
 				from, to := r.Span(k)
 				out[items[k]] = looks[items[k]].weights(p.Config(), qkv, from, to)

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -100,7 +101,7 @@ func divergence(hidden [][]float32, models [2]*model.Params, micro *data.Ragged,
 			}
 			kern.Gemm(false, true, len(slots), v, c, 1, h, c, p.Output().Value.Float32s(), c, 0, logits[m], v)
 		}
-		kern.For(len(slots), 1, func(lo, hi int) {
+		parallel.For(len(slots), 1, func(lo, hi int) {
 			logP, logQ := make([]float64, v), make([]float64, v)
 			for k := lo; k < hi; k++ {
 				logSoftmax(logP, logits[0][k*v:(k+1)*v], temperature)

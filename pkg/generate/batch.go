@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
@@ -196,7 +196,7 @@ func (b *batch) step() error {
 
 // draw gives each lane its next token, and the slots of samples that end with it to what follows.
 func (b *batch) draw(lanes ...*lane) error {
-	kern.For(len(lanes), 1, func(lo, hi int) {
+	parallel.For(len(lanes), 1, func(lo, hi int) {
 		for _, l := range lanes[lo:hi] {
 			var id int32
 			var logProb float32

@@ -4,6 +4,7 @@ import (
 	"runtime"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // sharedWeights is how many numbers of weights every core may read for itself: what fits into its share of the caches. Cores that
@@ -19,7 +20,7 @@ func (d *Decoder) piece() {
 	if len(d.parts) == 1 { // cores share the work in each product
 		d.runParts(0, 1)
 	} else {
-		kern.For(len(d.parts), 1, d.runAll)
+		parallel.For(len(d.parts), 1, d.runAll)
 	}
 	for _, s := range d.spans {
 		d.length[s.slot] += s.count
@@ -62,7 +63,7 @@ func (d *Decoder) runParts(lo, hi int) {
 }
 
 // layersOf takes the rows of some spans, which lie together, through all layers; in parallel or on the caller alone.
-func (d *Decoder) layersOf(spans []span, parallel bool) {
+func (d *Decoder) layersOf(spans []span, shared bool) {
 	c := d.cfg
 	eps := float32(c.NormEps)
 	first, last := spans[0], spans[len(spans)-1]
@@ -77,7 +78,7 @@ func (d *Decoder) layersOf(spans []span, parallel bool) {
 		l := &d.layers[i]
 		kern.RMSNorm(h, x, l.attnNorm, rows, c.Dim, eps)
 		kern.GemmPacked(rows, h, c.Dim, l.qkv, 0, qkv, c.qkvDim())
-		d.attend(l, spans, parallel)
+		d.attend(l, spans, shared)
 		kern.GemmPacked(rows, attn, hd, l.attnOut, 0, h, c.Dim)
 		kern.Add(x, x, h)
 
@@ -96,7 +97,7 @@ func (d *Decoder) layersOf(spans []span, parallel bool) {
 }
 
 // attend rotates the rows' queries and keys, puts keys and values into the cache and computes attention.
-func (d *Decoder) attend(l *decoderLayer, spans []span, parallel bool) {
+func (d *Decoder) attend(l *decoderLayer, spans []span, shared bool) {
 	sh := d.heads
 	qDim, kvDim := sh.H*sh.D, sh.KV*sh.D
 	width := qDim + 2*kvDim
@@ -111,12 +112,12 @@ func (d *Decoder) attend(l *decoderLayer, spans []span, parallel bool) {
 			copy(values[pos*kvDim:][:kvDim], row[qDim+kvDim:])
 		}
 	}
-	if !parallel || len(spans) == 1 { // one prompt is in parallel over its heads and queries
+	if !shared || len(spans) == 1 { // one prompt is in parallel over its heads and queries
 		d.attendSpans(l, spans)
 		return
 	}
 	d.layer = l
-	kern.For(len(spans), 1, d.attendAll)
+	parallel.For(len(spans), 1, d.attendAll)
 }
 
 // attendSpans computes the attention of the spans' rows.

@@ -10,7 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // loadGGUF reads a model of llama.cpp's format. Each number is read once, to where it belongs.
@@ -45,7 +45,7 @@ func decodeGGUF(f *gguf.File, t pairedTensor, p *Params) error {
 	var mu sync.Mutex
 	var first error
 	const grain = 1 << 18 // numbers that are worth another goroutine
-	kern.For(rows, max(1, grain/cols), func(lo, hi int) {
+	parallel.For(rows, max(1, grain/cols), func(lo, hi int) {
 		if err := f.Decode(info, lo, hi, place); err != nil {
 			mu.Lock()
 			defer mu.Unlock()

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // clipEps keeps PyTorch's clipping factor finite at a norm of 0.
@@ -72,7 +73,7 @@ func newSquareSum() *squareSum {
 func (s *squareSum) add() float64 {
 	blocks := (max(len(s.f32), len(s.f64)) + sumBlock - 1) / sumBlock
 	s.parts = slices.Grow(s.parts[:0], blocks)[:blocks]
-	kern.For(blocks, 1, s.block)
+	parallel.For(blocks, 1, s.block)
 	var sum float64
 	for _, part := range s.parts {
 		sum += part
