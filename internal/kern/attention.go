@@ -22,7 +22,7 @@ const AttnBlock = 256
 //
 //	out[t, h] = sum over u <= t of softmax_u(q[t,h]·k[u,g] / sqrt(D)) v[u,g],   g = h / (H/KV)
 //
-// qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest sequence, D) of RoPETable; layout (S+2): the number s of used
+// qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest sequence, D) rows for RoPE; layout (S+2): the number s of used
 // segments, then the first slot of each and the number n of used slots. out (N, H*D); lse (N, H), or nil, the log-sum-exp of each
 // query's scaled scores, kept for the backward. Slots from n on are not touched.
 //

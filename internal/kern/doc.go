@@ -33,7 +33,7 @@
 //
 // # Use
 //
-//	rope := kern.RoPETable[float32](maxLen, d, 10000)
+//	rope := backend.RoPETable[float32](maxLen, d, 10000) // of pkg/backend
 //	sh := kern.AttnShape{H: 4, KV: 2, D: 32}
 //	kern.RMSNorm(xn, x, w, n, c, 1e-5)
 //	kern.Gemm(false, true, n, (sh.H+2*sh.KV)*sh.D, c, 1, xn, c, wqkv, c, 0, qkv, (sh.H+2*sh.KV)*sh.D)

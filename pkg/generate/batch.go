@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tame-rlhf/tame/internal/parallel"
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
@@ -19,6 +20,7 @@ type decoder interface {
 	// Forward appends each chunk to its slot and gives the logits (V) after each chunk's last token.
 	Forward(chunks []model.Chunk) ([][]float32, error)
 	Reset(slot int)
+	Backend() backend.Backend
 	CopySlot(dst, src int)
 }
 
@@ -67,7 +69,7 @@ func newBatch(dec decoder, reqs []Request, cfg Config, context int) *batch {
 		b.todo += r.Samples
 	}
 	for i := range b.samplers {
-		b.samplers[i] = newSampler(cfg)
+		b.samplers[i] = newSampler(dec.Backend().Float32(), cfg)
 	}
 	return b
 }

@@ -10,7 +10,7 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // A llama2.c file of version 0 is a header of seven int32 (dim, hidden width, layers, heads, key/value heads, vocabulary, context; all
@@ -183,6 +183,6 @@ func WriteLlama2C(w io.Writer, p *Params) error {
 
 // ropeTables gives the rows of the tables: the cosines of all positions, then the sines.
 func ropeTables(c Config) func(r int) []float32 {
-	table, half := kern.RoPETable[float32](c.MaxSeqLen, c.HeadDim, c.RopeTheta), c.HeadDim/2
+	table, half := backend.RoPETable[float32](c.MaxSeqLen, c.HeadDim, c.RopeTheta), c.HeadDim/2
 	return func(r int) []float32 { return table[r%c.MaxSeqLen*c.HeadDim+r/c.MaxSeqLen*half:][:half] }
 }

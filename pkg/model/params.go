@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // Names of the weights of the scalar head.
@@ -42,6 +44,8 @@ type Params struct {
 	dtype  tensor.Dtype
 	list   []*Param
 	byName map[string]*Param
+
+	backend backend.Backend // nil for cpu.Backend
 }
 
 // NewParams makes zeroed weights of that dtype, tensor.Float32 or tensor.Float64. From a config that is not valid, or another dtype,
@@ -172,7 +176,7 @@ func (p *Params) Clone() *Params { return p.As(p.dtype) }
 
 // As copies the weights, converted to that dtype.
 func (p *Params) As(dtype tensor.Dtype) *Params {
-	c := &Params{cfg: p.cfg, dtype: dtype, byName: make(map[string]*Param)}
+	c := &Params{cfg: p.cfg, dtype: dtype, byName: make(map[string]*Param), backend: p.backend}
 	if c.validate() != nil {
 		return c
 	}
