@@ -87,8 +87,6 @@ type Decoding interface {
 	Norm(w []float32, eps float64) Norm
 	// Caches makes room for the keys and values of each layer: of slots sequences of up to maxLen tokens, with rotary positions of base theta.
 	Caches(layers, slots, maxLen int, heads Heads, theta float64) []Cache
-	// CacheBytes is the memory of the keys and values of one such Cache.
-	CacheBytes(slots, maxLen int, heads Heads) int64
 	// SwiGLU sets out, (rows, F), to silu(gate) * up for gateUp, (rows, 2F).
 	SwiGLU(out, gateUp []float32, rows, f int)
 	// Add sets dst = a + b. dst may be a or b.

@@ -87,10 +87,6 @@ func (w *watched) Caches(layers, slots, maxLen int, heads backend.Heads, theta f
 	return list
 }
 
-func (w *watched) CacheBytes(slots, maxLen int, heads backend.Heads) int64 {
-	return w.cpu.CacheBytes(slots, maxLen, heads)
-}
-
 func (c watchedCache) Append(slot, pos int, qkv, q []float32, rows int) {
 	c.Cache.Append(slot, pos, qkv, q, rows)
 	c.w.after("Cache.Append", q)

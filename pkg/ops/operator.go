@@ -42,22 +42,13 @@ var (
 	_ gorgonia.UsePreallocDoer = (*Operator)(nil)
 )
 
-// Arity and the methods that follow implement gorgonia.Op.
-func (o *Operator) Arity() int { return len(o.types) }
+// What gorgonia asks of an operator: gorgonia.Op and gorgonia.SDOp.
 
-// ReturnsPtr implements gorgonia.Op.
-func (o *Operator) ReturnsPtr() bool { return false }
-
-// CallsExtern implements gorgonia.Op.
-func (o *Operator) CallsExtern() bool { return false }
-
-// OverwritesInput implements gorgonia.Op: it overwrites none.
-func (o *Operator) OverwritesInput() int { return -1 }
-
-// DiffWRT implements gorgonia.SDOp.
-func (o *Operator) DiffWRT(int) []bool { return o.diff }
-
-// WriteHash implements gorgonia.Op.
+func (o *Operator) Arity() int            { return len(o.types) }
+func (o *Operator) ReturnsPtr() bool      { return false }
+func (o *Operator) CallsExtern() bool     { return false }
+func (o *Operator) OverwritesInput() int  { return -1 }
+func (o *Operator) DiffWRT(int) []bool    { return o.diff }
 func (o *Operator) WriteHash(h hash.Hash) { _, _ = io.WriteString(h, o.String()) }
 
 // String names the kind, its attributes and the result.
@@ -72,25 +63,21 @@ func (o *Operator) String() string {
 	return fmt.Sprintf("%s#%d", name, o.Result)
 }
 
-// Type implements gorgonia.Op.
 func (o *Operator) Type() hm.Type {
 	return hm.NewFnType(append(append([]hm.Type(nil), o.types...), o.out)...)
 }
 
-// InferShape implements gorgonia.Op.
 func (o *Operator) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return o.shape(), nil }
 
 // shape is that of this result.
 func (o *Operator) shape() tensor.Shape { return slices.Clone(tensor.Shape(o.Op.Out[o.Result])) }
 
-// Hashcode implements gorgonia.Op.
 func (o *Operator) Hashcode() uint32 {
 	h := fnv.New32a()
 	o.WriteHash(h)
 	return h.Sum32()
 }
 
-// SymDiff implements gorgonia.SDOp.
 func (o *Operator) SymDiff(in gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes, error) {
 	if o.grad == nil {
 		return nil, fmt.Errorf("ops: %s has no derivative", o.Op.Kind)

@@ -62,7 +62,7 @@ func (Backend) Caches(layers, slots, maxLen int, heads backend.Heads, theta floa
 	return list
 }
 
-// CacheBytes implements backend.Decoding. Keys are kept for whole runs of 32 tokens.
+// CacheBytes is the memory of the keys and values of one of those Caches. Keys are kept for whole runs of 32 tokens.
 func (Backend) CacheBytes(slots, maxLen int, heads backend.Heads) int64 {
 	sh := shapeOf(heads)
 	return 4 * int64(slots) * (int64(kern.KeyCacheLen(maxLen, sh)) + int64(maxLen)*int64(sh.KV*sh.D))
