@@ -45,8 +45,11 @@ var levels = [][]string{
 	{"internal/columnar"},
 	{"internal/parquet"},
 	{"pkg/tokenizer"},
+	{"pkg/backend/cpu"},
+	{"pkg/backend"},
 	{"pkg/blas"},
 	{"internal/kern"},
+	{"internal/parallel"},
 	{"internal/yamlconf"}, // configurations of commands
 	{"pkg/model/arch"},
 	{"pkg/setting"},
@@ -54,6 +57,11 @@ var levels = [][]string{
 	{"internal/gguf", "internal/pth"},
 	{"internal/golden", "internal/archtest", "internal/mutate", "internal/yamlconf/gendocs"},
 }
+
+// kernels are reached through a backend, so that another backend sees all of them. These packages alone import them.
+const kernels = "internal/kern"
+
+var callKernels = []string{"pkg/backend/cpu", "pkg/blas"}
 
 // oracle knows the truth of the synthetic world. Training on it would be cheating.
 const oracle = "pkg/world/oracle"
@@ -146,12 +154,15 @@ func violations(all map[string]pkg) []string {
 				wrong = append(wrong, path+" imports "+dep+", which does not stand below it")
 			}
 		}
+		if slices.Contains(p.Imports, module+kernels) && !slices.Contains(callKernels, path) {
+			wrong = append(wrong, path+" imports "+kernels+": only a backend and pkg/blas may")
+		}
 		free := strings.HasPrefix(path, "cmd/") || strings.HasPrefix(path, "examples/")
 		if !free && path != oracle && slices.Contains(p.Deps, module+oracle) {
 			wrong = append(wrong, path+" depends on the oracle: only commands, examples and tests may")
 		}
 	}
-	for _, path := range []string{"pkg/data", "pkg/curate", "pkg/importer", "pkg/tokenizer", "internal/kern"} {
+	for _, path := range []string{"pkg/data", "pkg/curate", "pkg/importer", "pkg/tokenizer", "pkg/backend", "pkg/backend/cpu", kernels} {
 		for _, dep := range all[path].Deps {
 			if strings.HasPrefix(dep, "gorgonia.org/") {
 				wrong = append(wrong, path+" depends on "+dep)
@@ -186,6 +197,8 @@ func TestRulesCatch(t *testing.T) {
 		"pkg/pipeline depends on the oracle":   of("pkg/pipeline", oracle),
 		"pkg/world imports pkg/world/oracle":   of("pkg/world", oracle),
 		"pkg/data depends on gorgonia.org/ten": of("pkg/data", "gorgonia.org/tensor"),
+		"pkg/model imports internal/kern: onl": of("pkg/model", kernels),
+		"pkg/backend depends on gorgonia.org/": of("pkg/backend", "gorgonia.org/tensor"),
 	} {
 		got := violations(all)
 		if assert.NotEmpty(t, got, want) {
@@ -193,7 +206,7 @@ func TestRulesCatch(t *testing.T) {
 		}
 	}
 	for _, all := range []map[string]pkg{
-		of("pkg/ppo", "pkg/train", "pkg/generate", "internal/kern"),
+		of("pkg/ppo", "pkg/train", "pkg/generate", "internal/parallel"), of("pkg/blas", kernels),
 		of("examples/quickstart", oracle, "pkg/pipeline"),
 		of("cmd/tame", oracle), of(oracle, "pkg/world"),
 	} {

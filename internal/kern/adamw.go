@@ -3,6 +3,8 @@ package kern
 import (
 	"math"
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // AdamW updates the parameters p in one pass (Loshchilov and Hutter 2019, algorithm 2, decay scaled by the learning rate as
@@ -27,7 +29,7 @@ func AdamW[T Float](p, g, m, v []T, lr, beta1, beta2, eps, decay, bias1, bias2, 
 		root: T(1 / math.Sqrt(float64(bias2))),
 		eps:  eps,
 	}}
-	spread(len(p), vecGrain/4, l)
+	parallel.Run(len(p), vecGrain/4, l)
 }
 
 var adamWLoops sync.Pool
@@ -37,7 +39,7 @@ type adamWLoop[T Float] struct {
 	k          adamWConsts[T]
 }
 
-func (l *adamWLoop[T]) piece(lo, hi int) {
+func (l *adamWLoop[T]) Piece(lo, hi int) {
 	adamW(l.p[lo:hi], l.g[lo:hi], l.m[lo:hi], l.v[lo:hi], &l.k)
 }
 

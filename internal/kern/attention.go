@@ -2,6 +2,8 @@ package kern
 
 import (
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // AttnShape is the head layout of attention: H query heads, KV key/value heads (H a multiple of KV; query head h reads key/value
@@ -20,7 +22,7 @@ const AttnBlock = 256
 //
 //	out[t, h] = sum over u <= t of softmax_u(q[t,h]·k[u,g] / sqrt(D)) v[u,g],   g = h / (H/KV)
 //
-// qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest sequence, D) of RoPETable; layout (S+2): the number s of used
+// qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest sequence, D) rows for RoPE; layout (S+2): the number s of used
 // segments, then the first slot of each and the number n of used slots. out (N, H*D); lse (N, H), or nil, the log-sum-exp of each
 // query's scaled scores, kept for the backward. Slots from n on are not touched.
 //
@@ -34,7 +36,7 @@ func Attention[T Float](out, lse, qkv, rope []T, layout, shared []int32, sh Attn
 	l := borrow[attnLoop[T]](&attnLoops)
 	defer giveBack(&attnLoops, l)
 	*l = attnLoop[T]{out, lse, qkv, rope, forwardTasks(layout, shared, sh.KV), sh}
-	spread(l.tasks.count(), 1, l)
+	parallel.Run(l.tasks.count(), 1, l)
 }
 
 var attnLoops sync.Pool
@@ -46,7 +48,7 @@ type attnLoop[T Float] struct {
 	sh                  AttnShape
 }
 
-func (l *attnLoop[T]) piece(first, end int) {
+func (l *attnLoop[T]) Piece(first, end int) {
 	w := newAttnScratch[T](l.sh.D)
 	defer w.free()
 	l.tasks.each(first, end, func(t attnTask) { l.queries(&w, t) })

@@ -1,6 +1,10 @@
 package kern
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
+)
 
 // AttentionBackward is the derivative of Attention. With P the softmax weights, recomputed block by block from lse, and
 // delta[t,h] = dout[t,h]·out[t,h]:
@@ -19,7 +23,7 @@ func AttentionBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, layout, sha
 	l := borrow[attnBackLoop[T]](&attnBackLoops)
 	defer giveBack(&attnBackLoops, l)
 	*l = attnBackLoop[T]{dqkv, qkv, rope, out, lse, dout, backwardTasks(layout, shared, sh.KV), sh}
-	spread(l.tasks.count(), 1, l)
+	parallel.Run(l.tasks.count(), 1, l)
 }
 
 var attnBackLoops sync.Pool
@@ -31,7 +35,7 @@ type attnBackLoop[T Float] struct {
 	sh                              AttnShape
 }
 
-func (l *attnBackLoop[T]) piece(first, end int) {
+func (l *attnBackLoop[T]) Piece(first, end int) {
 	l.tasks.each(first, end, func(t attnTask) {
 		var w attnGrad[T]
 		w.attnBackLoop, w.attnTask = l, t

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // longShape is the attention of a model of 110 million parameters.
@@ -17,7 +18,7 @@ func BenchmarkAttentionLong(b *testing.B) {
 	for _, n := range []int{1024, 2048, 4096} {
 		rng := newRand(1)
 		layout, _ := layoutOf(n)
-		qkv, table := normals[float32](rng, n*attnWidth(sh)), kern.RoPETable[float32](n, sh.D, ropeTheta)
+		qkv, table := normals[float32](rng, n*attnWidth(sh)), backend.RoPETable[float32](n, sh.D, ropeTheta)
 		out, lse := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H)
 		dqkv, dout := make([]float32, len(qkv)), normals[float32](rng, len(out))
 		forward := func() { kern.Attention(out, lse, qkv, table, layout, nil, sh) }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // segment is one of a batch: how many tokens of its root it continues, and how many of its own it has.
@@ -77,7 +78,7 @@ func (b branches) run(qkv, dout []float32, sh kern.AttnShape) attn[float32] {
 }
 
 func runBranches[T kern.Float](b branches, qkv, dout []T, sh kern.AttnShape) attn[T] {
-	table := kern.RoPETable[T](2048, sh.D, ropeTheta)
+	table := backend.RoPETable[T](2048, sh.D, ropeTheta)
 	r := attn[T]{make([]T, b.n*sh.H*sh.D), make([]T, b.n*sh.H), filled[T](len(qkv), 7)}
 	kern.Attention(r.out, r.lse, qkv, table, b.layout, b.shared, sh)
 	kern.AttentionBackward(r.dqkv, qkv, table, r.out, r.lse, dout, b.layout, b.shared, sh)
@@ -91,7 +92,7 @@ func (b branches) requireSequences(t *testing.T, qkv []float32, sh kern.AttnShap
 	for s, slots := range b.sequences {
 		layout, n := layoutOf(len(slots))
 		out, lse := make([]float32, n*hd), make([]float32, n*sh.H)
-		kern.Attention(out, lse, gather(qkv, width, slots), kern.RoPETable[float32](n, sh.D, ropeTheta), layout, nil, sh)
+		kern.Attention(out, lse, gather(qkv, width, slots), backend.RoPETable[float32](n, sh.D, ropeTheta), layout, nil, sh)
 		from := b.segments[s].shared
 		requireBits(t, out[from*hd:], gather(got.out, hd, slots[from:]), fmt.Sprintf("%s: %v: out of segment %d", what, b.segments, s))
 		requireBits(t, lse[from*sh.H:], gather(got.lse, sh.H, slots[from:]), fmt.Sprintf("%s: %v: lse of segment %d", what, b.segments, s))
@@ -181,7 +182,7 @@ func TestBranchesAllocateNothing(t *testing.T) {
 	}
 	sh := kern.AttnShape{H: 4, KV: 2, D: 16}
 	b := newBranches(segment{0, 70}, segment{30, 40}, segment{70, 300}, segment{0, 9})
-	qkv, table := columns(b.n*attnWidth(sh), 1), kern.RoPETable[float32](512, sh.D, ropeTheta)
+	qkv, table := columns(b.n*attnWidth(sh), 1), backend.RoPETable[float32](512, sh.D, ropeTheta)
 	out, lse, dqkv := make([]float32, b.n*sh.H*sh.D), make([]float32, b.n*sh.H), slices.Clone(qkv)
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.Attention(out, lse, qkv, table, b.layout, b.shared, sh) }), "Attention")
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, out, b.layout, b.shared, sh) }), "AttentionBackward")

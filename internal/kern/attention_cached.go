@@ -1,6 +1,10 @@
 package kern
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
+)
 
 // KeyCacheLen is the length of a cache of the keys of that many tokens: a number for each of KV*D columns, rounded up to whole runs of
 // 32 tokens. Element (t, c) lies at ((t/32)*KV*D + c)*32 + t%32, as products read it, so decoding need not turn the keys around at every
@@ -31,7 +35,7 @@ func AttentionFromCache[T Float](out, q, keys, v []T, m, kvLen int, sh AttnShape
 		return
 	}
 	blocks := (kvLen-1)/queryBlock - l.start/queryBlock + 1
-	spread(blocks*sh.H, 1, l)
+	parallel.Run(blocks*sh.H, 1, l)
 }
 
 var cacheLoops sync.Pool
@@ -48,7 +52,7 @@ func (l *cacheLoop[T]) keys(g int) panel[T] {
 	return panel[T]{l.k[g*l.sh.D*sliver:], sliver, l.sh.KV * l.sh.D * sliver}
 }
 
-func (l *cacheLoop[T]) piece(lo, hi int) {
+func (l *cacheLoop[T]) Piece(lo, hi int) {
 	sh, d := l.sh, l.sh.D
 	w := newAttnScratch[T](d)
 	defer w.free()

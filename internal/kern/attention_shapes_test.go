@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // randomShape is a shape of up to 6 query heads.
@@ -70,7 +71,7 @@ func testAttentionShapes[T kern.Float](t *testing.T) {
 		n := 1 + rng.IntN(300)
 		layout, _ := layoutOf(n)
 		hd := sh.H * sh.D
-		qkv, table := normals[T](rng, n*attnWidth(sh)), kern.RoPETable[T](n, sh.D, ropeTheta)
+		qkv, table := normals[T](rng, n*attnWidth(sh)), backend.RoPETable[T](n, sh.D, ropeTheta)
 		want, got := make([]T, n*hd), make([]T, n*hd)
 		kern.Attention(want, nil, qkv, table, layout, nil, sh)
 		c := cache(qkv, table, n, sh)
@@ -157,7 +158,7 @@ func TestAttentionCuts(t *testing.T) {
 		for _, sh := range []kern.AttnShape{{H: 1, KV: 1, D: 16}, {H: 4, KV: 2, D: 8}, {H: 3, KV: 3, D: 4}} {
 			layout, n := layoutOf(lengths...)
 			qkv, dout := normals[float32](rng, n*attnWidth(sh)), normals[float32](rng, n*sh.H*sh.D)
-			table := kern.RoPETable[float32](1024, sh.D, ropeTheta)
+			table := backend.RoPETable[float32](1024, sh.D, ropeTheta)
 			run := func(procs int) attn[float32] {
 				defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(procs))
 				r := attn[float32]{make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H), filled[float32](len(qkv), 7)}
@@ -187,7 +188,7 @@ func TestAttentionMemory(t *testing.T) {
 	sh := kern.AttnShape{H: 4, KV: 4, D: 16}
 	for _, n := range []int{1024, 4096} {
 		layout, _ := layoutOf(n)
-		qkv, table := columns(n*attnWidth(sh), 1), kern.RoPETable[float32](n, sh.D, ropeTheta)
+		qkv, table := columns(n*attnWidth(sh), 1), backend.RoPETable[float32](n, sh.D, ropeTheta)
 		out, lse, dqkv := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H), make([]float32, len(qkv))
 		bound := uint64(procs*(perToken*n*sh.D*4) + fixed)
 		assert.Less(t, allocated(func() { kern.Attention(out, lse, qkv, table, layout, nil, sh) }), bound)
@@ -201,7 +202,7 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	}
 	sh := kern.AttnShape{H: 4, KV: 2, D: 16}
 	layout, n := layoutOf(70, 300)
-	qkv, table := columns(n*attnWidth(sh), 1), kern.RoPETable[float32](n, sh.D, ropeTheta)
+	qkv, table := columns(n*attnWidth(sh), 1), backend.RoPETable[float32](n, sh.D, ropeTheta)
 	out, lse, dqkv := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H), make([]float32, len(qkv))
 	c := cache(qkv, table, n, sh)
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.Attention(out, lse, qkv, table, layout, nil, sh) }), "Attention")

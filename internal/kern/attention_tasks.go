@@ -3,6 +3,8 @@ package kern
 import (
 	"math"
 	"runtime"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // cutTokens is the length of the parts that a unit is cut into where there are too few tasks: a multiple of AttnBlock.
@@ -27,7 +29,7 @@ type attnUnit struct {
 func forwardTasks(layout, shared []int32, kv int) attnTasks {
 	t := attnTasks{layout, shared, false, kv, math.MaxInt32}
 	procs := runtime.GOMAXPROCS(0)
-	if all, longest := t.work(); procs > 1 && longest*procs*piecesPerWorker > all {
+	if all, longest := t.work(); procs > 1 && longest*procs*parallel.PiecesPerWorker > all {
 		t.cut = cutTokens
 	}
 	return t

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 const ropeTheta = 10000
@@ -59,7 +60,7 @@ type attn[T kern.Float] struct{ out, lse, dqkv []T }
 func runAttention[T kern.Float](t *testing.T, qkv, dout []T, layout []int32, n int, sh kern.AttnShape) attn[T] {
 	t.Helper()
 	width, hd := attnWidth(sh), sh.H*sh.D
-	table := kern.RoPETable[T](512, sh.D, ropeTheta)
+	table := backend.RoPETable[T](512, sh.D, ropeTheta)
 	r := attn[T]{filled[T]((n+2)*hd, 7), filled[T]((n+2)*sh.H, 7), filled[T]((n+2)*width, 7)}
 	kern.Attention(r.out, r.lse, qkv, table, layout, nil, sh)
 	kern.AttentionBackward(r.dqkv, qkv, table, r.out, r.lse, dout, layout, nil, sh)
@@ -156,7 +157,7 @@ func testAttentionFromCache[T kern.Float](t *testing.T) {
 	layout, _ := layoutOf(n)
 	for _, sh := range attnShapes {
 		width, hd := attnWidth(sh), sh.H*sh.D
-		qkv, table := normals[T](rng, n*width), kern.RoPETable[T](n, sh.D, ropeTheta)
+		qkv, table := normals[T](rng, n*width), backend.RoPETable[T](n, sh.D, ropeTheta)
 		want, got := make([]T, n*hd), make([]T, n*hd)
 		kern.Attention(want, nil, qkv, table, layout, nil, sh)
 
@@ -185,7 +186,7 @@ func TestAttentionIsCausal(t *testing.T) {
 	layout, _ := layoutOf(n)
 	width, hd := attnWidth(sh), sh.H*sh.D
 	qkv := normals[float32](rng, n*width)
-	table := kern.RoPETable[float32](n, sh.D, ropeTheta)
+	table := backend.RoPETable[float32](n, sh.D, ropeTheta)
 	run := func() ([]float32, []float32) {
 		out, lse := make([]float32, n*hd), make([]float32, n*sh.H)
 		kern.Attention(out, lse, qkv, table, layout, nil, sh)
@@ -254,7 +255,7 @@ func TestAttentionOfEmptySegments(t *testing.T) {
 	got := runAttention(t, qkv, dout, layout, n, sh)
 	requireBits(t, want.out, got.out, "out")
 	requireBits(t, want.dqkv, got.dqkv, "dqkv")
-	table := kern.RoPETable[float32](8, sh.D, ropeTheta)
+	table := backend.RoPETable[float32](8, sh.D, ropeTheta)
 	kern.Attention(want.out, want.lse, qkv, table, layout, nil, sh) // no slot behind the last segment
 	kern.AttentionBackward(want.dqkv, qkv, table, want.out, want.lse, dout, layout, nil, sh)
 }
@@ -264,7 +265,7 @@ func TestAttentionWithoutLSE(t *testing.T) {
 	sh := attnShapes[1]
 	const n = 70
 	layout, _ := layoutOf(n)
-	qkv, table := normals[float32](rng, n*attnWidth(sh)), kern.RoPETable[float32](n, sh.D, ropeTheta)
+	qkv, table := normals[float32](rng, n*attnWidth(sh)), backend.RoPETable[float32](n, sh.D, ropeTheta)
 	want, got, lse := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H)
 	kern.Attention(want, lse, qkv, table, layout, nil, sh)
 	kern.Attention(got, nil, qkv, table, layout, nil, sh)

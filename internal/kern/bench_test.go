@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // The benchmarks are one micro-batch of a small model: 2048 tokens in segments of 64, width 128, 4 heads of 32, hidden
@@ -117,7 +119,7 @@ func benchTokens() []int32 {
 
 func BenchmarkAttention(b *testing.B) {
 	sh, layout := benchShape, benchLayout()
-	qkv, table := normals[float32](newRand(1), benchN*attnWidth(sh)), kern.RoPETable[float32](64, sh.D, ropeTheta)
+	qkv, table := normals[float32](newRand(1), benchN*attnWidth(sh)), backend.RoPETable[float32](64, sh.D, ropeTheta)
 	out, lse := make([]float32, benchN*sh.H*sh.D), make([]float32, benchN*sh.H)
 	for b.Loop() {
 		kern.Attention(out, lse, qkv, table, layout, nil, sh)
@@ -127,7 +129,7 @@ func BenchmarkAttention(b *testing.B) {
 func BenchmarkAttentionBackward(b *testing.B) {
 	sh, layout := benchShape, benchLayout()
 	rng := newRand(1)
-	qkv, table := normals[float32](rng, benchN*attnWidth(sh)), kern.RoPETable[float32](64, sh.D, ropeTheta)
+	qkv, table := normals[float32](rng, benchN*attnWidth(sh)), backend.RoPETable[float32](64, sh.D, ropeTheta)
 	out, lse := make([]float32, benchN*sh.H*sh.D), make([]float32, benchN*sh.H)
 	dqkv, dout := make([]float32, len(qkv)), normals[float32](rng, len(out))
 	kern.Attention(out, lse, qkv, table, layout, nil, sh)
@@ -199,6 +201,6 @@ func BenchmarkReadBandwidth(b *testing.B) {
 	}
 	b.SetBytes(int64(4 * len(x)))
 	for b.Loop() {
-		kern.For(len(x), 1<<16, func(lo, hi int) { kern.Sum(x[lo:hi]) })
+		parallel.For(len(x), 1<<16, func(lo, hi int) { kern.Sum(x[lo:hi]) })
 	}
 }

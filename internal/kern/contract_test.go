@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // The contract of arithmetic (package comment): over random shapes every parallel kernel gives the same bits on any number of threads, in
@@ -86,7 +87,7 @@ var contractCases = map[string]func(rng *rand.Rand) contractCase{
 		}
 		layout, n := layoutOf(lengths...)
 		qkv, dout := normals[float32](rng, n*attnWidth(sh)), normals[float32](rng, n*sh.H*sh.D)
-		table := kern.RoPETable[float32](150, sh.D, ropeTheta)
+		table := backend.RoPETable[float32](150, sh.D, ropeTheta)
 		return func() []float32 {
 			out, lse, dqkv := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H), make([]float32, len(qkv))
 			kern.Attention(out, lse, qkv, table, layout, nil, sh)

@@ -1,6 +1,6 @@
 // Package kern holds the numeric kernels under the graph's operators, the decoder and pkg/blas: matrix products, attention, row
-// kernels, vectors and matrices with vectors, and the loops that spread them over cores. It knows slices of numbers and sizes;
-// shapes, errors and derivatives' bookkeeping are the business of pkg/ops.
+// kernels, vectors and matrices with vectors. It knows slices of numbers and sizes; shapes, errors and derivatives' bookkeeping are the
+// business of pkg/ops.
 //
 // # Legend
 //
@@ -33,7 +33,7 @@
 //
 // # Use
 //
-//	rope := kern.RoPETable[float32](maxLen, d, 10000)
+//	rope := backend.RoPETable[float32](maxLen, d, 10000) // of pkg/backend
 //	sh := kern.AttnShape{H: 4, KV: 2, D: 32}
 //	kern.RMSNorm(xn, x, w, n, c, 1e-5)
 //	kern.Gemm(false, true, n, (sh.H+2*sh.KV)*sh.D, c, 1, xn, c, wqkv, c, 0, qkv, (sh.H+2*sh.KV)*sh.D)
@@ -49,8 +49,7 @@
 // # Concurrency
 //
 // All functions may be called at the same time on different destinations. Those that say so use up to GOMAXPROCS goroutines
-// and return when all pieces are done. The goroutines stay for the next loop, and sleep if none comes. Scratch memory and the states of
-// loops come from pools, so kernels allocate nothing once these are filled; what a call takes is bounded by its sizes.
+// and return when all pieces are done, see internal/parallel. Scratch memory and the states of loops come from pools, so kernels allocate nothing once these are filled; what a call takes is bounded by its sizes.
 //
 // # Panics
 //

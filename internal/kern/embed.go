@@ -1,6 +1,10 @@
 package kern
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
+)
 
 // Embed looks rows up: out[r] = w[tokens[r]].
 //
@@ -9,7 +13,7 @@ func Embed[T Float](out, w []T, tokens []int32, rows, c int) {
 	l := borrow[embedLoop[T]](&embedLoops)
 	defer giveBack(&embedLoops, l)
 	*l = embedLoop[T]{out, w, tokens, c}
-	spread(rows, rowGrain(c), l)
+	parallel.Run(rows, rowGrain(c), l)
 }
 
 var embedLoops, embedBackLoops, clearLoops sync.Pool
@@ -20,7 +24,7 @@ type embedLoop[T Float] struct {
 	c      int
 }
 
-func (l *embedLoop[T]) piece(lo, hi int) {
+func (l *embedLoop[T]) Piece(lo, hi int) {
 	c := l.c
 	for r := lo; r < hi; r++ {
 		t := int(l.tokens[r])
@@ -38,7 +42,7 @@ func EmbedBackward[T Float](dw, dout []T, tokens []int32, rows, c, v int, add bo
 	l := borrow[embedBackLoop[T]](&embedBackLoops)
 	defer giveBack(&embedBackLoops, l)
 	*l = embedBackLoop[T]{dw, dout, tokens[:rows], c}
-	spread(c, columnGrain, l)
+	parallel.Run(c, columnGrain, l)
 }
 
 type embedBackLoop[T Float] struct {
@@ -47,7 +51,7 @@ type embedBackLoop[T Float] struct {
 	c        int
 }
 
-func (l *embedBackLoop[T]) piece(lo, hi int) {
+func (l *embedBackLoop[T]) Piece(lo, hi int) {
 	c := l.c
 	for r, t := range l.tokens {
 		row := l.dw[int(t)*c : (int(t)+1)*c]
@@ -60,11 +64,11 @@ func clearAll[T Float](x []T) {
 	l := borrow[clearLoop[T]](&clearLoops)
 	defer giveBack(&clearLoops, l)
 	*l = clearLoop[T]{x}
-	spread(len(x), vecGrain, l)
+	parallel.Run(len(x), vecGrain, l)
 }
 
 type clearLoop[T Float] struct{ x []T }
 
-func (l *clearLoop[T]) piece(lo, hi int) { clear(l.x[lo:hi]) }
+func (l *clearLoop[T]) Piece(lo, hi int) { clear(l.x[lo:hi]) }
 
 func addTo[T Float](dst, x []T) { add(dst, dst, x) }

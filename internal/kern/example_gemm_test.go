@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // A linear layer: y (N, F) = x (N, C) wᵀ, with w (F, C) stored [out, in].
@@ -28,7 +29,7 @@ func ExampleGemmPacked() {
 
 func ExampleFor() {
 	squares := make([]int, 5)
-	kern.For(len(squares), 1, func(lo, hi int) {
+	parallel.For(len(squares), 1, func(lo, hi int) {
 		for i := lo; i < hi; i++ {
 			squares[i] = i * i
 		}

@@ -4,13 +4,14 @@ import (
 	"fmt"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // The last row of attention over a segment, and the same from cached keys and values.
 func ExampleAttentionFromCache() {
 	sh := kern.AttnShape{H: 2, KV: 1, D: 4}
 	const n, width = 3, (2 + 2*1) * 4
-	rope := kern.RoPETable[float32](n, sh.D, 10000)
+	rope := backend.RoPETable[float32](n, sh.D, 10000)
 	qkv := normals[float32](newRand(1), n*width)
 
 	out, lse := make([]float32, n*8), make([]float32, n*2)

@@ -3,6 +3,8 @@ package kern
 import (
 	"math"
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 const (
@@ -31,7 +33,7 @@ func inPlace(m, ldb int) bool {
 func (p *product[T]) run(procs int) {
 	work := p.m * p.n * p.k
 	if procs > 1 && work >= 4*taskWork { // some 10 microseconds on one core
-		p.parallel(min(piecesPerWorker*procs, work/taskWork))
+		p.parallel(min(parallel.PiecesPerWorker*procs, work/taskWork))
 		return
 	}
 	const cols = taskCols * sliver
@@ -46,7 +48,7 @@ func (p *product[T]) parallel(want int) {
 	defer giveBack(&gridLoops, l)
 	l.product = *p
 	l.rows, l.cols = p.grid(want)
-	spread(l.rows*l.cols, 1, l)
+	parallel.Run(l.rows*l.cols, 1, l)
 }
 
 // grid chooses the rows and columns of tasks. Tasks over the same rows read, or copy, the same part of A, those over the same columns
@@ -85,7 +87,7 @@ type gridLoop[T Float] struct {
 	rows, cols int // of the grid
 }
 
-func (l *gridLoop[T]) piece(lo, hi int) {
+func (l *gridLoop[T]) Piece(lo, hi int) {
 	slivers := ceilDiv(l.n, sliver)
 	for t := lo; t < hi; t++ {
 		r, c := t%l.rows, t/l.rows // cores that work at the same time read the same columns of B

@@ -3,6 +3,8 @@ package kern
 import (
 	"math"
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // LogSumExp returns log(sum of exp(x)), -Inf for an empty slice: the maximum, the exponentials of the differences to it, their
@@ -56,7 +58,7 @@ func TokenLogProbs[T Float](logp, lse, ent, hit, h, w []T, targets []int32, coun
 	*l = logProbLoop[T]{logitBlocks: newLogitBlocks(h, w, counted, temp, rows, c, v), logp: logp, lse: lse, ent: ent, hit: hit, targets: targets}
 	defer l.free()
 	for l.next() {
-		spread(len(l.rows), rowGrain(4*v), l)
+		parallel.Run(len(l.rows), rowGrain(4*v), l)
 	}
 }
 
@@ -69,7 +71,7 @@ type logProbLoop[T Float] struct {
 	targets             []int32
 }
 
-func (l *logProbLoop[T]) piece(lo, hi int) {
+func (l *logProbLoop[T]) Piece(lo, hi int) {
 	v := l.v
 	scr := take[T](v)
 	defer give(scr)
@@ -116,7 +118,7 @@ func TokenLogProbsBackward[T Float](dh, dw, h, w []T, targets []int32, counted [
 		beta = 1
 	}
 	for l.next() {
-		spread(len(l.rows), rowGrain(8*v), l)
+		parallel.Run(len(l.rows), rowGrain(8*v), l)
 		n := len(l.rows)
 		if dw != nil {
 			Gemm(true, false, v, c, n, 1, l.logits, v, l.hidden, c, beta, dw, c)
@@ -141,7 +143,7 @@ type logProbBackLoop[T Float] struct {
 	targets               []int32
 }
 
-func (l *logProbBackLoop[T]) piece(lo, hi int) {
+func (l *logProbBackLoop[T]) Piece(lo, hi int) {
 	v, temp := l.v, l.temp
 	scr := take[T](v)
 	defer give(scr)

@@ -3,6 +3,8 @@ package kern
 import (
 	"math"
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // RMSNorm normalises each row by its root mean square: out = x / sqrt(mean(x^2) + eps) * w
@@ -13,7 +15,7 @@ func RMSNorm[T Float](out, x, w []T, rows, c int, eps T) {
 	l := borrow[normLoop[T]](&normLoops)
 	defer giveBack(&normLoops, l)
 	*l = normLoop[T]{out: out, x: x, w: w[:c], c: c, eps: eps}
-	spread(rows, rowGrain(c), l)
+	parallel.Run(rows, rowGrain(c), l)
 }
 
 var normLoops sync.Pool
@@ -24,7 +26,7 @@ type normLoop[T Float] struct {
 	eps       T
 }
 
-func (l *normLoop[T]) piece(lo, hi int) {
+func (l *normLoop[T]) Piece(lo, hi int) {
 	c := l.c
 	for r := lo; r < hi; r++ {
 		x := l.x[r*c : (r+1)*c]
@@ -45,14 +47,14 @@ func RMSNormBackward[T Float](dx, dw, x, w, dout []T, rows, c int, eps T, add bo
 	scr := take[T](rows)
 	defer give(scr)
 	*l = normBackLoop[T]{dx: dx, x: x, w: w[:c], dout: dout, rstd: *scr, c: c, eps: eps}
-	spread(rows, rowGrain(c), l)
+	parallel.Run(rows, rowGrain(c), l)
 	if dw == nil {
 		return
 	}
 	lw := borrow[normWeightLoop[T]](&normWeightLoops)
 	defer giveBack(&normWeightLoops, lw)
 	*lw = normWeightLoop[T]{dw: dw, x: x, dout: dout, rstd: *scr, rows: rows, c: c, add: add}
-	spread(c, columnGrain, lw)
+	parallel.Run(c, columnGrain, lw)
 }
 
 var normBackLoops, normWeightLoops sync.Pool
@@ -64,7 +66,7 @@ type normBackLoop[T Float] struct {
 	eps            T
 }
 
-func (l *normBackLoop[T]) piece(lo, hi int) {
+func (l *normBackLoop[T]) Piece(lo, hi int) {
 	c := l.c
 	for r := lo; r < hi; r++ {
 		x := l.x[r*c : (r+1)*c]
@@ -86,7 +88,7 @@ type normWeightLoop[T Float] struct {
 	add               bool
 }
 
-func (l *normWeightLoop[T]) piece(lo, hi int) {
+func (l *normWeightLoop[T]) Piece(lo, hi int) {
 	dw, c := l.dw[lo:hi], l.c
 	if !l.add {
 		clear(dw)

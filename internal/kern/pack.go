@@ -3,6 +3,8 @@ package kern
 import (
 	"runtime"
 	"unsafe"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 const packWork = 1 << 15 // elements that are worth a goroutine
@@ -24,7 +26,7 @@ func Pack[T Float](transB bool, k, n int, b []T, ldb int) *Packed[T] {
 	size := k * slivers * sliver
 	p := &Packed[T]{k, n, align(make([]T, size+line[T]()), size)}
 	if size > 0 {
-		For(slivers, ceilDiv(packWork, k*sliver), func(lo, hi int) {
+		parallel.For(slivers, ceilDiv(packWork, k*sliver), func(lo, hi int) {
 			j := lo * sliver
 			pack(k, min(hi*sliver, n)-j, view[T]{y.from(0, j), y.rs, y.cs}, p.data[j*k:])
 		})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // plainRoPE turns each pair (i, i+d/2) as a complex number.
@@ -23,7 +24,7 @@ func TestRoPE(t *testing.T) {
 	rng := newRand(30)
 	for _, d := range []int{2, 6, 16, 32, 64, 80, 128} {
 		const heads, theta, maxPos = 3, 10000, 100
-		table, table32 := kern.RoPETable[float64](maxPos, d, theta), kern.RoPETable[float32](maxPos, d, theta)
+		table, table32 := backend.RoPETable[float64](maxPos, d, theta), backend.RoPETable[float32](maxPos, d, theta)
 		for _, pos := range []int{0, 1, 50, 99} {
 			x := normals[float64](rng, heads*d)
 			x32 := as[float32](x)

@@ -3,6 +3,8 @@ package kern
 import (
 	"runtime"
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 const (
@@ -59,7 +61,7 @@ func Sgemv(trans bool, m, n int, alpha float32, a []float32, lda int, x []float3
 	if trans { // memory gives short pieces of many rows slowly
 		grain = max(grain, min(units/runtime.GOMAXPROCS(0), gemvWide/gemvUnit))
 	}
-	spread(units, grain, l)
+	parallel.Run(units, grain, l)
 }
 
 var gemvLoops sync.Pool
@@ -72,7 +74,7 @@ type gemvLoop struct {
 	x, y  []float32
 }
 
-func (l *gemvLoop) piece(lo, hi int) {
+func (l *gemvLoop) Piece(lo, hi int) {
 	lo, hi = lo*gemvUnit, min(hi*gemvUnit, len(l.y))
 	if !l.trans {
 		l.rows(lo, hi)
@@ -128,7 +130,7 @@ func Sger(m, n int, alpha float32, x []float32, incX int, y []float32, incY int,
 	l := borrow[gerLoop](&gerLoops)
 	defer giveBack(&gerLoops, l)
 	*l = gerLoop{alpha, x, incX, start(m, incX), y[:n], view[float32]{a, lda, 1}}
-	spread(m, ceilDiv(gemvWork, n), l)
+	parallel.Run(m, ceilDiv(gemvWork, n), l)
 }
 
 var gerLoops sync.Pool
@@ -142,7 +144,7 @@ type gerLoop struct {
 	a           view[float32]
 }
 
-func (l *gerLoop) piece(lo, hi int) {
+func (l *gerLoop) Piece(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		saxpy(l.a.from(i, 0)[:len(l.y)], l.alpha*l.x[l.first+i*l.incX], l.y)
 	}

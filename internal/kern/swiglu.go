@@ -1,6 +1,10 @@
 package kern
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
+)
 
 // SwiGLU is the gated activation of the feed-forward net: out = silu(gate) * up, silu(g) = g / (1 + exp(-g))
 // (Shazeer 2020, equation 6).
@@ -10,7 +14,7 @@ func SwiGLU[T Float](out, gu []T, rows, f int) {
 	l := borrow[swigluLoop[T]](&swigluLoops)
 	defer giveBack(&swigluLoops, l)
 	*l = swigluLoop[T]{out, gu, f}
-	spread(rows, rowGrain(4*f), l)
+	parallel.Run(rows, rowGrain(4*f), l)
 }
 
 var swigluLoops, swigluBackLoops sync.Pool
@@ -20,7 +24,7 @@ type swigluLoop[T Float] struct {
 	f       int
 }
 
-func (l *swigluLoop[T]) piece(lo, hi int) {
+func (l *swigluLoop[T]) Piece(lo, hi int) {
 	f := l.f
 	scr := take[T](f)
 	defer give(scr)
@@ -42,7 +46,7 @@ func SwiGLUBackward[T Float](dgu, gu, dout []T, rows, f int) {
 	l := borrow[swigluBackLoop[T]](&swigluBackLoops)
 	defer giveBack(&swigluBackLoops, l)
 	*l = swigluBackLoop[T]{dgu, gu, dout, f}
-	spread(rows, rowGrain(8*f), l)
+	parallel.Run(rows, rowGrain(8*f), l)
 }
 
 type swigluBackLoop[T Float] struct {
@@ -50,7 +54,7 @@ type swigluBackLoop[T Float] struct {
 	f             int
 }
 
-func (l *swigluBackLoop[T]) piece(lo, hi int) {
+func (l *swigluBackLoop[T]) Piece(lo, hi int) {
 	f := l.f
 	scr := take[T](f)
 	defer give(scr)

@@ -3,6 +3,8 @@ package kern
 import (
 	"math"
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // lanes is the number of virtual accumulators of a reduction: element i adds to lane i mod lanes, whatever the width of the
@@ -106,14 +108,14 @@ func Add[T Float](dst, a, b []T) {
 	l := borrow[addLoop[T]](&addLoops)
 	defer giveBack(&addLoops, l)
 	*l = addLoop[T]{dst, a, b}
-	spread(len(dst), vecGrain, l)
+	parallel.Run(len(dst), vecGrain, l)
 }
 
 var addLoops sync.Pool
 
 type addLoop[T Float] struct{ dst, a, b []T }
 
-func (l *addLoop[T]) piece(lo, hi int) { add(l.dst[lo:hi], l.a[lo:hi], l.b[lo:hi]) }
+func (l *addLoop[T]) Piece(lo, hi int) { add(l.dst[lo:hi], l.a[lo:hi], l.b[lo:hi]) }
 
 // AddTo sets dst += a on up to GOMAXPROCS goroutines.
 func AddTo[T Float](dst, a []T) { Add(dst, dst, a) }
@@ -128,7 +130,7 @@ func Axpy[T Float](dst []T, alpha T, x []T) {
 	l := borrow[axpyLoop[T]](&axpyLoops)
 	defer giveBack(&axpyLoops, l)
 	*l = axpyLoop[T]{dst, x, alpha}
-	spread(len(dst), vecGrain, l)
+	parallel.Run(len(dst), vecGrain, l)
 }
 
 var axpyLoops sync.Pool
@@ -138,7 +140,7 @@ type axpyLoop[T Float] struct {
 	alpha  T
 }
 
-func (l *axpyLoop[T]) piece(lo, hi int) { axpy(l.dst[lo:hi], l.alpha, l.x[lo:hi]) }
+func (l *axpyLoop[T]) Piece(lo, hi int) { axpy(l.dst[lo:hi], l.alpha, l.x[lo:hi]) }
 
 func add[T Float](dst, a, b []T) {
 	a, b = a[:len(dst)], b[:len(dst)]

@@ -3,6 +3,8 @@ package kern
 import (
 	"math"
 	"sync"
+
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // Operations of BLAS level 1 beside those of vec.go, in float32. Vectors lie one element after the other, but for functions named
@@ -128,18 +130,18 @@ type pairLoop struct {
 	a, b float32
 }
 
-func (l *pairLoop) piece(lo, hi int) { l.f(l.x[lo:hi], l.y[lo:hi], l.a, l.b) }
+func (l *pairLoop) Piece(lo, hi int) { l.f(l.x[lo:hi], l.y[lo:hi], l.a, l.b) }
 
 var pairLoops sync.Pool
 
 // spreadPair runs the loop on up to GOMAXPROCS goroutines.
 func spreadPair(p pairLoop) {
 	if len(p.x) < 2*vecGrain { // a short loop does without the pool
-		p.piece(0, len(p.x))
+		p.Piece(0, len(p.x))
 		return
 	}
 	l := borrow[pairLoop](&pairLoops)
 	defer giveBack(&pairLoops, l)
 	*l = p
-	spread(len(p.x), vecGrain, l)
+	parallel.Run(len(p.x), vecGrain, l)
 }

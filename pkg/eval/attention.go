@@ -7,7 +7,8 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -73,10 +74,10 @@ func Attention(ctx context.Context, p *model.Params, looks []Look, n, s int) ([]
 		_, err := r.Append(looks[i].Tokens, make([]bool, lengths[i]))
 		return err
 	}, func(r *data.Ragged, items []int, qkv [][]float32) {
-		kern.For(len(items), 1, func(lo, hi int) {
+		parallel.For(len(items), 1, func(lo, hi int) {
 			for k := lo; k < hi; k++ {
 				from, to := r.Span(k)
-				out[items[k]] = looks[items[k]].weights(p.Config(), qkv, from, to)
+				out[items[k]] = looks[items[k]].weights(p, qkv, from, to)
 			}
 		})
 	})
@@ -108,7 +109,8 @@ func (l Look) check(p *model.Params) error {
 }
 
 // weights computes the attention of one dialogue, whose rows of qkv, (N, (H+2KV) D) of each layer, are lo to hi.
-func (l Look) weights(c model.Config, qkv [][]float32, lo, hi int) Weights {
+func (l Look) weights(p *model.Params, qkv [][]float32, lo, hi int) Weights {
+	c := p.Config()
 	var from []int
 	for _, sp := range l.From {
 		for i := sp.From; i < sp.To; i++ {
@@ -123,7 +125,7 @@ func (l Look) weights(c model.Config, qkv [][]float32, lo, hi int) Weights {
 	for _, x := range qkv {
 		share := make([]float64, c.NumHeads)
 		for h := range share {
-			a := newHead(c, x[lo*width:hi*width], h)
+			a := newHead(p, x[lo*width:hi*width], h)
 			for k, i := range from {
 				row := a.row(i)
 				for j, weight := range row {
@@ -172,23 +174,34 @@ func (l Look) isTo(j int) bool {
 type head struct {
 	d    int
 	q, k []float64
+	math backend.Vectors[float64]
 }
 
-func newHead(c model.Config, x []float32, h int) head {
-	d := c.HeadDim
+func newHead(p *model.Params, x []float32, h int) head {
+	c, d := p.Config(), p.Config().HeadDim
 	width := (c.NumHeads + 2*c.NumKVHeads) * d
 	t := len(x) / width
-	a := head{d: d, q: make([]float64, t*d), k: make([]float64, t*d)}
-	table := kern.RoPETable[float64](t, d, c.RopeTheta)
+	a := head{d: d, q: make([]float64, t*d), k: make([]float64, t*d), math: p.Backend().Float64()}
+	table := backend.RoPETable[float64](t, d, c.RopeTheta)
 	key := (c.NumHeads + h*c.NumKVHeads/c.NumHeads) * d // column of the key head that this query head shares
 	for i := range t {
 		for e := range d {
 			a.q[i*d+e], a.k[i*d+e] = float64(x[i*width+h*d+e]), float64(x[i*width+key+e])
 		}
-		kern.RoPE(a.q[i*d:(i+1)*d], 1, d, table[i*d:(i+1)*d])
-		kern.RoPE(a.k[i*d:(i+1)*d], 1, d, table[i*d:(i+1)*d])
+		rotate(a.q[i*d:(i+1)*d], table[i*d:(i+1)*d])
+		rotate(a.k[i*d:(i+1)*d], table[i*d:(i+1)*d])
 	}
 	return a
+}
+
+// rotate turns the pairs (x[i], x[i+d/2]) of a head by the angles of a row of backend.RoPETable.
+func rotate(x, row []float64) {
+	half := len(x) / 2
+	for i, cos := range row[:half] {
+		a, b, sin := x[i], x[half+i], row[half+i]
+		x[i] = float64(a*cos) - float64(b*sin)
+		x[half+i] = float64(b*cos) + float64(a*sin)
+	}
 }
 
 // row is the attention of token i on itself and what is before it; it adds up to 1.
@@ -200,7 +213,7 @@ func (a head) row(i int) []float64 {
 		}
 		weights[j] /= math.Sqrt(float64(a.d))
 	}
-	lse := kern.LogSumExp(weights)
+	lse := a.math.LogSumExp(weights)
 	for j := range weights {
 		weights[j] = math.Exp(weights[j] - lse)
 	}

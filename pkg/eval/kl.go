@@ -9,7 +9,8 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -45,11 +46,12 @@ func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature f
 		return nil, fmt.Errorf("eval: %w", err)
 	}
 	kl := make([]float64, len(answers))
+	outputs := [2]output{outputOf(p), outputOf(q)}
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
 		_, err := r.Append(data.Join(answers[i].Prompt, answers[i].Tokens))
 		return err
 	}, func(r *data.Ragged, items []int, hidden [][]float32) {
-		perSlot := divergence(hidden, [2]*model.Params{p, q}, r, temperature)
+		perSlot := divergence(hidden, outputs, r, temperature)
 		for k, i := range items {
 			lo, hi := r.Span(k)
 			for _, d := range perSlot[lo:hi] {
@@ -80,9 +82,21 @@ func hiddenStates(p, q *model.Params, n, s int) (*train.Forward, error) {
 // klRows is how many slots' logits exist at a time.
 const klRows = 64
 
+// output is a model's output projection.
+type output struct {
+	math    backend.Vectors[float64]
+	weights backend.Matrix // (V, C)
+	v, c    int
+}
+
+func outputOf(p *model.Params) output {
+	v, c := p.Config().VocabSize, p.Config().Dim
+	return output{p.Backend().Float64(), p.Backend().Matrix(p.Output().Value.Float32s(), v, c), v, c}
+}
+
 // divergence is the exact KL at every counted slot, (N), computed in float64 from float32 logits.
-func divergence(hidden [][]float32, models [2]*model.Params, micro *data.Ragged, temperature float64) []float64 {
-	v := models[0].Config().VocabSize
+func divergence(hidden [][]float32, outputs [2]output, micro *data.Ragged, temperature float64) []float64 {
+	v := outputs[0].v
 	kl := make([]float64, micro.N)
 	var counted []int // slots
 	for i, m := range micro.Mask {
@@ -90,21 +104,20 @@ func divergence(hidden [][]float32, models [2]*model.Params, micro *data.Ragged,
 			counted = append(counted, i)
 		}
 	}
-	h := make([]float32, klRows*max(models[0].Config().Dim, models[1].Config().Dim))
+	h := make([]float32, klRows*max(outputs[0].c, outputs[1].c))
 	logits := [2][]float32{make([]float32, klRows*v), make([]float32, klRows*v)}
 	for slots := range slices.Chunk(counted, klRows) {
-		for m, p := range models {
-			c := p.Config().Dim
+		for m, o := range outputs {
 			for k, i := range slots {
-				copy(h[k*c:], hidden[m][i*c:(i+1)*c])
+				copy(h[k*o.c:], hidden[m][i*o.c:(i+1)*o.c])
 			}
-			kern.Gemm(false, true, len(slots), v, c, 1, h, c, p.Output().Value.Float32s(), c, 0, logits[m], v)
+			o.weights.Apply(logits[m], h, len(slots))
 		}
-		kern.For(len(slots), 1, func(lo, hi int) {
+		parallel.For(len(slots), 1, func(lo, hi int) {
 			logP, logQ := make([]float64, v), make([]float64, v)
 			for k := lo; k < hi; k++ {
-				logSoftmax(logP, logits[0][k*v:(k+1)*v], temperature)
-				logSoftmax(logQ, logits[1][k*v:(k+1)*v], temperature)
+				outputs[0].logSoftmax(logP, logits[0][k*v:(k+1)*v], temperature)
+				outputs[1].logSoftmax(logQ, logits[1][k*v:(k+1)*v], temperature)
 				for id, lp := range logP {
 					kl[slots[k]] += math.Exp(lp) * (lp - logQ[id])
 				}
@@ -115,11 +128,11 @@ func divergence(hidden [][]float32, models [2]*model.Params, micro *data.Ragged,
 }
 
 // logSoftmax sets dst to the log-probabilities of logits at a temperature.
-func logSoftmax(dst []float64, logits []float32, temperature float64) {
+func (o output) logSoftmax(dst []float64, logits []float32, temperature float64) {
 	for id, x := range logits {
 		dst[id] = float64(x) / temperature
 	}
-	lse := kern.LogSumExp(dst)
+	lse := o.math.LogSumExp(dst)
 	for id := range dst {
 		dst[id] -= lse
 	}

@@ -59,13 +59,12 @@ func describe(n *gorgonia.Node) string {
 	return fmt.Sprintf("%s(%s)", shortName(n), strings.Join(operands, ", "))
 }
 
-// shortName is the operator's name without its parameters, which are numbers.
+// shortName is the operator's name without its attributes.
 func shortName(n *gorgonia.Node) string {
-	name := n.Op().String()
-	if op, ours := n.Op().(ops.Operator); ours {
-		name = op.Group()
+	if op, ours := n.Op().(*ops.Operator); ours {
+		return string(op.Op.Kind)
 	}
-	words := slices.DeleteFunc(strings.Fields(name), func(word string) bool {
+	words := slices.DeleteFunc(strings.Fields(n.Op().String()), func(word string) bool {
 		_, err := strconv.ParseFloat(word, 64)
 		return err == nil
 	})

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
@@ -100,17 +101,17 @@ func (p *Program) allocate() error {
 		}
 	}
 	for _, st := range p.steps {
-		st.inBuf = make([]ops.Buffer, len(st.in))
-		st.outBuf = make([]ops.Buffer, len(st.out))
-		if st.run == nil {
+		st.inBuf = make([]backend.Buffer, len(st.in))
+		st.outBuf = make([]backend.Buffer, len(st.out))
+		if st.kernel == nil {
 			st.inVal = make([]gorgonia.Value, len(st.in))
 		}
 		for i, s := range st.out {
 			if s != nil && s.adds == inAdd {
 				p.first = append(p.first, &st.outBuf[i])
 			}
-			if s != nil && s.loose {
-				p.loose = append(p.loose, &st.outBuf[i])
+			if s != nil && s.dirty {
+				p.dirty = append(p.dirty, &st.outBuf[i])
 			}
 		}
 	}
@@ -145,16 +146,16 @@ func (s *slot) setMemory(mem []uint64) {
 	at := unsafe.Pointer(unsafe.SliceData(mem))
 	switch s.dt {
 	case tensor.Float32:
-		s.share(ops.Buffer{F32: unsafe.Slice((*float32)(at), s.size)})
+		s.share(backend.Buffer{F32: unsafe.Slice((*float32)(at), s.size)})
 	case tensor.Float64:
-		s.share(ops.Buffer{F64: unsafe.Slice((*float64)(at), s.size)})
+		s.share(backend.Buffer{F64: unsafe.Slice((*float64)(at), s.size)})
 	default:
-		s.share(ops.Buffer{I32: unsafe.Slice((*int32)(at), s.size)})
+		s.share(backend.Buffer{I32: unsafe.Slice((*int32)(at), s.size)})
 	}
 }
 
 // share makes the buffer, which may be that of another slot, the memory of this one. An input that is not bound has none.
-func (s *slot) share(buf ops.Buffer) {
+func (s *slot) share(buf backend.Buffer) {
 	s.buf = buf
 	switch {
 	case buf.F32 != nil:

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
@@ -21,12 +22,12 @@ type slot struct {
 	input  bool  // bound, or a constant
 	home   *slot // the slot whose memory this one lies in: the source of a reshape, the sum that it is a part of
 	adds   adds
-	loose  bool // nobody reads its unused rows
+	dirty  bool // nobody reads its unused rows
 
 	first, last int // steps that write and that read its memory last
 	offset      int // place in the arena, in words
 
-	buf   ops.Buffer
+	buf   backend.Buffer
 	value gorgonia.Value
 }
 
@@ -49,16 +50,20 @@ func (s *slot) root() *slot {
 
 // step runs one kernel, or one operator of gorgonia.
 type step struct {
-	name string
-	op   gorgonia.Op
-	run  func(dst, in []ops.Buffer) // nil for operators of gorgonia
-	plus bool                       // the sum of its two inputs
-	in   []*slot
-	out  []*slot // nil where a result is not wanted
+	name    string
+	compute backend.Op    // what the kernel computes; without a kind for operators of gorgonia that run themselves
+	ours    *ops.Operator // nil for operators of gorgonia, and what the plan inserts
+	foreign gorgonia.Op
+	in      []*slot
+	out     []*slot // nil where a result is not wanted
 
-	inBuf, outBuf []ops.Buffer
+	kernel        backend.Kernel
+	inBuf, outBuf []backend.Buffer
 	inVal         []gorgonia.Value
 }
+
+// isSum says whether the step is the sum of its two inputs, such as two gradients of one value.
+func (st *step) isSum() bool { return st.compute.Kind == backend.GradientSum }
 
 // plan is the steps in their order, and all the values that they work on.
 type plan struct {
@@ -116,7 +121,7 @@ func (p *plan) another(s *slot) *slot {
 // schedule turns nodes into slots and steps. Siblings join the step of the first of them.
 func schedule(nodes, outputs []*gorgonia.Node) (*plan, error) {
 	p := &plan{slots: make(map[*gorgonia.Node]*slot, len(nodes)), outputs: make(map[*gorgonia.Node]*slot, len(outputs))}
-	groups := map[string]*step{}
+	siblings := map[string]*step{}
 	for _, n := range nodes {
 		s, err := p.add(n)
 		if err != nil {
@@ -144,7 +149,7 @@ func schedule(nodes, outputs []*gorgonia.Node) (*plan, error) {
 			s.home = in[0]
 			continue
 		}
-		st := stepFor(n, in, groups)
+		st := stepFor(n, in, siblings)
 		if allNil(st.out) {
 			p.steps = append(p.steps, st)
 		}
@@ -161,33 +166,41 @@ func allNil(out []*slot) bool {
 }
 
 func resultIndex(n *gorgonia.Node) int {
-	if op, ok := n.Op().(ops.Operator); ok {
-		i, _ := op.Results()
-		return i
+	if op, ok := n.Op().(*ops.Operator); ok {
+		return op.Result
 	}
 	return 0
 }
 
-// stepFor finds the step of the node's group, or starts one.
-func stepFor(n *gorgonia.Node, in []*slot, groups map[string]*step) *step {
-	st := &step{name: n.Op().String(), op: n.Op(), in: in}
-	op, ours := n.Op().(ops.Operator)
+// stepFor finds the step that computes the node and its siblings, or starts one.
+func stepFor(n *gorgonia.Node, in []*slot, siblings map[string]*step) *step {
+	op, ours := n.Op().(*ops.Operator)
 	if !ours {
-		st.out = make([]*slot, 1)
-		st.run, st.plus = substitute(n, in)
-		return st
+		return &step{name: n.Op().String(), compute: substitute(n, in), foreign: n.Op(), in: in, out: make([]*slot, 1)}
 	}
-	key := op.Group()
+	key := op.Op.Key()
 	for _, s := range in {
 		key = fmt.Sprintf("%s|%d", key, s.node.ID())
 	}
-	if known, ok := groups[key]; ok {
+	if known, ok := siblings[key]; ok {
 		return known
 	}
-	_, of := op.Results()
-	st.name, st.run, st.out = op.Group(), op.Run, make([]*slot, of)
-	groups[key] = st
+	st := &step{name: string(op.Op.Kind), compute: op.Op, ours: op, in: in, out: make([]*slot, len(op.Op.Out))}
+	siblings[key] = st
 	return st
+}
+
+// findKernels asks the backend for the kernel of every step.
+func (p *plan) findKernels(b backend.Kernels) (err error) {
+	for _, st := range p.steps {
+		if st.compute.Kind == "" {
+			continue
+		}
+		if st.kernel, err = b.Kernel(st.compute); err != nil {
+			return fmt.Errorf("exec: operator %q: %w", st.name, err)
+		}
+	}
+	return nil
 }
 
 // producers gives the index of the step that computes each value.

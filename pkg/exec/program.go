@@ -7,11 +7,15 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/tame-rlhf/tame/pkg/backend"
+	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
 // Options of Compile. The zero value computes outputs and no more.
 type Options struct {
+	// Backend has the kernels. Nil means cpu.Backend.
+	Backend backend.Kernels
 	// CheckFinite looks at every result; the first NaN or Inf stops the run with a *NonFiniteError. See Program.CheckFinite.
 	CheckFinite bool
 	// Timing adds up the time of every operator, see Program.Timings.
@@ -19,7 +23,7 @@ type Options struct {
 	// Sums are outputs that RunAdd adds to instead of overwriting them, such as gradients. Of float dtype.
 	Sums []*gorgonia.Node
 	// Recompute are groups of nodes whose values are not kept for what reads them late: all but the last node of a group are
-	// computed once more, right before the first step behind that last node that reads one of them. A group is what lies
+	// computed once more, right before the first step after that last node that reads one of them. A group is what lies
 	// between two layers of a net, in order; the bits stay the same.
 	Recompute [][]*gorgonia.Node
 }
@@ -30,11 +34,11 @@ type Program struct {
 	opts  Options
 	arena []uint64
 
-	at      int           // step that runs
-	unbound []*slot       // inputs checked before a run
-	shared  []*slot       // values that lie in the memory of others
-	first   []*ops.Buffer // destinations of the steps that RunAdd makes add
-	loose   []*ops.Buffer // destinations whose unused rows may stay as they are
+	at      int               // step that runs
+	unbound []*slot           // inputs checked before a run
+	shared  []*slot           // values that lie in the memory of others
+	first   []*backend.Buffer // destinations of the steps that RunAdd makes add
+	dirty   []*backend.Buffer // destinations whose unused rows may stay as they are
 	spent   []time.Duration
 }
 
@@ -65,7 +69,13 @@ func Compile(outputs []*gorgonia.Node, opts Options) (_ *Program, err error) {
 		return nil, err
 	}
 	pl.recompute(opts.Recompute)
-	pl.findLoose()
+	pl.findDirty()
+	if opts.Backend == nil {
+		opts.Backend = cpu.Backend{}
+	}
+	if err := pl.findKernels(opts.Backend); err != nil {
+		return nil, err
+	}
 	p := &Program{plan: pl, opts: opts}
 	return p, p.allocate()
 }
@@ -96,17 +106,6 @@ func (p *Program) Needs(n *gorgonia.Node) bool {
 // ArenaBytes is the memory of the intermediates.
 func (p *Program) ArenaBytes() int { return len(p.arena) * 8 }
 
-// OutputBytes is the memory of the outputs, which is not in the arena.
-func (p *Program) OutputBytes() int {
-	total := 0
-	for _, s := range p.outputs {
-		if !s.input {
-			total += words(s) * 8
-		}
-	}
-	return total
-}
-
 // CheckFinite turns the option of that name on or off, from the next run on.
 func (p *Program) CheckFinite(on bool) { p.opts.CheckFinite = on }
 
@@ -127,8 +126,8 @@ func (p *Program) run(ctx context.Context, add bool) (err error) {
 	for _, dst := range p.first {
 		dst.Add = add
 	}
-	for _, dst := range p.loose {
-		dst.Loose = !p.opts.CheckFinite // which looks at all rows
+	for _, dst := range p.dirty {
+		dst.Dirty = !p.opts.CheckFinite // which looks at all rows
 	}
 	defer func() { // kernels panic on programmer errors, gorgonia's operators on more
 		if r := recover(); r != nil {
@@ -152,8 +151,8 @@ func (p *Program) runStep(at int) error {
 	if p.opts.Timing {
 		start = time.Now()
 	}
-	if st.run != nil {
-		st.run(st.outBuf, st.inBuf)
+	if st.kernel != nil {
+		st.kernel(st.outBuf, st.inBuf)
 	} else if err := st.runForeign(); err != nil {
 		return err
 	}
@@ -168,7 +167,7 @@ func (p *Program) runStep(at int) error {
 
 // runForeign runs an operator of gorgonia and copies its result into the slot.
 func (st *step) runForeign() error {
-	v, err := st.op.Do(st.inVal...)
+	v, err := st.foreign.Do(st.inVal...)
 	if err != nil {
 		return fmt.Errorf("exec: operator %q: %w", st.name, err)
 	}
@@ -193,10 +192,10 @@ func (p *Program) Value(n *gorgonia.Node) (gorgonia.Value, error) {
 }
 
 // Buffer is the memory of an output, valid until the next Run.
-func (p *Program) Buffer(n *gorgonia.Node) (ops.Buffer, error) {
+func (p *Program) Buffer(n *gorgonia.Node) (backend.Buffer, error) {
 	s, ok := p.outputs[n]
 	if !ok {
-		return ops.Buffer{}, fmt.Errorf("exec: %v is not an output", n)
+		return backend.Buffer{}, fmt.Errorf("exec: %v is not an output", n)
 	}
 	return s.buf, nil
 }

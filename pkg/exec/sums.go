@@ -48,7 +48,7 @@ func (p *plan) addParts(s *slot, mode adds) {
 	producer, readers := p.producers(), p.readers()
 	isPlus := func(v *slot) bool {
 		at, ok := producer[v]
-		return ok && p.steps[at].plus
+		return ok && p.steps[at].isSum()
 	}
 	own := !s.input && readers[s] == 0 // nobody else needs the value of one run
 	if mode == never && !(own && isPlus(s)) {
@@ -96,7 +96,7 @@ func (p *plan) addParts(s *slot, mode adds) {
 		}
 		dst := p.another(target)
 		dst.home, dst.adds = target, mode
-		behind[v.at] = append(behind[v.at], &step{name: "add to gradient", run: addTo, in: []*slot{v.value}, out: []*slot{dst}})
+		behind[v.at] = append(behind[v.at], &step{name: "add to gradient", compute: copyOp(v.value), in: []*slot{v.value}, out: []*slot{dst}})
 	}
 	steps := behind[-1]
 	for i, st := range p.steps {
@@ -111,11 +111,11 @@ func (p *plan) addParts(s *slot, mode adds) {
 // canAdd says whether the operator that computes the value can add it to what is there.
 func (p *plan) canAdd(s *slot, producer map[*slot]int) bool {
 	at, ok := producer[s]
-	if !ok || s.home != nil || p.steps[at].run == nil {
+	if !ok || s.home != nil {
 		return false
 	}
-	op, ok := s.node.Op().(ops.Adder)
-	return ok && op.Adds()
+	op := p.steps[at].ours
+	return op != nil && s.node.Op().(*ops.Operator).Adds
 }
 
 // readers counts how often each value is read, one that another shares its memory with among the readers.

@@ -6,7 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
@@ -19,6 +20,7 @@ type decoder interface {
 	// Forward appends each chunk to its slot and gives the logits (V) after each chunk's last token.
 	Forward(chunks []model.Chunk) ([][]float32, error)
 	Reset(slot int)
+	Backend() backend.Backend
 	CopySlot(dst, src int)
 }
 
@@ -67,7 +69,7 @@ func newBatch(dec decoder, reqs []Request, cfg Config, context int) *batch {
 		b.todo += r.Samples
 	}
 	for i := range b.samplers {
-		b.samplers[i] = newSampler(cfg)
+		b.samplers[i] = newSampler(dec.Backend().Float32(), cfg)
 	}
 	return b
 }
@@ -196,7 +198,7 @@ func (b *batch) step() error {
 
 // draw gives each lane its next token, and the slots of samples that end with it to what follows.
 func (b *batch) draw(lanes ...*lane) error {
-	kern.For(len(lanes), 1, func(lo, hi int) {
+	parallel.For(len(lanes), 1, func(lo, hi int) {
 		for _, l := range lanes[lo:hi] {
 			var id int32
 			var logProb float32

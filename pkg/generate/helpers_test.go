@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/backend"
+	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
@@ -49,6 +51,8 @@ type scripted struct {
 func newScripted(t testing.TB, slots int, logits func([]int32) []float32) *scripted {
 	return &scripted{t: t, logits: logits, slots: make([][]int32, slots)}
 }
+
+func (d *scripted) Backend() backend.Backend { return cpu.Backend{} }
 
 func (d *scripted) Forward(chunks []model.Chunk) ([][]float32, error) {
 	d.passes++

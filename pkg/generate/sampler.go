@@ -8,7 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // errNotFinite says that a model has diverged.
@@ -26,6 +26,7 @@ func stream(seed, id uint64, sample int) *rand.Rand {
 
 // sampler draws tokens. Its scratch is reused from token to token.
 type sampler struct {
+	math        backend.Vectors[float32] // of the decoder's backend, so that log-probabilities have the bits of the training graph
 	temperature float64
 	topP        float64
 	topK        int
@@ -35,21 +36,21 @@ type sampler struct {
 	kept []float32 // their z
 }
 
-func newSampler(cfg Config) *sampler {
-	return &sampler{temperature: cfg.Temperature, topP: cfg.TopP, topK: cfg.TopK}
+func newSampler(math backend.Vectors[float32], cfg Config) *sampler {
+	return &sampler{math: math, temperature: cfg.Temperature, topP: cfg.TopP, topK: cfg.TopK}
 }
 
 // next draws a token from logits (V), which stay as they are, and gives the log-probability it was drawn with.
 func (s *sampler) next(logits []float32, rng *rand.Rand) (id int32, logProb float32, err error) {
-	if m := float64(kern.Max(logits)); math.IsNaN(m) || math.IsInf(m, 0) {
+	if m := float64(s.math.Max(logits)); math.IsNaN(m) || math.IsInf(m, 0) {
 		return 0, 0, errNotFinite
 	}
 	if s.temperature == 0 {
 		best := argmax(logits)
-		return int32(best), logits[best] - kern.LogSumExp(logits), nil
+		return int32(best), logits[best] - s.math.LogSumExp(logits), nil
 	}
 	s.z = append(s.z[:0], logits...)
-	kern.Temper(s.z, float32(s.temperature))
+	s.math.Temper(s.z, float32(s.temperature))
 	if s.topP == 1 && (s.topK == 0 || s.topK >= len(logits)) {
 		i, lp, err := s.draw(s.z, rng)
 		return int32(i), lp, err
@@ -64,7 +65,7 @@ func (s *sampler) next(logits []float32, rng *rand.Rand) (id int32, logProb floa
 
 // draw inverts the cumulative distribution of softmax(z) at one uniform number.
 func (s *sampler) draw(z []float32, rng *rand.Rand) (i int, logProb float32, err error) {
-	lse := kern.LogSumExp(z)
+	lse := s.math.LogSumExp(z)
 	total := s.softmax(z, lse)
 	if math.IsNaN(total) {
 		return 0, 0, errNotFinite
@@ -89,7 +90,7 @@ func (s *sampler) softmax(z []float32, lse float32) (total float64) {
 	for i, x := range z {
 		s.p[i] = x - lse
 	}
-	kern.Exp(s.p, s.p)
+	s.math.Exp(s.p, s.p)
 	for _, p := range s.p {
 		total += float64(p)
 	}
@@ -117,7 +118,7 @@ func (s *sampler) cut() {
 	if k < len(s.z) {
 		norm = s.kept
 	}
-	lse := kern.LogSumExp(norm)
+	lse := s.math.LogSumExp(norm)
 	sum, n := 0.0, 0
 	for n < len(s.kept) && (n == 0 || sum < s.topP) {
 		sum += math.Exp(float64(s.kept[n] - lse))
@@ -131,7 +132,7 @@ func (s *sampler) cut() {
 func (s *sampler) candidates(k int) {
 	floor := float32(math.Inf(-1))
 	if k == len(s.z) {
-		floor = kern.LogSumExp(s.z) + float32(math.Log((1-s.topP)/float64(len(s.z)))) - 1e-3 // rounding must not lose one
+		floor = s.math.LogSumExp(s.z) + float32(math.Log((1-s.topP)/float64(len(s.z)))) - 1e-3 // rounding must not lose one
 	}
 	s.ids = s.ids[:0]
 	for id, z := range s.z {

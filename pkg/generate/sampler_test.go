@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 )
 
 // chiSquare is the probability of counts at least as far from n*p as these, where p is the true distribution.
@@ -63,7 +65,7 @@ func TestSamplerDistribution(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := DefaultConfig()
 			cfg.Temperature, cfg.TopP, cfg.TopK = c.temperature, c.topP, c.topK
-			s := newSampler(cfg)
+			s := newSampler(cpu.Backend{}.Float32(), cfg)
 			const n = 20000
 			counts := make([]int, len(p))
 			for i := range n {
@@ -100,7 +102,7 @@ func TestStreams(t *testing.T) {
 func TestGreedyTie(t *testing.T) {
 	cfg := DefaultConfig()
 	cfg.Temperature = 0
-	id, lp, err := newSampler(cfg).next([]float32{0, 5, 1, 5}, nil)
+	id, lp, err := newSampler(cpu.Backend{}.Float32(), cfg).next([]float32{0, 5, 1, 5}, nil)
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, id)
 	assert.InDelta(t, -math.Log(2+math.Exp(-5)+math.Exp(-4)), lp, 1e-6)
@@ -115,7 +117,7 @@ func TestCandidates(t *testing.T) {
 			z[i] = float32(3 * rng.NormFloat64())
 		}
 		topP := rng.Float64()
-		s := &sampler{temperature: 1, topP: topP, z: z}
+		s := &sampler{math: cpu.Backend{}.Float32(), temperature: 1, topP: topP, z: z}
 		s.cut()
 
 		order := make([]int32, len(z))
@@ -136,17 +138,17 @@ func TestCandidates(t *testing.T) {
 
 func TestDivergedModel(t *testing.T) {
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
-		_, _, err := newSampler(DefaultConfig()).next([]float32{0, bad, 1}, stream(0, 0, 0))
+		_, _, err := newSampler(cpu.Backend{}.Float32(), DefaultConfig()).next([]float32{0, bad, 1}, stream(0, 0, 0))
 		assert.ErrorIs(t, err, errNotFinite)
 	}
 }
 
 // Of equal tokens the lowest ids are kept.
 func TestCutKeepsLowestOfEqual(t *testing.T) {
-	s := &sampler{temperature: 1, topP: 1, topK: 3, z: []float32{1, 2, 1, 1, 2, 1}}
+	s := &sampler{math: cpu.Backend{}.Float32(), temperature: 1, topP: 1, topK: 3, z: []float32{1, 2, 1, 1, 2, 1}}
 	s.cut()
 	assert.Equal(t, []int32{1, 4, 0}, s.ids)
-	s = &sampler{temperature: 1, topP: 0.3, z: []float32{0, 0, 0, 0, 0}}
+	s = &sampler{math: cpu.Backend{}.Float32(), temperature: 1, topP: 0.3, z: []float32{0, 0, 0, 0, 0}}
 	s.cut()
 	assert.Equal(t, []int32{0, 1}, s.ids, "one fifth is less than 0.3, two are more")
 }

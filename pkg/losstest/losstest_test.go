@@ -135,7 +135,7 @@ func TestCheckMaskCatches(t *testing.T) {
 			// The second term is 0, its gradient is the number of large advantages, counted or not.
 			x := ops.Expr(in.Mask.Graph())
 			m := x.MaskedSum(in.LogProbs, in.Mask)
-			large := x.Sum(x.Greater(in.Advantages, x.Const(100)))
+			large := x.Sum(x.Greater(in.Advantages, x.Const(100, in.Advantages)))
 			return terms(x, x.Add(m, x.Mul(x.Sub(m, x.Detach(m)), large)))
 		}, "+Inf where nothing counts leaks through Advantages: the gradient of LogProbs["},
 		"reads an unused segment": {func(in inputs) (train.Terms, error) {

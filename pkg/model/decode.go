@@ -6,25 +6,26 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
+	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 )
 
 // Decoder runs a model token by token with cached keys and values, for sampling. It holds several sequences at once, one in each slot.
 //
 // Its logits have the bits of the training graph's forward pass (float32): a row's result does not depend on what else is computed with
-// it, and kernels and their order are the same. So log-probabilities taken while sampling are exactly those that a training step starts
-// from.
+// it, and the backend's kernels and their order are the same. So log-probabilities taken while sampling are exactly those that a
+// training step starts from.
 type Decoder struct {
 	cfg           Config
 	slots, maxLen int
-	heads         kern.AttnShape
+	backend       backend.Backend
 
-	embed  []float32 // (V, C)
+	embed  backend.Table // (V, C)
 	layers []decoderLayer
-	norm   []float32             // (C)
-	output *kern.Packed[float32] // (C, V)
-	rope   []float32             // (maxLen, D)
-	length []int                 // (slots) tokens in the cache
+	caches []backend.Cache // of the layers
+	norm   backend.Norm    // (C)
+	output backend.Matrix  // (V, C)
+	length []int           // (slots) tokens in the cache
 
 	// Activations of a piece of at most pieceRows tokens.
 	tokens  []int32   // (R)
@@ -41,16 +42,14 @@ type Decoder struct {
 
 	weights   int           // numbers in all layers
 	parts     []part        // of the piece, by core
-	layer     *decoderLayer // whose attention is computed in parallel
+	cache     backend.Cache // of the layer whose attention is computed in parallel
 	runAll    func(lo, hi int)
 	attendAll func(lo, hi int)
 }
 
 type decoderLayer struct {
-	attnNorm, ffnNorm          []float32             // (C)
-	qkv, attnOut, gateUp, down *kern.Packed[float32] // (in, out)
-	keys                       []float32             // (slots, kern.KeyCacheLen), rotated
-	values                     []float32             // (slots, maxLen, KV D)
+	attnNorm, ffnNorm          backend.Norm   // (C)
+	qkv, attnOut, gateUp, down backend.Matrix // (out, in)
 }
 
 // span is a run of a slot's tokens among the rows of a piece.
@@ -73,7 +72,7 @@ type Chunk struct {
 const pieceRows = 64
 
 // DecoderBytes is the memory that NewDecoder allocates for a model of that shape, the weights themselves not counted: packed copies of
-// the matrices, caches, activations and logits.
+// the matrices, caches, activations and logits. It holds for cpu.Backend.
 func DecoderBytes(c Config, slots, maxLen int) int64 {
 	weights := int64(c.NumLayers)*layerWeights(c) + 2*int64(c.VocabSize)*int64(c.Dim) // with embedding and output
 	rows := int64(max(pieceRows, slots))
@@ -84,9 +83,12 @@ func DecoderBytes(c Config, slots, maxLen int) int64 {
 // CacheBytes is the part of DecoderBytes that keeps the keys and values of that many sequences of up to maxLen tokens. Keys are kept for
 // whole runs of 32 tokens.
 func CacheBytes(c Config, slots, maxLen int) int64 {
-	heads := kern.AttnShape{H: c.NumHeads, KV: c.NumKVHeads, D: c.HeadDim}
-	each := int64(kern.KeyCacheLen(maxLen, heads)) + int64(maxLen)*int64(c.NumKVHeads*c.HeadDim)
-	return 4 * int64(c.NumLayers) * int64(slots) * each
+	return int64(c.NumLayers) * cpu.Backend{}.CacheBytes(slots, maxLen, headsOf(c))
+}
+
+// headsOf is the shape of the model's attention.
+func headsOf(c Config) backend.Heads {
+	return backend.Heads{NumHeads: c.NumHeads, NumKVHeads: c.NumKVHeads, HeadDim: c.HeadDim}
 }
 
 // layerWeights is how many numbers the matrices of a layer have.
@@ -104,16 +106,12 @@ func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
 	if maxLen < 1 || maxLen > c.MaxSeqLen {
 		return nil, fmt.Errorf("model: decoder: sequences of %d tokens, want 1 to the model's MaxSeqLen %d", maxLen, c.MaxSeqLen)
 	}
-	d := &Decoder{cfg: c, slots: slots, maxLen: maxLen, heads: kern.AttnShape{H: c.NumHeads, KV: c.NumKVHeads, D: c.HeadDim}}
+	d := &Decoder{cfg: c, slots: slots, maxLen: maxLen, backend: p.Backend()}
 	if err := d.SetParams(p); err != nil {
 		return nil, err
 	}
-	for i := range d.layers {
-		d.layers[i].keys = make([]float32, slots*kern.KeyCacheLen(maxLen, d.heads))
-		d.layers[i].values = make([]float32, slots*maxLen*c.NumKVHeads*c.HeadDim)
-	}
+	d.caches = d.backend.Caches(c.NumLayers, slots, maxLen, headsOf(c), c.RopeTheta)
 	rows := max(pieceRows, slots)
-	d.rope = kern.RoPETable[float32](maxLen, c.HeadDim, c.RopeTheta)
 	d.length = make([]int, slots)
 	d.tokens = make([]int32, 0, rows)
 	d.spans = make([]span, 0, rows)
@@ -130,7 +128,7 @@ func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
 	d.weights = int(layerWeights(c)) * c.NumLayers
 	d.parts = make([]part, 0, rows)
 	d.runAll = d.runParts
-	d.attendAll = func(lo, hi int) { d.attendSpans(d.layer, d.spans[lo:hi]) }
+	d.attendAll = func(lo, hi int) { d.attendSpans(d.cache, d.spans[lo:hi]) }
 	return d, nil
 }
 
@@ -144,28 +142,33 @@ func (d *Decoder) SetParams(p *Params) error {
 		return fmt.Errorf("model: decoder: weights are %v, want float32: convert them with Params.As", p.dtype)
 	case p.cfg != d.cfg:
 		return errors.New("model: decoder: weights of another Config")
+	case p.Backend() != d.backend:
+		return fmt.Errorf("model: decoder: weights for backend %T, want %T", p.Backend(), d.backend)
 	case p.Output() == nil:
 		return errors.New("model: decoder: the weights have no output projection")
 	}
 	c := p.cfg
-	vector := func(name string) []float32 { return append([]float32(nil), floats[float32](p.Get(name).Value)...) }
-	matrix := func(q *Param) *kern.Packed[float32] {
-		out, in := q.Value.Shape()[0], q.Value.Shape()[1]
-		return kern.Pack(true, in, out, floats[float32](q.Value), in)
+	norm := func(name string) backend.Norm { return d.backend.Norm(floats[float32](p.Get(name).Value), c.NormEps) }
+	matrix := func(q *Param) backend.Matrix {
+		return d.backend.Matrix(floats[float32](q.Value), q.Value.Shape()[0], q.Value.Shape()[1])
 	}
 	if d.layers == nil {
 		d.layers = make([]decoderLayer, c.NumLayers)
 	}
 	for i := range d.layers {
 		l := &d.layers[i]
-		l.attnNorm, l.ffnNorm = vector(layerName(i, "attn_norm")), vector(layerName(i, "ffn_norm"))
+		l.attnNorm, l.ffnNorm = norm(layerName(i, "attn_norm")), norm(layerName(i, "ffn_norm"))
 		l.qkv, l.attnOut = matrix(p.Get(layerName(i, "qkv"))), matrix(p.Get(layerName(i, "attn_out")))
 		l.gateUp, l.down = matrix(p.Get(layerName(i, "gate_up"))), matrix(p.Get(layerName(i, "down")))
 	}
-	d.embed, d.norm, d.output = vector("embed"), vector("norm"), matrix(p.Output())
+	d.embed = d.backend.Table(floats[float32](p.Get("embed").Value), c.VocabSize, c.Dim)
+	d.norm, d.output = norm("norm"), matrix(p.Output())
 	clear(d.length)
 	return nil
 }
+
+// Backend is what the decoder computes with, that of its weights.
+func (d *Decoder) Backend() backend.Backend { return d.backend }
 
 // Slots is the number of sequences there is room for.
 func (d *Decoder) Slots() int { return d.slots }
@@ -184,13 +187,8 @@ func (d *Decoder) CopySlot(dst, src int) {
 	if dst == src {
 		return
 	}
-	n := d.length[src]
-	for i := range d.layers {
-		l := &d.layers[i]
-		toKeys, toValues := l.cache(d, dst)
-		keys, values := l.cache(d, src)
-		copy(toKeys, keys[:kern.KeyCacheLen(n, d.heads)])
-		copy(toValues, values[:n*d.heads.KV*d.heads.D])
+	for _, c := range d.caches {
+		c.Copy(dst, src, d.length[src])
 	}
 	d.length[dst] = d.length[src]
 }
@@ -219,7 +217,7 @@ func (d *Decoder) Forward(chunks []Chunk) ([][]float32, error) {
 	}
 	d.piece()
 	v := d.cfg.VocabSize
-	kern.GemmPacked(len(chunks), d.last, d.cfg.Dim, d.output, 0, d.logits, v)
+	d.output.Apply(d.logits, d.last, len(chunks))
 	d.results = d.results[:0]
 	for i := range chunks {
 		d.results = append(d.results, d.logits[i*v:][:v:v])

@@ -3,7 +3,8 @@ package model
 import (
 	"runtime"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // sharedWeights is how many numbers of weights every core may read for itself: what fits into its share of the caches. Cores that
@@ -19,7 +20,7 @@ func (d *Decoder) piece() {
 	if len(d.parts) == 1 { // cores share the work in each product
 		d.runParts(0, 1)
 	} else {
-		kern.For(len(d.parts), 1, d.runAll)
+		parallel.For(len(d.parts), 1, d.runAll)
 	}
 	for _, s := range d.spans {
 		d.length[s.slot] += s.count
@@ -52,7 +53,7 @@ func (d *Decoder) partition() {
 
 // work is about how many multiplications the rows of a span take.
 func (d *Decoder) work(s span) int {
-	return s.count * (d.weights + 2*d.cfg.NumLayers*d.heads.H*d.heads.D*(d.length[s.slot]+s.count/2))
+	return s.count * (d.weights + 2*d.cfg.NumLayers*d.cfg.NumHeads*d.cfg.HeadDim*(d.length[s.slot]+s.count/2))
 }
 
 func (d *Decoder) runParts(lo, hi int) {
@@ -61,10 +62,10 @@ func (d *Decoder) runParts(lo, hi int) {
 	}
 }
 
-// layersOf takes the rows of some spans, which lie together, through all layers; in parallel or on the caller alone.
-func (d *Decoder) layersOf(spans []span, parallel bool) {
+// layersOf takes the rows of some spans, which lie together, through all layers. shared says that the cores share the work on them, so that
+// attention is spread over the spans; otherwise it stays on the caller.
+func (d *Decoder) layersOf(spans []span, shared bool) {
 	c := d.cfg
-	eps := float32(c.NormEps)
 	first, last := spans[0], spans[len(spans)-1]
 	lo, rows := first.row, last.row+last.count-first.row
 	hd := c.NumHeads * c.HeadDim
@@ -72,66 +73,47 @@ func (d *Decoder) layersOf(spans []span, parallel bool) {
 	qkv, attn := d.qkv[lo*c.QKVDim():][:rows*c.QKVDim()], d.attn[lo*hd:][:rows*hd]
 	gateUp, act := d.gateUp[lo*2*c.HiddenDim:][:rows*2*c.HiddenDim], d.act[lo*c.HiddenDim:][:rows*c.HiddenDim]
 
-	kern.Embed(x, d.embed, d.tokens[lo:], rows, c.Dim)
+	d.embed.Lookup(x, d.tokens[lo:lo+rows])
 	for i := range d.layers {
 		l := &d.layers[i]
-		kern.RMSNorm(h, x, l.attnNorm, rows, c.Dim, eps)
-		kern.GemmPacked(rows, h, c.Dim, l.qkv, 0, qkv, c.QKVDim())
-		d.attend(l, spans, parallel)
-		kern.GemmPacked(rows, attn, hd, l.attnOut, 0, h, c.Dim)
-		kern.Add(x, x, h)
+		l.attnNorm.Apply(h, x, rows)
+		l.qkv.Apply(qkv, h, rows)
+		d.attend(d.caches[i], spans, shared)
+		l.attnOut.Apply(h, attn, rows)
+		d.backend.Add(x, x, h)
 
-		kern.RMSNorm(h, x, l.ffnNorm, rows, c.Dim, eps)
-		kern.GemmPacked(rows, h, c.Dim, l.gateUp, 0, gateUp, 2*c.HiddenDim)
-		kern.SwiGLU(act, gateUp, rows, c.HiddenDim)
-		kern.GemmPacked(rows, act, c.HiddenDim, l.down, 0, h, c.Dim)
-		kern.Add(x, x, h)
+		l.ffnNorm.Apply(h, x, rows)
+		l.gateUp.Apply(gateUp, h, rows)
+		d.backend.SwiGLU(act, gateUp, rows, c.HiddenDim)
+		l.down.Apply(h, act, rows)
+		d.backend.Add(x, x, h)
 	}
 	for _, s := range spans {
 		if s.chunk >= 0 {
 			end := (s.row + s.count) * c.Dim
-			kern.RMSNorm(d.last[s.chunk*c.Dim:], d.x[end-c.Dim:end], d.norm, 1, c.Dim, eps)
+			d.norm.Apply(d.last[s.chunk*c.Dim:][:c.Dim], d.x[end-c.Dim:end], 1)
 		}
 	}
 }
 
-// attend rotates the rows' queries and keys, puts keys and values into the cache and computes attention.
-func (d *Decoder) attend(l *decoderLayer, spans []span, parallel bool) {
-	sh := d.heads
-	qDim, kvDim := sh.H*sh.D, sh.KV*sh.D
-	width := qDim + 2*kvDim
+// attend puts the rows' rotated keys and their values into the cache and computes attention.
+func (d *Decoder) attend(cache backend.Cache, spans []span, shared bool) {
+	width, hd := d.cfg.QKVDim(), d.cfg.NumHeads*d.cfg.HeadDim
 	for _, s := range spans {
-		keys, values := l.cache(d, s.slot)
-		for i := range s.count {
-			pos := d.length[s.slot] + i
-			row, rope := d.qkv[(s.row+i)*width:][:width], d.rope[pos*sh.D:][:sh.D]
-			kern.RoPE(row, sh.H+sh.KV, sh.D, rope)
-			copy(d.q[(s.row+i)*qDim:][:qDim], row)
-			kern.CacheKey(keys, pos, row[qDim:], sh)
-			copy(values[pos*kvDim:][:kvDim], row[qDim+kvDim:])
-		}
+		cache.Append(s.slot, d.length[s.slot], d.qkv[s.row*width:][:s.count*width], d.q[s.row*hd:][:s.count*hd], s.count)
 	}
-	if !parallel || len(spans) == 1 { // one prompt is in parallel over its heads and queries
-		d.attendSpans(l, spans)
+	if !shared || len(spans) == 1 { // one prompt is in parallel over its heads and queries
+		d.attendSpans(cache, spans)
 		return
 	}
-	d.layer = l
-	kern.For(len(spans), 1, d.attendAll)
+	d.cache = cache
+	parallel.For(len(spans), 1, d.attendAll)
 }
 
 // attendSpans computes the attention of the spans' rows.
-func (d *Decoder) attendSpans(l *decoderLayer, spans []span) {
-	sh := d.heads
-	qDim := sh.H * sh.D
+func (d *Decoder) attendSpans(cache backend.Cache, spans []span) {
+	hd := d.cfg.NumHeads * d.cfg.HeadDim
 	for _, s := range spans {
-		keys, values := l.cache(d, s.slot)
-		out, q := d.attn[s.row*qDim:], d.q[s.row*qDim:]
-		kern.AttentionFromCache(out, q, keys, values, s.count, d.length[s.slot]+s.count, sh)
+		cache.Attend(s.slot, d.length[s.slot]+s.count, d.attn[s.row*hd:][:s.count*hd], d.q[s.row*hd:][:s.count*hd], s.count)
 	}
-}
-
-// cache are the keys and values of a slot.
-func (l *decoderLayer) cache(d *Decoder, slot int) (keys, values []float32) {
-	k, v := kern.KeyCacheLen(d.maxLen, d.heads), d.maxLen*d.heads.KV*d.heads.D
-	return l.keys[slot*k:][:k], l.values[slot*v:][:v]
 }

@@ -8,7 +8,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
@@ -50,6 +50,9 @@ func NewTrunk(in *Inputs, p *Params, name string) (*Trunk, error) {
 	if p.dtype != in.DType {
 		return nil, fmt.Errorf("model: trunk %q: weights are %v, the inputs %v: convert them with Params.As", name, p.dtype, in.DType)
 	}
+	if err := in.checkBackend(name, p.Backend()); err != nil {
+		return nil, err
+	}
 	for _, t := range in.trunks {
 		if t.name == name {
 			return nil, fmt.Errorf("model: the inputs have a trunk %q already", name)
@@ -88,7 +91,7 @@ func (c *chain) do(n *gorgonia.Node, err error) *gorgonia.Node {
 // added to the residual stream.
 func (t *Trunk) build() error {
 	cfg, layout := t.params.cfg, t.in.Layout
-	heads := ops.AttentionShape{NumHeads: cfg.NumHeads, NumKVHeads: cfg.NumKVHeads, HeadDim: cfg.HeadDim}
+	heads := headsOf(cfg)
 	var c chain
 	x := c.do(ops.Embed(t.in.Tokens, t.node("embed"), layout)) // (N, C)
 	for i := range cfg.NumLayers {
@@ -287,9 +290,9 @@ func (in *Inputs) addRope(cfg Config) int {
 			return i
 		}
 	}
-	var table any = kern.RoPETable[float32](rows, cfg.HeadDim, cfg.RopeTheta)
+	var table any = backend.RoPETable[float32](rows, cfg.HeadDim, cfg.RopeTheta)
 	if in.DType == tensor.Float64 {
-		table = kern.RoPETable[float64](rows, cfg.HeadDim, cfg.RopeTheta)
+		table = backend.RoPETable[float64](rows, cfg.HeadDim, cfg.RopeTheta)
 	}
 	in.ropes = append(in.ropes, ropeNode{
 		theta: cfg.RopeTheta, rows: rows, dim: cfg.HeadDim,

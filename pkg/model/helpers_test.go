@@ -12,7 +12,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/golden"
-	"github.com/tame-rlhf/tame/internal/kern"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/exec"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
@@ -80,7 +79,7 @@ func decoderLogProbs(t testing.TB, d *Decoder, slot int, tokens []int32) []float
 	for i := range len(tokens) - 1 {
 		logits, err := d.Forward([]Chunk{{Slot: slot, Tokens: tokens[i : i+1]}})
 		require.NoError(t, err)
-		out = append(out, logits[0][tokens[i+1]]-kern.LogSumExp(logits[0]))
+		out = append(out, logits[0][tokens[i+1]]-d.Backend().Float32().LogSumExp(logits[0]))
 	}
 	return out
 }

@@ -290,8 +290,8 @@ func TestSaveMetaRefuses(t *testing.T) {
 	eos.EOS = 3
 	for want, bad := range map[string]*Params{
 		`no place for weight "score.weight": drop the scalar head`: randomParams(metaShape(false), tensor.Float32, 1),
-		"Config.HeadDim is 8, want 6":                 withoutHead(odd, 1),
-		"Config.EOS is 3, want 2":                     withoutHead(eos, 1),
+		"Config.HeadDim is 8, want 6":                              withoutHead(odd, 1),
+		"Config.EOS is 3, want 2":                                  withoutHead(eos, 1),
 	} {
 		assert.ErrorContains(t, SaveMeta(dir, bad, F32, nil), want)
 	}

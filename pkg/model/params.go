@@ -7,6 +7,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 )
 
@@ -39,6 +40,8 @@ type Params struct {
 	table  arch.Table
 	list   []*Param
 	byName map[string]*Param
+
+	backend backend.Backend // nil for cpu.Backend
 }
 
 // NewParams makes zeroed weights of that dtype, tensor.Float32 or tensor.Float64. From a config that is not valid, or another dtype,
@@ -177,7 +180,7 @@ func (p *Params) Clone() *Params { return p.As(p.dtype) }
 
 // As copies the weights, converted to that dtype.
 func (p *Params) As(dtype tensor.Dtype) *Params {
-	c := &Params{cfg: p.cfg, dtype: dtype, table: p.table, byName: make(map[string]*Param)}
+	c := &Params{cfg: p.cfg, dtype: dtype, table: p.table, byName: make(map[string]*Param), backend: p.backend}
 	if c.validate() != nil {
 		return c
 	}

@@ -12,6 +12,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/exec"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
@@ -48,7 +49,7 @@ type built struct {
 	y     *gorgonia.Node
 	loss  *gorgonia.Node
 	grads map[string]*gorgonia.Node
-	vals  map[string]ops.Buffer // of the inputs, and of r under ""
+	vals  map[string]backend.Buffer // of the inputs, and of r under ""
 }
 
 func build(t *testing.T, c opCase, dt tensor.Dtype) built {
@@ -60,7 +61,7 @@ func build(t *testing.T, c opCase, dt tensor.Dtype) built {
 func buildSums(t *testing.T, c opCase, dt tensor.Dtype, sums bool) built {
 	t.Helper()
 	g := gorgonia.NewGraph()
-	b := built{grads: map[string]*gorgonia.Node{}, vals: map[string]ops.Buffer{}}
+	b := built{grads: map[string]*gorgonia.Node{}, vals: map[string]backend.Buffer{}}
 	nodes := map[string]*gorgonia.Node{}
 	for _, in := range c.inputs {
 		of := dt

@@ -22,7 +22,7 @@ func ExampleExpr() {
 	x := ops.Expr(g)
 	ratio := x.Exp(x.Sub(logProbs, oldLogProbs))
 	obj := x.Min(x.Mul(ratio, advantages), x.Mul(x.Clamp(ratio, 0.8, 1.2), advantages))
-	loss := x.Neg(x.MaskedMean(obj, mask, x.Const(2)))
+	loss := x.Neg(x.MaskedMean(obj, mask, x.Const(2, obj)))
 	if err := x.Err(); err != nil {
 		fmt.Println(err)
 		return

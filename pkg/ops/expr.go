@@ -5,6 +5,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // Builder builds loss expressions over short vectors: (N) per token, (S) per segment, and scalars. It keeps the first
@@ -30,104 +32,103 @@ func Expr(g *gorgonia.ExprGraph) *Builder {
 // Err is the first error of the builder.
 func (b *Builder) Err() error { return b.err }
 
-// Const is a scalar constant in the graph's own dtype.
-func (b *Builder) Const(c float64) *gorgonia.Node {
-	if b.err != nil {
+// Const is a scalar constant in the dtype of like, an operand that it is to be combined with.
+func (b *Builder) Const(c float64, like *gorgonia.Node) *gorgonia.Node {
+	switch {
+	case b.err != nil:
+		return nil
+	case like == nil:
+		b.err = fmt.Errorf("ops: Const: like is nil")
 		return nil
 	}
-	dt, err := b.dtype()
-	if err != nil {
-		b.err = err
-		return nil
-	}
-	if dt == tensor.Float32 {
+	switch dt, err := dtypeOf(like.Type()); {
+	case err == nil && dt == tensor.Float32:
 		return b.g.AddNode(gorgonia.NewConstant(float32(c), gorgonia.WithName(fmt.Sprintf("f32 %x", float32(c)))))
+	case err == nil && dt == tensor.Float64:
+		return b.g.AddNode(gorgonia.NewConstant(c, gorgonia.WithName(fmt.Sprintf("f64 %x", c))))
 	}
-	return b.g.AddNode(gorgonia.NewConstant(c, gorgonia.WithName(fmt.Sprintf("f64 %x", c))))
-}
-
-// dtype is that of the graph's first float node.
-func (b *Builder) dtype() (tensor.Dtype, error) {
-	for _, n := range b.g.AllNodes() {
-		if dt, err := dtypeOf(n.Type()); err == nil && (dt == tensor.Float32 || dt == tensor.Float64) {
-			return dt, nil
-		}
-	}
-	return tensor.Dtype{}, fmt.Errorf("ops: Const: the graph has no float node yet")
+	b.err = &ShapeError{Op: "Const", Arg: "like", Want: "float32 or float64", Got: like.Shape(), Of: like.Dtype().String()}
+	return nil
 }
 
 // Add is a + b.
-func (b *Builder) Add(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(opAdd, x, y) }
+func (b *Builder) Add(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(backend.Plus, x, y) }
 
 // Sub is a - b.
-func (b *Builder) Sub(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(opSub, x, y) }
+func (b *Builder) Sub(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(backend.Minus, x, y) }
 
 // Mul is a * b, element by element.
-func (b *Builder) Mul(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(opMul, x, y) }
+func (b *Builder) Mul(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(backend.Times, x, y) }
 
 // Div is a / b, element by element.
-func (b *Builder) Div(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(opDiv, x, y) }
+func (b *Builder) Div(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(backend.Divide, x, y) }
 
 // Min is the smaller of a and b; on a tie the gradient goes to the first argument.
-func (b *Builder) Min(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(opMin, x, y) }
+func (b *Builder) Min(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(backend.Min, x, y) }
 
 // Max is the larger of a and b; on a tie the gradient goes to the first argument.
-func (b *Builder) Max(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(opMax, x, y) }
+func (b *Builder) Max(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(backend.Max, x, y) }
 
 // Greater is 1 where x > y and 0 elsewhere. It has no gradient.
-func (b *Builder) Greater(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(opGreater, x, y) }
+func (b *Builder) Greater(x, y *gorgonia.Node) *gorgonia.Node { return b.binary(backend.Greater, x, y) }
 
 // Where is x where mask is not 0, and exactly 0 elsewhere, whatever x holds there. The mask gets no gradient.
-func (b *Builder) Where(mask, x *gorgonia.Node) *gorgonia.Node { return b.binary(opWhere, x, mask) }
+func (b *Builder) Where(mask, x *gorgonia.Node) *gorgonia.Node {
+	return b.binary(backend.Where, x, mask)
+}
 
 // Neg is -x.
 func (b *Builder) Neg(x *gorgonia.Node) *gorgonia.Node { return b.Scale(x, -1) }
 
 // Scale is c x for a number c.
-func (b *Builder) Scale(x *gorgonia.Node, c float64) *gorgonia.Node { return b.unary(opScale, x, c, 0) }
+func (b *Builder) Scale(x *gorgonia.Node, c float64) *gorgonia.Node {
+	return b.unary(backend.Scale, backend.Factor{C: c}, x)
+}
 
 // AddConst is x + c for a number c.
 func (b *Builder) AddConst(x *gorgonia.Node, c float64) *gorgonia.Node {
-	return b.unary(opShift, x, c, 0)
+	return b.unary(backend.Shift, backend.Factor{C: c}, x)
 }
 
 // Exp is e to the x.
-func (b *Builder) Exp(x *gorgonia.Node) *gorgonia.Node { return b.unary(opExp, x, 0, 0) }
+func (b *Builder) Exp(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Exp, nil, x) }
 
 // Log is the natural logarithm.
-func (b *Builder) Log(x *gorgonia.Node) *gorgonia.Node { return b.unary(opLog, x, 0, 0) }
+func (b *Builder) Log(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Log, nil, x) }
 
 // Square is x².
-func (b *Builder) Square(x *gorgonia.Node) *gorgonia.Node { return b.unary(opSquare, x, 0, 0) }
+func (b *Builder) Square(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Square, nil, x) }
 
 // Sqrt is the square root.
-func (b *Builder) Sqrt(x *gorgonia.Node) *gorgonia.Node { return b.unary(opSqrt, x, 0, 0) }
+func (b *Builder) Sqrt(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Sqrt, nil, x) }
 
 // Abs is |x|, with gradient 0 at 0.
-func (b *Builder) Abs(x *gorgonia.Node) *gorgonia.Node { return b.unary(opAbs, x, 0, 0) }
+func (b *Builder) Abs(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Abs, nil, x) }
 
 // Tanh is the hyperbolic tangent.
-func (b *Builder) Tanh(x *gorgonia.Node) *gorgonia.Node { return b.unary(opTanh, x, 0, 0) }
+func (b *Builder) Tanh(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Tanh, nil, x) }
 
 // Sigmoid is 1 / (1 + exp(-x)).
-func (b *Builder) Sigmoid(x *gorgonia.Node) *gorgonia.Node { return b.unary(opSigmoid, x, 0, 0) }
+func (b *Builder) Sigmoid(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Sigmoid, nil, x) }
 
 // LogSigmoid is log(1 / (1 + exp(-x))), finite for every finite x.
-func (b *Builder) LogSigmoid(x *gorgonia.Node) *gorgonia.Node { return b.unary(opLogSigmoid, x, 0, 0) }
+func (b *Builder) LogSigmoid(x *gorgonia.Node) *gorgonia.Node {
+	return b.unary(backend.LogSigmoid, nil, x)
+}
 
 // Softplus is log(1 + exp(x)), finite for every finite x.
-func (b *Builder) Softplus(x *gorgonia.Node) *gorgonia.Node { return b.unary(opSoftplus, x, 0, 0) }
+func (b *Builder) Softplus(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Softplus, nil, x) }
 
 // Clamp limits x to [lo, hi]. The gradient passes inside and on the limits, and is 0 outside.
 func (b *Builder) Clamp(x *gorgonia.Node, lo, hi float64) *gorgonia.Node {
 	if b.err == nil && !(lo <= hi) {
 		b.err = fmt.Errorf("ops: Clamp: lower limit %g is above the upper limit %g", lo, hi)
 	}
-	return b.unary(opClamp, x, lo, hi)
+	return b.unary(backend.Clamp, backend.Limits{Lo: lo, Hi: hi}, x)
 }
 
 // Detach is x without a gradient.
-func (b *Builder) Detach(x *gorgonia.Node) *gorgonia.Node { return b.unary(opDetach, x, 0, 0) }
+func (b *Builder) Detach(x *gorgonia.Node) *gorgonia.Node { return b.unary(backend.Detach, nil, x) }
 
 // Sum adds up all elements of a vector, unused slots included; see MaskedSum.
 func (b *Builder) Sum(x *gorgonia.Node) *gorgonia.Node { return b.keep(sum(x, nil)) }

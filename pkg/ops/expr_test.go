@@ -177,7 +177,9 @@ func TestReductions(t *testing.T) {
 	}{
 		{"sum", nil, func(x *ops.Builder, n nodes) *gorgonia.Node { return x.Sum(n["v"]) }, []float64{63}},
 		{"masked sum", []input{mask}, func(x *ops.Builder, n nodes) *gorgonia.Node { return x.MaskedSum(n["v"], n["mask"]) }, []float64{45}},
-		{"masked mean", []input{mask}, func(x *ops.Builder, n nodes) *gorgonia.Node { return x.MaskedMean(n["v"], n["mask"], x.Const(4)) }, []float64{45.0 / 4}},
+		{"masked mean", []input{mask}, func(x *ops.Builder, n nodes) *gorgonia.Node {
+			return x.MaskedMean(n["v"], n["mask"], x.Const(4, n["v"]))
+		}, []float64{45.0 / 4}},
 		{"segment sum", []input{mask, segments, like}, func(x *ops.Builder, n nodes) *gorgonia.Node {
 			return x.SegmentSum(n["v"], n["mask"], n["segments"], n["like"])
 		}, []float64{1, 12, 0, 0}},

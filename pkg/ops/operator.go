@@ -7,187 +7,138 @@ import (
 	"hash/fnv"
 	"io"
 	"slices"
+	"unsafe"
 
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/backend"
+	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 )
 
-// Buffer is the memory of one value as its kernel sees it: the slice of the value's dtype, the others nil. The zero
-// Buffer as a destination says that this result is not wanted.
-type Buffer struct {
-	F32 []float32
-	F64 []float64
-	I32 []int32
+// Operator is an operator of this package on a node: data, of which an executor makes a plan, and for which a backend has the kernel.
+// Operators with the same Op.Key and the same operands are the results of one call of the kernel.
+type Operator struct {
+	Op     backend.Op // kind, attributes, dtype and shapes
+	Result int        // which of the kernel's results the node is
+	Adds   bool       // this result can be added to what its destination holds, see backend.Buffer.Add
 
-	// Add, of a destination, says that the result is added to what the memory holds instead of overwriting it. Only an
-	// Adder that says so is asked to.
-	Add bool
+	Table     int    // the operand, a layout or a table of rows, that says which rows are used; -1 if there is none
+	ReadsUsed []bool // the operands of which the used rows alone are read
 
-	// Loose, of a destination with a row for each slot, says that nobody reads what is behind the used rows: it may stay as it is. Otherwise it
-	// is made 0. Of interest to a RowWise alone.
-	Loose bool
+	types []hm.Type // of the operands
+	out   hm.Type   // of this result
+	diff  []bool    // operands that get a gradient
+	grad  gradient
+	salt  int // see apply
 }
 
-// Wanted reports whether the buffer has memory.
-func (b Buffer) Wanted() bool { return b.F32 != nil || b.F64 != nil || b.I32 != nil }
-
-// Operator is an operator of this package as an executor sees it. Operators with the same Group and the same inputs
-// are the results of one kernel: Run computes all that are wanted in one call.
-type Operator interface {
-	gorgonia.Op
-	Group() string        // name and parameters of the kernel
-	Results() (i, of int) // which of the kernel's results this operator is
-	Run(dst, in []Buffer) // len(dst) is the number of results
-}
-
-// Adder is an Operator whose result may be one that can be added to what its destination holds, see Buffer.Add.
-type Adder interface {
-	Operator
-	Adds() bool // whether this result can
-}
-
-// RowWise is an Operator that a table, a layout or one of rows, tells which rows are used.
-type RowWise interface {
-	Operator
-	Table() int           // the input that is the table; -1 if this operator has none
-	ReadsUsed(i int) bool // whether of input i the used rows alone are read
-}
-
-// kernel computes results from inputs. It never writes into in, and keeps nothing between calls.
-type kernel func(dst, in []Buffer)
-
-// operator is the one implementation of gorgonia.Op here; what differs between operators is data.
-type operator struct {
-	key    string // name and every parameter: identity of the kernel
-	result int    // index among the kernel's results
-	of     int    // number of the kernel's results
-	adds   bool   // the kernel looks at Buffer.Add of this result
-
-	in    []hm.Type // types of the inputs
-	rows  []bool    // inputs of which the used rows alone are read
-	table int       // the input that says which those are, or -1
-	out   hm.Type   // type of this result
-	shape tensor.Shape
-
-	diff []bool // inputs that get a gradient
-	grad gradient
-	run  kernel
-}
-
-// gradient builds the gradients of the inputs; nil where diff is false.
+// gradient builds the gradients of the operands; nil where diff is false.
 type gradient func(in gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes, error)
 
 var (
-	_ Adder                    = (*operator)(nil)
-	_ RowWise                  = (*operator)(nil)
-	_ gorgonia.SDOp            = (*operator)(nil)
-	_ gorgonia.UsePreallocDoer = (*operator)(nil)
+	_ gorgonia.SDOp            = (*Operator)(nil)
+	_ gorgonia.UsePreallocDoer = (*Operator)(nil)
 )
 
-func (o *operator) Group() string         { return o.key }
-func (o *operator) Results() (i, of int)  { return o.result, o.of }
-func (o *operator) Adds() bool            { return o.adds }
-func (o *operator) Table() int            { return o.table }
-func (o *operator) ReadsUsed(i int) bool  { return o.rows[i] }
-func (o *operator) Run(dst, in []Buffer)  { o.run(dst, in) }
-func (o *operator) Arity() int            { return len(o.in) }
-func (o *operator) ReturnsPtr() bool      { return false }
-func (o *operator) CallsExtern() bool     { return false }
-func (o *operator) OverwritesInput() int  { return -1 }
-func (o *operator) DiffWRT(int) []bool    { return o.diff }
-func (o *operator) WriteHash(h hash.Hash) { _, _ = io.WriteString(h, o.String()) }
+// What gorgonia asks of an operator: gorgonia.Op and gorgonia.SDOp.
 
-func (o *operator) String() string {
-	if o.of == 1 {
-		return o.key
+func (o *Operator) Arity() int            { return len(o.types) }
+func (o *Operator) ReturnsPtr() bool      { return false }
+func (o *Operator) CallsExtern() bool     { return false }
+func (o *Operator) OverwritesInput() int  { return -1 }
+func (o *Operator) DiffWRT(int) []bool    { return o.diff }
+func (o *Operator) WriteHash(h hash.Hash) { _, _ = io.WriteString(h, o.String()) }
+
+// String names the kind, its attributes and the result.
+func (o *Operator) String() string {
+	name := o.Op.Key()
+	if o.salt > 0 {
+		name = fmt.Sprintf("%s~%d", name, o.salt)
 	}
-	return fmt.Sprintf("%s#%d", o.key, o.result)
+	if len(o.Op.Out) == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s#%d", name, o.Result)
 }
 
-func (o *operator) Type() hm.Type {
-	return hm.NewFnType(append(append([]hm.Type(nil), o.in...), o.out)...)
+func (o *Operator) Type() hm.Type {
+	return hm.NewFnType(append(append([]hm.Type(nil), o.types...), o.out)...)
 }
 
-func (o *operator) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) {
-	return o.shape.Clone(), nil
-}
+func (o *Operator) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return o.shape(), nil }
 
-func (o *operator) Hashcode() uint32 {
+// shape is that of this result.
+func (o *Operator) shape() tensor.Shape { return slices.Clone(tensor.Shape(o.Op.Out[o.Result])) }
+
+func (o *Operator) Hashcode() uint32 {
 	h := fnv.New32a()
 	o.WriteHash(h)
 	return h.Sum32()
 }
 
-// SymDiff implements gorgonia.SDOp.
-func (o *operator) SymDiff(in gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes, error) {
+func (o *Operator) SymDiff(in gorgonia.Nodes, out, dout *gorgonia.Node) (gorgonia.Nodes, error) {
 	if o.grad == nil {
-		return nil, fmt.Errorf("ops: %s has no derivative", o.key)
+		return nil, fmt.Errorf("ops: %s has no derivative", o.Op.Kind)
 	}
 	return o.grad(in, out, dout)
 }
 
-// Do implements gorgonia.Op for gorgonia's own machines; pkg/exec calls Run.
-func (o *operator) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
+// Do implements gorgonia.Op for gorgonia's own machines, on the default backend; pkg/exec calls kernels itself.
+func (o *Operator) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 	dt, err := dtypeOf(o.out)
 	if err != nil {
 		return nil, err
 	}
-	if len(o.shape) == 0 {
-		if dt == tensor.Float32 {
-			return o.UsePreallocDo(gorgonia.NewF32(0), inputs...)
-		}
-		return o.UsePreallocDo(gorgonia.NewF64(0), inputs...)
+	shape := o.shape()
+	switch {
+	case len(shape) > 0:
+		return o.UsePreallocDo(tensor.New(tensor.Of(dt), tensor.WithShape(shape...)), inputs...)
+	case dt == tensor.Float32:
+		return o.UsePreallocDo(gorgonia.NewF32(0), inputs...)
 	}
-	return o.UsePreallocDo(tensor.New(tensor.Of(dt), tensor.WithShape(o.shape...)), inputs...)
+	return o.UsePreallocDo(gorgonia.NewF64(0), inputs...)
 }
 
-// UsePreallocDo implements gorgonia.UsePreallocDoer.
-func (o *operator) UsePreallocDo(prealloc gorgonia.Value, inputs ...gorgonia.Value) (_ gorgonia.Value, err error) {
+// UsePreallocDo implements gorgonia.UsePreallocDoer, on the default backend.
+func (o *Operator) UsePreallocDo(prealloc gorgonia.Value, inputs ...gorgonia.Value) (_ gorgonia.Value, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("ops: %s: %v", o.key, r)
+			err = fmt.Errorf("ops: %s: %v", o.Op.Kind, r)
 		}
 	}()
-	in := make([]Buffer, len(inputs))
+	run, err := cpu.Backend{}.Kernel(o.Op)
+	if err != nil {
+		return nil, fmt.Errorf("ops: %w", err)
+	}
+	in := make([]backend.Buffer, len(inputs))
 	for i, v := range inputs {
 		if in[i], err = BufferOf(v); err != nil {
-			return nil, fmt.Errorf("ops: %s: input %d: %w", o.key, i, err)
+			return nil, fmt.Errorf("ops: %s: input %d: %w", o.Op.Kind, i, err)
 		}
 	}
-	dst := make([]Buffer, o.of)
-	if dst[o.result], err = BufferOf(prealloc); err != nil {
-		return nil, fmt.Errorf("ops: %s: result: %w", o.key, err)
+	dst := make([]backend.Buffer, len(o.Op.Out))
+	if dst[o.Result], err = BufferOf(prealloc); err != nil {
+		return nil, fmt.Errorf("ops: %s: result: %w", o.Op.Kind, err)
 	}
-	o.run(dst, in)
+	run(dst, in)
 	return prealloc, nil
 }
 
-// apply adds the operator to its inputs' graph. Gorgonia merges nodes by a 32-bit hash without looking at the
-// children; a node that comes back with other children is a collision, escaped by a salt in the key.
-func apply(o *operator, in ...*gorgonia.Node) (*gorgonia.Node, error) {
-	base := o.key
-	for salt := 1; salt < 8; salt++ {
+// apply adds the operator to its operands' graph. Gorgonia merges nodes by a 32-bit hash without looking at the
+// children; a node that comes back with other children is a collision, escaped by a salt in the operator's text.
+func apply(o *Operator, in ...*gorgonia.Node) (*gorgonia.Node, error) {
+	for ; o.salt < 8; o.salt++ {
 		n, err := gorgonia.ApplyOp(o, in...)
 		if err != nil {
-			return nil, fmt.Errorf("ops: %s: %w", base, err)
+			return nil, fmt.Errorf("ops: %s: %w", o.Op.Kind, err)
 		}
 		if slices.Equal(Operands(n), in) {
 			return n, nil
 		}
-		o.key = fmt.Sprintf("%s~%d", base, salt)
 	}
-	return nil, fmt.Errorf("ops: %s: hash collisions in the graph", base)
-}
-
-// buildAdder is build for the gradient of a weight, whose kernel looks at Buffer.Add: with several micro-batches it is added
-// up where it lies.
-func (s *sig) buildAdder(key string, i, of int, shape tensor.Shape, run kernel) (*gorgonia.Node, error) {
-	n, err := s.build(key, i, of, shape, run, nil, nil)
-	if err == nil {
-		n.Op().(*operator).adds = true
-	}
-	return n, err
+	return nil, fmt.Errorf("ops: %s: hash collisions in the graph", o.Op.Kind)
 }
 
 // Operands are the nodes that n's operator takes, in argument order, one that is taken twice twice. Inputs have none.
@@ -201,24 +152,37 @@ func Operands(n *gorgonia.Node) []*gorgonia.Node {
 }
 
 // BufferOf gives the memory of a gorgonia value: a *tensor.Dense or a pointer to a scalar.
-func BufferOf(v gorgonia.Value) (Buffer, error) {
+func BufferOf(v gorgonia.Value) (backend.Buffer, error) {
 	switch v := v.(type) {
 	case *gorgonia.F32:
-		return Buffer{F32: f32Scalar(v)}, nil
+		return backend.Buffer{F32: unsafe.Slice((*float32)(v), 1)}, nil
 	case *gorgonia.F64:
-		return Buffer{F64: f64Scalar(v)}, nil
+		return backend.Buffer{F64: unsafe.Slice((*float64)(v), 1)}, nil
 	case *tensor.Dense:
 		switch v.Dtype() {
 		case tensor.Float32:
-			return Buffer{F32: v.Float32s()}, nil
+			return backend.Buffer{F32: v.Float32s()}, nil
 		case tensor.Float64:
-			return Buffer{F64: v.Float64s()}, nil
+			return backend.Buffer{F64: v.Float64s()}, nil
 		case tensor.Int32:
-			return Buffer{I32: v.Int32s()}, nil
+			return backend.Buffer{I32: v.Int32s()}, nil
 		}
-		return Buffer{}, fmt.Errorf("ops: dtype %v is not float32, float64 or int32", v.Dtype())
+		return backend.Buffer{}, fmt.Errorf("ops: dtype %v is not float32, float64 or int32", v.Dtype())
 	case nil:
-		return Buffer{}, errors.New("ops: no value")
+		return backend.Buffer{}, errors.New("ops: no value")
 	}
-	return Buffer{}, fmt.Errorf("ops: value of type %T", v)
+	return backend.Buffer{}, fmt.Errorf("ops: value of type %T", v)
+}
+
+// DTypeOf is the backend's name of a dtype; 0 for one that values here cannot have.
+func DTypeOf(dt tensor.Dtype) backend.DType {
+	switch dt {
+	case tensor.Float32:
+		return backend.Float32
+	case tensor.Float64:
+		return backend.Float64
+	case tensor.Int32:
+		return backend.Int32
+	}
+	return 0
 }

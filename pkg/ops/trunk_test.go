@@ -10,7 +10,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
@@ -35,8 +35,8 @@ func rows(rng *rand.Rand, c int) []float64 {
 
 func trunkCases() []opCase {
 	rng := rand.New(rand.NewPCG(1, 1))
-	attention := ops.AttentionShape{NumHeads: 4, NumKVHeads: 2, HeadDim: 6}
-	rope := kern.RoPETable[float64](8, attention.HeadDim, 100)
+	attention := backend.Heads{NumHeads: 4, NumKVHeads: 2, HeadDim: 6}
+	rope := backend.RoPETable[float64](8, attention.HeadDim, 100)
 	mask := floats("mask", false, []float64{1, 1, 0, 0, 1, 0, 0, 0}, 8)
 	logProbInputs := []input{
 		floats("h", true, rows(rng, 4), 8, 4), floats("w", true, normal(rng, 5*4), 5, 4), targets, mask,
@@ -159,9 +159,9 @@ func TestShapeErrors(t *testing.T) {
 	assert.EqualError(t, err, "ops: linear: w is (3, 4) float32, want (any, 5) float32")
 	_, err = ops.Linear(nil, w, lay)
 	assert.EqualError(t, err, "ops: linear: x is nil")
-	_, err = ops.CausalAttention(x, w, lay, lay, ops.AttentionShape{NumHeads: 3, NumKVHeads: 2, HeadDim: 2})
+	_, err = ops.CausalAttention(x, w, lay, lay, backend.Heads{NumHeads: 3, NumKVHeads: 2, HeadDim: 2})
 	assert.ErrorContains(t, err, "NumHeads a multiple of NumKVHeads")
 	qkv := gorgonia.NewMatrix(g, tensor.Float32, gorgonia.WithShape(8, 12), gorgonia.WithName("qkv"))
-	_, err = ops.CausalAttention(qkv, w, lay, lay, ops.AttentionShape{NumHeads: 1, NumKVHeads: 1, HeadDim: 4})
+	_, err = ops.CausalAttention(qkv, w, lay, lay, backend.Heads{NumHeads: 1, NumKVHeads: 1, HeadDim: 4})
 	assert.EqualError(t, err, "ops: attention: shared is (6) int32, want (4) int32")
 }

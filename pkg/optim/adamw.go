@@ -7,7 +7,8 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
+	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
@@ -42,7 +43,11 @@ type AdamW struct {
 
 	steps   int
 	moments []Moment
+	backend backend.Backend // nil for cpu.Backend
 }
+
+// SetBackend changes what computes the steps. Nil means cpu.Backend.
+func (o *AdamW) SetBackend(b backend.Backend) { o.backend = b }
 
 // DefaultAdamW returns the settings of section 2.2 of the paper.
 func DefaultAdamW() *AdamW {
@@ -128,14 +133,24 @@ func (o *AdamW) Step(params []Param, grads []*tensor.Dense, lr, gradScale float6
 }
 
 // apply is the step of one parameter; o.steps counts it already.
-func apply[T kern.Float](o *AdamW, p, g, m, v []T, lr, gradScale float64, decays bool) {
+func apply[T backend.Float](o *AdamW, p, g, m, v []T, lr, gradScale float64, decays bool) {
 	decay := 0.0
 	if decays {
 		decay = o.WeightDecay
 	}
 	bias1 := 1 - math.Pow(o.Beta1, float64(o.steps))
 	bias2 := 1 - math.Pow(o.Beta2, float64(o.steps))
-	kern.AdamW(p, g, m, v, T(lr), T(o.Beta1), T(o.Beta2), T(o.Eps), T(decay), T(bias1), T(bias2), T(gradScale))
+	backend.Of[T](orCPU(o.backend)).AdamW(p, g, m, v, backend.AdamWStep{
+		LR: lr, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Decay: decay, Bias1: bias1, Bias2: bias2, GradScale: gradScale,
+	})
+}
+
+// orCPU is the backend, or the default.
+func orCPU(b backend.Backend) backend.Backend {
+	if b == nil {
+		return cpu.Backend{}
+	}
+	return b
 }
 
 // matches says whether params are the ones the moments were made for.

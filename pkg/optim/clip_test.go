@@ -14,15 +14,15 @@ import (
 )
 
 func TestGlobalNorm(t *testing.T) {
-	norm, err := optim.GlobalNorm([]*tensor.Dense{vec(3, 0), tensor.New(tensor.WithShape(2, 1), tensor.WithBacking([]float32{4, 12}))})
+	norm, err := optim.GlobalNorm(nil, []*tensor.Dense{vec(3, 0), tensor.New(tensor.WithShape(2, 1), tensor.WithBacking([]float32{4, 12}))})
 	require.NoError(t, err)
 	assert.Equal(t, 13.0, norm) // 9 + 16 + 144 = 169
 
-	norm, err = optim.GlobalNorm([]*tensor.Dense{vec(1, math.NaN())})
+	norm, err = optim.GlobalNorm(nil, []*tensor.Dense{vec(1, math.NaN())})
 	require.NoError(t, err)
 	assert.True(t, math.IsNaN(norm))
 
-	_, err = optim.GlobalNorm([]*tensor.Dense{nil})
+	_, err = optim.GlobalNorm(nil, []*tensor.Dense{nil})
 	assert.ErrorContains(t, err, `gradient "0" is nil`)
 }
 
@@ -32,7 +32,7 @@ func TestGlobalNormRange(t *testing.T) {
 	for i := range x {
 		x[i] = 1e30
 	}
-	norm, err := optim.GlobalNorm([]*tensor.Dense{tensor.New(tensor.WithShape(len(x)), tensor.WithBacking(x))})
+	norm, err := optim.GlobalNorm(nil, []*tensor.Dense{tensor.New(tensor.WithShape(len(x)), tensor.WithBacking(x))})
 	require.NoError(t, err)
 	assert.InEpsilon(t, float64(float32(1e30))*math.Sqrt(200_001), norm, 1e-12)
 }
@@ -56,7 +56,7 @@ func TestStepAllocatesNothing(t *testing.T) {
 		grads := []*tensor.Dense{zeros(300, 300), zeros(7)}
 		opt := optim.DefaultAdamW()
 		assert.Zero(t, testing.AllocsPerRun(20, func() {
-			norm, err := optim.GlobalNorm(grads)
+			norm, err := optim.GlobalNorm(nil, grads)
 			require.NoError(t, err)
 			require.NoError(t, opt.Step(params, grads, 1e-3, optim.ClipScale(norm, 1)))
 		}), dt)

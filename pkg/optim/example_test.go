@@ -18,7 +18,7 @@ func ExampleAdamW() {
 	for s := range schedule.Total {
 		x := w.Data().([]float64)[0]
 		grads := []*tensor.Dense{tensor.New(tensor.WithShape(1), tensor.WithBacking([]float64{2 * (x - 3)}))}
-		norm, err := optim.GlobalNorm(grads)
+		norm, err := optim.GlobalNorm(nil, grads)
 		if err != nil {
 			fmt.Println(err)
 			return

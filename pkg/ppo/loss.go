@@ -57,7 +57,7 @@ func ClippedLoss(cfg Config) Loss {
 		x := ops.Expr(in.LogProbs.Graph())
 		mean := func(n *gorgonia.Node) *gorgonia.Node { return x.MaskedMean(n, in.Mask, in.Tokens) }
 		outside := func(n *gorgonia.Node, limit float64) *gorgonia.Node { // 1 where |n| > limit
-			return x.Greater(x.Abs(n), x.Const(limit))
+			return x.Greater(x.Abs(n), x.Const(limit, n))
 		}
 
 		// The policy's part. Mask before exp; on a tie, as at a ratio of 1, the gradient is the unclipped one's.
@@ -70,7 +70,7 @@ func ClippedLoss(cfg Config) Loss {
 		// The critic's part.
 		plain := x.Square(x.Sub(in.Values, in.Returns))
 		worst, moved := plain, x.Sub(in.Values, in.OldValues)
-		valueClipped := x.Const(0)
+		valueClipped := x.Const(0, in.Values)
 		if cfg.ValueClip > 0 {
 			near := x.Add(in.OldValues, x.Clamp(moved, -cfg.ValueClip, cfg.ValueClip))
 			worst = x.Max(plain, x.Square(x.Sub(near, in.Returns)))

@@ -33,7 +33,7 @@ func visits(cfg Config, steps int) Loss {
 		x := ops.Expr(in.LogProbs.Graph())
 		number := x.MaskedSum(in.Extra["number"], in.SegMask)
 		for k := range steps {
-			is := x.Mul(x.Greater(in.Step, x.Const(float64(k)-0.5)), x.Greater(x.Const(float64(k)+0.5), in.Step))
+			is := x.Mul(x.Greater(in.Step, x.Const(float64(k)-0.5, in.Step)), x.Greater(x.Const(float64(k)+0.5, in.Step), in.Step))
 			terms.Metrics = append(terms.Metrics, Metric{Name: fmt.Sprint("visit/", k), Value: x.Mul(number, is)})
 		}
 		return terms, x.Err()

@@ -273,7 +273,7 @@ func TestCustomLoss(t *testing.T) {
 	cfg := tinyConfig()
 	cfg.Loss = func(in LossInputs) (Terms, error) {
 		x := ops.Expr(in.Chosen.Graph())
-		return Terms{Loss: x.MaskedMean(x.Square(x.Sub(in.Chosen, x.Const(3))), in.PairMask, in.Pairs)}, x.Err()
+		return Terms{Loss: x.MaskedMean(x.Square(x.Sub(in.Chosen, x.Const(3, in.Chosen))), in.PairMask, in.Pairs)}, x.Err()
 	}
 	_, err := Train(context.Background(), p, tastes(1, 480), cfg)
 	require.NoError(t, err)

@@ -95,6 +95,7 @@ func (n *network) use(grads []*gorgonia.Node) error {
 	if len(n.params) == 0 {
 		return fmt.Errorf("train: the loss does not depend on network %q", n.Name)
 	}
+	n.Optim.SetBackend(n.Params.Backend())
 	if err := n.Optim.Init(n.params); err != nil {
 		return fmt.Errorf("train: network %q: %w", n.Name, err)
 	}
@@ -129,7 +130,7 @@ func (n *network) find(p *exec.Program) error {
 // firstNonFinite names the first weight whose gradient is not finite. If there is none the norm itself overflowed.
 func (n *network) firstNonFinite(norm float64) (string, float64) {
 	for i, g := range n.sums {
-		part, err := optim.GlobalNorm([]*tensor.Dense{g})
+		part, err := optim.GlobalNorm(n.Params.Backend(), []*tensor.Dense{g})
 		if err == nil && (math.IsNaN(part) || math.IsInf(part, 0)) {
 			return n.params[i].Name, part
 		}

@@ -11,10 +11,10 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/exec"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/ops"
 	"github.com/tame-rlhf/tame/pkg/optim"
 )
 
@@ -45,9 +45,9 @@ type Step struct {
 	tokens  bool // the loss counts tokens
 	step    int
 
-	loss    ops.Buffer   // where the program leaves the loss
-	metrics []ops.Buffer // and the metrics
-	result  Result       // its maps are used again
+	loss    backend.Buffer   // where the program leaves the loss
+	metrics []backend.Buffer // and the metrics
+	result  Result           // its maps are used again
 }
 
 // NewStep differentiates the loss by the weights of the networks and compiles everything into one program. The terms
@@ -159,6 +159,7 @@ func (s *Step) compile() (err error) {
 
 // compile makes a program whose weights and inputs are bound.
 func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, opt exec.Options) (*exec.Program, *model.Feed, error) {
+	opt.Backend = in.Backend()
 	program, err := exec.Compile(outputs, opt)
 	if err != nil {
 		return nil, nil, fmt.Errorf("train: %w", err)
@@ -223,7 +224,7 @@ func (s *Step) Run(ctx context.Context, micro []*data.Ragged) (Result, error) {
 
 	// 3. Norms and learning rates. After this nothing fails any more.
 	for _, n := range s.nets {
-		norm, err := optim.GlobalNorm(n.sums)
+		norm, err := optim.GlobalNorm(s.in.Backend(), n.sums)
 		if err != nil {
 			return Result{}, fmt.Errorf("train: network %q: %w", n.Name, err)
 		}
@@ -286,7 +287,7 @@ func (s *Step) nonFinite(ctx context.Context, what string, value float64, micro 
 }
 
 // number is the value of a scalar.
-func number(buf ops.Buffer) float64 {
+func number(buf backend.Buffer) float64 {
 	if buf.F64 != nil {
 		return buf.F64[0]
 	}

@@ -312,7 +312,7 @@ func TestNonFinite(t *testing.T) {
 			return x.Mul(logp, x.Log(column)) // log of a negative number
 		}, "loss", `"log": log(token/bad)`},
 		"infinite loss, finite gradient": {func(x *ops.Builder, logp, column *gorgonia.Node) *gorgonia.Node {
-			return x.Add(logp, x.Div(x.Const(1), x.AddConst(column, 1)))
+			return x.Add(logp, x.Div(x.Const(1, column), x.AddConst(column, 1)))
 		}, "loss", `"divide": divide(`},
 		"gradient": {func(x *ops.Builder, logp, column *gorgonia.Node) *gorgonia.Node {
 			// sqrt(0*logp) is 0, its derivative is 0*Inf.

@@ -19,7 +19,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
@@ -214,6 +214,6 @@ func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name s
 
 // ropeTables gives the rows of the tables: the cosines of all positions, then the sines.
 func ropeTables(c arch.Config) func(r int) []float32 {
-	table, half := kern.RoPETable[float32](c.MaxSeqLen, c.HeadDim, c.RopeTheta), c.HeadDim/2
+	table, half := backend.RoPETable[float32](c.MaxSeqLen, c.HeadDim, c.RopeTheta), c.HeadDim/2
 	return func(r int) []float32 { return table[r%c.MaxSeqLen*c.HeadDim+r/c.MaxSeqLen*half:][:half] }
 }

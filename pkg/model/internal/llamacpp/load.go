@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
@@ -71,7 +71,7 @@ func (m *Model) decode(t file.Tensor, row func(r int) []float32) error {
 	var mu sync.Mutex
 	var first error
 	const grain = 1 << 18 // numbers that are worth another goroutine
-	kern.For(rows, max(1, grain/cols), func(lo, hi int) {
+	parallel.For(rows, max(1, grain/cols), func(lo, hi int) {
 		if err := m.f.Decode(info, lo, hi, row); err != nil {
 			mu.Lock()
 			defer mu.Unlock()

@@ -2,14 +2,14 @@ package ops
 
 import (
 	"fmt"
+	"slices"
 	"strings"
-	"unsafe"
 
 	"github.com/chewxy/hm"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
 // ShapeError says which argument of which operator has a shape or dtype that does not fit.
@@ -24,25 +24,6 @@ type ShapeError struct {
 // Error implements error.
 func (e *ShapeError) Error() string {
 	return fmt.Sprintf("ops: %s: %s is %v %s, want %s", e.Op, e.Arg, e.Got, e.Of, e.Want)
-}
-
-func f32Scalar(v *gorgonia.F32) []float32 { return unsafe.Slice((*float32)(v), 1) }
-func f64Scalar(v *gorgonia.F64) []float64 { return unsafe.Slice((*float64)(v), 1) }
-
-// data gives the buffer's slice of the kernel's element type.
-func data[T kern.Float](b Buffer) []T {
-	var zero T
-	if _, ok := any(zero).(float32); ok {
-		return *(*[]T)(unsafe.Pointer(&b.F32))
-	}
-	return *(*[]T)(unsafe.Pointer(&b.F64))
-}
-
-// clearFrom zeroes the unused rows of a result, where somebody reads them.
-func clearFrom[T kern.Float](dst Buffer, from int) {
-	if !dst.Loose && dst.Wanted() {
-		clear(data[T](dst)[from:])
-	}
 }
 
 func dtypeOf(t hm.Type) (tensor.Dtype, error) {
@@ -65,7 +46,7 @@ func typeFor(dt tensor.Dtype, dims int) hm.Type {
 
 // sig collects the arguments of an operator while they are checked.
 type sig struct {
-	op    string
+	op    backend.Op // its shapes and dtype come with the arguments
 	dt    tensor.Dtype
 	nodes []*gorgonia.Node
 	types []hm.Type
@@ -74,7 +55,9 @@ type sig struct {
 	err   error
 }
 
-func newSig(op string) *sig { return &sig{op: op, by: -1} }
+func newSig(kind backend.Kind, attrs any) *sig {
+	return &sig{op: backend.Op{Kind: kind, Attrs: attrs}, by: -1}
+}
 
 // float adds an argument of the operator's float dtype. want holds the expected extents, -1 for any.
 func (s *sig) float(name string, n *gorgonia.Node, want ...int) []int {
@@ -115,7 +98,7 @@ func (s *sig) arg(name string, n *gorgonia.Node, dt tensor.Dtype, want []int) []
 		return free
 	}
 	if n == nil {
-		s.err = fmt.Errorf("ops: %s: %s is nil", s.op, name)
+		s.err = fmt.Errorf("ops: %s: %s is nil", s.op.Kind, name)
 		return free
 	}
 	shape := n.Shape()
@@ -125,10 +108,11 @@ func (s *sig) arg(name string, n *gorgonia.Node, dt tensor.Dtype, want []int) []
 		ok = want[i] < 0 || want[i] == shape[i]
 	}
 	if !ok {
-		s.err = &ShapeError{Op: s.op, Arg: name, Want: describe(want, dt), Got: shape, Of: got.String()}
+		s.err = &ShapeError{Op: string(s.op.Kind), Arg: name, Want: describe(want, dt), Got: shape, Of: got.String()}
 		return free
 	}
 	s.nodes = append(s.nodes, n)
+	s.op.In = append(s.op.In, slices.Clone(shape))
 	s.types = append(s.types, typeFor(dt, len(shape)))
 	s.rows = append(s.rows, false)
 	copy(free, shape)
@@ -150,26 +134,36 @@ func describe(want []int, dt tensor.Dtype) string {
 	return fmt.Sprintf("(%s) %s", strings.Join(dims, ", "), name)
 }
 
-// build makes result i of a kernel with `of` results.
-func (s *sig) build(key string, i, of int, shape tensor.Shape, run kernel, diff []bool, grad gradient) (*gorgonia.Node, error) {
+// gives sets the shapes of the results, of the float dtype.
+func (s *sig) gives(shapes ...tensor.Shape) {
+	for _, shape := range shapes {
+		s.op.Out = append(s.op.Out, shape)
+	}
+}
+
+// result makes the node of result i. diff says which arguments get a gradient from grad; nil for none.
+func (s *sig) result(i int, diff []bool, grad gradient) (*gorgonia.Node, error) {
+	return s.node(i, s.dt, Operator{diff: diff, grad: grad})
+}
+
+// sum makes the node of result i, the gradient of a weight, whose kernel looks at backend.Buffer.Add: with several micro-batches it is
+// added up where it lies.
+func (s *sig) sum(i int) (*gorgonia.Node, error) { return s.node(i, s.dt, Operator{Adds: true}) }
+
+// table makes the node of the only result, a table of rows.
+func (s *sig) table() (*gorgonia.Node, error) { return s.node(0, tensor.Int32, Operator{}) }
+
+func (s *sig) node(i int, dt tensor.Dtype, o Operator) (*gorgonia.Node, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	if diff == nil {
-		diff = make([]bool, len(s.nodes))
+	o.Op, o.Result, o.Table, o.ReadsUsed = s.op, i, s.by, s.rows
+	if o.Op.DType = DTypeOf(s.dt); o.Op.DType == 0 {
+		o.Op.DType = backend.Int32 // no argument is float
 	}
-	o := &operator{
-		key: key, result: i, of: of,
-		in: s.types, out: typeFor(s.dt, len(shape)), shape: shape,
-		rows: s.rows, table: s.by, diff: diff, grad: grad, run: run,
+	o.types, o.out = s.types, typeFor(dt, len(s.op.Out[i]))
+	if o.diff == nil {
+		o.diff = make([]bool, len(s.nodes))
 	}
-	return apply(o, s.nodes...)
-}
-
-// pick chooses the kernel of the dtype.
-func (s *sig) pick(f32, f64 kernel) kernel {
-	if s.dt == tensor.Float32 {
-		return f32
-	}
-	return f64
+	return apply(&o, s.nodes...)
 }

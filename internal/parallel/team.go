@@ -1,4 +1,4 @@
-package kern
+package parallel
 
 import (
 	"math/bits"
@@ -43,7 +43,7 @@ func newHelpers() *helpers {
 // loop is a call of For that several goroutines work on. It is reused, never freed, so a helper that comes too late finds it
 // closed or finds the next loop, and does no harm.
 type loop struct {
-	body      body
+	body      Body
 	n, pieces int
 	next      atomic.Int64 // piece to be taken
 	seats     atomic.Int32 // helpers that may still join
@@ -57,7 +57,7 @@ type loop struct {
 }
 
 // open offers a loop to at most that many helpers. Nil if there are too many loops already.
-func (t *helpers) open(b body, n, pieces, help int) *loop {
+func (t *helpers) open(b Body, n, pieces, help int) *loop {
 	l := t.reserve()
 	if l == nil {
 		return nil
@@ -205,6 +205,6 @@ func (l *loop) work() {
 		if i >= l.pieces {
 			return
 		}
-		l.body.piece(i*l.n/l.pieces, (i+1)*l.n/l.pieces)
+		l.body.Piece(i*l.n/l.pieces, (i+1)*l.n/l.pieces)
 	}
 }

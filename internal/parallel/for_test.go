@@ -1,4 +1,4 @@
-package kern_test
+package parallel_test
 
 import (
 	"runtime"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 func TestFor(t *testing.T) {
@@ -18,7 +18,7 @@ func TestFor(t *testing.T) {
 			for _, grain := range []int{0, 1, 3, 64, 2000} {
 				seen := make([]atomic.Int32, n)
 				var pieces atomic.Int32
-				kern.For(n, grain, func(lo, hi int) {
+				parallel.For(n, grain, func(lo, hi int) {
 					pieces.Add(1)
 					assert.True(t, hi-lo >= min(grain, n) && hi > lo, "n %d grain %d: piece [%d, %d)", n, grain, lo, hi)
 					for i := lo; i < hi; i++ {
@@ -43,7 +43,7 @@ func TestForPanics(t *testing.T) {
 	for bad := range 16 {
 		var running atomic.Int64
 		assert.PanicsWithValue(t, "bad piece", func() {
-			kern.For(16, 1, func(lo, hi int) {
+			parallel.For(16, 1, func(lo, hi int) {
 				running.Add(1)
 				defer running.Add(-1)
 				if lo <= bad && bad < hi {

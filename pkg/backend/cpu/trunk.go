@@ -1,0 +1,122 @@
+package cpu
+
+import (
+	"github.com/tame-rlhf/tame/internal/kern"
+	"github.com/tame-rlhf/tame/pkg/backend"
+)
+
+func embed[T kern.Float](c int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		kern.Embed(data[T](dst[0]), data[T](in[1]), in[0].I32, n, c)
+		clearFrom[T](dst[0], n*c)
+	}
+}
+
+func embedBackward[T kern.Float](c, v int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		kern.EmbedBackward(data[T](dst[0]), data[T](in[1]), in[0].I32, used(in[2].I32), c, v, dst[0].Add)
+	}
+}
+
+func rmsNorm[T kern.Float](c int, a backend.RMSNormAttrs) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		kern.RMSNorm(data[T](dst[0]), data[T](in[0]), data[T](in[1]), n, c, T(a.Eps))
+		clearFrom[T](dst[0], n*c)
+	}
+}
+
+func rmsNormBackward[T kern.Float](c int, a backend.RMSNormAttrs) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[3].I32)
+		dx, dw := data[T](dst[0]), data[T](dst[1])
+		kern.RMSNormBackward(dx, dw, data[T](in[0]), data[T](in[1]), data[T](in[2]), n, c, T(a.Eps), dst[1].Add)
+		clearFrom[T](dst[0], n*c)
+	}
+}
+
+// linear is x wᵀ for w of (m, k).
+func linear[T kern.Float](m, k int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		kern.Gemm(false, true, n, m, k, 1, data[T](in[0]), k, data[T](in[1]), k, 0, data[T](dst[0]), m)
+		clearFrom[T](dst[0], n*m)
+	}
+}
+
+// dx = dout W
+func linearBackwardInput[T kern.Float](m, k int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		kern.Gemm(false, false, n, k, m, 1, data[T](in[1]), m, data[T](in[0]), k, 0, data[T](dst[0]), k)
+		clearFrom[T](dst[0], n*k)
+	}
+}
+
+// dw = doutᵀ x, the sum over tokens in slot order
+func linearBackwardWeight[T kern.Float](m, k int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		var beta T
+		if dst[0].Add {
+			beta = 1
+		}
+		kern.Gemm(true, false, m, k, n, 1, data[T](in[1]), m, data[T](in[0]), k, beta, data[T](dst[0]), k)
+	}
+}
+
+func swiglu[T kern.Float](f int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[1].I32)
+		kern.SwiGLU(data[T](dst[0]), data[T](in[0]), n, f)
+		clearFrom[T](dst[0], n*f)
+	}
+}
+
+func swigluBackward[T kern.Float](f int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		kern.SwiGLUBackward(data[T](dst[0]), data[T](in[0]), data[T](in[1]), n, f)
+		clearFrom[T](dst[0], n*2*f)
+	}
+}
+
+func add[T kern.Float](c int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		kern.Add(data[T](dst[0])[:n*c], data[T](in[0])[:n*c], data[T](in[1])[:n*c])
+		clearFrom[T](dst[0], n*c)
+	}
+}
+
+// gradientSum adds two values whose unused rows are added too, whatever they hold.
+func gradientSum[T kern.Float](dst, in []backend.Buffer) {
+	kern.Add(data[T](dst[0]), data[T](in[0]), data[T](in[1]))
+}
+
+func copyOrAdd[T kern.Float](dst, in []backend.Buffer) {
+	if dst[0].Add {
+		kern.AddTo(data[T](dst[0]), data[T](in[0]))
+		return
+	}
+	copy(data[T](dst[0]), data[T](in[0]))
+}
+
+func attention[T kern.Float](sh kern.AttnShape) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		kern.Attention(data[T](dst[0]), data[T](dst[1]), data[T](in[0]), data[T](in[1]), in[2].I32, in[3].I32, sh)
+		clearFrom[T](dst[0], n*sh.H*sh.D)
+		clearFrom[T](dst[1], n*sh.H)
+	}
+}
+
+func attentionBackward[T kern.Float](sh kern.AttnShape) backend.Kernel {
+	width := (sh.H + 2*sh.KV) * sh.D
+	return func(dst, in []backend.Buffer) {
+		n := used(in[5].I32)
+		kern.AttentionBackward(data[T](dst[0]), data[T](in[0]), data[T](in[1]), data[T](in[2]), data[T](in[3]), data[T](in[4]), in[5].I32, in[6].I32, sh)
+		clearFrom[T](dst[0], n*width)
+	}
+}
