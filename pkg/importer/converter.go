@@ -24,15 +24,11 @@ type converter[T any] struct {
 // each is a converter for a dialect in which a row gives a row.
 func each[R, T any](convert func(R) (T, error)) converter[T] {
 	one := make([]T, 1) // used again: rows are taken at once
-	return converter[T]{rows: func(raw []byte) ([]T, error) {
-		var r R
-		if err := decode(raw, &r); err != nil {
-			return nil, err
-		}
-		row, err := convert(r)
-		one[0] = row
+	return several(func(r R) ([]T, error) {
+		var err error
+		one[0], err = convert(r)
 		return one, err
-	}}
+	})
 }
 
 // several is a converter for a dialect in which a row gives any number of rows.
