@@ -21,7 +21,7 @@ func BenchmarkTalk(b *testing.B) {
 	cfg.MaxNewTokens, cfg.Slots = 200, 64
 	tmpl, turns := template(b), 0
 	for b.Loop() {
-		talks, err := Talk(b.Context(), p, tmpl, words{}, someDialogs(100, 20), cfg)
+		talks, err := SampleDialogues(b.Context(), p, tmpl, words{}, someDialogs(100, 20), cfg)
 		require.NoError(b, err)
 		for _, t := range talks {
 			turns += len(t.Turns)
