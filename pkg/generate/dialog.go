@@ -9,7 +9,7 @@ import (
 
 // TurnRequest is a message of a dialogue, to be answered.
 type TurnRequest struct {
-	// Prompt is what the dialogue goes on with; in its first turn it starts with the begin of sequence. Not empty.
+	// Prompt is the next message; in the first turn it starts with the begin of sequence. Not empty.
 	Prompt []int32
 	// ID keys the random stream of the answer, as that of a Request does.
 	ID uint64

@@ -16,7 +16,7 @@
 //	cfg.Temperature = 0.8
 //	cfg.Stop = []int32{tok.EOS()}
 //	reqs := []generate.Request{{Prompt: prompt, ID: 7, Samples: 4}}
-//	answers, err := generate.Generate(ctx, params, reqs, cfg, nil)
+//	answers, err := generate.Generate(ctx, params, reqs, cfg)
 //	if err != nil {
 //		return err
 //	}
@@ -38,6 +38,13 @@
 // A sample's random numbers are ChaCha8 keyed by (Sampling.Seed, the ID of a Request or TurnRequest, sample index) and nothing else. A row of a
 // forward pass depends on its own sequence only. So an answer is the same in any slot, in any order of the requests and
 // next to any other requests.
+//
+// # Changed logits
+//
+// Sampling.Logits may change the logits of each token before temperature, top-k and top-p: it bans
+// words, or keeps answers to a grammar. Ban and BanTokens are such functions. Without one the bits are
+// those of the training graph, as above; with one the log-probabilities are those of the changed
+// distribution.
 //
 // # Concurrency
 //

@@ -76,7 +76,7 @@ type Config struct {
 	// Patience and are no candidates for the best policy. Open: 0.
 	CriticWarmup int
 
-	// Loss is what is minimised; nil means ClippedLoss of this config.
+	// Loss, if not nil, is minimised in place of the ClippedLoss of this config.
 	Loss Loss `json:"-"`
 	// ClipRange is epsilon of the clipped objective (Schulman et al. 2017, equation 7). Paper 3.2.3: 0.2.
 	ClipRange float64
@@ -133,7 +133,7 @@ type Config struct {
 	// 12 layers need a sixth of the memory, and a step takes up to a third longer. The bits are the same. Default false.
 	Recompute bool
 	// ExtraSegment and ExtraToken name columns that the Rewarder returns in Score.Extra and Score.TokenExtra and that a
-	// loss of one's own reads from LossInputs.Extra. A name is in one of them only.
+	// custom loss reads from LossInputs.Extra. A name is in one of them only.
 	ExtraSegment, ExtraToken []string
 	// Keep says where a run saves itself after iterations, to resume after a stop. Default: nowhere.
 	Keep train.Keep `json:"-"`
