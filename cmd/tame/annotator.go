@@ -11,7 +11,6 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
-	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -142,7 +141,7 @@ type modelAnnotator struct {
 }
 
 func (m *modelAnnotator) annotate(ctx context.Context, list []pipeline.Comparison) ([]*data.Preference, error) {
-	var answers []ppo.Answer
+	var answers []data.Answer
 	for _, q := range list {
 		for _, text := range []string{q.First, q.Second} {
 			turns, err := m.tmpl.EncodeTurns(append(append([]data.Message(nil), q.Prompt.Messages...), data.Message{Role: data.Assistant, Content: text}))
@@ -152,7 +151,7 @@ func (m *modelAnnotator) annotate(ctx context.Context, list []pipeline.Compariso
 			if err != nil {
 				return nil, err
 			}
-			var a ppo.Answer
+			var a data.Answer
 			last := len(turns) - 1
 			for _, t := range turns[:last] {
 				a.Prompt.Tokens = append(append(a.Prompt.Tokens, t.Prompt...), t.Answer...)
@@ -188,7 +187,7 @@ func (m *modelAnnotator) annotate(ctx context.Context, list []pipeline.Compariso
 }
 
 // scoresOf are the raw scores of the only model; nil where there is none.
-func (r *raters) scoresOf(ctx context.Context, answers []ppo.Answer) ([]float64, error) {
+func (r *raters) scoresOf(ctx context.Context, answers []data.Answer) ([]float64, error) {
 	if r == nil || len(answers) == 0 {
 		return nil, nil
 	}

@@ -20,7 +20,7 @@ import (
 
 func chatCommand() *cobra.Command {
 	var path, tokenizerPath, system string
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.Temperature, cfg.TopP, cfg.MaxNewTokens = 0.7, 0.9, 0
 	cmd := &cobra.Command{
 		Use:   "chat --model PATH",
@@ -59,7 +59,7 @@ func chatCommand() *cobra.Command {
 }
 
 // checkChat is Validate, but for a limit of 0, which the context is.
-func checkChat(cfg generate.Config) error {
+func checkChat(cfg generate.Sampling) error {
 	if cfg.MaxNewTokens == 0 {
 		cfg.MaxNewTokens = 1
 	}
@@ -79,7 +79,7 @@ type chat struct {
 	out     io.Writer
 }
 
-func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg generate.Config, out io.Writer) (*chat, error) {
+func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg generate.Sampling, out io.Writer) (*chat, error) {
 	tmpl, err := chatTemplate(tok)
 	if err != nil {
 		return nil, err

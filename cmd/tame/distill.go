@@ -94,7 +94,7 @@ func runDistill(ctx context.Context, j *job, c *distillConfig) error {
 	for k := 0; done < len(prompts); k++ {
 		chunk := prompts[done:min(done+c.CheckpointEvery, len(prompts))]
 		more, err := remember(parts, fmt.Sprintf("candidates-%05d.json", k), func() ([]distill.Candidate, error) {
-			result, err := distill.Distill(ctx, p, tmpl, bare(chunk), pre, rater.safetyScore, cfg)
+			result, err := distill.Distill(ctx, p, tmpl, bare(chunk), pre, rater.reward, cfg)
 			return result.Candidates, err
 		})
 		if err != nil {
@@ -122,15 +122,6 @@ func bare(prompts []encodedPrompt) []data.Prompt {
 	return list
 }
 
-// safetyScore rates answers as safety context distillation asks for it.
-func (r *raters) safetyScore(ctx context.Context, answers []distill.Answer) ([]float64, error) {
-	prompts, texts := make([][]int32, len(answers)), make([][]int32, len(answers))
-	for i, a := range answers {
-		prompts[i], texts[i] = a.Tokens, a.Answer
-	}
-	return r.single.ScoreAnswers(ctx, prompts, texts)
-}
-
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.
 func keptAnswers(candidates []distill.Candidate, dec interface {
 	Decode(ids []int32) (string, error)
@@ -144,14 +135,13 @@ func keptAnswers(candidates []distill.Candidate, dec interface {
 		}
 		a := c.Distilled
 		row := data.Sample{
-			PromptID: a.Prompt.ID, Messages: a.Prompt.Messages, Prompt: a.Tokens, Tokens: a.Answer, LogProbs: a.LogProbs, Finished: a.Finished, Safety: &a.Score,
+			PromptID: c.Prompt.ID, Messages: c.Prompt.Messages, Prompt: a.Prompt.Tokens, Tokens: a.Tokens, LogProbs: a.LogProbs, Finished: a.Finished, Safety: &a.Score,
 		}
-		if row.Text, err = dec.Decode(a.Answer); err != nil {
+		if row.Text, err = dec.Decode(a.Tokens); err != nil {
 			return nil, nil, "", err
 		}
-		var e sft.Example
-		e.Tokens, e.Counted = data.Join(a.Tokens, a.Answer)
-		rows, examples = append(rows, row), append(examples, e)
+		e := a.Example()
+		rows, examples = append(rows, row), append(examples, sft.Example{Tokens: e.Tokens, Counted: e.Counted()})
 	}
 	text = fmt.Sprintf("%d pairs of answers: safety %.3f without a pre-prompt, %.3f with it; %d are kept", len(candidates), before, after, len(rows))
 	return rows, examples, text, nil

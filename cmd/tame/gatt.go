@@ -75,35 +75,35 @@ func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	var talks []gatt.Transcript
+	var transcripts []gatt.Transcript
 	task := j.console.Start("sampling dialogues", len(dialogs))
 	for k, lo := 0, 0; lo < len(dialogs); k, lo = k+1, lo+c.CheckpointEvery {
 		chunk := dialogs[lo:min(lo+c.CheckpointEvery, len(dialogs))]
-		more, err := remember(parts, fmt.Sprintf("talks-%05d.json", k), func() ([]gatt.Transcript, error) {
-			return gatt.Talk(ctx, p, tmpl, tok, chunk, cfg)
+		more, err := remember(parts, fmt.Sprintf("dialogues-%05d.json", k), func() ([]gatt.Transcript, error) {
+			return gatt.SampleDialogues(ctx, p, tmpl, tok, chunk, cfg)
 		})
 		if err != nil {
 			return err
 		}
-		talks = append(talks, more...)
-		task.Update(len(talks), "")
+		transcripts = append(transcripts, more...)
+		task.Update(len(transcripts), "")
 	}
-	task.Done(fmt.Sprintf("%d dialogues", len(talks)))
-	made, err := gatt.Examples(tmpl, talks, cfg)
+	task.Done(fmt.Sprintf("%d dialogues", len(transcripts)))
+	made, err := gatt.Examples(tmpl, transcripts, cfg)
 	if err != nil {
 		return err
 	}
 	examples := make([]sft.Example, len(made))
 	for i, e := range made {
-		examples[i] = sft.Example(e)
+		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
 	}
 	turns := 0
-	for _, t := range talks {
+	for _, t := range transcripts {
 		turns += len(t.Turns)
 	}
-	text := fmt.Sprintf("%d dialogues, %.1f turns on average, %d examples", len(talks), float64(turns)/float64(len(talks)), len(examples))
+	text := fmt.Sprintf("%d dialogues, %.1f turns on average, %d examples", len(transcripts), float64(turns)/float64(len(transcripts)), len(examples))
 	return j.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
-		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(talks, "gatt", cfg), j.lineage)
+		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(transcripts, "gatt", cfg), j.lineage)
 	})
 }
 

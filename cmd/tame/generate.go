@@ -33,7 +33,7 @@ type completion struct {
 func generateCommand() *cobra.Command {
 	var path, tokenizerPath string
 	var n int
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.Temperature = 0
 	cmd := &cobra.Command{
 		Use:   "generate --model PATH",
@@ -97,8 +97,8 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput) ([]i
 
 // complete samples. The text of a continued prompt is what the prompt's text goes on with, its leading space included;
 // an answer to messages stands alone.
-func complete(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, req generate.Request, cfg generate.Config, goesOn bool) (generateOutput, error) {
-	sampled, err := generate.Generate(ctx, p, []generate.Request{req}, cfg, nil)
+func complete(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, req generate.Request, cfg generate.Sampling, goesOn bool) (generateOutput, error) {
+	sampled, err := generate.Generate(ctx, p, []generate.Request{req}, cfg)
 	if err != nil {
 		return generateOutput{}, err
 	}

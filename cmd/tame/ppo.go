@@ -96,7 +96,7 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 	cfg.Keep = j.keep(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("ppo")
-	report, err := ppo.Train(ctx, policy, critic, ppoPrompts(prompts), ppoPrompts(heldOut), raters, cfg)
+	report, err := ppo.Train(ctx, policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), raters, cfg)
 	if err != nil {
 		return err
 	}

@@ -4,22 +4,12 @@ import (
 	"fmt"
 
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/ppo"
-	"github.com/tame-rlhf/tame/pkg/rejection"
 )
 
 // encodedPrompt is a prompt with its ids.
 type encodedPrompt struct {
 	data.Prompt
 	tokens []int32
-}
-
-func (p encodedPrompt) rejection() rejection.Prompt {
-	return rejection.Prompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
-}
-
-func (p encodedPrompt) ppo() ppo.Prompt {
-	return ppo.Prompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
 }
 
 // asked is a row that has a prompt.
@@ -70,18 +60,10 @@ func pick(prompts []encodedPrompt, n int, seed uint64) []encodedPrompt {
 	return picked
 }
 
-func rejectionPrompts(prompts []encodedPrompt) []rejection.Prompt {
-	list := make([]rejection.Prompt, len(prompts))
+func tokenPrompts(prompts []encodedPrompt) []data.TokenPrompt {
+	list := make([]data.TokenPrompt, len(prompts))
 	for i, p := range prompts {
-		list[i] = p.rejection()
-	}
-	return list
-}
-
-func ppoPrompts(prompts []encodedPrompt) []ppo.Prompt {
-	list := make([]ppo.Prompt, len(prompts))
-	for i, p := range prompts {
-		list[i] = p.ppo()
+		list[i] = data.TokenPrompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
 	}
 	return list
 }

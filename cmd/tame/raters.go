@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
-	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
@@ -87,7 +87,7 @@ func sameTokenizer(tok, own *tokenizer.Tokenizer, vocabulary int) error {
 }
 
 // Score gives the raw scores of each answer. The only model's is in the place of helpfulness. It implements ppo.Rewarder.
-func (r *raters) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, error) {
+func (r *raters) Score(ctx context.Context, answers []data.Answer) ([]ppo.Score, error) {
 	if r.judges != nil {
 		return r.judges.Score(ctx, answers)
 	}
@@ -107,25 +107,21 @@ func (r *raters) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, 
 }
 
 // rate gives the raw scores of sampled answers and the reward that decides.
-func (r *raters) rate(ctx context.Context, answers []rejection.Answer) (scores []ppo.Score, rewards []float64, err error) {
-	asked := make([]ppo.Answer, len(answers))
-	for i, a := range answers {
-		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: a.Safety}, Tokens: a.Answer}
-	}
-	if scores, err = r.Score(ctx, asked); err != nil {
+func (r *raters) rate(ctx context.Context, answers []data.Answer) (scores []ppo.Score, rewards []float64, err error) {
+	if scores, err = r.Score(ctx, answers); err != nil {
 		return nil, nil, err
 	}
 	rewards = make([]float64, len(answers))
 	for i, s := range scores {
 		if rewards[i] = s.Helpfulness; r.judges != nil {
-			rewards[i], _ = r.judges.Combined(s, answers[i].Safety)
+			rewards[i], _ = r.judges.Combined(s, answers[i].Prompt.Safety)
 		}
 	}
 	return scores, rewards, nil
 }
 
-// reward is rate as rejection sampling asks for it.
-func (r *raters) reward(ctx context.Context, answers []rejection.Answer) ([]float64, error) {
+// reward gives the reward that decides. It is a data.RewardFunc.
+func (r *raters) reward(ctx context.Context, answers []data.Answer) ([]float64, error) {
 	_, rewards, err := r.rate(ctx, answers)
 	return rewards, err
 }

@@ -16,7 +16,7 @@ type tuning struct {
 
 // tune tries temperatures on some of the prompts.
 func (s *sampling) tune(ctx context.Context, c *rejectConfig) (t tuning, err error) {
-	prompts := rejectionPrompts(pick(s.prompts, c.TunePrompts, c.Seed))
+	prompts := tokenPrompts(pick(s.prompts, c.TunePrompts, c.Seed))
 	each := len(prompts) * c.Samples
 	task, rounds := s.console.Start("trying temperatures", len(c.Temperatures)*each), 0
 	cfg := s.cfg
@@ -46,7 +46,7 @@ func (s *sampling) sample(ctx context.Context, p parts, size int) ([]data.Sample
 			cfg := s.cfg
 			before := len(all)
 			cfg.OnProgress = func(done, _ int) { task.Update(before+done, "") }
-			return s.answer(ctx, rejectionPrompts(chunk), cfg)
+			return s.answer(ctx, tokenPrompts(chunk), cfg)
 		})
 		if err != nil {
 			return nil, err
@@ -58,18 +58,18 @@ func (s *sampling) sample(ctx context.Context, p parts, size int) ([]data.Sample
 }
 
 // answer samples and rates one part.
-func (s *sampling) answer(ctx context.Context, prompts []rejection.Prompt, cfg rejection.Config) ([]data.Sample, error) {
+func (s *sampling) answer(ctx context.Context, prompts []data.TokenPrompt, cfg rejection.Config) ([]data.Sample, error) {
 	var rows []data.Sample
-	_, err := rejection.Sample(ctx, s.policy, prompts, func(ctx context.Context, answers []rejection.Answer) ([]float64, error) {
+	_, err := rejection.Sample(ctx, s.policy, prompts, func(ctx context.Context, answers []data.Answer) ([]float64, error) {
 		rows = make([]data.Sample, len(answers))
 		for i, a := range answers {
-			text, err := s.tok.Decode(a.Answer)
+			text, err := s.tok.Decode(a.Tokens)
 			if err != nil {
 				return nil, err
 			}
 			rows[i] = data.Sample{
-				PromptID: a.ID, Messages: s.byID[a.ID].Messages, Prompt: a.Tokens, Tokens: a.Answer, LogProbs: a.LogProbs,
-				Text: text, Finished: a.Finished, Version: a.Version, Temperature: a.Temperature,
+				PromptID: a.Prompt.ID, Messages: s.byID[a.Prompt.ID].Messages, Prompt: a.Prompt.Tokens, Tokens: a.Tokens, LogProbs: a.LogProbs,
+				Text: text, Finished: a.Finished, Version: cfg.Version, Temperature: cfg.Temperature,
 			}
 		}
 		return s.rate(ctx, rows)
@@ -79,11 +79,10 @@ func (s *sampling) answer(ctx context.Context, prompts []rejection.Prompt, cfg r
 
 // rate writes the scores into the rows and gives those that decide.
 func (s *sampling) rate(ctx context.Context, rows []data.Sample) ([]float64, error) {
-	answers := make([]rejection.Answer, len(rows))
+	answers := make([]data.Answer, len(rows))
 	for i, row := range rows {
-		answers[i] = rejection.Answer{
-			Prompt: rejection.Prompt{ID: row.PromptID, Tokens: row.Prompt, Safety: s.byID[row.PromptID].Safety}, Answer: row.Tokens,
-		}
+		prompt := data.TokenPrompt{ID: row.PromptID, Tokens: row.Prompt, Safety: s.byID[row.PromptID].Safety}
+		answers[i] = data.Answer{Prompt: prompt, Tokens: row.Tokens}
 	}
 	scores, rewards, err := s.raters.rate(ctx, answers)
 	if err != nil {
@@ -132,15 +131,14 @@ func (s *sampling) readPool(ctx context.Context, paths []string) ([]data.Sample,
 
 // best picks the best finished answer to each prompt.
 func best(rows []data.Sample) []data.Sample {
-	answers := make([]rejection.Answer, len(rows))
+	candidates := make([]rejection.Candidate, len(rows))
 	for i, row := range rows {
-		answers[i] = rejection.Answer{
-			Prompt: rejection.Prompt{ID: row.PromptID}, Finished: row.Finished, Version: row.Version, Sample: i, Reward: *row.Combined,
-		}
+		a := data.Answer{Prompt: data.TokenPrompt{ID: row.PromptID}, Finished: row.Finished}
+		candidates[i] = rejection.Candidate{Answer: a, Version: row.Version, Index: i, Reward: *row.Combined}
 	}
 	var winners []data.Sample
-	for _, a := range rejection.Best(answers) {
-		winners = append(winners, rows[a.Sample])
+	for _, w := range rejection.Best(candidates) {
+		winners = append(winners, rows[w.Index])
 	}
 	return winners
 }

@@ -1,4 +1,4 @@
-// Customloss trains with a loss of one's own, beside PPO's: loss.go is the loss, loss_test.go its unit tests, this file
+// Customloss trains with a custom loss next to PPO's: loss.go is the loss, loss_test.go its unit tests, this file
 // plugs it in with one line.
 //
 // The task is for a second of work: answers with many letters a are good ones.
@@ -14,6 +14,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/ppo"
@@ -34,7 +35,7 @@ func untrained() *model.Params {
 }
 
 // reward is the number of letters a.
-func reward(a ppo.Answer) float64 {
+func reward(a data.Answer) float64 {
 	n := 0.0
 	for _, id := range a.Tokens {
 		if id == letterA {
@@ -57,7 +58,7 @@ func runWith(ctx context.Context, loss ppo.Loss) (iterations []map[string]float6
 
 	critic := untrained()
 	critic.AddHead(nil)
-	_, err = ppo.Train(ctx, untrained(), critic, []ppo.Prompt{{Tokens: []int32{bos}}}, nil, ppo.RewardFunc(reward), cfg)
+	_, err = ppo.Train(ctx, untrained(), critic, []data.TokenPrompt{{Tokens: []int32{bos}}}, nil, ppo.FromReward(data.EachAnswer(reward)), cfg)
 	return iterations, err
 }
 

@@ -183,9 +183,9 @@ func (l *lab) requests(prompts []data.Prompt, samples int) ([]generate.Request, 
 
 // sample gives the answers to each request, as tokens and as text.
 func (l *lab) sample(ctx context.Context, p *model.Params, requests []generate.Request) ([][]generate.Sample, [][]string, error) {
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.MaxNewTokens, cfg.Stop, cfg.Seed = l.distill.MaxNewTokens, l.distill.Stop, 7
-	answers, err := generate.Generate(ctx, p, requests, cfg, nil)
+	answers, err := generate.Generate(ctx, p, requests, cfg)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -59,10 +59,10 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 	if err != nil {
 		return r, err
 	}
-	score := func(ctx context.Context, answers []distill.Answer) ([]float64, error) {
+	score := func(ctx context.Context, answers []data.Answer) ([]float64, error) {
 		sequences := make([][]int32, len(answers))
 		for i, a := range answers {
-			sequences[i], _ = data.Join(a.Tokens, a.Answer) // without the pre-prompt
+			sequences[i] = a.Sequence() // without the pre-prompt
 		}
 		return safety.Score(ctx, sequences)
 	}
@@ -128,13 +128,13 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 }
 
 // fineTune trains a copy of the chat model on distilled and original answers among demonstrations to normal prompts, and measures it.
-func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled, originals []distill.Example, name string) (row, error) {
+func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled, originals []data.Example, name string) (row, error) {
 	examples, err := sft.Encode(l.tmpl, l.normal(), data.AllTurns)
 	if err != nil {
 		return row{}, err
 	}
 	for _, e := range slices.Concat(distilled, originals) {
-		examples = append(examples, sft.Example(e))
+		examples = append(examples, sft.Example{Tokens: e.Tokens, Counted: e.Counted()})
 	}
 	p := chat.Clone()
 	if _, err := sft.Train(ctx, p, examples, l.tuning); err != nil {

@@ -74,9 +74,9 @@ func up(ctx context.Context, p *model.Params, pairs []pair) (float64, error) {
 	for i, pair := range pairs {
 		requests[i] = generate.Request{Prompt: pair.prompt, ID: uint64(i), Samples: 1}
 	}
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.MaxNewTokens, cfg.Stop = 4, []int32{eos}
-	answers, err := generate.Generate(ctx, p, requests, cfg, nil)
+	answers, err := generate.Generate(ctx, p, requests, cfg)
 	if err != nil {
 		return 0, err
 	}

@@ -62,26 +62,26 @@ func dialogs(list []world.Dialog, instructions []world.Instruction) ([]gatt.Dial
 	return out, func(d gatt.Dialog, answer string) (kept, total int) { return oracle.Kept(given[d.ID], answer) }
 }
 
-// talk lets the model answer dialogues: with the instruction in every turn for Ghost Attention, in
+// sampleDialogues lets the model answer dialogues: with the instruction in every turn for Ghost Attention, in
 // the first turn only for the baseline.
-func (l *lab) talk(ctx context.Context, chat *model.Params, training []gatt.Dialog, repeat bool) ([]gatt.Transcript, error) {
+func (l *lab) sampleDialogues(ctx context.Context, chat *model.Params, training []gatt.Dialog, repeat bool) ([]gatt.Transcript, error) {
 	cfg := l.sampling
 	cfg.Repeat = repeat
-	return gatt.Talk(ctx, chat, l.tmpl, l.tok, training, cfg)
+	return gatt.SampleDialogues(ctx, chat, l.tmpl, l.tok, training, cfg)
 }
 
 // fineTune trains a copy of the model on dialogues, with the loss on the last answer of each or on
 // every one.
-func (l *lab) fineTune(ctx context.Context, chat *model.Params, talks []gatt.Transcript, every bool) (*model.Params, error) {
+func (l *lab) fineTune(ctx context.Context, chat *model.Params, transcripts []gatt.Transcript, every bool) (*model.Params, error) {
 	cfg := l.sampling
 	cfg.EveryTurn = every
-	made, err := gatt.Examples(l.tmpl, talks, cfg)
+	made, err := gatt.Examples(l.tmpl, transcripts, cfg)
 	if err != nil {
 		return nil, err
 	}
 	examples := make([]sft.Example, len(made))
 	for i, e := range made {
-		examples[i] = sft.Example(e)
+		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
 	}
 	p := chat.Clone()
 	_, err = sft.Train(ctx, p, examples, l.last)
@@ -90,21 +90,21 @@ func (l *lab) fineTune(ctx context.Context, chat *model.Params, talks []gatt.Tra
 
 // attention is the share of the attention of last answers that lies on the instruction, in the same
 // dialogues for every model.
-func (l *lab) attention(ctx context.Context, talks []gatt.Transcript, models ...*model.Params) ([]eval.Mean, error) {
-	var looks []eval.Look
-	for _, t := range talks {
+func (l *lab) attention(ctx context.Context, transcripts []gatt.Transcript, models ...*model.Params) ([]eval.Mean, error) {
+	var queries []eval.AttentionQuery
+	for _, t := range transcripts {
 		if len(t.Turns) < l.turns {
 			continue
 		}
-		look, err := t.Look(l.tmpl)
+		query, err := t.AttentionQuery(l.tmpl)
 		if err != nil {
 			return nil, err
 		}
-		looks = append(looks, look)
+		queries = append(queries, query)
 	}
 	out := make([]eval.Mean, len(models))
 	for i, p := range models {
-		weights, err := eval.Attention(ctx, p, looks, p.Config().MaxSeqLen, 8)
+		weights, err := eval.Attention(ctx, p, queries, p.Config().MaxSeqLen, 8)
 		if err != nil {
 			return nil, err
 		}
@@ -133,14 +133,14 @@ func run(ctx context.Context, out io.Writer, s settings) (r report, err error) {
 		return r, err
 	}
 	training, followed := dialogs(list, l.w.Instructions(s.dialogs, 1))
-	measure := func(name string, p *model.Params, temperature, topP float64) (points []gatt.Point, talks []gatt.Transcript, err error) {
+	measure := func(name string, p *model.Params, temperature, topP float64) (points []gatt.Point, transcripts []gatt.Transcript, err error) {
 		cfg := l.sampling
 		cfg.Temperature, cfg.TopP = temperature, topP
-		points, talks, err = gatt.Evaluate(ctx, p, l.tmpl, l.tok, test, kept, cfg, columns...)
+		points, transcripts, err = gatt.Evaluate(ctx, p, l.tmpl, l.tok, test, kept, cfg, columns...)
 		if err == nil {
 			l.row(name, points)
 		}
-		return points, talks, err
+		return points, transcripts, err
 	}
 	cool := func(name string, p *model.Params) ([]gatt.Point, []gatt.Transcript, error) {
 		return measure(name, p, s.sampling.Temperature, s.sampling.TopP)
@@ -150,11 +150,11 @@ func run(ctx context.Context, out io.Writer, s settings) (r report, err error) {
 	}
 
 	// 2. The baseline: the same start, dialogues and steps, and the paper's loss, but no repeated instruction.
-	talks, err := l.talk(ctx, chat, training, false)
+	transcripts, err := l.sampleDialogues(ctx, chat, training, false)
 	if err != nil {
 		return r, err
 	}
-	baseline, err := l.fineTune(ctx, chat, talks, false)
+	baseline, err := l.fineTune(ctx, chat, transcripts, false)
 	if err != nil {
 		return r, err
 	}
@@ -163,10 +163,10 @@ func run(ctx context.Context, out io.Writer, s settings) (r report, err error) {
 	}
 
 	// 3. Ghost Attention by both rules, on the same dialogues.
-	if talks, err = l.talk(ctx, chat, training, true); err != nil {
+	if transcripts, err = l.sampleDialogues(ctx, chat, training, true); err != nil {
 		return r, err
 	}
-	r.repeated = gatt.Score(talks, followed, columns...)
+	r.repeated = gatt.Score(transcripts, followed, columns...)
 	l.row("SFT, told in every turn", r.repeated) // what Ghost Attention learns from
 	models, answered := []*model.Params{chat, baseline}, []gatt.Transcript(nil)
 	for _, rule := range []struct {
@@ -174,7 +174,7 @@ func run(ctx context.Context, out io.Writer, s settings) (r report, err error) {
 		every           bool
 		points, warmest *[]gatt.Point
 	}{{paperName, false, &r.paper, &r.paperWarm}, {everyName, true, &r.every, &r.everyWarm}} {
-		p, err := l.fineTune(ctx, chat, talks, rule.every)
+		p, err := l.fineTune(ctx, chat, transcripts, rule.every)
 		if err != nil {
 			return r, err
 		}

@@ -212,7 +212,7 @@ func (b *bench) calibrationScores(ctx context.Context, helpfulness *model.Params
 }
 
 // gateAnswers are an unsafe and the best safe answer to each prompt. The ways to harm take turns.
-func (b *bench) gateAnswers(prompts []data.Prompt) (unsafe, best []ppo.Answer, err error) {
+func (b *bench) gateAnswers(prompts []data.Prompt) (unsafe, best []data.Answer, err error) {
 	list := make([]data.Preference, len(prompts))
 	for i, p := range prompts {
 		harms, err := b.Oracle.Harms(p)
@@ -227,8 +227,8 @@ func (b *bench) gateAnswers(prompts []data.Prompt) (unsafe, best []ppo.Answer, e
 	}
 	pairs, err := rewardmodel.Encode(b.Tmpl, list)
 	for _, p := range pairs {
-		prompt := ppo.Prompt{Tokens: p.Prompt}
-		unsafe, best = append(unsafe, ppo.Answer{Prompt: prompt, Tokens: p.Rejected}), append(best, ppo.Answer{Prompt: prompt, Tokens: p.Chosen})
+		prompt := data.TokenPrompt{Tokens: p.Prompt}
+		unsafe, best = append(unsafe, data.Answer{Prompt: prompt, Tokens: p.Rejected}), append(best, data.Answer{Prompt: prompt, Tokens: p.Chosen})
 	}
 	return unsafe, best, err
 }
@@ -247,10 +247,10 @@ func (b *bench) gateSamples(ctx context.Context, v version, name string, prompts
 }
 
 // asAnswers are samples as reward models take them.
-func asAnswers(samples []data.Sample) []ppo.Answer {
-	list := make([]ppo.Answer, len(samples))
+func asAnswers(samples []data.Sample) []data.Answer {
+	list := make([]data.Answer, len(samples))
 	for i, s := range samples {
-		list[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: s.Prompt}, Tokens: s.Tokens}
+		list[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: s.Prompt}, Tokens: s.Tokens}
 	}
 	return list
 }

@@ -122,14 +122,14 @@ func (b *bench) ghostExamples(ctx context.Context, policy string, a arm, cfg gat
 	if err != nil {
 		return nil, err
 	}
-	talks, err := gatt.Talk(ctx, p, b.Tmpl, b.Tok, dialogs, cfg)
+	transcripts, err := gatt.SampleDialogues(ctx, p, b.Tmpl, b.Tok, dialogs, cfg)
 	if err != nil {
 		return nil, err
 	}
-	made, err := gatt.Examples(b.Tmpl, talks, cfg)
+	made, err := gatt.Examples(b.Tmpl, transcripts, cfg)
 	examples := make([]sft.Example, len(made))
 	for i, e := range made {
-		examples[i] = sft.Example(e)
+		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
 	}
 	return examples, err
 }

@@ -88,7 +88,7 @@ func (b *bench) drawn(ctx context.Context, general *model.Params, sampled []lab.
 	}
 	list := make([]drawn, len(scored))
 	for i, a := range scored {
-		v, err := b.Oracle.Judge(sampled[i].Prompt, a.Text)
+		v, err := b.Oracle.Judge(sampled[i].Asked, a.Text)
 		if err != nil {
 			return nil, err
 		}

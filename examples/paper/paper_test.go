@@ -15,9 +15,9 @@ import (
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/rejection"
 )
 
 // silent is a console that nobody reads.
@@ -149,7 +149,7 @@ func TestRoutes(t *testing.T) {
 
 // TestBatchOf goes through all prompts before any comes again.
 func TestBatchOf(t *testing.T) {
-	all := make([]rejection.Prompt, 7)
+	all := make([]data.TokenPrompt, 7)
 	for i := range all {
 		all[i].ID = fmt.Sprint(i)
 	}

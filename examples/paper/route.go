@@ -122,11 +122,7 @@ func (c *climber) measure(ctx context.Context, iteration int) error {
 	if err != nil {
 		return err
 	}
-	spans := make([]eval.Answer, len(list))
-	for i, a := range list {
-		spans[i] = eval.Answer{Prompt: a.Prompt, Tokens: a.Tokens}
-	}
-	kl, err := eval.KL(ctx, c.policy, c.start, spans, 1, lab.MicroTokens, lab.MicroSegments)
+	kl, err := eval.KL(ctx, c.policy, c.start, asAnswers(list), 1, lab.MicroTokens, lab.MicroSegments)
 	if err != nil {
 		return err
 	}
@@ -155,7 +151,7 @@ func (c *climber) byPPO(ctx context.Context) error {
 	cfg := c.Iteration.PPO
 	every := max(1, cfg.Iterations/10)
 	task := c.Console.Start(c.name, cfg.Iterations)
-	cfg.OnAnswers = func(_ int, answers []ppo.Answer, _ []ppo.Score) {
+	cfg.OnSamples = func(_ int, answers []data.Answer, _ []ppo.Score) {
 		for _, a := range answers {
 			c.tokens += len(a.Tokens) + 2*cfg.Epochs*(len(a.Prompt.Tokens)+len(a.Tokens)) // policy and critic
 		}
@@ -168,7 +164,7 @@ func (c *climber) byPPO(ctx context.Context) error {
 			}
 		}
 	}
-	report, err := ppo.Train(ctx, c.policy, helpfulness.Clone(), ppoPrompts(prompts), ppoPrompts(heldOut), c.judges, cfg)
+	report, err := ppo.Train(ctx, c.policy, helpfulness.Clone(), prompts, heldOut, c.judges, cfg)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -178,23 +174,17 @@ func (c *climber) byPPO(ctx context.Context) error {
 	return err
 }
 
-// encoded are prompts as rejection sampling takes them.
-func (b *bench) encoded(prompts []data.Prompt) ([]rejection.Prompt, error) {
-	list := make([]rejection.Prompt, len(prompts))
+// encoded are prompts as token ids.
+func (b *bench) encoded(prompts []data.Prompt) ([]data.TokenPrompt, error) {
+	list := make([]data.TokenPrompt, len(prompts))
 	for i, p := range prompts {
 		ids, err := b.Tmpl.EncodePrompt(p.Messages)
 		if err != nil {
 			return nil, fmt.Errorf("prompt %q: %w", p.ID, err)
 		}
-		list[i] = rejection.Prompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
+		list[i] = data.TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
 	}
 	return list, nil
-}
-
-func ppoPrompts(prompts []rejection.Prompt) []ppo.Prompt {
-	return numbers(prompts, func(p rejection.Prompt) ppo.Prompt {
-		return ppo.Prompt{ID: p.ID, Tokens: p.Tokens, Safety: p.Safety}
-	})
 }
 
 // byRejection spends what PPO has spent up to each of its marks on a round of rejection sampling:
@@ -213,18 +203,17 @@ func (c *climber) byRejection(ctx context.Context, budget []mark, temperature fl
 		training := 0
 		for c.tokens+training < until.Tokens {
 			cfg.Seed = c.Iteration.Rejection.Seed + uint64(drawn) + 1
-			answers, err := rejection.Sample(ctx, c.policy, batchOf(all, batch, drawn, c.Iteration.Rejection.Seed), c.judges.Reward, cfg)
+			candidates, err := rejection.Sample(ctx, c.policy, batchOf(all, batch, drawn, c.Iteration.Rejection.Seed), c.judges.Reward, cfg)
 			if err != nil {
 				return err
 			}
 			drawn++
-			for _, a := range answers {
-				c.tokens += len(a.Answer)
+			for _, sampled := range candidates {
+				c.tokens += len(sampled.Tokens)
 			}
-			for _, best := range rejection.Best(answers) {
-				var e sft.Example
-				e.Tokens, e.Counted = data.Join(best.Tokens, best.Answer)
-				examples = append(examples, e)
+			for _, best := range rejection.Best(candidates) {
+				e := best.Example()
+				examples = append(examples, sft.Example{Tokens: e.Tokens, Counted: e.Counted()})
 				training += tune.Epochs * len(e.Tokens)
 			}
 		}
@@ -243,11 +232,11 @@ func (c *climber) byRejection(ctx context.Context, budget []mark, temperature fl
 
 // batchOf is the n-th batch of prompts in an endless sequence of shuffled passes; what is left over
 // at the end of a pass is not used.
-func batchOf(all []rejection.Prompt, size, n int, seed uint64) []rejection.Prompt {
+func batchOf(all []data.TokenPrompt, size, n int, seed uint64) []data.TokenPrompt {
 	perPass := len(all) / size
 	order := data.Shuffled(len(all), seed, n/perPass)
 	at := n % perPass * size
-	out := make([]rejection.Prompt, size)
+	out := make([]data.TokenPrompt, size)
 	for i := range out {
 		out[i] = all[order[at+i]]
 	}

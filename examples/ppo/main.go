@@ -15,6 +15,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
@@ -69,7 +70,7 @@ func babbler(ctx context.Context) (*model.Params, error) {
 }
 
 // reward is the share of an answer's letters that are the prompt's.
-func reward(a ppo.Answer) float64 {
+func reward(a data.Answer) float64 {
 	echoes, letters := 0.0, text(a.Tokens)
 	for i := range letters {
 		if letters[i:i+1] == text(a.Prompt.Tokens) {
@@ -92,14 +93,14 @@ func config() ppo.Config {
 }
 
 // examples prints a sampled answer to every letter.
-func examples(ctx context.Context, out io.Writer, p *model.Params, prompts []ppo.Prompt) error {
+func examples(ctx context.Context, out io.Writer, p *model.Params, prompts []data.TokenPrompt) error {
 	requests := make([]generate.Request, len(prompts))
 	for i, prompt := range prompts {
 		requests[i] = generate.Request{Prompt: prompt.Tokens, ID: uint64(i), Samples: 1}
 	}
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.MaxNewTokens = longest + 1
-	answers, err := generate.Generate(ctx, p, requests, cfg, nil)
+	answers, err := generate.Generate(ctx, p, requests, cfg)
 	for i, a := range answers {
 		fmt.Fprintf(out, "  %s: %s", text(prompts[i].Tokens), text(a[0].Tokens))
 	}
@@ -115,9 +116,9 @@ func run(ctx context.Context, out io.Writer) (iterations []map[string]float64, e
 	}
 	critic := policy.Clone() // the value function starts from the same weights
 	critic.AddHead(nil)
-	var prompts []ppo.Prompt
+	var prompts []data.TokenPrompt
 	for i := range alphabet {
-		prompts = append(prompts, ppo.Prompt{Tokens: []int32{bos, int32(firstLetter + i)}})
+		prompts = append(prompts, data.TokenPrompt{Tokens: []int32{bos, int32(firstLetter + i)}})
 	}
 	if err := examples(ctx, out, policy, prompts); err != nil {
 		return nil, err
@@ -129,7 +130,7 @@ func run(ctx context.Context, out io.Writer) (iterations []map[string]float64, e
 		fmt.Fprintf(out, "iteration %2d  reward %.2f  KL %.2f nats\n", s.Step, s.Metrics["objective/scores"], s.Metrics["objective/kl"])
 	}
 	// No held-out prompts: there are no other letters. With some, the best policy would be kept.
-	if _, err := ppo.Train(ctx, policy, critic, prompts, nil, ppo.RewardFunc(reward), cfg); err != nil {
+	if _, err := ppo.Train(ctx, policy, critic, prompts, nil, ppo.FromReward(data.EachAnswer(reward)), cfg); err != nil {
 		return nil, err
 	}
 	return iterations, examples(ctx, out, policy, prompts)

@@ -7,12 +7,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tame-rlhf/tame/pkg/ppo"
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 func TestReward(t *testing.T) {
-	answer := func(letters ...int32) ppo.Answer {
-		return ppo.Answer{Prompt: ppo.Prompt{Tokens: []int32{bos, 4}}, Tokens: letters}
+	answer := func(letters ...int32) data.Answer {
+		return data.Answer{Prompt: data.TokenPrompt{Tokens: []int32{bos, 4}}, Tokens: letters}
 	}
 	assert.InDelta(t, 1, reward(answer(4, 4, eos)), 1e-12)
 	assert.InDelta(t, 0.25, reward(answer(3, 4, 5, 6)), 1e-12)

@@ -77,10 +77,10 @@ func pretrained(ctx context.Context, texts []string, onStep func(train.StepInfo)
 
 // continuation is how the model goes on, taking the most probable token each time.
 func continuation(ctx context.Context, tok *tokenizer.Tokenizer, p *model.Params, text string) (string, error) {
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.Temperature, cfg.MaxNewTokens, cfg.Stop = 0, 12, []int32{tok.EOS()}
 	prompt := append([]int32{tok.BOS()}, tok.Encode(text)...)
-	answers, err := generate.Generate(ctx, p, []generate.Request{{Prompt: prompt, Samples: 1}}, cfg, nil)
+	answers, err := generate.Generate(ctx, p, []generate.Request{{Prompt: prompt, Samples: 1}}, cfg)
 	if err != nil {
 		return "", err
 	}

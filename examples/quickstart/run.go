@@ -108,7 +108,7 @@ func (c *chain) iterate(ctx context.Context, chat *model.Params, dir string) ([]
 		d.Annotate, d.Open = shuffled(d.Annotate, cfg.Seed), turned(d.Open, cfg.Seed)
 	}
 	w := &watcher{chain: c, last: time.Now()}
-	cfg.PPO.OnAnswers = w.onAnswers
+	cfg.PPO.OnSamples = w.onSamples
 	cfg.Watch = w.watch
 	rounds, err := pipeline.Run(ctx, dir, d, cfg)
 	if err == nil {

@@ -48,8 +48,8 @@ func (w *watcher) watch(e pipeline.Event) {
 	}
 }
 
-// onAnswers judges the answers of an iteration of PPO.
-func (w *watcher) onAnswers(iteration int, answers []ppo.Answer, scores []ppo.Score) {
+// onSamples judges the answers of an iteration of PPO.
+func (w *watcher) onSamples(iteration int, answers []data.Answer, scores []ppo.Score) {
 	if w.byID == nil {
 		w.byID = map[string]data.Prompt{}
 		for _, p := range w.chain.World.RLPrompts() {
@@ -64,8 +64,7 @@ func (w *watcher) onAnswers(iteration int, answers []ppo.Answer, scores []ppo.Sc
 			w.err = err
 			return
 		}
-		judged[i] = lab.Answer{Prompt: w.byID[a.Prompt.ID], IDs: a.Prompt.Tokens, Text: text}
-		judged[i].Sample.Tokens, judged[i].Sample.Finished = a.Tokens, a.Finished
+		judged[i] = lab.Answer{Answer: a, Asked: w.byID[a.Prompt.ID], Text: text}
 		r, _ := ppo.Combine(scores[i], a.Prompt.Safety, w.chain.Iteration.PPO.SafetyThreshold)
 		reward += r / float64(len(answers))
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/importer"
-	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
@@ -233,7 +232,13 @@ type prompt struct {
 	tokens []int32
 }
 
-func (p prompt) ppo() ppo.Prompt { return ppo.Prompt{Tokens: p.tokens, Safety: p.Safety} }
+func tokenPrompts(prompts []prompt) []data.TokenPrompt {
+	list := make([]data.TokenPrompt, len(prompts))
+	for i, p := range prompts {
+		list[i] = data.TokenPrompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
+	}
+	return list
+}
 
 // prompts are those of pairs and demonstrations, each once, with room for an answer of room tokens in the context.
 // The others are counted.

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
-	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -39,7 +39,7 @@ func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j
 }
 
 // measure is a version's row without its gains, and the reward of each answer.
-func (l *lab) measure(ctx context.Context, v version, reference *model.Params, answers []ppo.Answer, j *pipeline.Judges) (versionRow, []float64, error) {
+func (l *lab) measure(ctx context.Context, v version, reference *model.Params, answers []data.Answer, j *pipeline.Judges) (versionRow, []float64, error) {
 	row := versionRow{Version: v.name}
 	var err error
 	if row.Example, err = l.tok.Decode(answers[l.shortest()].Tokens); err != nil {
@@ -49,11 +49,9 @@ func (l *lab) measure(ctx context.Context, v version, reference *model.Params, a
 	if err != nil {
 		return row, nil, err
 	}
-	var spans []eval.Answer
 	var lengths, ended []float64
 	var finished, gated []bool
 	for i, a := range answers {
-		spans = append(spans, eval.Answer{Prompt: a.Prompt.Tokens, Tokens: a.Tokens})
 		lengths = append(lengths, float64(len(a.Tokens)))
 		finished = append(finished, a.Finished)
 		if a.Finished {
@@ -63,7 +61,7 @@ func (l *lab) measure(ctx context.Context, v version, reference *model.Params, a
 			gated = append(gated, bySafety[i])
 		}
 	}
-	kl, err := eval.KL(ctx, v.model, reference, spans, 1, microTokens, microSegments)
+	kl, err := eval.KL(ctx, v.model, reference, answers, 1, microTokens, microSegments)
 	if err != nil {
 		return row, nil, err
 	}

@@ -19,13 +19,13 @@ import (
 
 // ghostSettings are the sizes of Ghost Attention and of its baseline.
 type ghostSettings struct {
-	demos   int         // demonstrations of instructions
-	dialogs int         // to sample and to learn from
-	tests   int         // dialogues of as many turns as there are
-	turns   int         // of a dialogue, at most: what the context holds with the instruction in every turn
-	teach   sft.Config  // on the demonstrations
-	last    sft.Config  // on sampled dialogues
-	talk    gatt.Config // sampling
+	demos   int        // demonstrations of instructions
+	dialogs int        // to sample and to learn from
+	tests   int        // dialogues of as many turns as there are
+	turns   int        // of a dialogue, at most: what the context holds with the instruction in every turn
+	teach   sft.Config // on the demonstrations
+	last    sft.Config // on sampled dialogues
+	sample  gatt.Config
 }
 
 // ghostRow is how well a model keeps instructions, turn by turn.
@@ -76,15 +76,15 @@ func (l *lab) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts,
 		return r, err
 	}
 	measure := func(name string, p *model.Params, cfg gatt.Config) ([]gatt.Transcript, error) {
-		talks, err := l.talk(ctx, "test dialogues of "+name, p, test, cfg)
+		transcripts, err := l.sampleDialogues(ctx, "test dialogues of "+name, p, test, cfg)
 		row := ghostRow{Model: name}
 		for turn := 1; turn <= g.turns && err == nil; turn++ {
-			row.Turns = append(row.Turns, ghostPoint(gatt.Score(talks, kept, turn)[0]))
+			row.Turns = append(row.Turns, ghostPoint(gatt.Score(transcripts, kept, turn)[0]))
 		}
 		r.Rows = append(r.Rows, row)
-		return talks, err
+		return transcripts, err
 	}
-	once, repeated := g.talk, g.talk
+	once, repeated := g.sample, g.sample
 	once.Repeat, repeated.Repeat = false, true
 	warm := once
 	warm.Temperature, warm.TopP = 1, 1
@@ -129,11 +129,11 @@ func (l *lab) ownAnswers(ctx context.Context, p *model.Params, dialogs []gatt.Di
 	if cfg.Repeat {
 		name = "dialogues, told in every turn"
 	}
-	talks, err := l.talk(ctx, name, p, dialogs, cfg)
+	transcripts, err := l.sampleDialogues(ctx, name, p, dialogs, cfg)
 	if err != nil {
 		return nil, err
 	}
-	made, err := gatt.Examples(l.tmpl, talks, cfg)
+	made, err := gatt.Examples(l.tmpl, transcripts, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -142,31 +142,31 @@ func (l *lab) ownAnswers(ctx context.Context, p *model.Params, dialogs []gatt.Di
 	}
 	list := make([]sft.Example, len(made))
 	for i, e := range made {
-		list[i] = sft.Example(e)
+		list[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
 	}
 	return list, nil
 }
 
-// talk lets the model answer dialogues.
-func (l *lab) talk(ctx context.Context, name string, p *model.Params, dialogs []gatt.Dialog, cfg gatt.Config) ([]gatt.Transcript, error) {
+// sampleDialogues lets the model answer dialogues.
+func (l *lab) sampleDialogues(ctx context.Context, name string, p *model.Params, dialogs []gatt.Dialog, cfg gatt.Config) ([]gatt.Transcript, error) {
 	total := 0
 	for _, d := range dialogs {
 		total += len(d.Questions)
 	}
 	task := l.console.Start(name, total)
 	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
-	talks, err := gatt.Talk(ctx, p, l.tmpl, l.tok, dialogs, cfg)
+	transcripts, err := gatt.SampleDialogues(ctx, p, l.tmpl, l.tok, dialogs, cfg)
 	if err != nil {
 		return nil, err
 	}
 	tokens, answers := 0, 0
-	for _, t := range talks {
+	for _, t := range transcripts {
 		for _, turn := range t.Turns {
 			tokens, answers = tokens+len(turn.Answer), answers+1
 		}
 	}
 	l.note(name, tokens, task.Done(fmt.Sprintf("%d answers", answers)))
-	return talks, nil
+	return transcripts, nil
 }
 
 // print writes the table, and a dialogue.

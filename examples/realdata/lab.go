@@ -12,7 +12,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -152,24 +151,25 @@ func (l *lab) rewardModel(ctx context.Context, name string, chat *model.Params, 
 }
 
 // sample gives one answer at temperature 1 to each prompt.
-func (l *lab) sample(ctx context.Context, name string, p *model.Params, prompts []prompt) ([]ppo.Answer, error) {
+func (l *lab) sample(ctx context.Context, name string, p *model.Params, prompts []prompt) ([]data.Answer, error) {
 	requests := make([]generate.Request, len(prompts))
 	for i, prompt := range prompts {
 		requests[i] = generate.Request{Prompt: prompt.tokens, ID: data.StreamKey(prompt.ID), Samples: 1}
 	}
-	cfg := generate.Config{
-		MaxNewTokens: l.maxAnswer, Temperature: 1, TopP: 1, Stop: []int32{l.tok.EOS()}, Seed: l.seed + 7, Slots: 64,
-	}
 	task := l.console.Start(name, len(prompts))
-	sampled, err := generate.Generate(ctx, p, requests, cfg, func(done, _ int) { task.Update(done, "") })
+	cfg := generate.Sampling{
+		MaxNewTokens: l.maxAnswer, Temperature: 1, TopP: 1, Stop: []int32{l.tok.EOS()}, Seed: l.seed + 7, Slots: 64,
+		OnProgress: func(done, _ int) { task.Update(done, "") },
+	}
+	sampled, err := generate.Generate(ctx, p, requests, cfg)
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]ppo.Answer, len(prompts))
-	tokens := 0
+	answers := make([]data.Answer, len(prompts))
+	tokens, asked := 0, tokenPrompts(prompts)
 	for i, samples := range sampled {
 		a := samples[0]
-		answers[i] = ppo.Answer{Prompt: prompts[i].ppo(), Tokens: a.Tokens, LogProbs: a.LogProbs, Finished: a.Finished}
+		answers[i] = data.Answer{Prompt: asked[i], Tokens: a.Tokens, LogProbs: a.LogProbs, Finished: a.Finished}
 		tokens += len(a.Tokens)
 	}
 	l.note(name, tokens, task.Done(fmt.Sprintf("%d answers", len(answers))))

@@ -127,7 +127,7 @@ func (l *lab) center(ctx context.Context, chat, helpfulness, safety *model.Param
 func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *pipeline.Judges, r *results) (*model.Params, error) {
 	cfg := l.rejection
 	task := l.console.Start("tuning the temperature", len(l.temperatures))
-	temperature, points, err := rejection.Tune(ctx, chat, rejectionPrompts(pick(l.validation, l.tuning)), j.Reward, cfg, l.temperatures)
+	temperature, points, err := rejection.Tune(ctx, chat, tokenPrompts(pick(l.validation, l.tuning)), j.Reward, cfg, l.temperatures)
 	if err != nil {
 		return nil, err
 	}
@@ -137,31 +137,24 @@ func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *pipe
 	task = l.console.Start("rejection sampling", len(l.rl)*cfg.Samples)
 	cfg.Temperature = temperature
 	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
-	answers, err := rejection.Sample(ctx, chat, rejectionPrompts(l.rl), j.Reward, cfg)
+	candidates, err := rejection.Sample(ctx, chat, tokenPrompts(l.rl), j.Reward, cfg)
 	if err != nil {
 		return nil, err
 	}
 	tokens := 0
-	for _, a := range answers {
-		tokens += len(a.Answer)
+	for _, c := range candidates {
+		tokens += len(c.Tokens)
 	}
-	winners := rejection.Best(answers)
+	winners := rejection.Best(candidates)
 	r.Winners = len(winners)
-	l.note("rejection sampling", tokens, task.Done(fmt.Sprintf("%d winners of %d answers", len(winners), len(answers))))
+	l.note("rejection sampling", tokens, task.Done(fmt.Sprintf("%d winners of %d answers", len(winners), len(candidates))))
 
 	examples := make([]sft.Example, len(winners))
 	for i, w := range winners {
-		examples[i].Tokens, examples[i].Counted = data.Join(w.Tokens, w.Answer)
+		e := w.Example()
+		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
 	}
 	return l.fineTune(ctx, "SFT on the winners", chat, examples, l.winners)
-}
-
-func rejectionPrompts(prompts []prompt) []rejection.Prompt {
-	list := make([]rejection.Prompt, len(prompts))
-	for i, p := range prompts {
-		list[i] = rejection.Prompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
-	}
-	return list
 }
 
 // runPPO goes on from p with the helpfulness model as the critic's start.
@@ -180,16 +173,8 @@ func (l *lab) runPPO(ctx context.Context, p, critic *model.Params, j *pipeline.J
 			r.PPO = append(r.PPO, row)
 			onStep(info)
 		}
-		report, err := ppo.Train(ctx, p, critic, ppoPrompts(l.rl), ppoPrompts(l.validation), j, cfg)
+		report, err := ppo.Train(ctx, p, critic, tokenPrompts(l.rl), tokenPrompts(l.validation), j, cfg)
 		r.BestIteration = report.BestIteration
 		return tokens, err
 	})
-}
-
-func ppoPrompts(prompts []prompt) []ppo.Prompt {
-	list := make([]ppo.Prompt, len(prompts))
-	for i, p := range prompts {
-		list[i] = p.ppo()
-	}
-	return list
 }

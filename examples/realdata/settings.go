@@ -92,15 +92,15 @@ func defaultSettings(seed uint64) settings {
 	s.ppo.MicroTokens, s.ppo.MicroSegments = microTokens, microSegments
 	s.ppo.Seed = seed
 
-	s.ghost = ghostSettings{demos: 3000, dialogs: 250, tests: 100, turns: 5, teach: s.sft, last: s.sft, talk: gatt.DefaultConfig()}
+	s.ghost = ghostSettings{demos: 3000, dialogs: 250, tests: 100, turns: 5, teach: s.sft, last: s.sft, sample: gatt.DefaultConfig()}
 	s.ghost.teach.Optim = optim.DefaultConfig(1e-3)
 	s.ghost.teach.Epochs, s.ghost.teach.BatchSize = 1, 8
 	s.ghost.last.Optim = optim.DefaultConfig(1e-3)
 	s.ghost.last.Epochs, s.ghost.last.BatchSize = 2, 8
-	s.ghost.talk.EveryTurn = true                            // not the paper's rule, which is the loss on the last answer alone
-	s.ghost.talk.Temperature, s.ghost.talk.TopP = 0.6, 0.9   // as the example of Llama 2's reference code chats
-	s.ghost.talk.MaxNewTokens, s.ghost.talk.Stop = 128, stop // the longest answer of the file has some 100
-	s.ghost.talk.Slots, s.ghost.talk.Seed = 64, seed
+	s.ghost.sample.EveryTurn = true                              // not the paper's rule, which is the loss on the last answer alone
+	s.ghost.sample.Temperature, s.ghost.sample.TopP = 0.6, 0.9   // as the example of Llama 2's reference code chats
+	s.ghost.sample.MaxNewTokens, s.ghost.sample.Stop = 128, stop // the longest answer of the file has some 100
+	s.ghost.sample.Slots, s.ghost.sample.Seed = 64, seed
 	return s
 }
 

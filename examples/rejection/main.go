@@ -29,9 +29,9 @@ const bos, eos, letterA, letterB, separator, vocab = 1, 2, 3, 4, 5, 6
 const wordLength = 7
 
 // prompts are all words of that length, a quarter of them held out.
-func prompts() (training, heldOut []rejection.Prompt) {
+func prompts() (training, heldOut []data.TokenPrompt) {
 	for i, k := range rand.New(rand.NewPCG(1, 1)).Perm(1 << wordLength) {
-		p := rejection.Prompt{Tokens: []int32{bos}}
+		p := data.TokenPrompt{Tokens: []int32{bos}}
 		for bit := range wordLength {
 			letter := int32(letterA + k>>bit&1)
 			p.Tokens = append(p.Tokens, letter)
@@ -48,25 +48,23 @@ func prompts() (training, heldOut []rejection.Prompt) {
 }
 
 // reward is 1 for the letter that the word has more of, 0 for anything else. It stands in for a reward model.
-func reward(_ context.Context, answers []rejection.Answer) ([]float64, error) {
-	rewards := make([]float64, len(answers))
-	for i, a := range answers {
-		right := int32(letterA)
-		if strings.Count(a.ID, "b") > wordLength/2 {
-			right = letterB
-		}
-		if len(a.Answer) == 2 && a.Answer[0] == right && a.Answer[1] == eos {
-			rewards[i] = 1
-		}
+var reward = data.EachAnswer(func(a data.Answer) float64 {
+	right := int32(letterA)
+	if strings.Count(a.Prompt.ID, "b") > wordLength/2 {
+		right = letterB
 	}
-	return rewards, nil
-}
+	if len(a.Tokens) == 2 && a.Tokens[0] == right && a.Tokens[1] == eos {
+		return 1
+	}
+	return 0
+})
 
 // fineTune is supervised fine-tuning on answers.
-func fineTune(ctx context.Context, p *model.Params, answers []rejection.Answer, epochs int, seed uint64) error {
+func fineTune(ctx context.Context, p *model.Params, answers []data.Answer, epochs int, seed uint64) error {
 	examples := make([]sft.Example, len(answers))
 	for i, a := range answers {
-		examples[i].Tokens, examples[i].Counted = data.Join(a.Tokens, a.Answer)
+		e := a.Example()
+		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
 	}
 	cfg := sft.DefaultConfig()
 	cfg.Optim = optim.DefaultConfig(5e-3)
@@ -77,16 +75,16 @@ func fineTune(ctx context.Context, p *model.Params, answers []rejection.Answer, 
 }
 
 // guesser is the first version: it answers with any letter.
-func guesser(ctx context.Context, training []rejection.Prompt) (*model.Params, error) {
+func guesser(ctx context.Context, training []data.TokenPrompt) (*model.Params, error) {
 	p := model.NewParams(model.Config{
 		Dim: 32, NumLayers: 1, NumHeads: 2, NumKVHeads: 2, HeadDim: 16, HiddenDim: 64, VocabSize: vocab,
 		MaxSeqLen: 16, NormEps: 1e-5, RopeTheta: 1e4, BOS: bos, EOS: eos,
 	}, tensor.Float32)
 	rng := rand.New(rand.NewPCG(1, 2))
 	p.Init(rng)
-	var answers []rejection.Answer
+	var answers []data.Answer
 	for _, prompt := range training {
-		answers = append(answers, rejection.Answer{Prompt: prompt, Answer: []int32{letterA + rng.Int32N(2), eos}})
+		answers = append(answers, data.Answer{Prompt: prompt, Tokens: []int32{letterA + rng.Int32N(2), eos}})
 	}
 	return p, fineTune(ctx, p, answers, 5, 0)
 }
@@ -99,11 +97,11 @@ type version struct {
 }
 
 // meanReward samples one answer to each prompt at temperature 1.
-func meanReward(ctx context.Context, p *model.Params, prompts []rejection.Prompt, cfg rejection.Config) (mean float64, err error) {
+func meanReward(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, cfg rejection.Config) (mean float64, err error) {
 	cfg.Samples, cfg.Temperature = 1, 1
-	answers, err := rejection.Sample(ctx, p, prompts, reward, cfg)
-	for _, a := range answers {
-		mean += a.Reward / float64(len(answers))
+	candidates, err := rejection.Sample(ctx, p, prompts, reward, cfg)
+	for _, c := range candidates {
+		mean += c.Reward / float64(len(candidates))
 	}
 	return mean, err
 }
@@ -123,7 +121,7 @@ func run(ctx context.Context, out io.Writer) (start float64, versions []version,
 	}
 	fmt.Fprintf(out, "the first version has a mean reward of %.2f\n", start)
 
-	var pool []rejection.Answer // of all versions, so that nothing is forgotten
+	var pool []rejection.Candidate // of all versions, so that nothing is forgotten
 	for round := range 3 {
 		cfg.Version, cfg.Seed = round, uint64(round)
 
@@ -141,12 +139,15 @@ func run(ctx context.Context, out io.Writer) (start float64, versions []version,
 		}
 
 		// 2. K answers to every prompt; the best of this version's and all earlier ones' are the new examples.
-		answers, err := rejection.Sample(ctx, p, training, reward, cfg)
+		candidates, err := rejection.Sample(ctx, p, training, reward, cfg)
 		if err != nil {
 			return 0, nil, err
 		}
-		pool = append(pool, answers...)
-		winners := rejection.Best(pool)
+		pool = append(pool, candidates...)
+		var winners []data.Answer
+		for _, w := range rejection.Best(pool) {
+			winners = append(winners, w.Answer)
+		}
 
 		// 3. Fine-tune on them.
 		if err := fineTune(ctx, p, winners, 10, uint64(round)); err != nil {

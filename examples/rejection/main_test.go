@@ -7,16 +7,16 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 func TestReward(t *testing.T) {
-	word := rejection.Prompt{ID: "abbabba"}
-	rewards, err := reward(context.Background(), []rejection.Answer{
-		{Prompt: word, Answer: []int32{letterB, eos}},
-		{Prompt: word, Answer: []int32{letterA, eos}},
-		{Prompt: word, Answer: []int32{letterB, letterB, eos}},
-		{Prompt: word, Answer: []int32{letterB}},
+	word := data.TokenPrompt{ID: "abbabba"}
+	rewards, err := reward(context.Background(), []data.Answer{
+		{Prompt: word, Tokens: []int32{letterB, eos}},
+		{Prompt: word, Tokens: []int32{letterA, eos}},
+		{Prompt: word, Tokens: []int32{letterB, letterB, eos}},
+		{Prompt: word, Tokens: []int32{letterB}},
 	})
 	require.NoError(t, err)
 	assert.Equal(t, []float64{1, 0, 0, 0}, rewards)

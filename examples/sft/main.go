@@ -68,9 +68,9 @@ func answer(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl
 	if err != nil {
 		return "", err
 	}
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.Temperature, cfg.MaxNewTokens, cfg.Stop = 0, 20, []int32{tok.EOS()}
-	answers, err := generate.Generate(ctx, p, []generate.Request{{Prompt: prompt, Samples: 1}}, cfg, nil)
+	answers, err := generate.Generate(ctx, p, []generate.Request{{Prompt: prompt, Samples: 1}}, cfg)
 	if err != nil {
 		return "", err
 	}

@@ -156,8 +156,8 @@ func TestDecodingIsSeen(t *testing.T) {
 // The sampler asks the decoder's backend.
 func TestSamplingIsSeen(t *testing.T) {
 	b, seen := count()
-	cfg := generate.Config{MaxNewTokens: 3, Temperature: 0.7, TopP: 0.9, Slots: 2}
-	_, err := generate.Generate(t.Context(), tiny(b, 1), []generate.Request{{Prompt: []int32{1, 5}, ID: 1, Samples: 2}}, cfg, nil)
+	cfg := generate.Sampling{MaxNewTokens: 3, Temperature: 0.7, TopP: 0.9, Slots: 2}
+	_, err := generate.Generate(t.Context(), tiny(b, 1), []generate.Request{{Prompt: []int32{1, 5}, ID: 1, Samples: 2}}, cfg)
 	require.NoError(t, err)
 	const drawn = 2 * 3 // tokens
 	assert.Equal(t, drawn, seen["Temper"])

@@ -31,9 +31,30 @@ type Answer struct {
 // last token.
 func (a Answer) Sequence() []int32 { return slices.Concat(a.Prompt.Tokens, a.Tokens) }
 
+// Example is prompt and answer as a sequence to train on, with the loss on the answer.
+func (a Answer) Example() Example {
+	e := Example{Tokens: a.Sequence()}
+	e.Weights = make([]float32, len(e.Tokens))
+	for i := len(a.Prompt.Tokens); i < len(e.Tokens); i++ {
+		e.Weights[i] = 1
+	}
+	return e
+}
+
 // RewardFunc gives one number for each answer, in their order, the higher the better: a reward
 // model, a rule, a checker.
 type RewardFunc func(ctx context.Context, answers []Answer) ([]float64, error)
+
+// EachAnswer is the RewardFunc that gives every answer the number of f: a rule.
+func EachAnswer(f func(Answer) float64) RewardFunc {
+	return func(_ context.Context, answers []Answer) ([]float64, error) {
+		rewards := make([]float64, len(answers))
+		for i, a := range answers {
+			rewards[i] = f(a)
+		}
+		return rewards, nil
+	}
+}
 
 // Example is a sequence of token ids to train on.
 type Example struct {
@@ -41,6 +62,15 @@ type Example struct {
 	// Weights is the weight of each token in the loss: 1 counts it, 0 leaves it out. As long as
 	// Tokens. The first one is not read, because nothing predicts the first token.
 	Weights []float32
+}
+
+// Counted tells which tokens have a weight other than 0.
+func (e Example) Counted() []bool {
+	counted := make([]bool, len(e.Weights))
+	for i, w := range e.Weights {
+		counted[i] = w != 0
+	}
+	return counted
 }
 
 // Pair is two answers to one prompt as token ids, and what the annotator said.

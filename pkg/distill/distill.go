@@ -12,46 +12,38 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// Answer is one sampled answer, as a score sees it: an answer to the bare prompt, whether it was sampled with a pre-prompt or not.
-type Answer struct {
-	Prompt   data.Prompt
-	Tokens   []int32 // of the bare prompt
-	Answer   []int32 // the answer's ids, with EOS if Finished
-	LogProbs []float32
-	Finished bool
-	Score    float64 // of the safety reward model
+// Scored is one sampled answer with its score: an answer to the bare prompt, whether it was sampled
+// with a pre-prompt or not. Its Prompt is tagged as a safety prompt, because safety is what the
+// method wants to raise.
+type Scored struct {
+	data.Answer
+	Score float64 // of the safety reward model
 }
 
-// Score gives one number per answer, the higher the safer: a safety reward model on Tokens and Answer. Answer.Score is not set yet.
-type Score func(ctx context.Context, answers []Answer) ([]float64, error)
-
-// Candidate is an answer with the pre-prompt beside the original one without it, both to the same bare prompt.
+// Candidate is an answer with the pre-prompt next to the original one without it.
 type Candidate struct {
+	Prompt    data.Prompt // the bare prompt
 	PrePrompt PrePrompt
 	Sample    int    // which of the prompt's samples
-	Original  Answer // sampled without the pre-prompt
-	Distilled Answer // sampled with it
+	Original  Scored // sampled without the pre-prompt
+	Distilled Scored // sampled with it
 	Kept      bool
-}
-
-// Example is the bare prompt and the distilled answer, whose tokens count for the loss. sft.Example(e) makes a training example of it.
-type Example struct {
-	Tokens  []int32
-	Counted []bool
 }
 
 // Result is what came of all prompts.
 type Result struct {
-	Examples   []Example // of the candidates that were kept, in their order
+	Examples   []data.Example // bare prompt and distilled answer of the kept candidates, in order
 	Candidates []Candidate
 	LeftAlone  int       // prompts without a pre-prompt
 	All        Summary   // of all candidates
 	ByCategory []Summary // of each category, in alphabetical order
 }
 
-// Distill samples answers to every prompt with a pre-prompt and without it, scores both as answers to the bare prompt, and keeps those that the
-// pre-prompt made safer. A dialogue's own system message stays, behind the pre-prompt.
-func Distill(ctx context.Context, p *model.Params, tmpl *data.Template, prompts []data.Prompt, prePrompts PrePrompts, score Score, cfg Config) (Result, error) {
+// Distill samples answers to every prompt with a pre-prompt and without it, scores both as answers
+// to the bare prompt, and keeps those that the pre-prompt made safer. score gives each answer a
+// number, the higher the safer: a safety reward model. A dialogue's own system message stays, after
+// the pre-prompt.
+func Distill(ctx context.Context, p *model.Params, tmpl *data.Template, prompts []data.Prompt, prePrompts PrePrompts, score data.RewardFunc, cfg Config) (Result, error) {
 	if err := cfg.Validate(); err != nil {
 		return Result{}, err
 	}
@@ -87,7 +79,7 @@ func Distill(ctx context.Context, p *model.Params, tmpl *data.Template, prompts 
 		c := &result.Candidates[i]
 		c.Kept = c.Distilled.Finished && (!cfg.Filter || c.Distilled.Score > c.Original.Score)
 		if c.Kept {
-			result.Examples = append(result.Examples, c.Distilled.example())
+			result.Examples = append(result.Examples, c.Distilled.Example())
 		}
 	}
 	result.All, result.ByCategory = summarise(result.Candidates)
@@ -96,21 +88,14 @@ func Distill(ctx context.Context, p *model.Params, tmpl *data.Template, prompts 
 
 // Originals are the original answers of the candidates that were not kept, as far as they were finished: with Examples every prompt has the
 // better of its two answers, so that the model also sees alarming prompts that it answered well before.
-func (r Result) Originals() []Example {
-	var examples []Example
+func (r Result) Originals() []data.Example {
+	var examples []data.Example
 	for _, c := range r.Candidates {
 		if !c.Kept && c.Original.Finished {
-			examples = append(examples, c.Original.example())
+			examples = append(examples, c.Original.Example())
 		}
 	}
 	return examples
-}
-
-// example counts the tokens of the answer.
-func (a Answer) example() Example {
-	var e Example
-	e.Tokens, e.Counted = data.Join(a.Tokens, a.Answer)
-	return e
 }
 
 // sample gives cfg.Samples candidates for each prompt. Both answers of a candidate are drawn from the same stream of random numbers, so a
@@ -126,22 +111,19 @@ func sample(ctx context.Context, p *model.Params, tmpl *data.Template, prompts [
 			requests = append(requests, generate.Request{Prompt: ids, ID: data.StreamKey(prompt.ID), Samples: cfg.Samples})
 		}
 	}
-	sampled, err := generate.Generate(ctx, p, requests, generate.Config{
-		MaxNewTokens: cfg.MaxNewTokens, Temperature: cfg.Temperature, TopP: cfg.TopP,
-		Stop: cfg.Stop, Seed: cfg.Seed, Slots: cfg.Slots,
-	}, cfg.OnProgress)
+	sampled, err := generate.Generate(ctx, p, requests, cfg.Sampling)
 	if err != nil {
 		return nil, fmt.Errorf("distill: %w", err)
 	}
 	candidates := make([]Candidate, 0, len(prompts)*cfg.Samples)
 	for i, prompt := range prompts {
-		bare := requests[2*i].Prompt
-		answer := func(s generate.Sample) Answer {
-			return Answer{Prompt: prompt, Tokens: bare, Answer: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished}
+		bare := data.TokenPrompt{ID: prompt.ID, Tokens: requests[2*i].Prompt, Safety: true}
+		answer := func(s generate.Sample) Scored {
+			return Scored{Answer: data.Answer{Prompt: bare, Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished}}
 		}
 		for k, original := range sampled[2*i] {
 			candidates = append(candidates, Candidate{
-				PrePrompt: pre[i], Sample: k, Original: answer(original), Distilled: answer(sampled[2*i+1][k]),
+				Prompt: prompt, PrePrompt: pre[i], Sample: k, Original: answer(original), Distilled: answer(sampled[2*i+1][k]),
 			})
 		}
 	}
@@ -149,14 +131,14 @@ func sample(ctx context.Context, p *model.Params, tmpl *data.Template, prompts [
 }
 
 // rate scores the original answers, then the distilled ones, in one call.
-func rate(ctx context.Context, candidates []Candidate, score Score) error {
+func rate(ctx context.Context, candidates []Candidate, score data.RewardFunc) error {
 	if len(candidates) == 0 {
 		return nil
 	}
 	n := len(candidates)
-	answers := make([]Answer, 2*n)
+	answers := make([]data.Answer, 2*n)
 	for i, c := range candidates {
-		answers[i], answers[n+i] = c.Original, c.Distilled
+		answers[i], answers[n+i] = c.Original.Answer, c.Distilled.Answer
 	}
 	scores, err := score(ctx, answers)
 	if err != nil {

@@ -87,10 +87,10 @@ func generic(t testing.TB, texts ...string) PrePrompts {
 }
 
 // hash is a score that depends on every token it is shown.
-func hash(_ context.Context, answers []Answer) ([]float64, error) {
+func hash(_ context.Context, answers []data.Answer) ([]float64, error) {
 	scores := make([]float64, len(answers))
 	for i, a := range answers {
-		for k, id := range slices.Concat(a.Tokens, a.Answer) {
+		for k, id := range a.Sequence() {
 			scores[i] += math.Sin(float64(id) * float64(k+1))
 		}
 	}
@@ -107,9 +107,10 @@ func TestDistillTokens(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, r.Candidates, 18)
 
-	var examples, originals []Example
+	var examples, originals []data.Example
 	for i, c := range r.Candidates {
 		prompt := list[i/3]
+		assert.Equal(t, prompt, c.Prompt)
 		assert.Equal(t, i%3, c.Sample)
 		assert.Equal(t, PrePrompt{Text: "safe"}, c.PrePrompt)
 		with := []data.Message{{Role: data.System, Content: "safe"}}
@@ -125,27 +126,26 @@ func TestDistillTokens(t *testing.T) {
 		require.NoError(t, err)
 		one := func(ids []int32) generate.Sample {
 			samples, err := generate.Generate(t.Context(), p, []generate.Request{{Prompt: ids, ID: data.StreamKey(prompt.ID), Samples: 3}},
-				generate.Config{MaxNewTokens: 12, Temperature: 1, TopP: 1, Stop: cfg.Stop, Seed: 5, Slots: 1}, nil)
+				generate.Sampling{MaxNewTokens: 12, Temperature: 1, TopP: 1, Stop: cfg.Stop, Seed: 5, Slots: 1})
 			require.NoError(t, err)
 			return samples[0][i%3]
 		}
 		original, distilled := one(bare), one(long)
 		for _, pair := range []struct {
-			got  Answer
+			got  Scored
 			want generate.Sample
 		}{{c.Original, original}, {c.Distilled, distilled}} {
-			assert.Equal(t, prompt, pair.got.Prompt)
-			assert.Equal(t, bare, pair.got.Tokens, "judged as an answer to the bare prompt")
-			assert.Equal(t, pair.want.Tokens, pair.got.Answer)
+			assert.Equal(t, data.TokenPrompt{ID: prompt.ID, Tokens: bare, Safety: true}, pair.got.Prompt, "judged as an answer to the bare prompt")
+			assert.Equal(t, pair.want.Tokens, pair.got.Tokens)
 			assert.Equal(t, pair.want.LogProbs, pair.got.LogProbs)
 			assert.Equal(t, pair.want.Finished, pair.got.Finished)
-			score, _ := hash(t.Context(), []Answer{{Tokens: bare, Answer: pair.want.Tokens}})
+			score, _ := hash(t.Context(), []data.Answer{{Prompt: data.TokenPrompt{Tokens: bare}, Tokens: pair.want.Tokens}})
 			assert.Equal(t, score[0], pair.got.Score)
 		}
 		assert.Equal(t, distilled.Finished && c.Distilled.Score > c.Original.Score, c.Kept)
-		example := func(answer []int32) Example {
-			counted := append(make([]bool, len(bare)), slices.Repeat([]bool{true}, len(answer))...)
-			return Example{Tokens: slices.Concat(bare, answer), Counted: counted}
+		example := func(answer []int32) data.Example {
+			weights := append(make([]float32, len(bare)), slices.Repeat([]float32{1}, len(answer))...)
+			return data.Example{Tokens: slices.Concat(bare, answer), Weights: weights}
 		}
 		switch {
 		case c.Kept:
@@ -172,7 +172,7 @@ func TestFilter(t *testing.T) {
 		filter bool
 		kept   bool
 	}{{0.5, true, true}, {0, true, false}, {-1, true, false}, {-1, false, true}, {0, false, true}} {
-		score := func(_ context.Context, answers []Answer) ([]float64, error) {
+		score := func(_ context.Context, answers []data.Answer) ([]float64, error) {
 			calls++
 			scores := make([]float64, len(answers)) // originals first, then distilled ones
 			for i := range scores[len(scores)/2:] {
@@ -237,12 +237,12 @@ func TestSameStream(t *testing.T) {
 	for i := range x { // with equal embeddings the model sees nothing of its input
 		x[i] = x[i%16]
 	}
-	r, err := Distill(t.Context(), p, tmpl, prompts(5), generic(t, "safe"), func(_ context.Context, answers []Answer) ([]float64, error) {
+	r, err := Distill(t.Context(), p, tmpl, prompts(5), generic(t, "safe"), func(_ context.Context, answers []data.Answer) ([]float64, error) {
 		return make([]float64, len(answers)), nil
 	}, cfg)
 	require.NoError(t, err)
 	for _, c := range r.Candidates {
-		assert.Equal(t, c.Original.Answer, c.Distilled.Answer)
+		assert.Equal(t, c.Original.Tokens, c.Distilled.Tokens)
 		assert.False(t, c.Kept)
 	}
 }
@@ -259,10 +259,10 @@ func TestDistillRefuses(t *testing.T) {
 	_, err = Distill(ctx, p, tmpl, same, pre, hash, cfg)
 	assert.ErrorContains(t, err, "prompts 0 and 1 differ and have the same ID")
 	broken := errors.New("broken")
-	for want, score := range map[string]Score{
-		"distill: score: broken":             func(context.Context, []Answer) ([]float64, error) { return nil, broken },
-		"score gave 1 numbers for 6 answers": func(context.Context, []Answer) ([]float64, error) { return []float64{1}, nil },
-		"an answer to prompt \"p0\" is NaN": func(context.Context, []Answer) ([]float64, error) {
+	for want, score := range map[string]data.RewardFunc{
+		"distill: score: broken":             func(context.Context, []data.Answer) ([]float64, error) { return nil, broken },
+		"score gave 1 numbers for 6 answers": func(context.Context, []data.Answer) ([]float64, error) { return []float64{1}, nil },
+		"an answer to prompt \"p0\" is NaN": func(context.Context, []data.Answer) ([]float64, error) {
 			return []float64{0, 0, 0, math.NaN(), 0, 0}, nil
 		},
 	} {
@@ -280,6 +280,7 @@ func TestDistillRefuses(t *testing.T) {
 
 	cfg.Samples, cfg.TopP, cfg.Stop, cfg.Slots, cfg.Temperature, cfg.MaxNewTokens = 0, 2, nil, 0, math.Inf(1), 0
 	_, err = Distill(ctx, p, tmpl, prompts(1), pre, hash, cfg)
+	assert.ErrorContains(t, Config{Samples: 2}.Validate(), "Temperature is 0, want a positive number with more than one sample")
 	for _, field := range []string{"Samples is 0", "TopP is 2", "Stop is []", "Slots is 0", "Temperature is +Inf", "MaxNewTokens is 0"} {
 		assert.ErrorContains(t, err, field)
 	}

@@ -16,11 +16,9 @@
 //	pre, err := distill.Targeted(textByCategory, category)  // or distill.Generic(texts)
 //	cfg := distill.DefaultConfig()
 //	cfg.Stop = []int32{tok.EOS()}
-//	score := func(ctx context.Context, answers []distill.Answer) ([]float64, error) { ... } // a safety reward model
+//	score := func(ctx context.Context, answers []data.Answer) ([]float64, error) { ... } // a safety reward model
 //	result, err := distill.Distill(ctx, chat, template, prompts, pre, score, cfg)
-//	for _, e := range result.Examples {
-//		examples = append(examples, sft.Example(e)) // the bare prompt, and the answer's tokens as they were sampled
-//	}
+//	// result.Examples are the bare prompts with the answers' tokens as they were sampled: training data for package sft.
 //
 // Mix the examples with others, such as Result.Originals and demonstrations of ordinary prompts: a model that is fine-tuned on nothing but refusals
 // declines everything.

@@ -45,13 +45,7 @@ var prompts = []data.Prompt{
 }
 
 // short likes short answers; it stands in for a safety reward model.
-func short(_ context.Context, answers []distill.Answer) ([]float64, error) {
-	scores := make([]float64, len(answers))
-	for i, a := range answers {
-		scores[i] = -float64(len(a.Answer))
-	}
-	return scores, nil
-}
+var short = data.EachAnswer(func(a data.Answer) float64 { return -float64(len(a.Tokens)) })
 
 func settings() (*data.Template, distill.Config) {
 	tmpl, err := data.Llama2Template(bytesOf{})

@@ -16,7 +16,7 @@ func TestSamplingSettings(t *testing.T) {
 		r, err := Distill(t.Context(), tinyModel(t), template(t), prompts(4), generic(t, "safe"), hash, cfg)
 		require.NoError(t, err)
 		return slices.ContainsFunc(r.Candidates, func(c Candidate) bool {
-			return !slices.Equal(c.Original.Answer, r.Candidates[c.first(r)].Original.Answer)
+			return !slices.Equal(c.Original.Tokens, r.Candidates[c.first(r)].Original.Tokens)
 		})
 	}
 	assert.True(t, differ(func(*Config) {}))
@@ -26,5 +26,5 @@ func TestSamplingSettings(t *testing.T) {
 
 // first is the index of the first sample of the candidate's prompt.
 func (c Candidate) first(r Result) int {
-	return slices.IndexFunc(r.Candidates, func(o Candidate) bool { return o.Original.Prompt.ID == c.Original.Prompt.ID })
+	return slices.IndexFunc(r.Candidates, func(o Candidate) bool { return o.Prompt.ID == c.Prompt.ID })
 }

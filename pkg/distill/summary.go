@@ -102,18 +102,18 @@ func Compare(generic, targeted Result) (Comparison, error) {
 	}
 	known := map[key]Candidate{}
 	for _, c := range generic.Candidates {
-		known[key{c.Original.Prompt.ID, c.Sample}] = c
+		known[key{c.Prompt.ID, c.Sample}] = c
 	}
 	var scores [3][]float64
 	var gain []float64
 	var kept [2][]bool
 	for _, t := range targeted.Candidates {
-		g, both := known[key{t.Original.Prompt.ID, t.Sample}]
+		g, both := known[key{t.Prompt.ID, t.Sample}]
 		if !both {
 			continue
 		}
-		if !slices.Equal(g.Original.Answer, t.Original.Answer) || g.Original.Score != t.Original.Score {
-			return Comparison{}, fmt.Errorf("distill: the original answers to prompt %q differ: compare results of one model, score and seed", t.Original.Prompt.ID)
+		if !slices.Equal(g.Original.Tokens, t.Original.Tokens) || g.Original.Score != t.Original.Score {
+			return Comparison{}, fmt.Errorf("distill: the original answers to prompt %q differ: compare results of one model, score and seed", t.Prompt.ID)
 		}
 		for i, s := range [3]float64{g.Original.Score, g.Distilled.Score, t.Distilled.Score} {
 			scores[i] = append(scores[i], s)

@@ -12,11 +12,11 @@ import (
 )
 
 func candidate(id, category string, original, distilled float64, finished, kept bool) Candidate {
-	p := data.Prompt{ID: id}
 	return Candidate{
+		Prompt:    data.Prompt{ID: id},
 		PrePrompt: PrePrompt{Category: category},
-		Original:  Answer{Prompt: p, Answer: []int32{7, 2}, Score: original, Finished: true},
-		Distilled: Answer{Prompt: p, Score: distilled, Finished: finished}, Kept: kept,
+		Original:  Scored{Answer: data.Answer{Tokens: []int32{7, 2}, Finished: true}, Score: original},
+		Distilled: Scored{Answer: data.Answer{Finished: finished}, Score: distilled}, Kept: kept,
 	}
 }
 
@@ -54,7 +54,7 @@ func TestGainByOriginal(t *testing.T) {
 	require.Len(t, levels, 2)
 	assert.Equal(t, GainLevel{Lo: -3, Hi: -1, Gain: eval.MeanOf([]float64{5, 1})}, levels[0])
 	assert.Equal(t, GainLevel{Lo: 1, Hi: 5, Gain: eval.MeanOf([]float64{0, -1, -2})}, levels[1])
-	assert.Equal(t, "a", r.Candidates[0].Original.Prompt.ID, "the result keeps its order")
+	assert.Equal(t, "a", r.Candidates[0].Prompt.ID, "the result keeps its order")
 	_, err = r.GainByOriginal(6)
 	assert.ErrorContains(t, err, "distill: 6 parts of 5 candidates")
 }

@@ -17,14 +17,15 @@ import (
 // Span is the positions From to To, To not included.
 type Span struct{ From, To int }
 
-// Look is a dialogue, and who looks at whom in it: the answers' tokens at those of the instruction, say. A token sees itself and what is before it;
-// what the first token of an answer is predicted from is the state of the token before it.
-type Look struct {
+// AttentionQuery asks how much attention the tokens of From pay to those of To in a dialogue: the
+// tokens of an answer to those of an instruction, say. A token attends to itself and what is before
+// it; what the first token of an answer is predicted from is the state of the token before it.
+type AttentionQuery struct {
 	Tokens   []int32
 	From, To []Span
 }
 
-// Weights is how a model's attention is spread in one Look.
+// Weights is how a model's attention is spread in one AttentionQuery.
 type Weights struct {
 	// Share is the part of the attention that lies on To, mean over the tokens of From: (layers, H), each from 0 to 1.
 	Share [][]float64
@@ -49,15 +50,15 @@ func (w Weights) Mean() float64 {
 
 // Attention measures what a model attends to (Touvron et al. 2023, figure 10): softmax(q kᵀ / √D) of every layer and head, in float64 from the
 // queries and keys of the float32 forward pass. n and s are the budget of a micro-batch; a dialogue has at most n tokens.
-func Attention(ctx context.Context, p *model.Params, looks []Look, n, s int) ([]Weights, error) {
-	lengths := make([]int, len(looks))
-	for i, l := range looks {
-		if err := l.check(p); err != nil {
+func Attention(ctx context.Context, p *model.Params, queries []AttentionQuery, n, s int) ([]Weights, error) {
+	lengths := make([]int, len(queries))
+	for i, q := range queries {
+		if err := q.check(p); err != nil {
 			return nil, fmt.Errorf("eval: attention: dialogue %d: %w", i, err)
 		}
-		lengths[i] = len(l.Tokens)
+		lengths[i] = len(q.Tokens)
 	}
-	if len(looks) == 0 {
+	if len(queries) == 0 {
 		return nil, nil
 	}
 	in := model.NewInputs(p.DType(), n, s)
@@ -69,15 +70,15 @@ func Attention(ctx context.Context, p *model.Params, looks []Look, n, s int) ([]
 	if err != nil {
 		return nil, fmt.Errorf("eval: attention: %w", err)
 	}
-	out := make([]Weights, len(looks))
+	out := make([]Weights, len(queries))
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(looks[i].Tokens, make([]bool, lengths[i]))
+		_, err := r.Append(queries[i].Tokens, make([]bool, lengths[i]))
 		return err
 	}, func(r *data.Ragged, items []int, qkv [][]float32) {
 		parallel.For(len(items), 1, func(lo, hi int) {
 			for k := lo; k < hi; k++ {
 				from, to := r.Span(k)
-				out[items[k]] = looks[items[k]].weights(p, qkv, from, to)
+				out[items[k]] = queries[items[k]].weights(p, qkv, from, to)
 			}
 		})
 	})
@@ -88,31 +89,31 @@ func Attention(ctx context.Context, p *model.Params, looks []Look, n, s int) ([]
 }
 
 // check refuses spans that are not in the dialogue.
-func (l Look) check(p *model.Params) error {
+func (q AttentionQuery) check(p *model.Params) error {
 	if p == nil || p.DType() != tensor.Float32 {
 		return fmt.Errorf("want float32 weights: convert them with Params.As")
 	}
-	if len(l.Tokens) > p.Config().MaxSeqLen {
-		return fmt.Errorf("it has %d tokens, the model's context is %d", len(l.Tokens), p.Config().MaxSeqLen)
+	if len(q.Tokens) > p.Config().MaxSeqLen {
+		return fmt.Errorf("it has %d tokens, the model's context is %d", len(q.Tokens), p.Config().MaxSeqLen)
 	}
-	if len(l.From) == 0 || len(l.To) == 0 {
+	if len(q.From) == 0 || len(q.To) == 0 {
 		return fmt.Errorf("want at least one span in From and in To")
 	}
-	for _, list := range [][]Span{l.From, l.To} {
+	for _, list := range [][]Span{q.From, q.To} {
 		for _, sp := range list {
-			if sp.From < 0 || sp.To <= sp.From || sp.To > len(l.Tokens) {
-				return fmt.Errorf("span %d to %d: want a part of its %d tokens", sp.From, sp.To, len(l.Tokens))
+			if sp.From < 0 || sp.To <= sp.From || sp.To > len(q.Tokens) {
+				return fmt.Errorf("span %d to %d: want a part of its %d tokens", sp.From, sp.To, len(q.Tokens))
 			}
 		}
 	}
-	return p.Config().CheckTokens(l.Tokens)
+	return p.Config().CheckTokens(q.Tokens)
 }
 
 // weights computes the attention of one dialogue, whose rows of qkv, (N, (H+2KV) D) of each layer, are lo to hi.
-func (l Look) weights(p *model.Params, qkv [][]float32, lo, hi int) Weights {
+func (q AttentionQuery) weights(p *model.Params, qkv [][]float32, lo, hi int) Weights {
 	c := p.Config()
 	var from []int
-	for _, sp := range l.From {
+	for _, sp := range q.From {
 		for i := sp.From; i < sp.To; i++ {
 			from = append(from, i)
 		}
@@ -131,38 +132,38 @@ func (l Look) weights(p *model.Params, qkv [][]float32, lo, hi int) Weights {
 				for j, weight := range row {
 					w.Map[k][j] = max(w.Map[k][j], weight)
 				}
-				share[h] += l.on(row) / float64(len(from))
+				share[h] += q.on(row) / float64(len(from))
 			}
 		}
 		w.Share = append(w.Share, share)
 	}
 	for _, row := range w.Map {
-		w.Peak += l.peak(row) / float64(len(from))
+		w.Peak += q.peak(row) / float64(len(from))
 	}
 	return w
 }
 
 // on is the part of a row that lies on To. A token in two spans counts once.
-func (l Look) on(row []float64) (sum float64) {
+func (q AttentionQuery) on(row []float64) (sum float64) {
 	for j, weight := range row {
-		if l.isTo(j) {
+		if q.isTo(j) {
 			sum += weight
 		}
 	}
 	return sum
 }
 
-func (l Look) peak(row []float64) (top float64) {
+func (q AttentionQuery) peak(row []float64) (top float64) {
 	for j, weight := range row {
-		if l.isTo(j) {
+		if q.isTo(j) {
 			top = max(top, weight)
 		}
 	}
 	return top
 }
 
-func (l Look) isTo(j int) bool {
-	for _, sp := range l.To {
+func (q AttentionQuery) isTo(j int) bool {
+	for _, sp := range q.To {
 		if sp.From <= j && j < sp.To {
 			return true
 		}

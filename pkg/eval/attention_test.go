@@ -73,13 +73,13 @@ func TestAttention(t *testing.T) {
 			x[i] = float32(rng.NormFloat64())
 		}
 	}
-	looks := []Look{ // of different lengths, in one micro-batch
+	queries := []AttentionQuery{ // of different lengths, in one micro-batch
 		{Tokens: []int32{1, 5, 9, 3, 7, 2}, From: []Span{{3, 5}}, To: []Span{{1, 3}}},
 		{Tokens: []int32{1, 4, 4, 8, 6, 11, 10, 2, 3}, From: []Span{{2, 3}, {7, 9}}, To: []Span{{0, 2}, {1, 5}}},
 	}
-	got, err := Attention(context.Background(), p, looks, 16, 4)
+	got, err := Attention(context.Background(), p, queries, 16, 4)
 	require.NoError(t, err)
-	for n, l := range looks {
+	for n, l := range queries {
 		want := attentionOf(p, l.Tokens)
 		from, to := [][]int{{3, 4}, {2, 7, 8}}[n], [][]int{{1, 2}, {0, 1, 2, 3, 4}}[n]
 		require.Len(t, got[n].Share, 1)
@@ -120,7 +120,7 @@ func TestAttention(t *testing.T) {
 func TestAttentionAddsUp(t *testing.T) {
 	p := tinyModel(t, 16, 2)
 	tokens := []int32{1, 5, 9, 3, 7, 2, 4}
-	all, err := Attention(context.Background(), p, []Look{
+	all, err := Attention(context.Background(), p, []AttentionQuery{
 		{Tokens: tokens, From: []Span{{0, 7}}, To: []Span{{0, 7}}},
 		{Tokens: tokens, From: []Span{{0, 3}}, To: []Span{{3, 7}}},
 	}, 8, 1)
@@ -136,14 +136,14 @@ func TestAttentionRefuses(t *testing.T) {
 	p := tinyModel(t, 16, 2)
 	ids := []int32{1, 5, 9}
 	span := []Span{{0, 1}}
-	for want, l := range map[string]Look{
+	for want, l := range map[string]AttentionQuery{
 		"want at least one span":        {Tokens: ids, From: span},
 		"span 0 to 4: want a part of":   {Tokens: ids, From: span, To: []Span{{0, 4}}},
 		"span 2 to 2: want a part of":   {Tokens: ids, From: []Span{{2, 2}}, To: span},
 		"17 tokens, the model's contex": {Tokens: make([]int32, 17), From: span, To: span},
 		"99":                            {Tokens: []int32{99}, From: span, To: span},
 	} {
-		_, err := Attention(context.Background(), p, []Look{l}, 32, 1)
+		_, err := Attention(context.Background(), p, []AttentionQuery{l}, 32, 1)
 		assert.ErrorContains(t, err, want)
 	}
 	none, err := Attention(context.Background(), p, nil, 8, 1)

@@ -9,6 +9,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
@@ -25,9 +26,9 @@ func tinyModel(seed uint64) *model.Params {
 
 func ExampleKL() {
 	policy, reference := tinyModel(1), tinyModel(2)
-	answers := []eval.Answer{ // sampled from the policy
-		{Prompt: []int32{1, 3}, Tokens: []int32{4, 5, 2}},
-		{Prompt: []int32{1, 6}, Tokens: []int32{7, 8, 9, 10, 2}},
+	answers := []data.Answer{ // sampled from the policy
+		{Prompt: data.TokenPrompt{Tokens: []int32{1, 3}}, Tokens: []int32{4, 5, 2}},
+		{Prompt: data.TokenPrompt{Tokens: []int32{1, 6}}, Tokens: []int32{7, 8, 9, 10, 2}},
 	}
 	kl, err := eval.KL(context.Background(), policy, reference, answers, 1, 64, 8)
 	if err != nil {
@@ -239,12 +240,12 @@ func ExampleAgreementOf() {
 }
 
 func ExampleAttention() {
-	dialog := eval.Look{
+	dialog := eval.AttentionQuery{
 		Tokens: []int32{1, 7, 8, 5, 6, 9, 10, 2},
 		From:   []eval.Span{{From: 5, To: 8}}, // the answer's tokens
 		To:     []eval.Span{{From: 1, To: 3}}, // the instruction's tokens
 	}
-	weights, err := eval.Attention(context.Background(), tinyModel(1), []eval.Look{dialog}, 64, 8)
+	weights, err := eval.Attention(context.Background(), tinyModel(1), []eval.AttentionQuery{dialog}, 64, 8)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -16,16 +16,11 @@ import (
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// Answer is a prompt and an answer to it as token ids.
-type Answer struct {
-	Prompt, Tokens []int32
-}
-
 // KL is the divergence D_KL(p || q) of two policies along each answer, in nats: at every token of the answer the exact
 // sum over the whole vocabulary, Σ_v p(v) (log p(v) - log q(v)), added up over the answer. Averaged over answers that
 // were sampled from p it is the divergence of the answers' distributions, without the noise of the estimators k1 to k3.
 // temperature divides the logits of both; n and s are the budget of a micro-batch.
-func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature float64, n, s int) ([]float64, error) {
+func KL(ctx context.Context, p, q *model.Params, answers []data.Answer, temperature float64, n, s int) ([]float64, error) {
 	if p.Config().VocabSize != q.Config().VocabSize {
 		return nil, fmt.Errorf("eval: the models have vocabularies of %d and %d", p.Config().VocabSize, q.Config().VocabSize)
 	}
@@ -39,7 +34,7 @@ func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature f
 	}
 	lengths := make([]int, len(answers))
 	for i, a := range answers {
-		lengths[i] = len(a.Prompt) + len(a.Tokens)
+		lengths[i] = len(a.Prompt.Tokens) + len(a.Tokens)
 	}
 	forward, err := hiddenStates(p, q, n, s)
 	if err != nil {
@@ -48,7 +43,7 @@ func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature f
 	kl := make([]float64, len(answers))
 	outputs := [2]output{outputOf(p), outputOf(q)}
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(data.Join(answers[i].Prompt, answers[i].Tokens))
+		_, err := r.Append(data.Join(answers[i].Prompt.Tokens, answers[i].Tokens))
 		return err
 	}, func(r *data.Ragged, items []int, hidden [][]float32) {
 		perSlot := divergence(hidden, outputs, r, temperature)

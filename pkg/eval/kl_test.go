@@ -39,7 +39,7 @@ func tinyModel(t testing.TB, dim int, seed uint64) *model.Params {
 	return p
 }
 
-func randomAnswers(seed uint64, count int) []Answer {
+func randomAnswers(seed uint64, count int) []data.Answer {
 	rng := rand.New(rand.NewPCG(seed, 3))
 	ids := func(n int) []int32 {
 		s := make([]int32, n)
@@ -48,9 +48,9 @@ func randomAnswers(seed uint64, count int) []Answer {
 		}
 		return s
 	}
-	answers := make([]Answer, count)
+	answers := make([]data.Answer, count)
 	for i := range answers {
-		answers[i] = Answer{Prompt: ids(1 + rng.IntN(4)), Tokens: ids(1 + rng.IntN(6))}
+		answers[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: ids(1 + rng.IntN(4))}, Tokens: ids(1 + rng.IntN(6))}
 	}
 	return answers
 }
@@ -74,10 +74,10 @@ func next(t testing.TB, p *model.Params, sequence []int32, temperature float64) 
 }
 
 // bruteForce adds up p log(p/q) over the vocabulary before every token of the answer.
-func bruteForce(t testing.TB, p, q *model.Params, a Answer, temperature float64) (kl float64) {
+func bruteForce(t testing.TB, p, q *model.Params, a data.Answer, temperature float64) (kl float64) {
 	t.Helper()
 	for i := range a.Tokens {
-		state := slices.Concat(a.Prompt, a.Tokens[:i])
+		state := slices.Concat(a.Prompt.Tokens, a.Tokens[:i])
 		P, Q := next(t, p, state, temperature), next(t, q, state, temperature)
 		for v := range P {
 			kl += P[v] * math.Log(P[v]/Q[v])
@@ -120,7 +120,7 @@ func TestKLDoesNotDependOnPacking(t *testing.T) {
 func TestKLRefuses(t *testing.T) {
 	ctx, p, q := context.Background(), tinyModel(t, 16, 1), tinyModel(t, 16, 2)
 	answers := randomAnswers(6, 3)
-	refused := func(want string, p, q *model.Params, answers []Answer, temperature float64) {
+	refused := func(want string, p, q *model.Params, answers []data.Answer, temperature float64) {
 		t.Helper()
 		_, err := KL(ctx, p, q, answers, temperature, 16, 2)
 		assert.ErrorContains(t, err, want)
@@ -132,8 +132,8 @@ func TestKLRefuses(t *testing.T) {
 	refused("model p: want float32 weights", p.As(tensor.Float64), q, answers, 1)
 	refused("temperature is 0", p, q, answers, 0)
 	refused("temperature is NaN", p, q, answers, math.NaN())
-	refused("sequence 0 has 17 tokens", p, q, []Answer{{Prompt: make([]int32, 9), Tokens: make([]int32, 8)}}, 1)
-	refused("vocabulary", p, q, []Answer{{Prompt: []int32{1}, Tokens: []int32{vocab}}}, 1)
+	refused("sequence 0 has 17 tokens", p, q, []data.Answer{{Prompt: data.TokenPrompt{Tokens: make([]int32, 9)}, Tokens: make([]int32, 8)}}, 1)
+	refused("vocabulary", p, q, []data.Answer{{Prompt: data.TokenPrompt{Tokens: []int32{1}}, Tokens: []int32{vocab}}}, 1)
 	small := model.NewParams(model.Config{
 		Dim: 8, NumLayers: 1, NumHeads: 1, NumKVHeads: 1, HeadDim: 8, HiddenDim: 8, VocabSize: 5, MaxSeqLen: 16,
 		NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
@@ -143,7 +143,7 @@ func TestKLRefuses(t *testing.T) {
 	none, err := KL(ctx, p, q, nil, 1, 16, 2)
 	assert.NoError(t, err)
 	assert.Empty(t, none)
-	_, err = KL(ctx, p, q, []Answer{{}}, 1, 16, 2)
+	_, err = KL(ctx, p, q, []data.Answer{{}}, 1, 16, 2)
 	assert.ErrorContains(t, err, "0 tokens")
 	assert.NotErrorIs(t, err, data.ErrTooLong)
 	cancelled, cancel := context.WithCancel(ctx)

@@ -10,8 +10,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// BenchmarkTalk has dialogues of 20 turns, in the shape of quickstart's model.
-func BenchmarkTalk(b *testing.B) {
+// BenchmarkSampleDialogues has dialogues of 20 turns, in the shape of quickstart's model.
+func BenchmarkSampleDialogues(b *testing.B) {
 	p := model.NewParams(model.Config{
 		Dim: 128, NumLayers: 4, NumHeads: 4, NumKVHeads: 2, HeadDim: 32, HiddenDim: 352, VocabSize: vocab, MaxSeqLen: 4096,
 		NormEps: 1e-5, RopeTheta: 1e4, BOS: bos, EOS: eos,
@@ -21,7 +21,7 @@ func BenchmarkTalk(b *testing.B) {
 	cfg.MaxNewTokens, cfg.Slots = 200, 64
 	tmpl, turns := template(b), 0
 	for b.Loop() {
-		talks, err := Talk(b.Context(), p, tmpl, words{}, someDialogs(100, 20), cfg)
+		talks, err := SampleDialogues(b.Context(), p, tmpl, words{}, someDialogs(100, 20), cfg)
 		require.NoError(b, err)
 		for _, t := range talks {
 			turns += len(t.Turns)

@@ -1,9 +1,8 @@
 package gatt
 
 import (
-	"errors"
-	"fmt"
-	"math"
+	"github.com/tame-rlhf/tame/pkg/generate"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Config of sampling dialogues and of making examples of them. Take DefaultConfig and change what
@@ -22,43 +21,22 @@ type Config struct {
 	// Without it the last answer counts alone, which is the paper's rule. Paper 3.3: the loss is 0
 	// for all tokens of the previous turns, the assistant's messages included. Default false.
 	EveryTurn bool
-	// Temperature of sampling. Default 1.
-	Temperature float64
-	// TopP keeps the smallest set of tokens with that probability. Default 1: all.
-	TopP float64
-	// MaxNewTokens is the length limit of an answer; 256.
-	MaxNewTokens int
-	// Stop ends an answer: the tokenizer's EOS.
-	Stop []int32
-	// Slots is the number of dialogues decoded side by side, which decides memory and not results:
-	// each has keys and values for a whole dialogue with answers of MaxNewTokens, up to the model's
-	// context. Default 32.
-	Slots int
-	// Seed of the random streams.
-	Seed uint64
-	// OnProgress is told the number of sampled turns and their total; nil means nobody is.
-	OnProgress func(done, total int) `json:"-"`
+	// Sampling says how to sample. Stop has to be the tokenizer's EOS, because a dialogue continues
+	// after a finished answer only. A slot has keys and values for a whole dialogue with answers of
+	// MaxNewTokens, up to the model's context.
+	generate.Sampling
 }
 
-// DefaultConfig holds the paper's values, and fills what it leaves open; Stop is the tokenizer's
-// EOS and has to be set.
+// DefaultConfig holds the paper's values, and fills what it leaves open.
 func DefaultConfig() Config {
-	return Config{Repeat: true, ShortShare: 0.5, Temperature: 1, TopP: 1, MaxNewTokens: 256, Slots: 32}
+	return Config{Repeat: true, ShortShare: 0.5, Sampling: generate.DefaultSampling()}
 }
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	var errs []error
-	check := func(ok bool, field string, value any, want string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("gatt: Config.%s is %v, want %s", field, value, want))
-		}
-	}
-	check(c.ShortShare >= 0 && c.ShortShare <= 1, "ShortShare", c.ShortShare, "a share in [0, 1]")
-	check(c.Temperature >= 0 && !math.IsInf(c.Temperature, 1), "Temperature", c.Temperature, "a number of at least 0 (0 is greedy)")
-	check(c.TopP > 0 && c.TopP <= 1, "TopP", c.TopP, "a probability in (0, 1]")
-	check(c.MaxNewTokens >= 1, "MaxNewTokens", c.MaxNewTokens, "at least 1")
-	check(len(c.Stop) > 0, "Stop", c.Stop, "the EOS of the tokenizer: a dialogue goes on after a finished answer only")
-	check(c.Slots >= 1, "Slots", c.Slots, "at least 1")
-	return errors.Join(errs...)
+	check := setting.NewChecks("gatt: Config")
+	check.Share("ShortShare", c.ShortShare)
+	check.Nested("", c.Sampling.Validate())
+	check.That(len(c.Stop) > 0, "Stop", c.Stop, "the EOS of the tokenizer: a dialogue continues after a finished answer only")
+	return check.Err()
 }

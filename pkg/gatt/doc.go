@@ -10,12 +10,8 @@
 //
 // Use:
 //
-//	talks, err := gatt.Talk(ctx, chat, template, tok, dialogs, cfg) // 1
-//	examples, err := gatt.Examples(template, talks, cfg)            // 2 and 3
-//	for _, e := range examples {
-//		training = append(training, sft.Example(e))
-//	}
-//	report, err := sft.Train(ctx, chat, training, sftConfig)
+//	transcripts, err := gatt.SampleDialogues(ctx, chat, template, tok, dialogs, cfg) // 1
+//	examples, err := gatt.Examples(template, transcripts, cfg)                       // 2 and 3: training data for package sft
 //	table, _, err := gatt.Evaluate(ctx, chat, template, tok, testDialogs, kept, cfg, 2, 4, 6, 20) // Table 30
 //
 // Sampled ids are taken into examples as they are. What differs between 1 and 2 are the ids of user
@@ -23,7 +19,7 @@
 //
 // # Concurrency
 //
-// Talk uses all processors; call it from one goroutine per model. The other functions keep no
+// SampleDialogues uses all processors; call it from one goroutine per model. The other functions keep no
 // state.
 //
 // # Differences from the paper

@@ -8,29 +8,21 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-// Example is a dialogue as token ids to train on. Counted says which of them the loss is taken on:
-// the last answer's (the paper's rule), or with Config.EveryTurn those of all answers.
-// sft.Example(e) is the same as an example for package sft.
-type Example struct {
-	Tokens  []int32
-	Counted []bool
-}
-
 // Examples makes training examples of sampled dialogues: steps 2 and 3 of Ghost Attention. The
 // instruction is in the first user message only, in its shortened wording for Config.ShortShare
-// of the dialogues. Counted is true on the last answer, its stop token included, and nowhere else
+// of the dialogues. The loss is on the last answer, its stop token included, and nowhere else
 // (with Config.EveryTurn on every answer). A transcript without turns gives none. However the
 // answers were sampled, the examples have the same form; those of the paper's baseline are made of
 // answers sampled without Config.Repeat.
-func Examples(tmpl *data.Template, talks []Transcript, cfg Config) ([]Example, error) {
+func Examples(tmpl *data.Template, transcripts []Transcript, cfg Config) ([]data.Example, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	if tmpl == nil {
 		return nil, errors.New("gatt: want a chat template, it is nil")
 	}
-	var examples []Example
-	for _, t := range talks {
+	var examples []data.Example
+	for _, t := range transcripts {
 		questions := t.Dialog.Questions
 		if len(t.Turns) > len(questions) {
 			return nil, fmt.Errorf("gatt: dialogue %q has %d turns for %d questions", t.Dialog.ID, len(t.Turns), len(questions))
@@ -47,22 +39,22 @@ func Examples(tmpl *data.Template, talks []Transcript, cfg Config) ([]Example, e
 }
 
 // example is a dialogue whose last answer counts, or every one.
-func example(prompts [][]int32, turns []Turn, every bool) (e Example) {
+func example(prompts [][]int32, turns []AnsweredTurn, every bool) (e data.Example) {
 	for i, t := range turns {
-		ids, counted := data.Join(prompts[i], t.Answer)
+		part := data.Answer{Prompt: data.TokenPrompt{Tokens: prompts[i]}, Tokens: t.Answer}.Example()
 		if !every && i < len(turns)-1 {
-			clear(counted)
+			clear(part.Weights)
 		}
-		e.Tokens, e.Counted = append(e.Tokens, ids...), append(e.Counted, counted...)
+		e.Tokens, e.Weights = append(e.Tokens, part.Tokens...), append(e.Weights, part.Weights...)
 	}
 	return e
 }
 
 // Conversations are the dialogues as text for readers, as Examples words them, with the given
 // source. They are not for training: decoded answers need not have the ids that were sampled.
-func Conversations(talks []Transcript, source string, cfg Config) []data.Conversation {
+func Conversations(transcripts []Transcript, source string, cfg Config) []data.Conversation {
 	var rows []data.Conversation
-	for _, t := range talks {
+	for _, t := range transcripts {
 		var messages []data.Message
 		for i, turn := range t.Turns {
 			message := t.Dialog.Questions[i]

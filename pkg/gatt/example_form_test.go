@@ -9,17 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
 // byHand is a dialogue of three turns as step 1 leaves it: the instruction 20 21 is in every user message.
 func byHand() Transcript {
 	return Transcript{
 		Dialog: Dialog{ID: "by hand", Instruction: "20 21", Short: "23", Questions: []string{"10", "11", "12"}},
-		Turns: []Turn{
-			{Prompt: []int32{bos, open, 25, 26, 15, shut}, Answer: []int32{30, 31, eos}, Text: "25 26"},
-			{Prompt: []int32{bos, open, 25, 26, 16, shut}, Answer: []int32{32, eos}, Text: "27"},
-			{Prompt: []int32{bos, open, 25, 26, 17, shut}, Answer: []int32{33, 34, eos}, Text: "28 29"},
+		Turns: []AnsweredTurn{
+			{Turn: data.Turn{Prompt: []int32{bos, open, 25, 26, 15, shut}, Answer: []int32{30, 31, eos}}, Text: "25 26"},
+			{Turn: data.Turn{Prompt: []int32{bos, open, 25, 26, 16, shut}, Answer: []int32{32, eos}}, Text: "27"},
+			{Turn: data.Turn{Prompt: []int32{bos, open, 25, 26, 17, shut}, Answer: []int32{33, 34, eos}}, Text: "28 29"},
 		},
 	}
 }
@@ -43,12 +42,11 @@ func TestExampleTokenByToken(t *testing.T) {
 		{33, true}, {34, true}, {eos, true},
 	}
 	require.Len(t, got[0].Tokens, len(want))
-	require.Len(t, got[0].Counted, len(want))
+	require.Len(t, got[0].Weights, len(want))
 	for i, w := range want {
 		assert.Equal(t, w.id, got[0].Tokens[i], "id %d", i)
-		assert.Equal(t, w.counted, got[0].Counted[i], "mark of id %d", i)
+		assert.Equal(t, map[bool]float32{true: 1}[w.counted], got[0].Weights[i], "weight of id %d", i)
 	}
-	assert.Equal(t, sft.Example{Tokens: got[0].Tokens, Counted: got[0].Counted}, sft.Example(got[0]))
 	assert.Equal(t, byHand(), byHand(), "transcripts stay as they are")
 }
 
@@ -102,12 +100,12 @@ func TestExamplesOfEveryTurn(t *testing.T) {
 		one, err := Examples(template(t), []Transcript{talk}, cfg)
 		require.NoError(t, err)
 		assert.Equal(t, one[0].Tokens, got[0].Tokens[:len(one[0].Tokens)])
-		for i, c := range one[0].Counted {
+		for i, c := range one[0].Counted() {
 			assert.False(t, c && want[i], "id %d counts twice", i)
 			want[i] = want[i] || c
 		}
 	}
-	assert.Equal(t, want, got[0].Counted)
+	assert.Equal(t, want, got[0].Counted())
 	cfg.EveryTurn = true
 
 	long := byHand()
@@ -131,7 +129,7 @@ func TestConversations(t *testing.T) {
 
 // What is trained on has, but for user messages, the ids that were sampled.
 func TestTokensStayTokens(t *testing.T) {
-	talks, err := Talk(context.Background(), tinyModel(t, 400), template(t), words{}, someDialogs(6, 3), config())
+	talks, err := SampleDialogues(context.Background(), tinyModel(t, 400), template(t), words{}, someDialogs(6, 3), config())
 	require.NoError(t, err)
 	cfg := config()
 	cfg.EveryTurn = true
@@ -143,7 +141,7 @@ func TestTokensStayTokens(t *testing.T) {
 		for _, turn := range talk.Turns {
 			said = append(said, turn.Answer...)
 		}
-		for k, c := range got[i].Counted {
+		for k, c := range got[i].Counted() {
 			if c {
 				counted = append(counted, got[i].Tokens[k])
 			}

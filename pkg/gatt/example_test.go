@@ -67,12 +67,12 @@ func config() gatt.Config {
 	return cfg
 }
 
-func ExampleTalk() {
+func ExampleSampleDialogues() {
 	tmpl, err := data.Llama2Template(letters{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	talks, err := gatt.Talk(context.Background(), tinyModel(), tmpl, letters{}, dialogs, config())
+	talks, err := gatt.SampleDialogues(context.Background(), tinyModel(), tmpl, letters{}, dialogs, config())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -96,9 +96,9 @@ func ExampleExamples() {
 		log.Fatal(err)
 	}
 	answer := func(text string) []int32 { return append(letters{}.Encode(" "+text+" "), 2) } // as a model would sample it
-	talks := []gatt.Transcript{{Dialog: dialogs[0], Turns: []gatt.Turn{
-		{Answer: answer("i am napoleon"), Text: "i am napoleon"},
-		{Answer: answer("poulet marengo"), Text: "poulet marengo"},
+	talks := []gatt.Transcript{{Dialog: dialogs[0], Turns: []gatt.AnsweredTurn{
+		{Turn: data.Turn{Answer: answer("i am napoleon")}, Text: "i am napoleon"},
+		{Turn: data.Turn{Answer: answer("poulet marengo")}, Text: "poulet marengo"},
 	}}}
 	examples, err := gatt.Examples(tmpl, talks, config())
 	if err != nil {
@@ -107,7 +107,7 @@ func ExampleExamples() {
 	var all, counted []int32
 	for i, id := range examples[0].Tokens {
 		all = append(all, id)
-		if examples[0].Counted[i] {
+		if examples[0].Weights[i] > 0 {
 			counted = append(counted, id)
 		}
 	}

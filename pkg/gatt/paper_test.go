@@ -17,7 +17,7 @@ func TestDefaultConfigIsThePapers(t *testing.T) {
 }
 
 // A top-p that only the most probable token reaches is greedy decoding.
-func TestTalkUsesTopP(t *testing.T) {
+func TestSampleDialoguesUsesTopP(t *testing.T) {
 	p, dialogs := tinyModel(t, 400), someDialogs(6, 2)
 	answers := func(change func(*Config)) (tokens [][]int32) {
 		cfg := config()
@@ -25,7 +25,7 @@ func TestTalkUsesTopP(t *testing.T) {
 			cfg.Stop = append(cfg.Stop, id)
 		}
 		change(&cfg)
-		talks, err := Talk(context.Background(), p, template(t), words{}, dialogs, cfg)
+		talks, err := SampleDialogues(context.Background(), p, template(t), words{}, dialogs, cfg)
 		require.NoError(t, err)
 		for _, talk := range talks {
 			for _, turn := range talk.Turns {

@@ -22,12 +22,12 @@ type Point struct {
 
 // Score measures the share of attributes that answers keep, at each of the turns (section 3.3, Table 30: 2, 4, 6 and 20), over those dialogues that have a
 // question in that turn. The answers should be sampled without Config.Repeat.
-func Score(talks []Transcript, check Checker, turns ...int) []Point {
+func Score(transcripts []Transcript, check Checker, turns ...int) []Point {
 	points := make([]Point, len(turns))
 	for k, turn := range turns {
 		hits, n := 0.0, 0
 		points[k].Turn = turn
-		for _, t := range talks {
+		for _, t := range transcripts {
 			if turn < 1 || turn > len(t.Dialog.Questions) {
 				continue
 			}
@@ -53,9 +53,9 @@ func Evaluate(ctx context.Context, p *model.Params, tmpl *data.Template, dec Dec
 		return nil, nil, errors.New("gatt: want a checker, it is nil")
 	}
 	cfg.Repeat = false
-	talks, err := Talk(ctx, p, tmpl, dec, dialogs, cfg)
+	transcripts, err := SampleDialogues(ctx, p, tmpl, dec, dialogs, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	return Score(talks, check, turns...), talks, nil
+	return Score(transcripts, check, turns...), transcripts, nil
 }

@@ -18,7 +18,7 @@ func TestScore(t *testing.T) {
 	talk := func(questions int, answers ...string) Transcript {
 		out := Transcript{Dialog: Dialog{Questions: make([]string, questions)}}
 		for _, a := range answers {
-			out.Turns = append(out.Turns, Turn{Text: a})
+			out.Turns = append(out.Turns, AnsweredTurn{Text: a})
 		}
 		return out
 	}
@@ -49,7 +49,7 @@ func TestEvaluate(t *testing.T) {
 	points, talks, err := Evaluate(context.Background(), p, template(t), words{}, dialogs, sevens, cfg, 1, 3)
 	require.NoError(t, err)
 	cfg.Repeat = false
-	want, err := Talk(context.Background(), p, template(t), words{}, dialogs, cfg)
+	want, err := SampleDialogues(context.Background(), p, template(t), words{}, dialogs, cfg)
 	require.NoError(t, err)
 	assert.Equal(t, want, talks)
 	assert.Equal(t, Score(want, sevens, 1, 3), points)

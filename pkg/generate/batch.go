@@ -28,9 +28,9 @@ type decoder interface {
 type batch struct {
 	dec     decoder
 	reqs    []Request
-	dialogs [][]Turn // that the requests are the first turns of; nil if they are no dialogues
-	from    []int    // where the dialogues are among all that were given
-	cfg     Config
+	dialogs [][]TurnRequest // that the requests are the first turns of; nil if they are no dialogues
+	from    []int           // where the dialogues are among all that were given
+	cfg     Sampling
 	context int // the model's MaxSeqLen
 	out     [][]Sample
 
@@ -47,7 +47,8 @@ type lane struct {
 	out       *Sample
 	id        uint64
 	rng       *rand.Rand
-	before    int       // tokens of the sequence before the answer
+	sample    int       // index among the samples of the request
+	before    []int32   // the sequence before the answer
 	waiting   []int32   // a dialogue's next prompt, which waits for room in a pass
 	prompt    []int32   // to be computed in the next pass: the request's first sample, a dialogue's turn
 	follows   *lane     // whose prompt is computed in the next pass: its other samples
@@ -61,7 +62,7 @@ type opened struct {
 	logits    []float32
 }
 
-func newBatch(dec decoder, reqs []Request, cfg Config, context int) *batch {
+func newBatch(dec decoder, reqs []Request, cfg Sampling, context int) *batch {
 	b := &batch{dec: dec, reqs: reqs, cfg: cfg, context: context, out: make([][]Sample, len(reqs)),
 		lanes: make([]*lane, cfg.Slots), samplers: make([]*sampler, cfg.Slots)}
 	for i, r := range reqs {
@@ -75,7 +76,7 @@ func newBatch(dec decoder, reqs []Request, cfg Config, context int) *batch {
 }
 
 // run computes one token of every lane until all samples are done.
-func (b *batch) run(ctx context.Context, onProgress func(done, total int)) error {
+func (b *batch) run(ctx context.Context) error {
 	for told := 0; b.done < b.todo; {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("generate: stopped after %d of %d answers: %w", b.done, b.todo, err)
@@ -86,9 +87,9 @@ func (b *batch) run(ctx context.Context, onProgress func(done, total int)) error
 		if err := b.step(); err != nil {
 			return err
 		}
-		if onProgress != nil && b.done > told {
+		if b.cfg.OnProgress != nil && b.done > told {
 			told = b.done
-			onProgress(b.done, b.todo)
+			b.cfg.OnProgress(b.done, b.todo)
 		}
 	}
 	return nil
@@ -148,7 +149,7 @@ func (b *batch) admit(slot int) {
 // start puts a sample into a slot.
 func (b *batch) start(slot, req, k int) *lane {
 	r := b.reqs[req]
-	l := &lane{slot: slot, req: req, out: &b.out[req][k], id: r.ID, rng: stream(b.cfg.Seed, r.ID, k), before: len(r.Prompt)}
+	l := &lane{slot: slot, req: req, out: &b.out[req][k], id: r.ID, rng: stream(b.cfg.Seed, r.ID, k), sample: k, before: r.Prompt}
 	b.lanes[slot] = l
 	return l
 }
@@ -202,7 +203,7 @@ func (b *batch) draw(lanes ...*lane) error {
 		for _, l := range lanes[lo:hi] {
 			var id int32
 			var logProb float32
-			id, logProb, l.err = b.samplers[l.slot].next(l.logits, l.rng)
+			id, logProb, l.err = b.samplers[l.slot].next(l.logits, l.context(), l.rng)
 			l.out.Tokens = append(l.out.Tokens, id)
 			l.out.LogProbs = append(l.out.LogProbs, logProb)
 		}
@@ -213,7 +214,7 @@ func (b *batch) draw(lanes ...*lane) error {
 			return fmt.Errorf("generate: %s (ID %d), token %d of the answer: %w", b.where(l), l.id, n-1, l.err)
 		}
 		l.out.Finished = slices.Contains(b.cfg.Stop, l.out.Tokens[n-1])
-		if l.out.Finished || n == b.cfg.MaxNewTokens || l.before+n == b.context {
+		if l.out.Finished || n == b.cfg.MaxNewTokens || len(l.before)+n == b.context {
 			b.done++
 			b.lanes[l.slot] = b.next(l)
 		}

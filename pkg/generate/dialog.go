@@ -2,13 +2,14 @@ package generate
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// Turn is a message of a dialogue, to be answered.
-type Turn struct {
-	// Prompt is what the dialogue goes on with; in its first turn it starts with the begin of sequence. Not empty.
+// TurnRequest is a message of a dialogue, to be answered.
+type TurnRequest struct {
+	// Prompt is the next message; in the first turn it starts with the begin of sequence. Not empty.
 	Prompt []int32
 	// ID keys the random stream of the answer, as that of a Request does.
 	ID uint64
@@ -21,9 +22,8 @@ type Turn struct {
 // A dialogue ends after an answer that is not finished, and before a turn whose prompt leaves no room for an answer in the model's context; it
 // has fewer answers than turns then.
 //
-// The rest is as in Generate. onProgress is told the number of turns done, those that will not take place included, and their total.
-// NewDialogPlan tells the memory it takes.
-func Converse(ctx context.Context, p *model.Params, dialogs [][]Turn, cfg Config, onProgress func(done, total int)) ([][]Sample, error) {
+// The rest is as in Generate. NewDialogPlan tells the memory it takes.
+func Converse(ctx context.Context, p *model.Params, dialogs [][]TurnRequest, cfg Sampling) ([][]Sample, error) {
 	if err := checkParams(p); err != nil {
 		return nil, err
 	}
@@ -34,8 +34,8 @@ func Converse(ctx context.Context, p *model.Params, dialogs [][]Turn, cfg Config
 	out := make([][]Sample, len(dialogs))
 	begun, from := begin(dialogs, p.Config().MaxSeqLen)
 	if len(begun) == 0 {
-		if plan.Samples > 0 && onProgress != nil {
-			onProgress(plan.Samples, plan.Samples)
+		if plan.Samples > 0 && cfg.OnProgress != nil {
+			cfg.OnProgress(plan.Samples, plan.Samples)
 		}
 		return out, nil
 	}
@@ -49,7 +49,7 @@ func Converse(ctx context.Context, p *model.Params, dialogs [][]Turn, cfg Config
 	}
 	b.dialogs, b.from = begun, from
 	b.todo, b.done = plan.Samples, plan.Samples-turns(begun)
-	if err := b.run(ctx, onProgress); err != nil {
+	if err := b.run(ctx); err != nil {
 		return nil, err
 	}
 	for i, place := range from {
@@ -59,7 +59,7 @@ func Converse(ctx context.Context, p *model.Params, dialogs [][]Turn, cfg Config
 }
 
 // begin lists the dialogues with room for an answer to their first turn, and where they are from.
-func begin(dialogs [][]Turn, context int) (begun [][]Turn, from []int) {
+func begin(dialogs [][]TurnRequest, context int) (begun [][]TurnRequest, from []int) {
 	for i, d := range dialogs {
 		if len(d) > 0 && len(d[0].Prompt) < context {
 			begun, from = append(begun, d), append(from, i)
@@ -69,7 +69,7 @@ func begin(dialogs [][]Turn, context int) (begun [][]Turn, from []int) {
 }
 
 // turns counts those of all dialogues.
-func turns(dialogs [][]Turn) (n int) {
+func turns(dialogs [][]TurnRequest) (n int) {
 	for _, d := range dialogs {
 		n += len(d)
 	}
@@ -93,7 +93,7 @@ func (b *batch) next(l *lane) *lane {
 		return nil
 	}
 	d := b.dialogs[l.req]
-	t, said := len(b.out[l.req]), l.before+len(l.out.Tokens)
+	t, said := len(b.out[l.req]), len(l.before)+len(l.out.Tokens)
 	if t == len(d) || !l.out.Finished || said+len(d[t].Prompt) >= b.context {
 		b.done += len(d) - t
 		return nil
@@ -102,6 +102,6 @@ func (b *batch) next(l *lane) *lane {
 	b.out[l.req] = append(b.out[l.req], Sample{})
 	return &lane{
 		slot: l.slot, req: l.req, out: &b.out[l.req][t], id: d[t].ID, rng: stream(b.cfg.Seed, d[t].ID, 0),
-		before: said + len(d[t].Prompt), waiting: append(last[:1:1], d[t].Prompt...),
+		before: slices.Concat(l.before, l.out.Tokens, d[t].Prompt), waiting: append(last[:1:1], d[t].Prompt...),
 	}
 }

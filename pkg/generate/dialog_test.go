@@ -15,30 +15,30 @@ import (
 )
 
 // someDialogs have up to five turns of up to four tokens, one dialogue none.
-func someDialogs(n int) [][]Turn {
+func someDialogs(n int) [][]TurnRequest {
 	rng := rand.New(rand.NewPCG(8, 8))
-	out := make([][]Turn, n)
+	out := make([][]TurnRequest, n)
 	for i := range out {
 		for t := range i % 6 {
 			prompt := make([]int32, 1+rng.IntN(4))
 			for k := range prompt {
 				prompt[k] = int32(rng.IntN(13))
 			}
-			out[i] = append(out[i], Turn{Prompt: prompt, ID: uint64(100*i + t)})
+			out[i] = append(out[i], TurnRequest{Prompt: prompt, ID: uint64(100*i + t)})
 		}
 	}
 	return out
 }
 
 // turnByTurn asks Generate for one answer after the other, with everything that was said in the prompt.
-func turnByTurn(t *testing.T, p *model.Params, d []Turn, cfg Config) (answers []Sample) {
+func turnByTurn(t *testing.T, p *model.Params, d []TurnRequest, cfg Sampling) (answers []Sample) {
 	var said []int32
 	for _, turn := range d {
 		said = slices.Concat(said, turn.Prompt)
 		if len(said) >= p.Config().MaxSeqLen {
 			break
 		}
-		out, err := Generate(t.Context(), p, []Request{{Prompt: said, ID: turn.ID, Samples: 1}}, cfg, nil)
+		out, err := Generate(t.Context(), p, []Request{{Prompt: said, ID: turn.ID, Samples: 1}}, cfg)
 		require.NoError(t, err)
 		answers = append(answers, out[0][0])
 		if !out[0][0].Finished {
@@ -53,7 +53,7 @@ func turnByTurn(t *testing.T, p *model.Params, d []Turn, cfg Config) (answers []
 func TestConverse(t *testing.T) {
 	p, cfg := tinyModel(t, 1), tinyGenerate(t)
 	dialogs := someDialogs(40)
-	dialogs[3] = []Turn{{Prompt: make([]int32, p.Config().MaxSeqLen)}, {Prompt: []int32{1}}} // has no room
+	dialogs[3] = []TurnRequest{{Prompt: make([]int32, p.Config().MaxSeqLen)}, {Prompt: []int32{1}}} // has no room
 	want := make([][]Sample, len(dialogs))
 	var whole, unfinished, full int
 	for i, d := range dialogs {
@@ -73,17 +73,19 @@ func TestConverse(t *testing.T) {
 	for _, slots := range []int{1, 2, 7, 64} {
 		cfg.Slots = slots
 		var done []int
-		got, err := Converse(t.Context(), p, dialogs, cfg, func(d, total int) {
+		cfg.OnProgress = func(d, total int) {
 			assert.Equal(t, turns(dialogs), total)
 			done = append(done, d)
-		})
+		}
+		got, err := Converse(t.Context(), p, dialogs, cfg)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, "%d slots", slots)
 		assert.True(t, slices.IsSorted(done))
 		assert.Equal(t, turns(dialogs), done[len(done)-1])
 	}
-	none := [][]Turn{nil, {{Prompt: make([]int32, 24)}}}
-	nothing, err := Converse(t.Context(), p, none, cfg, func(d, total int) { assert.Equal(t, [2]int{1, 1}, [2]int{d, total}) })
+	none := [][]TurnRequest{nil, {{Prompt: make([]int32, 24)}}}
+	cfg.OnProgress = func(d, total int) { assert.Equal(t, [2]int{1, 1}, [2]int{d, total}) }
+	nothing, err := Converse(t.Context(), p, none, cfg)
 	require.NoError(t, err)
 	assert.Equal(t, [][]Sample{nil, nil}, nothing)
 	plan, err := NewDialogPlan(p.Config(), none, cfg)
@@ -97,24 +99,24 @@ func TestConverseComputesOnce(t *testing.T) {
 	dec.most = promptTokens + 8
 	long := make([]int32, 400)
 	long[399] = 5
-	dialogs := make([][]Turn, 20)
+	dialogs := make([][]TurnRequest, 20)
 	first := make([]Request, len(dialogs))
 	want := 0
 	for i := range dialogs {
-		dialogs[i] = []Turn{{Prompt: long[399:]}} // short, so that the others come at once
-		want += 1 + 4                             // the answer is 6, 7, 8, 9
+		dialogs[i] = []TurnRequest{{Prompt: long[399:]}} // short, so that the others come at once
+		want += 1 + 4                                    // the answer is 6, 7, 8, 9
 		for range 1 + i%3 {
-			dialogs[i] = append(dialogs[i], Turn{Prompt: long})
+			dialogs[i] = append(dialogs[i], TurnRequest{Prompt: long})
 			want += 400 + 4
 		}
 		want-- // the very last token
 		first[i] = Request{Prompt: long[399:], Samples: 1}
 	}
-	cfg := DefaultConfig()
+	cfg := DefaultSampling()
 	cfg.Stop, cfg.Slots = []int32{9}, 8
 	b := newBatch(dec, first, cfg, 5000)
 	b.dialogs, b.todo = dialogs, turns(dialogs)
-	require.NoError(t, b.run(t.Context(), nil))
+	require.NoError(t, b.run(t.Context()))
 	assert.Equal(t, want, dec.tokens)
 	for i, d := range dialogs {
 		require.Len(t, b.out[i], len(d))
@@ -126,27 +128,27 @@ func TestConverseComputesOnce(t *testing.T) {
 
 func TestConverseRefuses(t *testing.T) {
 	p, cfg := tinyModel(t, 1), tinyGenerate(t)
-	_, err := Converse(t.Context(), p.As(tensor.Float64), someDialogs(3), cfg, nil)
+	_, err := Converse(t.Context(), p.As(tensor.Float64), someDialogs(3), cfg)
 	assert.ErrorContains(t, err, "Params.As")
-	_, err = Converse(t.Context(), p, [][]Turn{{{Prompt: []int32{1}}, {ID: 4}}}, cfg, nil)
+	_, err = Converse(t.Context(), p, [][]TurnRequest{{{Prompt: []int32{1}}, {ID: 4}}}, cfg)
 	assert.ErrorContains(t, err, "dialogue 0, turn 1 (ID 4): the prompt is empty")
-	_, err = Converse(t.Context(), p, [][]Turn{{{Prompt: []int32{1, 13}}}}, cfg, nil)
+	_, err = Converse(t.Context(), p, [][]TurnRequest{{{Prompt: []int32{1, 13}}}}, cfg)
 	assert.ErrorContains(t, err, "token 1 of the prompt is 13")
-	_, err = Converse(t.Context(), p, someDialogs(3), Config{}, nil)
-	assert.ErrorContains(t, err, "Config.Slots")
+	_, err = Converse(t.Context(), p, someDialogs(3), Sampling{})
+	assert.ErrorContains(t, err, "Sampling.Slots")
 	broken := tinyModel(t, 1)
 	for _, q := range broken.All() {
 		q.Value.Float32s()[0] = float32(math.NaN())
 	}
-	_, err = Converse(t.Context(), broken, [][]Turn{nil, {{Prompt: []int32{1}, ID: 7}}}, cfg, nil)
+	_, err = Converse(t.Context(), broken, [][]TurnRequest{nil, {{Prompt: []int32{1}, ID: 7}}}, cfg)
 	assert.ErrorContains(t, err, "generate: dialogue 1, turn 0 (ID 7), token 0 of the answer")
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = Converse(stopped, p, someDialogs(3), cfg, nil)
+	_, err = Converse(stopped, p, someDialogs(3), cfg)
 	assert.ErrorIs(t, err, context.Canceled)
 
 	cfg.MaxNewTokens, cfg.Slots = 3, 8
-	plan, err := NewDialogPlan(p.Config(), [][]Turn{{{Prompt: []int32{1}}}, {{Prompt: []int32{1, 5}}, {Prompt: []int32{1}}}}, cfg)
+	plan, err := NewDialogPlan(p.Config(), [][]TurnRequest{{{Prompt: []int32{1}}}, {{Prompt: []int32{1, 5}}, {Prompt: []int32{1}}}}, cfg)
 	require.NoError(t, err)
 	assert.Equal(t, Plan{Samples: 3, Slots: 2, Context: 9, CacheBytes: plan.CacheBytes, Bytes: model.DecoderBytes(p.Config(), 3, 9)}, plan)
 }

@@ -18,13 +18,13 @@ func ExampleGenerate() {
 	}, tensor.Float32)
 	p.Init(rand.New(rand.NewPCG(1, 1)))
 
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.MaxNewTokens = 8
 	reqs := []generate.Request{
 		{Prompt: []int32{1, 17, 23}, ID: 0, Samples: 2},
 		{Prompt: []int32{1, 40}, ID: 1, Samples: 1},
 	}
-	answers, err := generate.Generate(context.Background(), p, reqs, cfg, nil)
+	answers, err := generate.Generate(context.Background(), p, reqs, cfg)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -47,15 +47,15 @@ func ExampleConverse() {
 	}, tensor.Float32)
 	p.Init(rand.New(rand.NewPCG(1, 1)))
 
-	cfg := generate.DefaultConfig()
+	cfg := generate.DefaultSampling()
 	cfg.MaxNewTokens = 60
 	cfg.Stop = []int32{2, 5, 8, 13, 21, 34, 55, 89} // a model that has learned nothing hardly finds the one
-	dialog := []generate.Turn{
+	dialog := []generate.TurnRequest{
 		{Prompt: []int32{1, 17, 23}, ID: 0},
 		{Prompt: []int32{17, 40}, ID: 1},
 		{Prompt: []int32{17, 41, 42}, ID: 2},
 	}
-	answers, err := generate.Converse(context.Background(), p, [][]generate.Turn{dialog}, cfg, nil)
+	answers, err := generate.Converse(context.Background(), p, [][]generate.TurnRequest{dialog}, cfg)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -67,4 +67,38 @@ func ExampleConverse() {
 	// turn 1: 10 tokens, finished true
 	// turn 2: 17 tokens, finished true
 	// turn 3: 6 tokens, finished true
+}
+
+// A ban on two tokens, and on a sequence of two.
+func ExampleBan() {
+	p := model.NewParams(model.Config{
+		Dim: 16, NumLayers: 1, NumHeads: 2, NumKVHeads: 2, HeadDim: 8, HiddenDim: 32, VocabSize: 6, MaxSeqLen: 512,
+		NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
+	}, tensor.Float32)
+	p.Init(rand.New(rand.NewPCG(1, 1))) // nearly uniform
+
+	cfg := generate.DefaultSampling()
+	cfg.Stop = nil
+	cfg.Logits = generate.Ban([]int32{0}, []int32{1}, []int32{4, 5})
+	answers, err := generate.Generate(context.Background(), p, []generate.Request{{Prompt: []int32{1}, Samples: 1}}, cfg)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	used, fives, after4 := map[int32]bool{}, 0, 0
+	tokens := answers[0][0].Tokens
+	for i, id := range tokens {
+		used[id] = true
+		if id == 5 {
+			fives++
+			if i > 0 && tokens[i-1] == 4 {
+				after4++
+			}
+		}
+	}
+	fmt.Println(len(tokens), "tokens; 0 and 1 occur:", used[0] || used[1])
+	fmt.Println("5 occurs:", fives > 0, "and after a 4:", after4 > 0)
+	// Output:
+	// 256 tokens; 0 and 1 occur: false
+	// 5 occurs: true and after a 4: false
 }

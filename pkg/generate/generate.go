@@ -11,13 +11,14 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// Generate answers the requests: result [i][k] is sample k of request i. It reads p, float32 weights with an output
-// projection, and depends on nothing but the arguments; Config.Slots does not matter either.
+// Generate answers the requests: result [i][k] is sample k of request i. It reads p, float32 weights
+// with an output projection, and depends on nothing but the arguments; Sampling.Slots does not
+// matter either.
 //
-// onProgress, if not nil, is told the number of samples done and their total whenever some have ended, on the calling
-// goroutine. When ctx ends, Generate stops before the next token and returns the context's error, wrapped. A prompt
-// that leaves no room for an answer gives a *PromptTooLongError before anything is computed. NewPlan tells the memory it takes.
-func Generate(ctx context.Context, p *model.Params, reqs []Request, cfg Config, onProgress func(done, total int)) ([][]Sample, error) {
+// When ctx ends, Generate stops before the next token and returns the context's error, wrapped. A
+// prompt that leaves no room for an answer gives a *PromptTooLongError before anything is computed.
+// NewPlan tells the memory it takes.
+func Generate(ctx context.Context, p *model.Params, reqs []Request, cfg Sampling) ([][]Sample, error) {
 	if err := checkParams(p); err != nil {
 		return nil, err
 	}
@@ -32,14 +33,14 @@ func Generate(ctx context.Context, p *model.Params, reqs []Request, cfg Config, 
 	if err != nil {
 		return nil, err
 	}
-	if err := b.run(ctx, onProgress); err != nil {
+	if err := b.run(ctx); err != nil {
 		return nil, err
 	}
 	return b.out, nil
 }
 
 // newPlannedBatch makes room for what is planned.
-func newPlannedBatch(p *model.Params, plan Plan, reqs []Request, cfg Config) (*batch, error) {
+func newPlannedBatch(p *model.Params, plan Plan, reqs []Request, cfg Sampling) (*batch, error) {
 	dec, err := model.NewDecoder(p, plan.Slots+spareSlots, plan.Context)
 	if err != nil {
 		return nil, fmt.Errorf("generate: %w", err)

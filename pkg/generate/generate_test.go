@@ -29,8 +29,8 @@ func someRequests() []Request {
 	}
 }
 
-func tinyGenerate(t testing.TB) Config {
-	cfg := DefaultConfig()
+func tinyGenerate(t testing.TB) Sampling {
+	cfg := DefaultSampling()
 	cfg.MaxNewTokens = 9
 	cfg.Stop = []int32{2, 7}
 	cfg.Seed = 42
@@ -43,7 +43,7 @@ func TestSlotsAndOrder(t *testing.T) {
 	byID := func(reqs []Request, slots int) map[uint64][]Sample {
 		c := cfg
 		c.Slots = slots
-		out, err := Generate(context.Background(), p, reqs, c, nil)
+		out, err := Generate(context.Background(), p, reqs, c)
 		require.NoError(t, err)
 		m := map[uint64][]Sample{}
 		for i, r := range reqs {
@@ -79,7 +79,7 @@ func TestLogProbsAreTheTrainingGraphs(t *testing.T) {
 		cfg := tinyGenerate(t)
 		cfg.Temperature = temperature
 		reqs := someRequests()
-		answers, err := Generate(context.Background(), p, reqs, cfg, nil)
+		answers, err := Generate(context.Background(), p, reqs, cfg)
 		require.NoError(t, err)
 
 		b := data.NewRagged(256, 16)
@@ -126,7 +126,7 @@ func TestGreedy(t *testing.T) {
 	var all [][][]Sample
 	for seed := range uint64(2) {
 		cfg.Seed = seed
-		out, err := Generate(context.Background(), p, []Request{{Prompt: prompt, ID: seed, Samples: 2}}, cfg, nil)
+		out, err := Generate(context.Background(), p, []Request{{Prompt: prompt, ID: seed, Samples: 2}}, cfg)
 		require.NoError(t, err)
 		all = append(all, out)
 	}
@@ -162,13 +162,13 @@ func TestScheduling(t *testing.T) {
 	for last := range int32(9) {
 		reqs = append(reqs, Request{Prompt: []int32{3, 3, last}, ID: uint64(last), Samples: 1 + int(last)%4})
 	}
-	cfg := DefaultConfig()
+	cfg := DefaultSampling()
 	cfg.Stop, cfg.MaxNewTokens = []int32{9}, 7
 	for slots := 1; slots <= 25; slots++ {
 		cfg.Slots = slots
 		dec := newScripted(t, slots+1, count)
 		b := newBatch(dec, reqs, cfg, 100)
-		require.NoError(t, b.run(context.Background(), nil))
+		require.NoError(t, b.run(context.Background()))
 		fed := 0
 		for i, r := range reqs {
 			last := int(r.Prompt[2])
@@ -191,13 +191,13 @@ func TestContextLimit(t *testing.T) {
 	cfg := tinyGenerate(t)
 	cfg.MaxNewTokens, cfg.Stop = 100, nil
 	long := make([]int32, 23)
-	out, err := Generate(context.Background(), tinyModel(t, 4), []Request{{Prompt: long[:20], Samples: 1}, {Prompt: long, Samples: 1}}, cfg, nil)
+	out, err := Generate(context.Background(), tinyModel(t, 4), []Request{{Prompt: long[:20], Samples: 1}, {Prompt: long, Samples: 1}}, cfg)
 	require.NoError(t, err)
 	assert.Len(t, out[0][0].Tokens, 4, "prompt and answer fill the context of 24")
 	assert.Len(t, out[1][0].Tokens, 1)
 	assert.False(t, out[0][0].Finished)
 
-	_, err = Generate(context.Background(), tinyModel(t, 4), []Request{{Prompt: long, Samples: 1}, {Prompt: make([]int32, 24), ID: 77, Samples: 1}}, cfg, nil)
+	_, err = Generate(context.Background(), tinyModel(t, 4), []Request{{Prompt: long, Samples: 1}, {Prompt: make([]int32, 24), ID: 77, Samples: 1}}, cfg)
 	var tooLong *PromptTooLongError
 	require.ErrorAs(t, err, &tooLong)
 	assert.Equal(t, PromptTooLongError{Index: 1, ID: 77, Length: 24, Limit: 23}, *tooLong)
@@ -206,8 +206,8 @@ func TestContextLimit(t *testing.T) {
 func TestRefuses(t *testing.T) {
 	ctx, p, cfg := context.Background(), tinyModel(t, 1), tinyGenerate(t)
 	one := []Request{{Prompt: []int32{1}, Samples: 1}}
-	generate := func(p *model.Params, r []Request, c Config) error {
-		_, err := Generate(ctx, p, r, c, nil)
+	generate := func(p *model.Params, r []Request, c Sampling) error {
+		_, err := Generate(ctx, p, r, c)
 		return err
 	}
 	assert.NoError(t, generate(p, nil, cfg), "nothing to do")
@@ -223,34 +223,36 @@ func TestRefuses(t *testing.T) {
 	reward.DropOutput()
 	assert.ErrorContains(t, generate(reward, one, cfg), "output projection")
 
-	err := Config{MaxNewTokens: 0, Temperature: -1, TopP: 0, TopK: -1, Stop: []int32{-1}}.Validate()
+	err := Sampling{MaxNewTokens: 0, Temperature: -1, TopP: 0, TopK: -1, Stop: []int32{-1}}.Validate()
 	for _, field := range []string{"MaxNewTokens", "Temperature", "TopP", "TopK", "Stop[0]", "Slots"} {
-		assert.ErrorContains(t, err, "Config."+field, "all problems at once")
+		assert.ErrorContains(t, err, "Sampling."+field, "all problems at once")
 	}
-	assert.NoError(t, DefaultConfig().Validate())
+	assert.NoError(t, DefaultSampling().Validate())
 }
 
 func TestProgressAndCancel(t *testing.T) {
 	p, cfg := tinyModel(t, 1), tinyGenerate(t)
 	cfg.Slots = 2
 	var done []int
-	_, err := Generate(context.Background(), p, someRequests(), cfg, func(d, total int) {
+	cfg.OnProgress = func(d, total int) {
 		assert.Equal(t, 15, total)
 		done = append(done, d)
-	})
+	}
+	_, err := Generate(context.Background(), p, someRequests(), cfg)
 	require.NoError(t, err)
 	assert.True(t, slices.IsSorted(done))
 	assert.Equal(t, 15, done[len(done)-1])
 
 	ctx, cancel := context.WithCancel(context.Background())
 	calls := 0
-	out, err := Generate(ctx, p, someRequests(), cfg, func(d, _ int) { calls++; cancel() })
+	cfg.OnProgress = func(d, _ int) { calls++; cancel() }
+	out, err := Generate(ctx, p, someRequests(), cfg)
 	assert.Nil(t, out)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, 1, calls, "it stops before the next token")
 
 	failing := newScripted(t, 3, func([]int32) []float32 { return []float32{float32(math.NaN())} })
-	err = newBatch(failing, []Request{{Prompt: []int32{0}, ID: 9, Samples: 1}}, Config{MaxNewTokens: 1, Temperature: 1, TopP: 1, Slots: 2}, 5).run(context.Background(), nil)
+	err = newBatch(failing, []Request{{Prompt: []int32{0}, ID: 9, Samples: 1}}, Sampling{MaxNewTokens: 1, Temperature: 1, TopP: 1, Slots: 2}, 5).run(context.Background())
 	assert.True(t, errors.Is(err, errNotFinite), fmt.Sprint(err))
 	assert.ErrorContains(t, err, "request 0 (ID 9), token 0")
 }

@@ -9,16 +9,16 @@ import (
 // Plan is what Generate or Converse does and the memory it takes, known before anything is computed.
 type Plan struct {
 	Samples int // of all requests, or turns of all dialogues
-	Slots   int // samples computed at a time: Config.Slots, or fewer
+	Slots   int // samples computed at a time: Sampling.Slots, or fewer
 	Context int // tokens of the longest prompt and its answer, or of the longest dialogue, for which every slot has room
 
-	CacheBytes int64 // keys and values; never more than Config.MaxCacheBytes, unless that is 0
+	CacheBytes int64 // keys and values; never more than Sampling.MaxCacheBytes, unless that is 0
 	Bytes      int64 // all that is allocated: caches, a packed copy of the weights, activations and logits
 }
 
 // NewPlan checks the requests and the settings for a model of that shape, and plans for them as Generate does. A prompt that leaves no
 // room for an answer gives a *PromptTooLongError.
-func NewPlan(shape model.Config, reqs []Request, cfg Config) (Plan, error) {
+func NewPlan(shape model.Config, reqs []Request, cfg Sampling) (Plan, error) {
 	if err := cfg.Validate(); err != nil {
 		return Plan{}, err
 	}
@@ -30,7 +30,7 @@ func NewPlan(shape model.Config, reqs []Request, cfg Config) (Plan, error) {
 }
 
 // NewDialogPlan checks the dialogues and the settings for a model of that shape, and plans for them as Converse does.
-func NewDialogPlan(shape model.Config, dialogs [][]Turn, cfg Config) (Plan, error) {
+func NewDialogPlan(shape model.Config, dialogs [][]TurnRequest, cfg Sampling) (Plan, error) {
 	if err := cfg.Validate(); err != nil {
 		return Plan{}, err
 	}
@@ -54,10 +54,10 @@ func NewDialogPlan(shape model.Config, dialogs [][]Turn, cfg Config) (Plan, erro
 }
 
 // newPlan makes room for sequences of up to longest tokens.
-func newPlan(shape model.Config, samples, sequences, longest int, cfg Config) (Plan, error) {
+func newPlan(shape model.Config, samples, sequences, longest int, cfg Sampling) (Plan, error) {
 	for _, id := range cfg.Stop {
 		if int(id) >= shape.VocabSize {
-			return Plan{}, fmt.Errorf("generate: Config.Stop has id %d, the vocabulary %d tokens", id, shape.VocabSize)
+			return Plan{}, fmt.Errorf("generate: Sampling.Stop has id %d, the vocabulary %d tokens", id, shape.VocabSize)
 		}
 	}
 	p := Plan{Samples: samples, Slots: min(cfg.Slots, sequences), Context: min(shape.MaxSeqLen, longest)}
@@ -67,7 +67,7 @@ func newPlan(shape model.Config, samples, sequences, longest int, cfg Config) (P
 	if most := cfg.MaxCacheBytes; most > 0 {
 		each := model.CacheBytes(shape, 1, p.Context)
 		if p.Slots = min(p.Slots, int(most/each)-spareSlots); p.Slots < 1 {
-			return Plan{}, fmt.Errorf("generate: Config.MaxCacheBytes is %d, but the keys and values of %d tokens take %d for each of %d sequences: raise it, or shorten prompts or answers",
+			return Plan{}, fmt.Errorf("generate: Sampling.MaxCacheBytes is %d, but the keys and values of %d tokens take %d for each of %d sequences: raise it, or shorten prompts or answers",
 				most, p.Context, each, 1+spareSlots)
 		}
 	}

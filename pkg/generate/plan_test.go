@@ -14,7 +14,7 @@ func TestPlan(t *testing.T) {
 	p := tinyModel(t, 3)
 	shape := p.Config()
 	reqs := []Request{{Prompt: []int32{1, 5, 6}, ID: 1, Samples: 5}, {Prompt: []int32{1, 7}, ID: 2, Samples: 4}}
-	cfg := DefaultConfig()
+	cfg := DefaultSampling()
 	cfg.MaxNewTokens, cfg.Slots = 6, 8
 	plan, err := NewPlan(shape, reqs, cfg)
 	require.NoError(t, err)
@@ -23,18 +23,18 @@ func TestPlan(t *testing.T) {
 	assert.GreaterOrEqual(t, plan.CacheBytes, 9*9*perToken, "eight samples and a prompt")
 	assert.Equal(t, model.DecoderBytes(shape, 9, 9), plan.Bytes)
 
-	want, err := Generate(t.Context(), p, reqs, cfg, nil)
+	want, err := Generate(t.Context(), p, reqs, cfg)
 	require.NoError(t, err)
 	cfg.MaxCacheBytes = 4 * model.CacheBytes(shape, 1, 9)
 	bounded, err := NewPlan(shape, reqs, cfg)
 	require.NoError(t, err)
 	assert.Equal(t, 3, bounded.Slots)
 	assert.LessOrEqual(t, bounded.CacheBytes, cfg.MaxCacheBytes)
-	got, err := Generate(t.Context(), p, reqs, cfg, nil)
+	got, err := Generate(t.Context(), p, reqs, cfg)
 	require.NoError(t, err)
 	assert.Equal(t, want, got)
 
 	cfg.MaxCacheBytes = model.CacheBytes(shape, 2, 9) - 1
-	_, err = Generate(t.Context(), p, reqs, cfg, nil)
+	_, err = Generate(t.Context(), p, reqs, cfg)
 	assert.ErrorContains(t, err, "MaxCacheBytes")
 }

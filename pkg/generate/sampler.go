@@ -30,20 +30,28 @@ type sampler struct {
 	temperature float64
 	topP        float64
 	topK        int
+	change      LogitsFunc // nil for none
 
+	own  []float32 // (V) logits that change may write to
 	z, p []float32 // (V) logits / T, probabilities
 	ids  []int32   // candidates, the most probable first
 	kept []float32 // their z
 }
 
-func newSampler(math backend.Vectors[float32], cfg Config) *sampler {
-	return &sampler{math: math, temperature: cfg.Temperature, topP: cfg.TopP, topK: cfg.TopK}
+func newSampler(math backend.Vectors[float32], cfg Sampling) *sampler {
+	return &sampler{math: math, temperature: cfg.Temperature, topP: cfg.TopP, topK: cfg.TopK, change: cfg.Logits}
 }
 
-// next draws a token from logits (V), which stay as they are, and gives the log-probability it was drawn with.
-func (s *sampler) next(logits []float32, rng *rand.Rand) (id int32, logProb float32, err error) {
+// next draws a token from logits (V), which stay as they are, and gives the log-probability it was
+// drawn with.
+func (s *sampler) next(logits []float32, at LogitsContext, rng *rand.Rand) (id int32, logProb float32, err error) {
 	if m := float64(s.math.Max(logits)); math.IsNaN(m) || math.IsInf(m, 0) {
 		return 0, 0, errNotFinite
+	}
+	if s.change != nil {
+		if logits, err = s.changed(logits, at); err != nil {
+			return 0, 0, err
+		}
 	}
 	if s.temperature == 0 {
 		best := argmax(logits)

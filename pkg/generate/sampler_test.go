@@ -63,13 +63,13 @@ func TestSamplerDistribution(t *testing.T) {
 		"top-p, cold":     {0.5, 0.95, 0, tempered(0.5, 1, 3, 4, 5)}, // .433 .301 .192 .048
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg := DefaultConfig()
+			cfg := DefaultSampling()
 			cfg.Temperature, cfg.TopP, cfg.TopK = c.temperature, c.topP, c.topK
 			s := newSampler(cpu.Backend{}.Float32(), cfg)
 			const n = 20000
 			counts := make([]int, len(p))
 			for i := range n {
-				id, lp, err := s.next(logits, stream(11, uint64(i), 0))
+				id, lp, err := s.next(logits, LogitsContext{}, stream(11, uint64(i), 0))
 				require.NoError(t, err)
 				counts[id]++
 				require.InDelta(t, math.Log(c.want[id]), lp, 2e-6)
@@ -100,9 +100,9 @@ func TestStreams(t *testing.T) {
 }
 
 func TestGreedyTie(t *testing.T) {
-	cfg := DefaultConfig()
+	cfg := DefaultSampling()
 	cfg.Temperature = 0
-	id, lp, err := newSampler(cpu.Backend{}.Float32(), cfg).next([]float32{0, 5, 1, 5}, nil)
+	id, lp, err := newSampler(cpu.Backend{}.Float32(), cfg).next([]float32{0, 5, 1, 5}, LogitsContext{}, nil)
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, id)
 	assert.InDelta(t, -math.Log(2+math.Exp(-5)+math.Exp(-4)), lp, 1e-6)
@@ -138,7 +138,7 @@ func TestCandidates(t *testing.T) {
 
 func TestDivergedModel(t *testing.T) {
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
-		_, _, err := newSampler(cpu.Backend{}.Float32(), DefaultConfig()).next([]float32{0, bad, 1}, stream(0, 0, 0))
+		_, _, err := newSampler(cpu.Backend{}.Float32(), DefaultSampling()).next([]float32{0, bad, 1}, LogitsContext{}, stream(0, 0, 0))
 		assert.ErrorIs(t, err, errNotFinite)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
@@ -40,7 +41,7 @@ func BenchmarkPPO(b *testing.B) {
 		SafetyThreshold: cfg.SafetyThreshold, MicroTokens: cfg.MicroTokens, MicroSegments: cfg.MicroSegments,
 	})
 	require.NoError(b, err)
-	prompts := make([]ppo.Prompt, 500)
+	prompts := make([]data.TokenPrompt, 500)
 	for i := range prompts {
 		prompts[i].Tokens = make([]int32, 17)
 		for k := range prompts[i].Tokens {

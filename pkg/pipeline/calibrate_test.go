@@ -67,11 +67,7 @@ func TestWinnersDoNotDependOnTheBias(t *testing.T) {
 	pool := untagged(t, dir)
 	judges, err := pipeline.NewJudges(saved, safety, pipeline.DefaultJudgesConfig())
 	require.NoError(t, err)
-	var asked []ppo.Answer
-	for _, a := range pool {
-		asked = append(asked, ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens}, Tokens: a.Answer})
-	}
-	scores, err := judges.Score(t.Context(), asked)
+	scores, err := judges.Score(t.Context(), pool)
 	require.NoError(t, err)
 	var safe []float64
 	for _, s := range scores {
@@ -85,12 +81,12 @@ func TestWinnersDoNotDependOnTheBias(t *testing.T) {
 		require.NoError(t, err)
 		rewards, err := judges.Reward(t.Context(), pool)
 		require.NoError(t, err)
-		list := slices.Clone(pool)
-		for i := range list {
-			list[i].Reward = rewards[i]
+		list := make([]rejection.Candidate, len(pool))
+		for i, a := range pool {
+			list[i] = rejection.Candidate{Answer: a, Index: i, Reward: rewards[i]}
 		}
 		for _, w := range rejection.Best(list) {
-			ids = append(ids, w.Sample)
+			ids = append(ids, w.Index)
 		}
 		return ids
 	}
@@ -110,14 +106,12 @@ func TestWinnersDoNotDependOnTheBias(t *testing.T) {
 }
 
 // untagged are the samples of a run's V1, as answers to prompts without the safety tag.
-func untagged(t *testing.T, dir string) (pool []rejection.Answer) {
+func untagged(t *testing.T, dir string) (pool []data.Answer) {
 	t.Helper()
 	samples, _, err := data.Read[data.Sample](filepath.Join(dir, "v1", "samples.arrow"))
 	require.NoError(t, err)
-	for i, s := range samples {
-		pool = append(pool, rejection.Answer{
-			Prompt: rejection.Prompt{ID: s.PromptID, Tokens: s.Prompt}, Answer: s.Tokens, Finished: true, Sample: i,
-		})
+	for _, s := range samples {
+		pool = append(pool, data.Answer{Prompt: data.TokenPrompt{ID: s.PromptID, Tokens: s.Prompt}, Tokens: s.Tokens, Finished: true})
 	}
 	return pool
 }
@@ -157,7 +151,8 @@ func TestCalibrationBelowTheGate(t *testing.T) {
 	cfg.Calibration.Level = 0
 	assert.NoError(t, cfg.Validate())
 	cfg.Calibration.Quantile = 1
-	assert.ErrorContains(t, cfg.Validate(), "pipeline: Config.Calibration: rewardmodel: Calibration.Quantile is 1")
+	assert.ErrorContains(t, cfg.Validate(), "pipeline: Config.Calibration")
+	assert.ErrorContains(t, cfg.Validate(), "Quantile is 1")
 	cfg.Calibration = rewardmodel.Calibration{Level: -9}
 	assert.NoError(t, cfg.Validate(), "nothing is moved")
 }
@@ -169,9 +164,9 @@ func TestContradiction(t *testing.T) {
 	var said []ppo.GateCount
 	cfg.OnContradiction = func(g ppo.GateCount) { said = append(said, g) }
 	ask := func(j *pipeline.Judges, n int, safetyPrompt bool) {
-		answers := make([]ppo.Answer, n)
+		answers := make([]data.Answer, n)
 		for i := range answers {
-			answers[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: []int32{1, 3}, Safety: safetyPrompt}, Tokens: []int32{4, 2}}
+			answers[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: []int32{1, 3}, Safety: safetyPrompt}, Tokens: []int32{4, 2}}
 		}
 		_, err := j.Score(t.Context(), answers)
 		require.NoError(t, err)

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/tame-rlhf/tame/pkg/distill"
@@ -9,6 +8,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
@@ -46,8 +46,9 @@ type Config struct {
 	// Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to
 	// 1.3 after RLHF. Default 0.8, 1, 1.2.
 	Temperatures []float64
-	// Rejection samples the answers to fine-tune on; its TopP, MaxNewTokens and slots are also those of the answers
-	// that annotators compare, at PairTemperatures. Its Temperature and Version are set by the iteration.
+	// Rejection samples answers. Its Temperature and Version are set by the iteration. Its other
+	// settings of sampling, such as MaxNewTokens and TopP, are those of the answers that annotators
+	// compare too.
 	Rejection rejection.Config `conf:"omit=stop temperature version"`
 	// FineTune is SFT on the best answers.
 	FineTune sft.Config
@@ -70,7 +71,7 @@ type Config struct {
 	PartPrompts int
 	// Seed of all that the stages' own seeds do not decide: pairs, mixes and heads of the reward models.
 	Seed uint64
-	// Watch is told of progress; nil means nobody is.
+	// Watch, if not nil, is called with each Event.
 	Watch func(Event) `json:"-"`
 }
 
@@ -89,8 +90,9 @@ type Event struct {
 	Contradiction *ppo.GateCount
 }
 
-// DefaultConfig holds the paper's values and this package's choices where it gives none. The stop ids of sampling have to be
-// set: those of Rejection, of PPO, and of GAtt and Distill where they are used.
+// DefaultConfig holds the paper's values and this package's choices where it gives none. The stop ids
+// of sampling are Llama's end of sequence: with another tokenizer set those of Rejection, of PPO, and
+// of GAtt and Distill where they are used.
 func DefaultConfig() Config {
 	return Config{
 		Versions: 5, PoolFrom: 4, PPOFrom: 5,
@@ -104,51 +106,39 @@ func DefaultConfig() Config {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	var errs []error
-	check := func(ok bool, field string, value any, want string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("pipeline: Config.%s is %v, want %s", field, value, want))
-		}
-	}
-	check(c.Versions >= 1, "Versions", c.Versions, "at least 1")
-	check(c.PoolFrom >= 1, "PoolFrom", c.PoolFrom, "at least 1")
-	check(c.PPOFrom >= 1, "PPOFrom", c.PPOFrom, "at least 1")
-	check(c.GAttFrom >= 1, "GAttFrom", c.GAttFrom, "at least 1")
-	check(c.DistillFrom >= 1, "DistillFrom", c.DistillFrom, "at least 1")
-	for _, t := range c.PairTemperatures {
-		check(t > 0, "PairTemperatures", c.PairTemperatures, "two positive numbers")
-	}
-	check(c.HelpfulnessPairs >= 1, "HelpfulnessPairs", c.HelpfulnessPairs, "at least 1")
-	check(c.SafetyPairs >= 1, "SafetyPairs", c.SafetyPairs, "at least 1")
-	check(c.HeldOut >= 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "a share in [0, 1)")
-	check(len(c.Temperatures) > 0, "Temperatures", c.Temperatures, "at least one temperature")
-	check(c.KeepEvery >= 1, "KeepEvery", c.KeepEvery, "at least 1")
-	check(c.PartPrompts >= 1, "PartPrompts", c.PartPrompts, "at least 1")
+	check := setting.NewChecks("pipeline: Config")
+	check.AtLeast("Versions", c.Versions, 1)
+	check.AtLeast("PoolFrom", c.PoolFrom, 1)
+	check.AtLeast("PPOFrom", c.PPOFrom, 1)
+	check.AtLeast("GAttFrom", c.GAttFrom, 1)
+	check.AtLeast("DistillFrom", c.DistillFrom, 1)
+	check.That(c.PairTemperatures[0] > 0 && c.PairTemperatures[1] > 0, "PairTemperatures", c.PairTemperatures, "two positive numbers: greedy answers to a prompt are all the same")
+	check.AtLeast("HelpfulnessPairs", c.HelpfulnessPairs, 1)
+	check.AtLeast("SafetyPairs", c.SafetyPairs, 1)
+	check.That(c.HeldOut >= 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "a share in [0, 1)")
+	check.That(len(c.Temperatures) > 0, "Temperatures", c.Temperatures, "at least one temperature")
+	check.AtLeast("KeepEvery", c.KeepEvery, 1)
+	check.AtLeast("PartPrompts", c.PartPrompts, 1)
 	gate := ppo.Logit(c.PPO.SafetyThreshold)
-	check(c.Calibration.Method == rewardmodel.CalibrateNone || !(c.Calibration.Level < gate), "Calibration.Level", c.Calibration.Level,
+	check.That(c.Calibration.Method == rewardmodel.CalibrateNone || !(c.Calibration.Level < gate), "Calibration.Level", c.Calibration.Level,
 		fmt.Sprintf("at least %v, the logit of PPO.SafetyThreshold: an answer below the gate gains when the gate catches it", gate))
-	for name, v := range map[string]interface{ Validate() error }{
-		"Helpfulness": c.Helpfulness, "Safety": c.Safety, "Calibration": c.Calibration, "Rejection": c.Rejection, "FineTune": c.FineTune, "PPO": c.PPO,
-	} {
-		if err := v.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("pipeline: Config.%s: %w", name, err))
-		}
-	}
-	return errors.Join(errs...)
+	check.Nested("Helpfulness", c.Helpfulness.Validate())
+	check.Nested("Safety", c.Safety.Validate())
+	check.Nested("Calibration", c.Calibration.Validate())
+	check.Nested("Rejection", c.Rejection.Validate())
+	check.Nested("FineTune", c.FineTune.Validate())
+	check.Nested("PPO", c.PPO.Validate())
+	return check.Err()
 }
 
-// validateFurther looks at what is used with some data only.
+// validateFurther checks what is used with some data only.
 func (c Config) validateFurther(d Data) error {
-	var errs []error
+	check := setting.NewChecks("pipeline: Config")
 	if len(d.Dialogs) > 0 {
-		if err := c.GAtt.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("pipeline: Config.GAtt: %w", err))
-		}
+		check.Nested("GAtt", c.GAtt.Validate())
 	}
 	if len(d.Adversarial) > 0 {
-		if err := c.Distill.Validate(); err != nil {
-			errs = append(errs, fmt.Errorf("pipeline: Config.Distill: %w", err))
-		}
+		check.Nested("Distill", c.Distill.Validate())
 	}
-	return errors.Join(errs...)
+	return check.Err()
 }

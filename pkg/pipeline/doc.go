@@ -29,7 +29,7 @@
 // Judges are the two reward models behind one combined reward R_c (section 3.2.3), in the forms that rejection sampling and PPO ask for:
 //
 //	judges, err := pipeline.NewJudges(helpfulness, safety, pipeline.DefaultJudgesConfig())
-//	answers, err := rejection.Sample(ctx, chat, prompts, judges.Reward, rejection.DefaultConfig())
+//	candidates, err := rejection.Sample(ctx, chat, prompts, judges.Reward, rejection.DefaultConfig())
 //	report, err := ppo.Train(ctx, policy, critic, prompts, heldOut, judges, ppo.DefaultConfig())
 //
 // # Concurrency

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -14,7 +15,7 @@ import (
 type Spy struct {
 	RewardModel func(p *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config)
 	FineTune    func(p *model.Params, examples []sft.Example, cfg sft.Config)
-	PPO         func(policy, critic *model.Params, prompts, heldOut []ppo.Prompt, r ppo.Rewarder, cfg ppo.Config)
+	PPO         func(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r ppo.Rewarder, cfg ppo.Config)
 	Judges      func(version int, helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error)
 }
 
@@ -33,7 +34,7 @@ func (s Spy) Run(ctx context.Context, dir string, d Data, cfg Config) ([]Version
 		}
 		return train.fineTune(ctx, p, examples, cfg)
 	}
-	st.ppo = func(ctx context.Context, policy, critic *model.Params, prompts, heldOut []ppo.Prompt, r ppo.Rewarder, cfg ppo.Config) (ppo.Report, error) {
+	st.ppo = func(ctx context.Context, policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r ppo.Rewarder, cfg ppo.Config) (ppo.Report, error) {
 		if s.PPO != nil {
 			s.PPO(policy, critic, prompts, heldOut, r, cfg)
 		}

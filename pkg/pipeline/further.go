@@ -3,12 +3,12 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
@@ -38,19 +38,19 @@ func (r *run) ghosts(ctx context.Context, v int, policy string, p *model.Params)
 		return "", nil, err
 	}
 	rows, err = inParts(r.store, name, l, len(r.data.Dialogs), r.cfg.PartPrompts, func(lo, hi int) ([]Example, error) {
-		talks, err := gatt.Talk(ctx, p, r.data.Template, r.data.Tokenizer, r.data.Dialogs[lo:hi], cfg)
+		transcripts, err := gatt.SampleDialogues(ctx, p, r.data.Template, r.data.Tokenizer, r.data.Dialogs[lo:hi], cfg)
 		if err != nil {
 			return nil, err
 		}
 		var rows []Example
-		for _, talk := range talks {
-			one := []gatt.Transcript{talk}
+		for _, t := range transcripts {
+			one := []gatt.Transcript{t}
 			examples, err := gatt.Examples(r.data.Template, one, cfg)
 			if err != nil {
 				return nil, err
 			}
 			for _, e := range examples {
-				rows = append(rows, Example{Messages: gatt.Conversations(one, "", cfg)[0].Messages, Source: "ghost attention", Tokens: e.Tokens, Counted: e.Counted})
+				rows = append(rows, Example{Messages: gatt.Conversations(one, "", cfg)[0].Messages, Source: "ghost attention", Tokens: e.Tokens, Counted: e.Counted()})
 			}
 		}
 		return rows, nil
@@ -70,17 +70,9 @@ func (r *run) distilled(ctx context.Context, v int, policy string, p *model.Para
 	if err != nil {
 		return "", nil, err
 	}
-	score := func(ctx context.Context, answers []distill.Answer) ([]float64, error) {
-		asked := make([]ppo.Answer, len(answers))
-		for i, a := range answers {
-			asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: true}, Tokens: a.Answer}
-		}
-		scores, _, err := judges.Rewards(ctx, asked)
-		return scores, err
-	}
 	prompts := r.data.Adversarial
 	rows, err = inParts(r.store, name, l, len(prompts), r.cfg.PartPrompts, func(lo, hi int) ([]Example, error) {
-		result, err := distill.Distill(ctx, p, r.data.Template, prompts[lo:hi], r.data.PrePrompts, score, cfg)
+		result, err := distill.Distill(ctx, p, r.data.Template, prompts[lo:hi], r.data.PrePrompts, judges.Reward, cfg)
 		if err != nil {
 			return nil, err
 		}
@@ -89,14 +81,13 @@ func (r *run) distilled(ctx context.Context, v int, policy string, p *model.Para
 			if !c.Kept {
 				continue
 			}
-			text, err := r.data.Tokenizer.Decode(c.Distilled.Answer)
+			text, err := r.data.Tokenizer.Decode(c.Distilled.Tokens)
 			if err != nil {
-				return nil, fmt.Errorf("pipeline: answer to %q: %w", c.Original.Prompt.ID, err)
+				return nil, fmt.Errorf("pipeline: answer to %q: %w", c.Prompt.ID, err)
 			}
-			e := Example{Source: "safety context distillation"}
-			e.Messages = append(append(e.Messages, c.Distilled.Prompt.Messages...), data.Message{Role: data.Assistant, Content: text})
-			e.Tokens, e.Counted = data.Join(c.Distilled.Tokens, c.Distilled.Answer)
-			rows = append(rows, e)
+			e := c.Distilled.Example()
+			messages := append(slices.Clone(c.Prompt.Messages), data.Message{Role: data.Assistant, Content: text})
+			rows = append(rows, Example{Messages: messages, Source: "safety context distillation", Tokens: e.Tokens, Counted: e.Counted()})
 		}
 		return rows, nil
 	})

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
-	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -62,7 +62,7 @@ func NewJudges(helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, er
 }
 
 // Score gives both raw scores of each answer. It implements ppo.Rewarder.
-func (j *Judges) Score(ctx context.Context, answers []ppo.Answer) ([]ppo.Score, error) {
+func (j *Judges) Score(ctx context.Context, answers []data.Answer) ([]ppo.Score, error) {
 	prompts, ids := make([][]int32, len(answers)), make([][]int32, len(answers))
 	for i, a := range answers {
 		prompts[i], ids[i] = a.Prompt.Tokens, a.Tokens
@@ -98,7 +98,7 @@ func (j *Judges) Combined(s ppo.Score, safetyPrompt bool) (reward float64, bySaf
 }
 
 // Rewards gives R_c as a logit for each answer, and whether the safety score was taken.
-func (j *Judges) Rewards(ctx context.Context, answers []ppo.Answer) (rewards []float64, bySafety []bool, err error) {
+func (j *Judges) Rewards(ctx context.Context, answers []data.Answer) (rewards []float64, bySafety []bool, err error) {
 	scores, err := j.Score(ctx, answers)
 	if err != nil {
 		return nil, nil, err
@@ -110,12 +110,8 @@ func (j *Judges) Rewards(ctx context.Context, answers []ppo.Answer) (rewards []f
 	return rewards, bySafety, nil
 }
 
-// Reward is Rewards in the form that rejection sampling asks for, a rejection.Reward.
-func (j *Judges) Reward(ctx context.Context, answers []rejection.Answer) ([]float64, error) {
-	asked := make([]ppo.Answer, len(answers))
-	for i, a := range answers {
-		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: a.Safety}, Tokens: a.Answer}
-	}
-	rewards, _, err := j.Rewards(ctx, asked)
+// Reward gives R_c as a logit for each answer. It is a data.RewardFunc.
+func (j *Judges) Reward(ctx context.Context, answers []data.Answer) ([]float64, error) {
+	rewards, _, err := j.Rewards(ctx, answers)
 	return rewards, err
 }

@@ -9,10 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
-	"github.com/tame-rlhf/tame/pkg/rejection"
 )
 
 // constant is a reward model that gives every answer the same raw score.
@@ -41,7 +41,7 @@ func TestRewardIsGated(t *testing.T) {
 	} {
 		j, err := pipeline.NewJudges(constant(0.5), constant(c.safety), pipeline.DefaultJudgesConfig())
 		require.NoError(t, err)
-		answers := []rejection.Answer{{Prompt: rejection.Prompt{Tokens: []int32{1, 3}, Safety: c.safetyPrompt}, Answer: []int32{4, 2}}}
+		answers := []data.Answer{{Prompt: data.TokenPrompt{Tokens: []int32{1, 3}, Safety: c.safetyPrompt}, Tokens: []int32{4, 2}}}
 		rewards, err := j.Reward(t.Context(), answers)
 		require.NoError(t, err)
 		assert.Equal(t, []float64{c.want}, rewards, "%+v", c)

@@ -49,10 +49,9 @@ func (r *run) answer(ctx context.Context, v variant, prompts []data.Prompt, n in
 		}
 		requests[i] = generate.Request{Prompt: ids, ID: data.StreamKey(p.ID), Samples: n}
 	}
-	cfg := r.cfg.Rejection
-	sampled, err := generate.Generate(ctx, v.params, requests, generate.Config{
-		MaxNewTokens: cfg.MaxNewTokens, Temperature: v.temperature, TopP: cfg.TopP, Stop: cfg.Stop, Seed: v.seed, Slots: cfg.Slots,
-	}, nil)
+	cfg := r.cfg.Rejection.Sampling
+	cfg.Temperature, cfg.Seed, cfg.OnProgress = v.temperature, v.seed, nil
+	sampled, err := generate.Generate(ctx, v.params, requests, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}

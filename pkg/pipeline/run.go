@@ -14,7 +14,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
-	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -63,7 +62,7 @@ type run struct {
 	stages stages
 
 	open                []rewardmodel.Pair
-	prompts, validation []rejection.Prompt
+	prompts, validation []data.TokenPrompt
 	messages            map[string][]data.Message // of the prompts, by ID
 	isSafety            map[string]bool           // likewise
 
@@ -174,14 +173,14 @@ func given[T data.Row](s *store, name string, rows []T) error {
 	return err
 }
 
-func (r *run) encode(prompts []data.Prompt) ([]rejection.Prompt, error) {
-	list := make([]rejection.Prompt, len(prompts))
+func (r *run) encode(prompts []data.Prompt) ([]data.TokenPrompt, error) {
+	list := make([]data.TokenPrompt, len(prompts))
 	for i, p := range prompts {
 		ids, err := r.data.Template.EncodePrompt(p.Messages)
 		if err != nil {
 			return nil, fmt.Errorf("pipeline: prompt %q: %w", p.ID, err)
 		}
-		list[i] = rejection.Prompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
+		list[i] = data.TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
 	}
 	return list, nil
 }
@@ -289,7 +288,7 @@ func (r *run) freshPreferences(ctx context.Context, v int, policy, before string
 		name := at(v, fmt.Sprintf("preferences-%v.arrow", c.set))
 		l, err := r.store.lineage(of(v, "preferences"), map[string]any{
 			"version": v, "versions": r.cfg.Versions, "pairs": c.pairs, "temperatures": r.cfg.PairTemperatures,
-			"max_new_tokens": r.cfg.Rejection.MaxNewTokens, "top_p": r.cfg.Rejection.TopP,
+			"max_new_tokens": r.cfg.Rejection.MaxNewTokens, "top_p": r.cfg.Rejection.TopP, "top_k": r.cfg.Rejection.TopK,
 		}, r.cfg.Seed, slices.Compact([]string{policy, before, c.file})...)
 		if err != nil {
 			return fresh, err
@@ -316,16 +315,8 @@ func (r *run) ppo(ctx context.Context, v int, name string, tuned, helpfulness *m
 		p := tuned.Clone()
 		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
 		cfg.Keep.Every = 1
-		_, err := r.stages.ppo(ctx, p, helpfulness.Clone(), ppoPrompts(r.prompts), ppoPrompts(r.validation), judges, cfg)
+		_, err := r.stages.ppo(ctx, p, helpfulness.Clone(), r.prompts, r.validation, judges, cfg)
 		return p, err
 	})
 	return err
-}
-
-func ppoPrompts(prompts []rejection.Prompt) []ppo.Prompt {
-	list := make([]ppo.Prompt, len(prompts))
-	for i, p := range prompts {
-		list[i] = ppo.Prompt{ID: p.ID, Tokens: p.Tokens, Safety: p.Safety}
-	}
-	return list
 }

@@ -64,13 +64,13 @@ func (r *run) sample(ctx context.Context, v int, policy string, p *model.Params,
 		return nil, err
 	}
 	return inParts(r.store, name, l, len(r.prompts), r.cfg.PartPrompts, func(lo, hi int) ([]data.Sample, error) {
-		answers, err := rejection.Sample(ctx, p, r.prompts[lo:hi], judges.Reward, cfg)
+		candidates, err := rejection.Sample(ctx, p, r.prompts[lo:hi], judges.Reward, cfg)
 		if err != nil {
 			return nil, err
 		}
-		rows := make([]data.Sample, len(answers))
-		for i, a := range answers {
-			if rows[i], err = r.row(a); err != nil {
+		rows := make([]data.Sample, len(candidates))
+		for i, c := range candidates {
+			if rows[i], err = r.row(c); err != nil {
 				return nil, err
 			}
 		}
@@ -78,16 +78,16 @@ func (r *run) sample(ctx context.Context, v int, policy string, p *model.Params,
 	})
 }
 
-// row is an answer as it is written.
-func (r *run) row(a rejection.Answer) (data.Sample, error) {
-	text, err := r.data.Tokenizer.Decode(a.Answer)
+// row is a candidate as it is written.
+func (r *run) row(c rejection.Candidate) (data.Sample, error) {
+	id := c.Prompt.ID
+	text, err := r.data.Tokenizer.Decode(c.Tokens)
 	if err != nil {
-		return data.Sample{}, fmt.Errorf("pipeline: answer to %q: %w", a.ID, err)
+		return data.Sample{}, fmt.Errorf("pipeline: answer to %q: %w", id, err)
 	}
-	reward := a.Reward
 	return data.Sample{
-		PromptID: a.ID, Messages: r.messages[a.ID], Prompt: a.Tokens, Tokens: a.Answer, LogProbs: a.LogProbs, Text: text,
-		Finished: a.Finished, Combined: &reward, Version: a.Version, Temperature: a.Temperature,
+		PromptID: id, Messages: r.messages[id], Prompt: c.Prompt.Tokens, Tokens: c.Tokens, LogProbs: c.LogProbs, Text: text,
+		Finished: c.Finished, Combined: &c.Reward, Version: c.Version, Temperature: c.Temperature,
 	}, nil
 }
 
@@ -107,18 +107,20 @@ func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample
 		return nil, err
 	}
 	return dataset(r.store, at(v, "winners.arrow"), l, func() ([]data.Sample, error) {
-		var pool []rejection.Answer
+		var answers []data.Answer
+		var pool []rejection.Candidate
 		for k := first; k <= v; k++ {
 			for i, row := range r.samples[k-1] {
-				pool = append(pool, rejection.Answer{
-					Prompt: rejection.Prompt{ID: row.PromptID, Tokens: row.Prompt, Safety: r.isSafety[row.PromptID]},
-					Answer: row.Tokens, LogProbs: row.LogProbs, Finished: row.Finished, Temperature: row.Temperature,
-					Version: row.Version, Sample: i, Reward: *row.Combined,
-				})
+				a := data.Answer{
+					Prompt: data.TokenPrompt{ID: row.PromptID, Tokens: row.Prompt, Safety: r.isSafety[row.PromptID]},
+					Tokens: row.Tokens, LogProbs: row.LogProbs, Finished: row.Finished,
+				}
+				answers = append(answers, a)
+				pool = append(pool, rejection.Candidate{Answer: a, Temperature: row.Temperature, Version: row.Version, Index: i, Reward: *row.Combined})
 			}
 		}
 		if first < v {
-			rewards, err := judges.Reward(ctx, pool)
+			rewards, err := judges.Reward(ctx, answers)
 			if err != nil {
 				return nil, err
 			}
@@ -128,8 +130,8 @@ func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample
 		}
 		best := rejection.Best(pool)
 		rows := make([]data.Sample, len(best))
-		for i, a := range best {
-			if rows[i], err = r.row(a); err != nil {
+		for i, c := range best {
+			if rows[i], err = r.row(c); err != nil {
 				return nil, err
 			}
 		}

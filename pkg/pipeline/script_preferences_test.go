@@ -86,9 +86,9 @@ func (s *script) answers(t *testing.T, from side, prompts []data.Prompt, n int) 
 		require.NoError(t, err)
 		requests = append(requests, generate.Request{Prompt: ids, ID: data.StreamKey(p.ID), Samples: n})
 	}
-	sampled, err := generate.Generate(t.Context(), load(t, from.path), requests, generate.Config{
+	sampled, err := generate.Generate(t.Context(), load(t, from.path), requests, generate.Sampling{
 		MaxNewTokens: 20, Temperature: from.temperature, TopP: 1, Stop: []int32{2}, Seed: from.seed, Slots: 8,
-	}, nil)
+	})
 	require.NoError(t, err)
 	all := map[string][]generate.Sample{}
 	for i, p := range prompts {

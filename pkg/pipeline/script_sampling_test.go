@@ -1,7 +1,6 @@
 package pipeline_test
 
 import (
-	"context"
 	"math"
 	"slices"
 	"testing"
@@ -22,21 +21,15 @@ import (
 // The temperature is the best on the validation prompts, for the newest model and the newest
 // judges.
 func (s *script) testTemperatures(t *testing.T) {
-	var prompts []rejection.Prompt
+	var prompts []data.TokenPrompt
 	for _, p := range s.data.Validation {
 		ids, err := s.data.Template.EncodePrompt(p.Messages)
 		require.NoError(t, err)
-		prompts = append(prompts, rejection.Prompt{ID: p.ID, Tokens: ids, Safety: p.Safety})
+		prompts = append(prompts, data.TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety})
 	}
 	chosen := map[float64]bool{}
 	for v := 1; v <= s.cfg.Versions; v++ {
-		reward := func(_ context.Context, answers []rejection.Answer) ([]float64, error) {
-			rewards := make([]float64, len(answers))
-			for i, a := range answers {
-				rewards[i] = s.combined(v, a.Tokens, a.Answer, a.Safety)
-			}
-			return rewards, nil
-		}
+		reward := data.EachAnswer(func(a data.Answer) float64 { return s.combined(v, a.Prompt.Tokens, a.Tokens, a.Prompt.Safety) })
 		best, points, err := rejection.Tune(t.Context(), load(t, s.model(v-1)), prompts, reward, s.cfg.Rejection, s.cfg.Temperatures)
 		require.NoError(t, err)
 		var want []pipeline.Tuning
@@ -143,7 +136,7 @@ func (s *script) testGhosts(t *testing.T) {
 			assert.Zero(t, s.versions[v-1].Ghosts)
 			continue
 		}
-		talks, err := gatt.Talk(t.Context(), load(t, s.model(v-1)), s.data.Template, s.data.Tokenizer, s.data.Dialogs, s.cfg.GAtt)
+		talks, err := gatt.SampleDialogues(t.Context(), load(t, s.model(v-1)), s.data.Template, s.data.Tokenizer, s.data.Dialogs, s.cfg.GAtt)
 		require.NoError(t, err)
 		want, err := gatt.Examples(s.data.Template, talks, s.cfg.GAtt)
 		require.NoError(t, err)
@@ -154,7 +147,7 @@ func (s *script) testGhosts(t *testing.T) {
 		require.Len(t, texts, len(want), "one example of each dialogue")
 		for i, row := range rows {
 			assert.Equal(t, want[i].Tokens, row.Tokens)
-			assert.Equal(t, want[i].Counted, row.Counted)
+			assert.Equal(t, want[i].Counted(), row.Counted)
 			assert.Equal(t, texts[i], data.Conversation{Messages: row.Messages, Source: row.Source})
 		}
 		assert.Equal(t, len(want), s.versions[v-1].Ghosts)
@@ -173,23 +166,21 @@ func (s *script) testDistilled(t *testing.T) {
 		}
 		unfiltered := s.cfg.Distill
 		unfiltered.Filter = false
-		none := func(_ context.Context, answers []distill.Answer) ([]float64, error) {
-			return make([]float64, len(answers)), nil
-		}
+		none := data.EachAnswer(func(data.Answer) float64 { return 0 })
 		all, err := distill.Distill(t.Context(), load(t, s.model(v-1)), s.data.Template, s.data.Adversarial, s.data.PrePrompts, none, unfiltered)
 		require.NoError(t, err)
 		rows, left := rowsOf[pipeline.Example](t, name), 0
 		for _, c := range all.Candidates {
 			rule := safetyRule(v)
-			if !c.Kept || rule(c.Original.Tokens, c.Distilled.Answer) <= rule(c.Original.Tokens, c.Original.Answer) {
+			if !c.Kept || rule(c.Original.Prompt.Tokens, c.Distilled.Tokens) <= rule(c.Original.Prompt.Tokens, c.Original.Tokens) {
 				left++
 				continue
 			}
 			require.NotEmpty(t, rows, "V%d", v)
-			tokens, counted := data.Join(c.Original.Tokens, c.Distilled.Answer)
-			answer := data.Message{Role: data.Assistant, Content: s.text(t, c.Distilled.Answer)}
+			tokens, counted := data.Join(c.Original.Prompt.Tokens, c.Distilled.Tokens)
+			answer := data.Message{Role: data.Assistant, Content: s.text(t, c.Distilled.Tokens)}
 			assert.Equal(t, pipeline.Example{
-				Messages: append(slices.Clone(c.Original.Prompt.Messages), answer), Source: "safety context distillation",
+				Messages: append(slices.Clone(c.Prompt.Messages), answer), Source: "safety context distillation",
 				Tokens: tokens, Counted: counted,
 			}, rows[0], "V%d", v)
 			rows = rows[1:]
@@ -236,11 +227,11 @@ func (s *script) testFineTuning(t *testing.T) {
 // PPO starts from the fine-tuned model, with the helpfulness model as critic, on the prompts,
 // watched on the validation prompts.
 func (s *script) testPPO(t *testing.T) {
-	encoded := func(prompts []data.Prompt) (list []ppo.Prompt) {
+	encoded := func(prompts []data.Prompt) (list []data.TokenPrompt) {
 		for _, p := range prompts {
 			ids, err := s.data.Template.EncodePrompt(p.Messages)
 			require.NoError(t, err)
-			list = append(list, ppo.Prompt{ID: p.ID, Tokens: ids, Safety: p.Safety})
+			list = append(list, data.TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety})
 		}
 		return list
 	}
@@ -259,8 +250,8 @@ func (s *script) testPPO(t *testing.T) {
 		got.cfg.Keep, got.cfg.OnStep = s.cfg.PPO.Keep, nil
 		assert.Equal(t, s.cfg.PPO, got.cfg)
 
-		answer := ppo.Answer{Prompt: got.prompts[0], Tokens: []int32{7, 2}}
-		scores, err := got.rewarder.Score(t.Context(), []ppo.Answer{answer})
+		answer := data.Answer{Prompt: got.prompts[0], Tokens: []int32{7, 2}}
+		scores, err := got.rewarder.Score(t.Context(), []data.Answer{answer})
 		require.NoError(t, err)
 		assert.Equal(t, []ppo.Score{{
 			Helpfulness: helpfulnessRule(v)(answer.Prompt.Tokens, answer.Tokens), Safety: safetyRule(v)(answer.Prompt.Tokens, answer.Tokens),

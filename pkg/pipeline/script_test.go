@@ -62,7 +62,7 @@ type fineTuneCall struct {
 type ppoCall struct {
 	policy, trained  *model.Params
 	critic           *model.Params
-	prompts, heldOut []ppo.Prompt
+	prompts, heldOut []data.TokenPrompt
 	rewarder         ppo.Rewarder
 	cfg              ppo.Config
 }
@@ -91,7 +91,7 @@ func scriptedRun(t *testing.T) *script {
 		FineTune: func(p *model.Params, examples []sft.Example, cfg sft.Config) {
 			s.fineTunings = append(s.fineTunings, fineTuneCall{p.Clone(), p, examples, cfg})
 		},
-		PPO: func(policy, critic *model.Params, prompts, heldOut []ppo.Prompt, r ppo.Rewarder, cfg ppo.Config) {
+		PPO: func(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r ppo.Rewarder, cfg ppo.Config) {
 			s.ppos = append(s.ppos, ppoCall{policy.Clone(), policy, critic.Clone(), prompts, heldOut, r, cfg})
 		},
 		Judges: func(version int, helpfulness, safety *model.Params, cfg pipeline.JudgesConfig) (*pipeline.Judges, error) {

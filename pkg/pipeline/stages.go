@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -15,7 +16,7 @@ type stages struct {
 	rewardModel func(context.Context, *model.Params, []rewardmodel.Pair, rewardmodel.Config) (rewardmodel.Report, error)
 	judges      func(version int, helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error)
 	fineTune    func(context.Context, *model.Params, []sft.Example, sft.Config) (sft.Report, error)
-	ppo         func(ctx context.Context, policy, critic *model.Params, prompts, heldOut []ppo.Prompt, r ppo.Rewarder, cfg ppo.Config) (ppo.Report, error)
+	ppo         func(ctx context.Context, policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r ppo.Rewarder, cfg ppo.Config) (ppo.Report, error)
 }
 
 // trained are the stages of a real run.

@@ -124,32 +124,36 @@ func TestValidate(t *testing.T) {
 	whole, cfg := smallRun(t)
 	require.NoError(t, cfg.Validate())
 	for field, change := range map[string]func(*pipeline.Config){
-		"Config.Versions is 0":            func(c *pipeline.Config) { c.Versions = 0 },
-		"Config.PoolFrom is 0":            func(c *pipeline.Config) { c.PoolFrom = 0 },
-		"Config.PPOFrom is 0":             func(c *pipeline.Config) { c.PPOFrom = 0 },
-		"Config.GAttFrom is 0":            func(c *pipeline.Config) { c.GAttFrom = 0 },
-		"Config.DistillFrom is 0":         func(c *pipeline.Config) { c.DistillFrom = 0 },
-		"Config.PairTemperatures is":      func(c *pipeline.Config) { c.PairTemperatures[1] = 0 },
-		"Config.HelpfulnessPairs is 0":    func(c *pipeline.Config) { c.HelpfulnessPairs = 0 },
-		"Config.SafetyPairs is 0":         func(c *pipeline.Config) { c.SafetyPairs = 0 },
-		"Config.HeldOut is 1":             func(c *pipeline.Config) { c.HeldOut = 1 },
-		"Config.HeldOut is -":             func(c *pipeline.Config) { c.HeldOut = -0.1 },
-		"Config.HeldOut is NaN":           func(c *pipeline.Config) { c.HeldOut = math.NaN() },
-		"Config.Temperatures is []":       func(c *pipeline.Config) { c.Temperatures = nil },
-		"Config.KeepEvery is 0":           func(c *pipeline.Config) { c.KeepEvery = 0 },
-		"Config.PartPrompts is 0":         func(c *pipeline.Config) { c.PartPrompts = 0 },
-		"Config.Helpfulness: rewardmodel": func(c *pipeline.Config) { c.Helpfulness.Epochs = 0 },
-		"Config.Safety: rewardmodel":      func(c *pipeline.Config) { c.Safety.Epochs = 0 },
-		"Config.Rejection: rejection":     func(c *pipeline.Config) { c.Rejection.Samples = 0 },
-		"Config.FineTune: sft":            func(c *pipeline.Config) { c.FineTune.Epochs = 0 },
-		"Config.PPO: ppo":                 func(c *pipeline.Config) { c.PPO.Iterations = 0 },
-		"Config.GAtt: gatt":               func(c *pipeline.Config) { c.GAtt.Stop = nil },
-		"Config.Distill: distill":         func(c *pipeline.Config) { c.Distill.Stop = nil },
+		"Config.Versions is 0":          func(c *pipeline.Config) { c.Versions = 0 },
+		"Config.PoolFrom is 0":          func(c *pipeline.Config) { c.PoolFrom = 0 },
+		"Config.PPOFrom is 0":           func(c *pipeline.Config) { c.PPOFrom = 0 },
+		"Config.GAttFrom is 0":          func(c *pipeline.Config) { c.GAttFrom = 0 },
+		"Config.DistillFrom is 0":       func(c *pipeline.Config) { c.DistillFrom = 0 },
+		"Config.PairTemperatures is":    func(c *pipeline.Config) { c.PairTemperatures[1] = 0 },
+		"Config.HelpfulnessPairs is 0":  func(c *pipeline.Config) { c.HelpfulnessPairs = 0 },
+		"Config.SafetyPairs is 0":       func(c *pipeline.Config) { c.SafetyPairs = 0 },
+		"Config.HeldOut is 1":           func(c *pipeline.Config) { c.HeldOut = 1 },
+		"Config.HeldOut is -":           func(c *pipeline.Config) { c.HeldOut = -0.1 },
+		"Config.HeldOut is NaN":         func(c *pipeline.Config) { c.HeldOut = math.NaN() },
+		"Config.Temperatures is []":     func(c *pipeline.Config) { c.Temperatures = nil },
+		"Config.KeepEvery is 0":         func(c *pipeline.Config) { c.KeepEvery = 0 },
+		"Config.PartPrompts is 0":       func(c *pipeline.Config) { c.PartPrompts = 0 },
+		"Config.Helpfulness":            func(c *pipeline.Config) { c.Helpfulness.Epochs = 0 },
+		"Config.Safety":                 func(c *pipeline.Config) { c.Safety.Epochs = 0 },
+		"Config.Rejection.Samples is 0": func(c *pipeline.Config) { c.Rejection.Samples = 0 },
+		"Config.FineTune":               func(c *pipeline.Config) { c.FineTune.Epochs = 0 },
+		"Config.PPO.Iterations is 0":    func(c *pipeline.Config) { c.PPO.Iterations = 0 },
+		"Config.GAtt.Stop is []":        func(c *pipeline.Config) { c.GAtt.Stop = nil },
+		"Config.Distill.Stop is []":     func(c *pipeline.Config) { c.Distill.Stop = nil },
 	} {
 		broken := cfg
 		change(&broken)
 		_, err := pipeline.Run(t.Context(), t.TempDir(), whole, broken)
 		assert.ErrorContains(t, err, "pipeline: "+field)
+	}
+	all := pipeline.Config{}.Validate().Error()
+	for range 20 {
+		require.Equal(t, all, pipeline.Config{}.Validate().Error(), "the order is fixed")
 	}
 	for field, change := range map[string]func(*pipeline.Data){
 		"Start":       func(d *pipeline.Data) { d.Start = nil },

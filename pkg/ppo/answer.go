@@ -4,33 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/data"
 )
-
-// Prompt is what an answer is asked for.
-type Prompt struct {
-	// ID is the caller's name for the prompt. PPO does not read it; answers carry it.
-	ID string
-	// Tokens is the prompt as the policy reads it, begin of sequence included.
-	Tokens []int32
-	// Safety tags a safety prompt, whose answers are judged by the safety score (section 3.2.3).
-	Safety bool
-}
-
-// Answer is what the policy said.
-type Answer struct {
-	// Prompt is what it was asked.
-	Prompt Prompt
-	// Tokens is the answer, with its stop token if there is one.
-	Tokens []int32
-	// LogProbs is log π of each token as the sampler computed it, at Config.Temperature.
-	LogProbs []float32
-	// Finished says that a stop token ended the answer.
-	Finished bool
-}
-
-// Sequence is prompt and answer in one slice, as reward models read it: their score is taken at the last token.
-func (a Answer) Sequence() []int32 { return slices.Concat(a.Prompt.Tokens, a.Tokens) }
 
 // Score is the judgement of an answer.
 type Score struct {
@@ -46,30 +22,27 @@ type Score struct {
 // Rewarder judges answers, such as a pair of reward models. It is called from one goroutine.
 type Rewarder interface {
 	// Score gives one score for each answer, in their order.
-	Score(ctx context.Context, answers []Answer) ([]Score, error)
+	Score(ctx context.Context, answers []data.Answer) ([]Score, error)
 }
 
-// RewarderFunc makes a Rewarder of a function.
-type RewarderFunc func(ctx context.Context, answers []Answer) ([]Score, error)
+// FromReward is the Rewarder whose helpfulness scores are the numbers of a function, such as a rule.
+// There is no safety score: set Config.Gate to false.
+func FromReward(f data.RewardFunc) Rewarder { return rewardFunc(f) }
 
-// Score calls the function.
-func (f RewarderFunc) Score(ctx context.Context, answers []Answer) ([]Score, error) {
-	return f(ctx, answers)
-}
+type rewardFunc data.RewardFunc
 
-// RewardFunc makes a Rewarder of a function that gives an answer's raw helpfulness score: a rule, or a test's fixed reward.
-func RewardFunc(f func(Answer) float64) Rewarder {
-	return RewarderFunc(func(_ context.Context, answers []Answer) ([]Score, error) {
-		scores := make([]Score, len(answers))
-		for i, a := range answers {
-			scores[i].Helpfulness = f(a)
-		}
-		return scores, nil
-	})
+// Score implements Rewarder.
+func (f rewardFunc) Score(ctx context.Context, answers []data.Answer) ([]Score, error) {
+	rewards, err := f(ctx, answers)
+	scores := make([]Score, len(rewards))
+	for i, r := range rewards {
+		scores[i].Helpfulness = r
+	}
+	return scores, err
 }
 
 // judge calls the rewarder and looks at what it gives: scores, and which of the two decided.
-func judge(ctx context.Context, r Rewarder, answers []Answer, cfg Config) (scores []Score, raw []float64, bySafety []bool, err error) {
+func judge(ctx context.Context, r Rewarder, answers []data.Answer, cfg Config) (scores []Score, raw []float64, bySafety []bool, err error) {
 	scores, err = r.Score(ctx, answers)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("ppo: scoring %d answers: %w", len(answers), err)

@@ -13,14 +13,14 @@ import (
 
 const stage = "ppo"
 
-// Names of the further models in a checkpoint.
+// Names of the further models in a checkpoint. The reference is not in it: it is the policy at the
+// start, which the caller gives again.
 const (
-	criticModel    = "critic"
-	referenceModel = "reference"
-	bestModel      = "best"
+	criticModel = "critic"
+	bestModel   = "best"
 )
 
-// position is where a run stands, beside weights and optimisers. Random streams are keyed by it and need no state.
+// position is the progress of a run, next to weights and optimisers. Random streams are keyed by it and need no state.
 type position struct {
 	Iteration     int     `json:"iteration"`
 	KLCoef        float64 `json:"kl_coef"`
@@ -32,10 +32,9 @@ type position struct {
 	Stopped       bool    `json:"stopped"`
 }
 
-// Checkpoint collects what Resume needs, to be written by train.SaveCheckpoint between two iterations: the policy, beside it
-// critic, reference and best policy, the optimisers and the position. It shares the Trainer's memory: save it before the
-// next Iterate.
-func (t *Trainer) Checkpoint() (*train.Checkpoint, error) {
+// checkpoint collects what restore needs: policy, critic and best policy, the optimisers and the
+// position. It shares the Trainer's memory.
+func (t *Trainer) checkpoint() (*train.Checkpoint, error) {
 	at := position{
 		Iteration: t.iteration, KLCoef: t.klCoef, BestIteration: t.best.iteration, BestScore: t.best.score,
 		BestFinished: t.best.finished, Worse: t.best.worse, Stopped: t.best.stopped,
@@ -49,7 +48,7 @@ func (t *Trainer) Checkpoint() (*train.Checkpoint, error) {
 	}
 	c := &train.Checkpoint{
 		Params: t.policy,
-		Models: map[string]*model.Params{referenceModel: t.reference},
+		Models: map[string]*model.Params{},
 		State:  train.State{Stage: stage, Position: raw},
 	}
 	if t.critic != nil {
@@ -62,24 +61,7 @@ func (t *Trainer) Checkpoint() (*train.Checkpoint, error) {
 	return c, nil
 }
 
-// Resume goes on from a checkpoint, as train.LoadCheckpoint reads it. With the prompts, the rewarder and the config of the
-// run that wrote it, it goes on with the same bits. The policy and critic it trains are c.Params and c.Models["critic"].
-func Resume(c *train.Checkpoint, prompts, heldOut []Prompt, r Rewarder, cfg Config) (*Trainer, error) {
-	if c == nil || c.State.Stage != stage {
-		return nil, errors.New("ppo: this is not a checkpoint of PPO: start with New")
-	}
-	reference := c.Models[referenceModel]
-	if reference == nil {
-		return nil, fmt.Errorf("ppo: checkpoint: the model %q is missing", referenceModel)
-	}
-	t, err := newTrainer(c.Params, c.Models[criticModel], reference, prompts, heldOut, r, cfg)
-	if err != nil {
-		return nil, err
-	}
-	return t, t.restore(c)
-}
-
-// restore takes optimisers and position from a checkpoint. The weights are there already.
+// restore takes weights, optimisers and position from a checkpoint.
 func (t *Trainer) restore(c *train.Checkpoint) error {
 	var at position
 	if err := json.Unmarshal(c.State.Position, &at); err != nil {
@@ -92,6 +74,18 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 			"did not count unfinished answers and cannot be compared with new ones: start the run from the beginning")
 	case weights == nil && at.HeldOutScale != nil:
 		return fmt.Errorf("ppo: checkpoint: the model %q is missing", bestModel)
+	}
+	if err := t.policy.CopyFrom(c.Params); err != nil {
+		return fmt.Errorf("ppo: checkpoint: %w", err)
+	}
+	if t.critic != nil {
+		critic := c.Models[criticModel]
+		if critic == nil {
+			return fmt.Errorf("ppo: checkpoint: the model %q is missing", criticModel)
+		}
+		if err := t.critic.CopyFrom(critic); err != nil {
+			return fmt.Errorf("ppo: checkpoint: critic: %w", err)
+		}
 	}
 	if err := t.step.Restore(c); err != nil {
 		return fmt.Errorf("ppo: checkpoint: %w", err)
@@ -106,51 +100,44 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 	return nil
 }
 
-// begin identifies a run that keeps itself, and goes on with it if there is a checkpoint. The reference is the policy at the
-// start, which the caller gives again.
-func (t *Trainer) begin() (id run.Identity, err error) {
+// resume identifies a run with Config.Keep, and restores its checkpoint if there is one.
+func (t *Trainer) resume() error {
 	if t.cfg.Keep.Dir == "" {
-		return id, nil
+		return nil
 	}
 	start := []run.Weights{t.policy}
 	if t.critic != nil {
 		start = append(start, t.critic)
 	}
 	items := func(d *run.Digest) {
-		for _, list := range [][]Prompt{t.prompts, t.heldOut} {
+		for _, list := range [][]data.TokenPrompt{t.prompts, t.heldOut} {
 			d.Int(len(list))
 			for _, p := range list {
-				d.Prompt(data.TokenPrompt(p))
+				d.Prompt(p)
 			}
 		}
 	}
-	if id, err = run.NewIdentity(stage, t.cfg, items, start...); err != nil {
-		return id, fmt.Errorf("ppo: %w", err)
+	var err error
+	if t.id, err = run.NewIdentity(stage, t.cfg, items, start...); err != nil {
+		return fmt.Errorf("ppo: %w", err)
 	}
-	c, err := t.cfg.Keep.Load(id)
+	c, err := t.cfg.Keep.Load(t.id)
 	if err != nil || c == nil {
-		return id, err
+		return err
 	}
-	if err := t.policy.CopyFrom(c.Params); err != nil {
-		return id, fmt.Errorf("ppo: checkpoint: %w", err)
-	}
-	if t.critic != nil {
-		if err := t.critic.CopyFrom(c.Models[criticModel]); err != nil {
-			return id, fmt.Errorf("ppo: checkpoint: critic: %w", err)
-		}
-	}
-	return id, t.restore(c)
+	return t.restore(c)
 }
 
-// keep saves the run when a checkpoint is due. Within an iteration there is nothing to save: the answers would be lost.
-func (t *Trainer) keep(id run.Identity) error {
+// keep saves the run when a checkpoint is due. Within an iteration there is nothing to save: the
+// answers would be lost.
+func (t *Trainer) keep() error {
 	k := t.cfg.Keep
 	if k.Dir == "" || t.iteration%k.Every != 0 && !t.Done() {
 		return nil
 	}
-	c, err := t.Checkpoint()
+	c, err := t.checkpoint()
 	if err != nil {
 		return err
 	}
-	return k.Save(c, id)
+	return k.Save(c, t.id)
 }

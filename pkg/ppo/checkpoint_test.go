@@ -31,19 +31,13 @@ func TestResume(t *testing.T) {
 		require.NoError(t, err)
 		iterate(t, straight, 4)
 
-		policy, critic = start()
-		broken, err := New(policy, critic, somePrompts(), somePrompts(), sevens, cfg)
-		require.NoError(t, err)
-		dir := filepath.Join(t.TempDir(), "ppo")
+		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
+		var broken *Trainer
 		for range 4 {
+			policy, critic = start()
+			broken, err = New(policy, critic, somePrompts(), somePrompts(), sevens, cfg)
+			require.NoError(t, err)
 			iterate(t, broken, 1)
-			c, err := broken.Checkpoint()
-			require.NoError(t, err)
-			require.NoError(t, train.SaveCheckpoint(dir, c))
-			c, err = train.LoadCheckpoint(dir)
-			require.NoError(t, err)
-			broken, err = Resume(c, somePrompts(), somePrompts(), sevens, cfg)
-			require.NoError(t, err)
 		}
 		assert.Equal(t, weights(straight.policy), weights(broken.policy))
 		assert.Equal(t, weights(straight.reference), weights(broken.reference))
@@ -89,17 +83,22 @@ func TestKeep(t *testing.T) {
 }
 
 func TestResumeRefuses(t *testing.T) {
-	cfg := smallConfig()
 	resume := func(change func(*train.Checkpoint)) error {
-		c, err := newTiny(t, cfg, sevens).Checkpoint()
+		cfg := smallConfig()
+		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
+		tr := newTiny(t, cfg, sevens)
+		c, err := tr.checkpoint()
 		require.NoError(t, err)
+		c.State.Stage = tr.id.Stage
 		change(c)
-		_, err = Resume(c, somePrompts(), nil, sevens, cfg)
+		id := tr.id
+		id.Stage = c.State.Stage
+		require.NoError(t, cfg.Keep.Save(c, id))
+		_, err = New(tinyModel(t, 9, 2, 1), tinyCritic(t, 9, 1, 2), somePrompts(), nil, sevens, cfg)
 		return err
 	}
-	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { c.State.Stage = "sft" }), "start with New")
-	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Models, "reference") }), `"reference" is missing`)
-	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Models, "critic") }), "the critic is nil")
+	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { c.State.Stage = "sft" }), `of stage "sft", this is "ppo"`)
+	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Models, "critic") }), `"critic" is missing`)
 	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { delete(c.Optim, "policy") }), `network "policy"`)
 	assert.ErrorContains(t, resume(func(c *train.Checkpoint) { c.State.Position = nil }), "position")
 	evaluated := func(position string) func(*train.Checkpoint) {

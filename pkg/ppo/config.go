@@ -1,11 +1,13 @@
 package ppo
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -74,7 +76,7 @@ type Config struct {
 	// Patience and are no candidates for the best policy. Open: 0.
 	CriticWarmup int
 
-	// Loss is what is minimised; nil means ClippedLoss of this config.
+	// Loss, if not nil, is minimised in place of the ClippedLoss of this config.
 	Loss Loss `json:"-"`
 	// ClipRange is epsilon of the clipped objective (Schulman et al. 2017, equation 7). Paper 3.2.3: 0.2.
 	ClipRange float64
@@ -114,14 +116,11 @@ type Config struct {
 	// GAELambda is lambda of generalised advantage estimation. Open: 0.95.
 	GAELambda float64
 
-	// Temperature divides the logits, in sampling and in all log-probabilities alike. Open: 1.
-	Temperature float64
-	// MaxNewTokens is the greatest length of an answer, the stop token included. Open: 256.
-	MaxNewTokens int
-	// Stop are the ids that end an answer. Default 2, Llama's end of sequence.
-	Stop []int32
-	// Slots is the number of answers sampled at a time; it decides memory and speed, not results. Default 64.
-	Slots int
+	// Sampling says how to sample. Temperature divides the logits in all other log-probabilities too,
+	// and is above 0. TopP is 1 and TopK 0: the distribution sampled from has to be the one that is
+	// trained. Logits, if not nil, breaks that: see doc.go. Seed keys the order of prompts and
+	// mini-batches too. Open: temperature 1 and 256 tokens.
+	generate.Sampling
 
 	// EvalEvery is the number of iterations between evaluations on the held-out prompts; 0: never. Open: 10.
 	EvalEvery int
@@ -133,16 +132,14 @@ type Config struct {
 	// Recompute keeps only what goes into each layer for the backward pass, which computes the rest once more: the intermediates of
 	// 12 layers need a sixth of the memory, and a step takes up to a third longer. The bits are the same. Default false.
 	Recompute bool
-	// Seed keys the answers' random streams and the order of prompts and mini-batches.
-	Seed uint64
 	// ExtraSegment and ExtraToken name columns that the Rewarder returns in Score.Extra and Score.TokenExtra and that a
-	// loss of one's own reads from LossInputs.Extra. A name is in one of them only.
+	// custom loss reads from LossInputs.Extra. A name is in one of them only.
 	ExtraSegment, ExtraToken []string
-	// Keep says where Train saves itself after iterations, to go on after a stop. Default: nowhere.
+	// Keep says where a run saves itself after iterations, to resume after a stop. Default: nowhere.
 	Keep train.Keep `json:"-"`
-	// OnAnswers is given the answers of each iteration and their scores, to keep; nil means nobody.
-	OnAnswers func(iteration int, answers []Answer, scores []Score) `json:"-"`
-	// OnStep is called after each iteration; nil means nobody is told.
+	// OnSamples, if not nil, is called with the answers of each iteration and their scores.
+	OnSamples func(iteration int, answers []data.Answer, scores []Score) `json:"-"`
+	// OnStep, if not nil, is called after each iteration.
 	OnStep func(train.StepInfo) `json:"-"`
 }
 
@@ -156,7 +153,7 @@ func DefaultConfig() Config {
 		Gate: true, SafetyThreshold: 0.15, WhitenScores: true, WhitenAdvantages: true,
 		Unfinished: UnfinishedPenalty, UnfinishedValue: 1,
 		Gamma: 1, GAELambda: 0.95,
-		Temperature: 1, MaxNewTokens: 256, Stop: []int32{2}, Slots: 64,
+		Sampling:  generate.DefaultSampling(),
 		EvalEvery: 10, Patience: 5,
 		MicroTokens: 4096, MicroSegments: 64,
 	}
@@ -164,68 +161,53 @@ func DefaultConfig() Config {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	errs := []error{c.Keep.Validate()}
-	check := func(ok bool, field string, value any, want string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("ppo: Config.%s is %v, want %s", field, value, want))
-		}
+	check := setting.NewChecks("ppo: Config")
+	check.Nested("Keep", c.Keep.Validate())
+	check.AtLeast("Iterations", c.Iterations, 1)
+	check.AtLeast("BatchSize", c.BatchSize, 1)
+	check.That(c.BatchSize != 1 || !c.WhitenScores, "BatchSize", c.BatchSize, "at least 2 with WhitenScores: one score alone whitens to 0, whatever it is")
+	check.That(c.MiniBatch >= 1 && c.BatchSize%max(c.MiniBatch, 1) == 0, "MiniBatch", c.MiniBatch, "a divisor of BatchSize")
+	check.That(c.SamplesPerPrompt >= 1 && c.BatchSize%max(c.SamplesPerPrompt, 1) == 0, "SamplesPerPrompt", c.SamplesPerPrompt, "a divisor of BatchSize")
+	check.AtLeast("Epochs", c.Epochs, 1)
+	check.Nested("Optim", c.Optim.Validate())
+	if !c.SharedTrunk {
+		check.Nested("CriticOptim", c.CriticOptim.Validate())
 	}
-	atLeast := func(field string, value, least int) {
-		check(value >= least, field, value, fmt.Sprintf("at least %d", least))
-	}
-	positive := func(field string, x float64) {
-		check(x > 0 && !math.IsInf(x, 1), field, x, "a positive number")
-	}
-	notNegative := func(field string, x float64) {
-		check(x >= 0 && !math.IsInf(x, 1), field, x, "a number of at least 0")
-	}
-	share := func(field string, x float64) { check(x >= 0 && x <= 1, field, x, "a number in [0, 1]") }
+	check.That(c.MinLRRatio >= 0 && c.MinLRRatio <= 1, "MinLRRatio", c.MinLRRatio, "a share in [0, 1], 1 for a constant rate")
+	check.AtLeast("CriticWarmup", c.CriticWarmup, 0)
+	check.That(c.CriticWarmup <= 0 || !c.SharedTrunk, "CriticWarmup", c.CriticWarmup, "0 with SharedTrunk: the critic cannot move alone")
 
-	atLeast("Iterations", c.Iterations, 1)
-	atLeast("BatchSize", c.BatchSize, 1)
-	check(c.BatchSize != 1 || !c.WhitenScores, "BatchSize", c.BatchSize, "at least 2 with WhitenScores: one score alone whitens to 0, whatever it is")
-	check(c.MiniBatch >= 1 && c.BatchSize%max(c.MiniBatch, 1) == 0, "MiniBatch", c.MiniBatch, "a divisor of BatchSize")
-	check(c.SamplesPerPrompt >= 1 && c.BatchSize%max(c.SamplesPerPrompt, 1) == 0, "SamplesPerPrompt", c.SamplesPerPrompt, "a divisor of BatchSize")
-	atLeast("Epochs", c.Epochs, 1)
-	if err := c.Optim.Validate(); err != nil {
-		errs = append(errs, fmt.Errorf("ppo: Config.Optim: %w", err))
-	}
-	if err := c.CriticOptim.Validate(); err != nil && !c.SharedTrunk {
-		errs = append(errs, fmt.Errorf("ppo: Config.CriticOptim: %w", err))
-	}
-	check(c.MinLRRatio >= 0 && c.MinLRRatio <= 1, "MinLRRatio", c.MinLRRatio, "a share in [0, 1], 1 for a constant rate")
-	atLeast("CriticWarmup", c.CriticWarmup, 0)
-	check(c.CriticWarmup <= 0 || !c.SharedTrunk, "CriticWarmup", c.CriticWarmup, "0 with SharedTrunk: the critic cannot move alone")
-
-	check(c.ClipRange > 0 && c.ClipRange < 1, "ClipRange", c.ClipRange, "a number in (0, 1)")
-	notNegative("ValueClip", c.ValueClip)
-	notNegative("ValueCoef", c.ValueCoef)
-	notNegative("EntropyCoef", c.EntropyCoef)
-	notNegative("MaxKL", c.MaxKL)
-	notNegative("KLCoef", c.KLCoef)
-	check(c.KLControl == KLFixed || c.KLControl == KLAdaptive, "KLControl", c.KLControl, "KLFixed or KLAdaptive")
+	check.That(c.ClipRange > 0 && c.ClipRange < 1, "ClipRange", c.ClipRange, "a number in (0, 1)")
+	check.NotNegative("ValueClip", c.ValueClip)
+	check.NotNegative("ValueCoef", c.ValueCoef)
+	check.NotNegative("EntropyCoef", c.EntropyCoef)
+	check.NotNegative("MaxKL", c.MaxKL)
+	check.NotNegative("KLCoef", c.KLCoef)
+	check.That(c.KLControl == KLFixed || c.KLControl == KLAdaptive, "KLControl", c.KLControl, "KLFixed or KLAdaptive")
 	if c.KLControl == KLAdaptive {
-		positive("KLTarget", c.KLTarget)
-		check(c.KLHorizon >= float64(c.BatchSize) && !math.IsInf(c.KLHorizon, 1), "KLHorizon", c.KLHorizon, "at least BatchSize")
+		check.Positive("KLTarget", c.KLTarget)
+		check.That(c.KLHorizon >= float64(c.BatchSize) && !math.IsInf(c.KLHorizon, 1), "KLHorizon", c.KLHorizon, "at least BatchSize")
 	}
-	check(!c.Gate || c.SafetyThreshold > 0 && c.SafetyThreshold < 1, "SafetyThreshold", c.SafetyThreshold, "a probability in (0, 1)")
-	check(c.Unfinished >= UnfinishedPenalty && c.Unfinished <= UnfinishedKeep, "Unfinished", c.Unfinished, "one of the Unfinished constants")
-	check(!math.IsNaN(c.UnfinishedValue) && !math.IsInf(c.UnfinishedValue, 0), "UnfinishedValue", c.UnfinishedValue, "a number")
-	check(c.Unfinished != UnfinishedPenalty || c.UnfinishedValue >= 0, "UnfinishedValue", c.UnfinishedValue, "at least 0: a penalty is taken off")
-	share("Gamma", c.Gamma)
-	share("GAELambda", c.GAELambda)
+	check.That(!c.Gate || c.SafetyThreshold > 0 && c.SafetyThreshold < 1, "SafetyThreshold", c.SafetyThreshold, "a probability in (0, 1)")
+	check.That(c.Unfinished >= UnfinishedPenalty && c.Unfinished <= UnfinishedKeep, "Unfinished", c.Unfinished, "one of the Unfinished constants")
+	check.That(!math.IsNaN(c.UnfinishedValue) && !math.IsInf(c.UnfinishedValue, 0), "UnfinishedValue", c.UnfinishedValue, "a number")
+	check.That(c.Unfinished != UnfinishedPenalty || c.UnfinishedValue >= 0, "UnfinishedValue", c.UnfinishedValue, "at least 0: a penalty is taken off")
+	check.Share("Gamma", c.Gamma)
+	check.Share("GAELambda", c.GAELambda)
 
-	positive("Temperature", c.Temperature) // greedy answers would all be the same
-	atLeast("MaxNewTokens", c.MaxNewTokens, 1)
-	atLeast("Slots", c.Slots, 1)
-	atLeast("EvalEvery", c.EvalEvery, 0)
-	atLeast("Patience", c.Patience, 0)
-	check(c.MicroTokens >= 2, "MicroTokens", c.MicroTokens, "at least 2")
-	check(c.MicroSegments >= 1 && c.MicroSegments <= c.MicroTokens, "MicroSegments", c.MicroSegments, "1 to MicroTokens")
+	check.Nested("", c.Sampling.Validate())
+	check.That(c.Temperature != 0, "Temperature", c.Temperature, "a positive number: greedy answers to a prompt are all the same")
+	const why = ": the distribution sampled from has to be the one that is trained"
+	check.That(c.TopP == 1 || c.TopP <= 0 || c.TopP > 1, "TopP", c.TopP, "1"+why)
+	check.That(c.TopK <= 0, "TopK", c.TopK, "0"+why)
+	check.AtLeast("EvalEvery", c.EvalEvery, 0)
+	check.AtLeast("Patience", c.Patience, 0)
+	check.That(c.MicroTokens >= 2, "MicroTokens", c.MicroTokens, "at least 2")
+	check.That(c.MicroSegments >= 1 && c.MicroSegments <= c.MicroTokens, "MicroSegments", c.MicroSegments, "1 to MicroTokens")
 	seen := map[string]bool{}
 	for _, name := range append(append([]string(nil), c.ExtraSegment...), c.ExtraToken...) {
-		check(!seen[name], "ExtraSegment and ExtraToken", fmt.Sprintf("naming %q twice", name), "every name once")
+		check.That(!seen[name], "ExtraSegment and ExtraToken", fmt.Sprintf("naming %q twice", name), "every name once")
 		seen[name] = true
 	}
-	return errors.Join(errs...)
+	return check.Err()
 }

@@ -8,8 +8,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // TestPaperValues holds the numbers that section 3.2.3 gives.
@@ -65,10 +67,24 @@ func TestValidateReportsAll(t *testing.T) {
 	assert.NotContains(t, err.Error(), "CriticOptim", "it is not used")
 }
 
+// The distribution sampled from has to be the one that is trained.
+func TestSamplingIsTheDistributionTrained(t *testing.T) {
+	for want, change := range map[string]func(*Config){
+		"ppo: Config.TopP is 0.9, want 1: the distribution sampled from": func(c *Config) { c.TopP = 0.9 },
+		"ppo: Config.TopK is 5, want 0: the distribution sampled from":   func(c *Config) { c.TopK = 5 },
+		"ppo: Config.Temperature is 0, want a positive number: greedy":   func(c *Config) { c.Temperature = 0 },
+	} {
+		c := DefaultConfig()
+		change(&c)
+		assert.ErrorContains(t, c.Validate(), want)
+		assert.Len(t, setting.Fields(c.Validate()), 1, want)
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	cfg := smallConfig()
 	policy, critic := tinyModel(t, 9, 1, 1), tinyCritic(t, 9, 1, 2)
-	try := func(policy, critic *model.Params, prompts []Prompt, r Rewarder, cfg Config) error {
+	try := func(policy, critic *model.Params, prompts []data.TokenPrompt, r Rewarder, cfg Config) error {
 		_, err := New(policy, critic, prompts, nil, r, cfg)
 		return err
 	}
@@ -81,16 +97,16 @@ func TestNewRefuses(t *testing.T) {
 	assert.ErrorContains(t, try(policy, tinyCritic(t, 10, 1, 2), ok, sevens, cfg), "one tokenizer")
 	assert.ErrorContains(t, try(critic, critic, ok, sevens, cfg), "same weights")
 	assert.ErrorContains(t, try(policy.As(tensor.Float64), critic, ok, sevens, cfg), "float32")
-	for want, p := range map[string]Prompt{
+	for want, p := range map[string]data.TokenPrompt{
 		"prompt 1: it is empty":                                         {},
 		"prompt 1: it has 16 tokens, the context":                       {Tokens: make([]int32, 16)},
 		"prompt 1: model: token 0 is 9, outside of the vocabulary of 9": {Tokens: []int32{9}},
 	} {
-		assert.ErrorContains(t, try(policy, critic, []Prompt{ok[0], p}, sevens, cfg), want)
+		assert.ErrorContains(t, try(policy, critic, []data.TokenPrompt{ok[0], p}, sevens, cfg), want)
 	}
 	small := cfg
 	small.MicroTokens, small.MicroSegments = 10, 2
-	assert.ErrorContains(t, try(policy, critic, []Prompt{{Tokens: make([]int32, 5)}}, sevens, small), "it may have 11 tokens, Config.MicroTokens is 10")
+	assert.ErrorContains(t, try(policy, critic, []data.TokenPrompt{{Tokens: make([]int32, 5)}}, sevens, small), "it may have 11 tokens, Config.MicroTokens is 10")
 	shared := cfg
 	shared.SharedTrunk = true
 	assert.ErrorContains(t, try(policy, critic, ok, sevens, shared), "pass nil")
@@ -104,12 +120,12 @@ func TestNewRefuses(t *testing.T) {
 
 func TestRewarderIsChecked(t *testing.T) {
 	for want, r := range map[string]Rewarder{
-		"the rewarder gave 1 scores for 16 answers": RewarderFunc(func(context.Context, []Answer) ([]Score, error) { return make([]Score, 1), nil }),
-		"gave answer 0 helpfulness NaN":             RewardFunc(func(Answer) float64 { return math.NaN() }),
-		"scoring 16 answers: " + context.DeadlineExceeded.Error(): RewarderFunc(func(context.Context, []Answer) ([]Score, error) {
+		"the rewarder gave 1 scores for 16 answers": rewarderFunc(func(context.Context, []data.Answer) ([]Score, error) { return make([]Score, 1), nil }),
+		"gave answer 0 helpfulness NaN":             FromReward(data.EachAnswer(func(data.Answer) float64 { return math.NaN() })),
+		"scoring 16 answers: " + context.DeadlineExceeded.Error(): rewarderFunc(func(context.Context, []data.Answer) ([]Score, error) {
 			return nil, context.DeadlineExceeded
 		}),
-		`the rewarder's "x" for answer 0 has 0 numbers`: RewarderFunc(func(_ context.Context, a []Answer) ([]Score, error) {
+		`the rewarder's "x" for answer 0 has 0 numbers`: rewarderFunc(func(_ context.Context, a []data.Answer) ([]Score, error) {
 			s := make([]Score, len(a))
 			s[0].TokenExtra = map[string][]float64{"x": nil}
 			return s, nil

@@ -28,9 +28,17 @@
 //	}
 //	fmt.Println("best after iteration", report.BestIteration, report.BestScore)
 //
-// A run that may be interrupted uses New and Trainer.Iterate itself, saves Trainer.Checkpoint and goes on with Resume.
+// New and Trainer.Iterate are the parts of Train for a custom loop. A run that may be interrupted sets
+// Config.Keep: it saves itself, and resumes when it is started again with the same arguments.
 //
-// # A loss of one's own
+// # Changed logits
+//
+// With Config.Logits the answers come from another distribution than the policy's own, which is what
+// the log-probabilities, ratios and KL of the objective are computed from: a policy gradient without a
+// correction for the difference. rollout/logprob_diff_max and logprob_diff_mean measure it. Banned
+// tokens that the policy hardly uses make it small; the policy itself is not taught to avoid them.
+//
+// # A custom loss
 //
 // Config.Loss is a function from the named nodes of LossInputs to a scalar; gradients follow through the whole model.
 // Everything around it (sampling, rewards, advantages, batches) stays. Package losstest checks such a loss without a model.
@@ -54,7 +62,9 @@
 //	critic/values_mean, returns_mean
 //	response_length/mean, max     tokens
 //	val/num_eos_tokens            answers that stopped
-//	rollout/logprob_diff_max      sampler against training graph; 0 unless something is wrong
+//	rollout/logprob_diff_max      log-probs of sampler against training graph, per token; 0 without
+//	                              Config.Logits, unless something is wrong
+//	rollout/logprob_diff_mean     their mean over the tokens
 //
 // Averages over the mini-batches of an iteration:
 //

@@ -138,7 +138,7 @@ func copyWeights(dst, src *model.Params) {
 }
 
 // check refuses what New could not use, all at once.
-func check(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) error {
+func check(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Rewarder, cfg Config) error {
 	errs := []error{cfg.Validate()}
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf("ppo: "+format, args...)) }
 	if r == nil {
@@ -183,7 +183,7 @@ func check(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, 
 	}
 	for _, list := range []struct {
 		name    string
-		prompts []Prompt
+		prompts []data.TokenPrompt
 	}{{"prompt", prompts}, {"held-out prompt", heldOut}} {
 		const most = 10 // errors of one kind are enough
 		found := 0
@@ -200,7 +200,7 @@ func check(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, 
 }
 
 // checkPrompt wants a prompt whose answers fit into the contexts and into a micro-batch.
-func checkPrompt(p Prompt, cfg Config, shape model.Config, criticContext int) error {
+func checkPrompt(p data.TokenPrompt, cfg Config, shape model.Config, criticContext int) error {
 	context := shape.MaxSeqLen
 	longest := min(len(p.Tokens)+cfg.MaxNewTokens, context)
 	switch {

@@ -10,17 +10,18 @@ import (
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // examiner judges training by sevens, and held-out answers, known by their number, by grade.
 type examiner struct {
 	heldOut int
-	grade   func(evaluation int, a Answer) float64
-	answers [][]Answer // of each evaluation
+	grade   func(evaluation int, a data.Answer) float64
+	answers [][]data.Answer // of each evaluation
 }
 
-func (e *examiner) Score(ctx context.Context, answers []Answer) ([]Score, error) {
+func (e *examiner) Score(ctx context.Context, answers []data.Answer) ([]Score, error) {
 	if len(answers) != e.heldOut {
 		return sevens.Score(ctx, answers)
 	}
@@ -34,7 +35,7 @@ func (e *examiner) Score(ctx context.Context, answers []Answer) ([]Score, error)
 
 // script grades all answers of an evaluation alike.
 func script(grades ...float64) *examiner {
-	return &examiner{heldOut: len(somePrompts()), grade: func(k int, _ Answer) float64 { return grades[k] }}
+	return &examiner{heldOut: len(somePrompts()), grade: func(k int, _ data.Answer) float64 { return grades[k] }}
 }
 
 // scriptConfig evaluates after every iteration, and answers are not judged by how they end.
@@ -101,8 +102,8 @@ func TestStartIsACandidate(t *testing.T) {
 	cfg := scriptConfig()
 	cfg.Iterations = 4
 	e := &examiner{heldOut: len(somePrompts())}
-	e.grade = func(_ int, a Answer) float64 {
-		n, err := sevens.Score(context.Background(), []Answer{a})
+	e.grade = func(_ int, a data.Answer) float64 {
+		n, err := sevens.Score(context.Background(), []data.Answer{a})
 		require.NoError(t, err)
 		return -n[0].Helpfulness
 	}
@@ -141,7 +142,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 	exam := func() *examiner {
 		e := script(1, 4, 3, 2, 3, 1)
 		grade := e.grade
-		e.grade = func(k int, a Answer) float64 { return grade(k, a) + 0.01*float64(len(a.Tokens)) }
+		e.grade = func(k int, a data.Answer) float64 { return grade(k, a) + 0.01*float64(len(a.Tokens)) }
 		return e
 	}
 	straight := newExamined(t, cfg, exam())
@@ -154,16 +155,10 @@ func TestPatienceSurvivesResume(t *testing.T) {
 
 	for stop := 1; stop <= 5; stop += 2 {
 		e := exam()
+		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
 		broken := newExamined(t, cfg, e)
 		iterate(t, broken, stop)
-		c, err := broken.Checkpoint()
-		require.NoError(t, err)
-		dir := filepath.Join(t.TempDir(), "ppo")
-		require.NoError(t, train.SaveCheckpoint(dir, c))
-		c, err = train.LoadCheckpoint(dir)
-		require.NoError(t, err)
-		resumed, err := Resume(c, somePrompts(), somePrompts(), e, cfg)
-		require.NoError(t, err)
+		resumed := newExamined(t, cfg, e)
 		before, after := broken.best, resumed.best
 		assert.Equal(t, weights(before.weights), weights(after.weights))
 		before.weights, after.weights = nil, nil
@@ -176,7 +171,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 		assert.Equal(t, weights(straight.policy), weights(resumed.policy))
 	}
 
-	// The same with Train, which keeps itself: in the middle of the countdown, and after its end.
+	// The same with Train: in the middle of the countdown, and after its end.
 	for _, stop := range []int{3, 5} {
 		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -203,7 +198,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 // TestHeldOutScores computes them from the answers that the judge saw, in every mode: what an unfinished answer loses or gets is
 // in deviations of the start's scores with WhitenScores, in raw scores without.
 func TestHeldOutScores(t *testing.T) {
-	sum := func(a Answer) (s float64) {
+	sum := func(a data.Answer) (s float64) {
 		for _, id := range a.Tokens {
 			s += float64(id)
 		}
@@ -214,7 +209,7 @@ func TestHeldOutScores(t *testing.T) {
 			cfg := smallConfig()
 			cfg.EvalEvery, cfg.Unfinished, cfg.UnfinishedValue, cfg.WhitenScores = 1, mode, 0.75, whiten
 			cfg.Stop = []int32{2, 5} // some answers end, some do not
-			e := &examiner{heldOut: len(somePrompts()), grade: func(_ int, a Answer) float64 { return sum(a) }}
+			e := &examiner{heldOut: len(somePrompts()), grade: func(_ int, a data.Answer) float64 { return sum(a) }}
 			tr := newExamined(t, cfg, e)
 			m := iterate(t, tr, 1)
 			got := []map[string]float64{{"eval/scores": m["eval/start_scores"]}, m, iterate(t, tr, 1), iterate(t, tr, 1)}
@@ -289,7 +284,7 @@ func TestBetter(t *testing.T) {
 
 // TestEndlessPolicyDoesNotWin pays for every token, so that training makes the policy talk until it is cut off.
 func TestEndlessPolicyDoesNotWin(t *testing.T) {
-	length := RewardFunc(func(a Answer) float64 { return float64(len(a.Tokens)) })
+	length := FromReward(data.EachAnswer(func(a data.Answer) float64 { return float64(len(a.Tokens)) }))
 	cfg := smallConfig()
 	cfg.Iterations, cfg.BatchSize, cfg.MiniBatch, cfg.EvalEvery, cfg.Patience, cfg.KLCoef = 16, 64, 16, 4, 0, 0
 	cfg.Optim.LearningRate = 0.03
@@ -318,12 +313,12 @@ func TestEvaluationStreams(t *testing.T) {
 	cfg := scriptConfig()
 	cfg.CriticWarmup, cfg.Iterations = 3, 3 // the policy is the same all the time
 	cfg.BatchSize, cfg.MiniBatch = 10, 10
-	var sampled [][]Answer
-	cfg.OnAnswers = func(_ int, answers []Answer, _ []Score) { sampled = append(sampled, answers) }
+	var sampled [][]data.Answer
+	cfg.OnSamples = func(_ int, answers []data.Answer, _ []Score) { sampled = append(sampled, answers) }
 	e := script(0, 0, 0, 0)
-	prompts := make([]Prompt, 5)
+	prompts := make([]data.TokenPrompt, 5)
 	for i := range prompts {
-		prompts[i] = Prompt{Tokens: []int32{1}}
+		prompts[i] = data.TokenPrompt{Tokens: []int32{1}}
 	}
 	tr, err := New(tinyModel(t, 9, 1, 1), tinyCritic(t, 9, 1, 2), prompts, prompts, e, cfg)
 	require.NoError(t, err)
@@ -342,7 +337,7 @@ func TestEvaluationStreams(t *testing.T) {
 }
 
 // textOf makes a key of an answer.
-func textOf(a Answer) (text []byte) {
+func textOf(a data.Answer) (text []byte) {
 	for _, id := range a.Tokens {
 		text = append(text, byte('0'+id))
 	}

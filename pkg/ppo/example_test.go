@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
 	"github.com/tame-rlhf/tame/pkg/ppo"
@@ -37,7 +38,7 @@ func exampleConfig() ppo.Config {
 }
 
 // likesSeven gives a point for each 7.
-var likesSeven = ppo.RewardFunc(func(a ppo.Answer) float64 {
+var likesSeven = ppo.FromReward(data.EachAnswer(func(a data.Answer) float64 {
 	score := 0.0
 	for _, id := range a.Tokens {
 		if id == 7 {
@@ -45,12 +46,12 @@ var likesSeven = ppo.RewardFunc(func(a ppo.Answer) float64 {
 		}
 	}
 	return score
-})
+}))
 
 func ExampleTrain() {
 	policy, critic := exampleModels()
-	prompts := []ppo.Prompt{{Tokens: []int32{1, 4}}, {Tokens: []int32{1, 5, 5}}}
-	heldOut := []ppo.Prompt{{Tokens: []int32{1, 6}}, {Tokens: []int32{1, 4, 5}}, {Tokens: []int32{1, 3}}}
+	prompts := []data.TokenPrompt{{Tokens: []int32{1, 4}}, {Tokens: []int32{1, 5, 5}}}
+	heldOut := []data.TokenPrompt{{Tokens: []int32{1, 6}}, {Tokens: []int32{1, 4, 5}}, {Tokens: []int32{1, 3}}}
 
 	report, err := ppo.Train(context.Background(), policy, critic, prompts, heldOut, likesSeven, exampleConfig())
 	if err != nil {
@@ -64,7 +65,7 @@ func ExampleTrain() {
 	// sevens in an answer of four tokens, more than 3.5: true
 }
 
-// A loss of one's own: PPO without clipping, that is a policy gradient, and the usual value loss.
+// A custom loss: PPO without clipping, that is a policy gradient, and the usual value loss.
 func ExampleLoss() {
 	cfg := exampleConfig()
 	cfg.Loss = func(in ppo.LossInputs) (ppo.Terms, error) {
@@ -77,7 +78,7 @@ func ExampleLoss() {
 		}, x.Err()
 	}
 	policy, critic := exampleModels()
-	trainer, err := ppo.New(policy, critic, []ppo.Prompt{{Tokens: []int32{1, 4}}}, nil, likesSeven, cfg)
+	trainer, err := ppo.New(policy, critic, []data.TokenPrompt{{Tokens: []int32{1, 4}}}, nil, likesSeven, cfg)
 	if err != nil {
 		fmt.Println(err)
 		return

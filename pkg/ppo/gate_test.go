@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 func TestGateCount(t *testing.T) {
@@ -35,7 +37,7 @@ func TestContradicts(t *testing.T) {
 func TestGateMetrics(t *testing.T) {
 	cfg := DefaultConfig()
 	episodeOf := func(s Score, safetyPrompt bool) *episode {
-		e := &episode{Answer: Answer{Prompt: Prompt{Safety: safetyPrompt}, Tokens: []int32{2}}, extra: s,
+		e := &episode{Answer: data.Answer{Prompt: data.TokenPrompt{Safety: safetyPrompt}, Tokens: []int32{2}, LogProbs: []float32{0}}, extra: s,
 			logProbs: []float64{0}, refLogProbs: []float64{0}, rewards: []float64{0}, returns: []float64{0}, values: []float64{0}}
 		e.raw, e.bySafety = Combine(s, safetyPrompt, cfg.SafetyThreshold)
 		return e

@@ -37,7 +37,7 @@ func TestLossInputsAreZeroBehindTheMask(t *testing.T) {
 		for name, column := range columns {
 			f, err := train.NewForward(g.in, []*gorgonia.Node{column}, g.trunks())
 			require.NoError(t, err)
-			e := &episode{Answer: Answer{Prompt: Prompt{Tokens: []int32{1, 4, 5}}, Tokens: []int32{3, 6, 2}}}
+			e := &episode{Answer: data.Answer{Prompt: data.TokenPrompt{Tokens: []int32{1, 4, 5}}, Tokens: []int32{3, 6, 2}}}
 			e.logProbs, e.refLogProbs, e.values = []float64{1, 2, 3}, []float64{4, 5, 6}, []float64{7, 8, 9}
 			e.advantages, e.returns = []float64{-1, -2, -3}, []float64{-4, -5, -6}
 			e.extra.TokenExtra = map[string][]float64{"mine": {10, 11, 12}}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
 )
@@ -96,6 +97,14 @@ func tilted(p, r []float64, beta float64) []float64 {
 		q[i] /= sum
 	}
 	return q
+}
+
+// rewarderFunc is a Rewarder of one function.
+type rewarderFunc func(ctx context.Context, answers []data.Answer) ([]Score, error)
+
+// Score calls the function.
+func (f rewarderFunc) Score(ctx context.Context, answers []data.Answer) ([]Score, error) {
+	return f(ctx, answers)
 }
 
 func iterate(t testing.TB, tr *Trainer, iterations int) (last map[string]float64) {

@@ -10,6 +10,7 @@ func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 	var raw, values, returns, errors []float64
 	var gate GateCount
 	untagged := 0
+	var diff, maxDiff float64
 	for _, e := range episodes {
 		k := EstimateKL(e.logProbs, e.refLogProbs, nil)
 		kl.K1 += k.K1
@@ -21,6 +22,8 @@ func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 			surprise -= e.logProbs[t]
 			reward += e.rewards[t]
 			errors = append(errors, e.returns[t]-e.values[t])
+			d := math.Abs(e.logProbs[t] - float64(e.LogProbs[t]))
+			diff, maxDiff = diff+d, max(maxDiff, d)
 		}
 		values = append(values, e.values...)
 		returns = append(returns, e.returns...)
@@ -60,6 +63,8 @@ func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 	if gate.Caught > 0 {
 		m["objective/gate_gain"] = gate.Share()
 	}
+	m["rollout/logprob_diff_max"] = maxDiff
+	m["rollout/logprob_diff_mean"] = diff / tokens
 	m["val/num_eos_tokens"] = stopped
 	m["critic/values_mean"] = value
 	m["critic/returns_mean"] = ret

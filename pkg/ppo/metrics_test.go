@@ -5,17 +5,19 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 // TestRolloutMetrics computes them by hand from two answers of two and one tokens.
 func TestRolloutMetrics(t *testing.T) {
 	long := &episode{
-		Answer: Answer{Tokens: []int32{3, 4}}, raw: 3, bySafety: true, extra: Score{Helpfulness: 5, Safety: 3},
+		Answer: data.Answer{Tokens: []int32{3, 4}, LogProbs: []float32{-1.5, -1.75}}, raw: 3, bySafety: true, extra: Score{Helpfulness: 5, Safety: 3},
 		logProbs: []float64{-1, -2}, refLogProbs: []float64{-2, -1.5}, rewards: []float64{-0.1, 1.05},
 		values: []float64{1, 2}, returns: []float64{2, 4},
 	}
 	short := &episode{
-		Answer: Answer{Tokens: []int32{2}, Finished: true}, raw: 7, extra: Score{Helpfulness: 7, Safety: 4},
+		Answer: data.Answer{Tokens: []int32{2}, LogProbs: []float32{-0.5}, Finished: true}, raw: 7, extra: Score{Helpfulness: 7, Safety: 4},
 		logProbs: []float64{-0.5}, refLogProbs: []float64{-0.25}, rewards: []float64{2},
 		values: []float64{3}, returns: []float64{3},
 	}
@@ -38,6 +40,8 @@ func TestRolloutMetrics(t *testing.T) {
 		"objective/by_safety":        0.5,
 		"objective/gate_caught":      0.5, // one of two untagged answers, whose safety score 3 is below its helpfulness score 5
 		"objective/gate_gain":        0,
+		"rollout/logprob_diff_max":   0.5, // the sampler's are -1.5, -1.75 and -0.5
+		"rollout/logprob_diff_mean":  0.25,
 		"val/num_eos_tokens":         1,
 		"critic/values_mean":         2,
 		"critic/returns_mean":        3,
@@ -47,7 +51,7 @@ func TestRolloutMetrics(t *testing.T) {
 	} {
 		assert.InDelta(t, want, m[name], 1e-12, name)
 	}
-	assert.Len(t, m, 21)
+	assert.Len(t, m, 23)
 
 	short.bySafety = true
 	short.returns = []float64{4} // errors 1, 2, 1: variance 2/9; returns 2, 4, 4: variance 8/9

@@ -15,7 +15,7 @@ import (
 )
 
 // numbered gives every answer its place in the batch as an extra column.
-var numbered = RewarderFunc(func(_ context.Context, answers []Answer) ([]Score, error) {
+var numbered = rewarderFunc(func(_ context.Context, answers []data.Answer) ([]Score, error) {
 	scores := make([]Score, len(answers))
 	for i := range answers {
 		scores[i].Extra = map[string]float64{"number": float64(i)}
@@ -76,9 +76,9 @@ func TestOrderOfEpochs(t *testing.T) {
 func TestPromptsOfIterations(t *testing.T) {
 	cfg := smallConfig()
 	cfg.Iterations, cfg.BatchSize, cfg.MiniBatch, cfg.SamplesPerPrompt, cfg.CriticWarmup = 5, 6, 6, 2, 5
-	var asked []Prompt
+	var asked []data.TokenPrompt
 	answers := map[string]bool{}
-	cfg.OnAnswers = func(_ int, list []Answer, _ []Score) {
+	cfg.OnSamples = func(_ int, list []data.Answer, _ []Score) {
 		for i, a := range list {
 			answers[string(textOf(a))] = true
 			if i%2 == 0 {
@@ -87,9 +87,9 @@ func TestPromptsOfIterations(t *testing.T) {
 			}
 		}
 	}
-	prompts := make([]Prompt, 5)
+	prompts := make([]data.TokenPrompt, 5)
 	for i := range prompts {
-		prompts[i] = Prompt{ID: fmt.Sprint(i), Tokens: []int32{1}} // one question under five names
+		prompts[i] = data.TokenPrompt{ID: fmt.Sprint(i), Tokens: []int32{1}} // one question under five names
 	}
 	tr, err := New(tinyModel(t, 9, 1, 1), tinyCritic(t, 9, 1, 2), prompts, nil, sevens, cfg)
 	require.NoError(t, err)
@@ -101,11 +101,11 @@ func TestPromptsOfIterations(t *testing.T) {
 	assert.NotEqual(t, asked[:5], asked[5:10])
 	assert.Greater(t, len(answers), 25, "30 answers of up to six tokens to one question are nearly all different")
 
-	cfg.Seed, cfg.OnAnswers = 1, nil
+	cfg.Seed, cfg.OnSamples = 1, nil
 	other, err := New(tinyModel(t, 9, 1, 1), tinyCritic(t, 9, 1, 2), prompts, nil, sevens, cfg)
 	require.NoError(t, err)
 	assert.NotEqual(t, tr.draw(0, 15), other.draw(0, 15), "the seed decides the order")
-	sample := func(tr *Trainer) []Answer {
+	sample := func(tr *Trainer) []data.Answer {
 		list, err := tr.sample(t.Context(), prompts, 0, 1)
 		require.NoError(t, err)
 		return list

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 func TestCombineOnRawScores(t *testing.T) {
@@ -33,8 +35,8 @@ func TestCombineOnRawScores(t *testing.T) {
 
 // TestJudgeUsesTheGateOfTheConfig judges three answers whose safety reward is 0.27, 0.27 with a tag, and 0.05.
 func TestJudgeUsesTheGateOfTheConfig(t *testing.T) {
-	answers := []Answer{{}, {Prompt: Prompt{Safety: true}}, {}}
-	r := RewarderFunc(func(context.Context, []Answer) ([]Score, error) {
+	answers := []data.Answer{{}, {Prompt: data.TokenPrompt{Safety: true}}, {}}
+	r := rewarderFunc(func(context.Context, []data.Answer) ([]Score, error) {
 		return []Score{{Helpfulness: 1, Safety: -1}, {Helpfulness: 2, Safety: -1}, {Helpfulness: 3, Safety: -3}}, nil
 	})
 	for _, c := range []struct {
@@ -56,7 +58,7 @@ func TestJudgeUsesTheGateOfTheConfig(t *testing.T) {
 }
 
 func TestSequence(t *testing.T) {
-	a := Answer{Prompt: Prompt{Tokens: []int32{1, 5}}, Tokens: []int32{4, 2}}
+	a := data.Answer{Prompt: data.TokenPrompt{Tokens: []int32{1, 5}}, Tokens: []int32{4, 2}}
 	assert.Equal(t, []int32{1, 5, 4, 2}, a.Sequence())
 }
 

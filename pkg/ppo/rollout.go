@@ -3,7 +3,6 @@ package ppo
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
@@ -11,8 +10,8 @@ import (
 
 // episode is one answer with what training needs. (T) is one number for each token of the answer.
 type episode struct {
-	Answer
-	extra    Score   // for the columns of a loss of one's own
+	data.Answer
+	extra    Score   // for the columns of a custom loss
 	raw      float64 // R_c before whitening, a logit
 	bySafety bool    // R_c is the safety score
 	score    float64 // as PPO uses it
@@ -27,32 +26,27 @@ type episode struct {
 const heldOutStreams = 1 << 63
 
 // sample asks the policy. Tokens stay tokens: nothing is decoded to text and encoded again.
-func (t *Trainer) sample(ctx context.Context, prompts []Prompt, firstID uint64, samples int) ([]Answer, error) {
+func (t *Trainer) sample(ctx context.Context, prompts []data.TokenPrompt, firstID uint64, samples int) ([]data.Answer, error) {
 	reqs := make([]generate.Request, len(prompts))
 	for i, p := range prompts {
 		reqs[i] = generate.Request{Prompt: p.Tokens, ID: firstID + uint64(i), Samples: samples}
 	}
-	// The distribution sampled from is the one scored: no top-p, no top-k, one temperature everywhere.
-	results, err := generate.Generate(ctx, t.policy, reqs, generate.Config{
-		MaxNewTokens: t.cfg.MaxNewTokens, Temperature: t.cfg.Temperature, TopP: 1, TopK: 0,
-		Stop: t.cfg.Stop, Seed: t.cfg.Seed, Slots: t.cfg.Slots,
-	}, nil)
+	results, err := generate.Generate(ctx, t.policy, reqs, t.cfg.Sampling)
 	if err != nil {
 		return nil, fmt.Errorf("ppo: sampling: %w", err)
 	}
-	var answers []Answer
+	var answers []data.Answer
 	for i, list := range results {
 		for _, s := range list {
-			answers = append(answers, Answer{Prompt: prompts[i], Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished})
+			answers = append(answers, data.Answer{Prompt: prompts[i], Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished})
 		}
 	}
 	return answers, nil
 }
 
-// evaluateModels fills in log-probs, entropies and values, and gives the largest difference between the sampler's
-// log-probs and those of the training graph.
-func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) (maxDiff float64, err error) {
-	err = t.forward.Each(ctx, lengths(episodes), func(r *data.Ragged, i int) error {
+// evaluateModels fills in log-probs, entropies and values, as the training graph computes them.
+func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) error {
+	err := t.forward.Each(ctx, lengths(episodes), func(r *data.Ragged, i int) error {
 		_, err := r.Append(episodes[i].tokens())
 		return err
 	}, func(r *data.Ragged, items []int, out [][]float32) {
@@ -67,15 +61,12 @@ func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) (maxD
 				return x
 			}
 			e.logProbs, e.entropy, e.values, e.refLogProbs = take(out[0]), take(out[1]), take(out[2]), take(out[3])
-			for t, lp := range e.logProbs {
-				maxDiff = max(maxDiff, math.Abs(lp-float64(e.LogProbs[t])))
-			}
 		}
 	})
 	if err != nil {
-		return 0, fmt.Errorf("ppo: log-probabilities and values: %w", err)
+		return fmt.Errorf("ppo: log-probabilities and values: %w", err)
 	}
-	return maxDiff, nil
+	return nil
 }
 
 // lengths counts the tokens of each episode, prompt included.

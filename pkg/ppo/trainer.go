@@ -8,6 +8,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -15,7 +16,7 @@ import (
 type Trainer struct {
 	cfg                       Config
 	policy, critic, reference *model.Params
-	prompts, heldOut          []Prompt
+	prompts, heldOut          []data.TokenPrompt
 	rewarder                  Rewarder
 
 	forward *train.Forward
@@ -25,56 +26,48 @@ type Trainer struct {
 	iteration int
 	klCoef    float64
 	best      best
+	id        run.Identity // of a run with Config.Keep
 }
 
-// New prepares PPO. Policy and critic, float32 weights, are trained in place; the reference π_0 is a frozen copy of the
-// policy as it is now. The critic has a scalar head and the policy's vocabulary, such as a copy of the helpfulness reward
-// model; with Config.SharedTrunk it is nil and the policy has the head. heldOut are the prompts of the evaluation, none
-// for no evaluation.
-func New(policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) (*Trainer, error) {
-	var reference *model.Params
-	if policy != nil {
-		reference = policy.Clone()
-	}
-	return newTrainer(policy, critic, reference, prompts, heldOut, r, cfg)
-}
-
-func newTrainer(policy, critic, reference *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) (*Trainer, error) {
+// New prepares PPO. Policy and critic, float32 weights, are trained in place; the reference π_0 is a
+// frozen copy of the policy as it is now. The critic has a scalar head and the policy's vocabulary,
+// such as a copy of the helpfulness reward model; with Config.SharedTrunk it is nil and the policy has
+// the head. heldOut are the prompts of the evaluation, none for no evaluation.
+//
+// With Config.Keep a run that was stopped resumes after the last iteration that was saved: policy and
+// critic, given as they were at its start, take the weights of the checkpoint.
+func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Rewarder, cfg Config) (*Trainer, error) {
 	if err := check(policy, critic, prompts, heldOut, r, cfg); err != nil {
 		return nil, err
 	}
 	t := &Trainer{
-		cfg: cfg, policy: policy, critic: critic, reference: reference, prompts: prompts, heldOut: heldOut, rewarder: r,
+		cfg: cfg, policy: policy, critic: critic, reference: policy.Clone(), prompts: prompts, heldOut: heldOut, rewarder: r,
 		batch: train.NewBatch(cfg.MicroTokens, cfg.MicroSegments), klCoef: cfg.KLCoef,
 	}
 	var err error
-	if t.forward, err = newForward(policy, critic, reference, cfg); err != nil {
+	if t.forward, err = newForward(policy, critic, t.reference, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
 	if t.step, err = newStep(policy, critic, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
+	if err := t.resume(); err != nil {
+		return nil, err
+	}
 	return t, nil
 }
 
-// Train runs PPO until Config.Iterations are done or Config.Patience evaluations in a row were no better than the best one.
-// At the end the policy holds the weights of the best evaluation, or the last ones without held-out prompts. When the
-// context ends, the policy holds those of the last optimisation step. With Config.Keep a run that was stopped goes on behind the last
-// iteration that was kept; policy and critic are the ones it started with.
-func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) (Report, error) {
+// Train runs PPO until Config.Iterations are done or Config.Patience evaluations in a row were no
+// better than the best one. At the end the policy holds the weights of the best evaluation, or the
+// last ones without held-out prompts. When the context ends, the policy holds those of the last
+// optimisation step.
+func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Rewarder, cfg Config) (Report, error) {
 	t, err := New(policy, critic, prompts, heldOut, r, cfg)
-	if err != nil {
-		return Report{}, err
-	}
-	id, err := t.begin()
 	if err != nil {
 		return Report{}, err
 	}
 	for !t.Done() {
 		if _, err := t.Iterate(ctx); err != nil {
-			return t.report(), err
-		}
-		if err := t.keep(id); err != nil {
 			return t.report(), err
 		}
 	}
@@ -84,8 +77,9 @@ func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut [
 // Done says whether all iterations are done or training has stopped early.
 func (t *Trainer) Done() bool { return t.iteration >= t.cfg.Iterations || t.best.stopped }
 
-// Iterate is one iteration: it samples answers, judges them and trains policy and critic on them. It gives the metrics
-// that Config.OnStep is told, see doc.go for their names.
+// Iterate is one iteration: it samples answers, judges them, trains policy and critic on them, and
+// saves the run if Config.Keep says so. It returns the metrics that Config.OnStep gets: doc.go has
+// their names.
 func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	cfg, clock, m := t.cfg, newClock(), map[string]float64{}
 	if t.iteration == 0 && t.evaluates() { // what the start is worth
@@ -110,8 +104,8 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.OnAnswers != nil {
-		cfg.OnAnswers(t.iteration, answers, scores)
+	if cfg.OnSamples != nil {
+		cfg.OnSamples(t.iteration, answers, scores)
 	}
 	episodes := make([]*episode, len(answers))
 	finished := make([]bool, len(answers))
@@ -122,8 +116,7 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	clock.lap(m, "score")
 
 	// 3. Log-probs of policy and reference, and values, by the graph that trains.
-	m["rollout/logprob_diff_max"], err = t.evaluateModels(ctx, episodes)
-	if err != nil {
+	if err := t.evaluateModels(ctx, episodes); err != nil {
 		return nil, err
 	}
 	clock.lap(m, "forward")
@@ -168,12 +161,12 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	if cfg.OnStep != nil {
 		cfg.OnStep(train.StepInfo{Stage: stage, Step: t.iteration, Total: cfg.Iterations, Metrics: m})
 	}
-	return m, nil
+	return m, t.keep()
 }
 
 // draw gives count prompts from the endless sequence of shuffled passes over all prompts, from position first on.
-func (t *Trainer) draw(first, count int) []Prompt {
-	drawn := make([]Prompt, count)
+func (t *Trainer) draw(first, count int) []data.TokenPrompt {
+	drawn := make([]data.TokenPrompt, count)
 	n, epoch := len(t.prompts), -1
 	var order []int
 	for i := range drawn {

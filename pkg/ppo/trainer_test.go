@@ -12,6 +12,7 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
 	"github.com/tame-rlhf/tame/pkg/optim"
@@ -28,12 +29,12 @@ func smallConfig() Config {
 	return cfg
 }
 
-func somePrompts() []Prompt {
-	return []Prompt{{Tokens: []int32{1}}, {Tokens: []int32{1, 3, 4, 5}}, {Tokens: []int32{1, 6}}, {Tokens: []int32{1, 7, 7}}, {Tokens: []int32{1, 3, 3, 3, 3}}}
+func somePrompts() []data.TokenPrompt {
+	return []data.TokenPrompt{{Tokens: []int32{1}}, {Tokens: []int32{1, 3, 4, 5}}, {Tokens: []int32{1, 6}}, {Tokens: []int32{1, 7, 7}}, {Tokens: []int32{1, 3, 3, 3, 3}}}
 }
 
 // sevens likes the token 7.
-var sevens = RewardFunc(func(a Answer) float64 {
+var sevens = FromReward(data.EachAnswer(func(a data.Answer) float64 {
 	n := 0.0
 	for _, id := range a.Tokens {
 		if id == 7 {
@@ -41,7 +42,7 @@ var sevens = RewardFunc(func(a Answer) float64 {
 		}
 	}
 	return n
-})
+}))
 
 func weights(p *model.Params) (all []float32) {
 	for _, q := range p.All() {
@@ -57,6 +58,30 @@ func newTiny(t testing.TB, cfg Config, r Rewarder) *Trainer {
 	return tr
 }
 
+// TestLogitsHook bans a token: no answer has it, and each token's log-probability is off by what the
+// ban has given to the others, -log(1 - p(banned)).
+func TestLogitsHook(t *testing.T) {
+	cfg := smallConfig()
+	cfg.Logits = generate.BanTokens(7)
+	var answers []data.Answer
+	cfg.OnSamples = func(_ int, a []data.Answer, _ []Score) { answers = a }
+	m := iterate(t, newTiny(t, cfg, sevens), 1)
+	require.Len(t, answers, 16)
+	policy := tinyModel(t, 9, 2, 1)
+	highest, sum, n := 0.0, 0.0, 0.0
+	for _, a := range answers {
+		assert.NotContains(t, a.Tokens, int32(7))
+		for i := range a.Tokens {
+			banned := nextProbs(t, policy, slices.Concat(a.Prompt.Tokens, a.Tokens[:i]))[7]
+			highest, sum, n = max(highest, -math.Log(1-banned)), sum-math.Log(1-banned), n+1
+		}
+	}
+	require.Greater(t, highest, 0.01)
+	assert.InDelta(t, highest, m["rollout/logprob_diff_max"], 1e-5)
+	assert.InDelta(t, sum/n, m["rollout/logprob_diff_mean"], 1e-5)
+	assert.Zero(t, m["policy/approxkl_first"], "the ratios are to the policy's own distribution")
+}
+
 // TestFirstRatioIsOne wants the sampler, the old log-probs and the first optimisation step to agree in every bit, at a
 // temperature other than 1 too.
 func TestFirstRatioIsOne(t *testing.T) {
@@ -67,6 +92,7 @@ func TestFirstRatioIsOne(t *testing.T) {
 		tr := newTiny(t, cfg, sevens)
 		m := iterate(t, tr, 1)
 		assert.Zero(t, m["rollout/logprob_diff_max"])
+		assert.Zero(t, m["rollout/logprob_diff_mean"])
 		assert.Zero(t, m["policy/approxkl_first"])
 		assert.Zero(t, m["val/ratio_var"])
 		assert.InDelta(t, 1, m["val/ratio"], 1e-7, "a sum of shares")
@@ -274,7 +300,7 @@ func TestLearnsWithEverythingOn(t *testing.T) {
 	cfg.MicroTokens, cfg.MicroSegments = 256, 32
 	prompts := somePrompts()
 	prompts[2].Safety = true
-	judge := RewarderFunc(func(ctx context.Context, answers []Answer) ([]Score, error) {
+	judge := rewarderFunc(func(ctx context.Context, answers []data.Answer) ([]Score, error) {
 		scores, err := sevens.Score(ctx, answers)
 		for i, a := range answers {
 			scores[i].Safety = 2
@@ -311,7 +337,7 @@ func TestTrainReports(t *testing.T) {
 	var infos []train.StepInfo
 	var given int
 	cfg.OnStep = func(i train.StepInfo) { infos = append(infos, i) }
-	cfg.OnAnswers = func(iteration int, answers []Answer, scores []Score) {
+	cfg.OnSamples = func(iteration int, answers []data.Answer, scores []Score) {
 		assert.Equal(t, given, iteration)
 		given++
 		assert.Len(t, answers, 16)
@@ -330,7 +356,7 @@ func TestTrainReports(t *testing.T) {
 	assert.Equal(t, 3, infos[2].Total)
 
 	ctx, cancel := context.WithCancel(context.Background())
-	cfg.OnAnswers = nil
+	cfg.OnSamples = nil
 	cfg.OnStep = func(train.StepInfo) { cancel() }
 	report, err = Train(ctx, policy, critic, somePrompts(), nil, sevens, cfg)
 	assert.ErrorIs(t, err, context.Canceled)
@@ -349,7 +375,7 @@ func TestLossOfOnesOwn(t *testing.T) {
 			Metric{Name: "mine/place", Value: x.Div(x.MaskedSum(in.Extra["place"], in.Mask), in.Seqs)})
 		return terms, errors.Join(err, x.Err())
 	}
-	r := RewarderFunc(func(_ context.Context, answers []Answer) ([]Score, error) {
+	r := rewarderFunc(func(_ context.Context, answers []data.Answer) ([]Score, error) {
 		scores := make([]Score, len(answers))
 		for i, a := range answers {
 			places := make([]float64, len(a.Tokens))
@@ -361,8 +387,8 @@ func TestLossOfOnesOwn(t *testing.T) {
 		return scores, nil
 	})
 	tr := newTiny(t, cfg, r)
-	var answers []Answer
-	tr.cfg.OnAnswers = func(_ int, a []Answer, _ []Score) { answers = a }
+	var answers []data.Answer
+	tr.cfg.OnSamples = func(_ int, a []data.Answer, _ []Score) { answers = a }
 	m := iterate(t, tr, 1)
 	length, place := 0.0, 0.0
 	for _, a := range answers {

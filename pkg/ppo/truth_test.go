@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gonum.org/v1/gonum/floats"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
@@ -49,7 +50,7 @@ func TestOneStepTruth(t *testing.T) {
 
 			cfg := truthConfig(beta, 120, 256)
 			cfg.MaxNewTokens, cfg.SharedTrunk = 1, shared
-			tr, err := New(policy, critic, []Prompt{{Tokens: prompt}}, nil, RewardFunc(func(a Answer) float64 { return rewards[a.Tokens[0]] }), cfg)
+			tr, err := New(policy, critic, []data.TokenPrompt{{Tokens: prompt}}, nil, FromReward(data.EachAnswer(func(a data.Answer) float64 { return rewards[a.Tokens[0]] })), cfg)
 			require.NoError(t, err)
 			iterate(t, tr, cfg.Iterations)
 			assert.Less(t, totalVariation(nextProbs(t, policy, prompt), want), 0.02)
@@ -104,7 +105,7 @@ func TestSequenceTruth(t *testing.T) {
 
 	cfg := truthConfig(beta, 120, 512)
 	cfg.MaxNewTokens, cfg.Stop = longest, []int32{stop}
-	tr, err := New(policy, critic, []Prompt{{Tokens: prompt}}, nil, RewardFunc(func(a Answer) float64 { return byAnswer[fmt.Sprint(a.Tokens)] }), cfg)
+	tr, err := New(policy, critic, []data.TokenPrompt{{Tokens: prompt}}, nil, FromReward(data.EachAnswer(func(a data.Answer) float64 { return byAnswer[fmt.Sprint(a.Tokens)] })), cfg)
 	require.NoError(t, err)
 	m := iterate(t, tr, cfg.Iterations)
 	assert.Less(t, totalVariation(probs(), want), 0.02)

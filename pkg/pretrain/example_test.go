@@ -55,10 +55,10 @@ func ExampleTrain() {
 		log.Fatal(err)
 	}
 
-	greedy := generate.DefaultConfig()
+	greedy := generate.DefaultSampling()
 	greedy.Temperature, greedy.MaxNewTokens = 0, 10
 	prompt := append([]int32{1}, letters{}.Encode("vi")...)
-	answers, err := generate.Generate(context.Background(), p, []generate.Request{{Prompt: prompt, Samples: 1}}, greedy, nil)
+	answers, err := generate.Generate(context.Background(), p, []generate.Request{{Prompt: prompt, Samples: 1}}, greedy)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -7,38 +7,39 @@ import (
 	"math"
 	"slices"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
 // Best picks the finished answer with the highest reward for each prompt, prompts in the order in which they first
-// occur. The answers may come from several versions.
-func Best(answers []Answer) []Answer {
+// occur. The candidates may come from several versions.
+func Best(candidates []Candidate) []Candidate {
 	index := map[string]int{}
-	var winners []Answer
-	for _, a := range answers {
-		if !a.Finished {
+	var winners []Candidate
+	for _, c := range candidates {
+		if !c.Finished {
 			continue
 		}
-		i, known := index[a.ID]
+		i, known := index[c.Prompt.ID]
 		switch {
 		case !known:
-			index[a.ID] = len(winners)
-			winners = append(winners, a)
-		case better(a, winners[i]):
-			winners[i] = a
+			index[c.Prompt.ID] = len(winners)
+			winners = append(winners, c)
+		case better(c, winners[i]):
+			winners[i] = c
 		}
 	}
 	return winners
 }
 
-func better(a, b Answer) bool {
+func better(a, b Candidate) bool {
 	switch {
 	case a.Reward != b.Reward:
 		return a.Reward > b.Reward
 	case a.Version != b.Version:
 		return a.Version > b.Version
 	}
-	return a.Sample < b.Sample
+	return a.Index < b.Index
 }
 
 // Point is what sampling at one temperature gives: means over prompts (figures 7 and 8).
@@ -55,7 +56,7 @@ type Point struct {
 // equal ones the first is returned: give the temperatures in ascending order, so that noise does not decide for more answers that a reward
 // model may be wrong about. One at which no answer is finished is never chosen. The paper tunes it anew for each version
 // (figure 8).
-func Tune(ctx context.Context, p *model.Params, prompts []Prompt, reward Reward, cfg Config, temperatures []float64) (float64, []Point, error) {
+func Tune(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, reward data.RewardFunc, cfg Config, temperatures []float64) (float64, []Point, error) {
 	if len(temperatures) == 0 {
 		return 0, nil, errors.New("rejection: no temperatures to choose from")
 	}
@@ -63,11 +64,11 @@ func Tune(ctx context.Context, p *model.Params, prompts []Prompt, reward Reward,
 	var maxima [][]float64
 	for _, t := range temperatures {
 		cfg.Temperature = t
-		answers, err := Sample(ctx, p, prompts, reward, cfg)
+		candidates, err := Sample(ctx, p, prompts, reward, cfg)
 		if err != nil {
 			return 0, nil, err
 		}
-		pt, best := measure(t, answers, cfg.Samples)
+		pt, best := measure(t, candidates, cfg.Samples)
 		points, maxima = append(points, pt), append(maxima, best)
 	}
 	best := choose(points, maxima)
@@ -111,16 +112,16 @@ func asGood(x, y []float64) bool {
 
 // measure averages over prompts, whose answers lie side by side. maxima are the rewards of the best finished answers, NaN where there is
 // none.
-func measure(temperature float64, answers []Answer, samples int) (pt Point, maxima []float64) {
+func measure(temperature float64, candidates []Candidate, samples int) (pt Point, maxima []float64) {
 	pt.Temperature = temperature
 	prompts, winners := 0.0, 0.0
-	for group := range slices.Chunk(answers, samples) {
+	for group := range slices.Chunk(candidates, samples) {
 		prompts++
 		rewards := make([]float64, len(group))
-		for i, a := range group {
-			rewards[i] = a.Reward
-			if a.Finished {
-				pt.Finished += 1 / float64(len(answers))
+		for i, c := range group {
+			rewards[i] = c.Reward
+			if c.Finished {
+				pt.Finished += 1 / float64(len(candidates))
 			}
 		}
 		slices.Sort(rewards)

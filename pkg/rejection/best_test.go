@@ -6,31 +6,33 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 // answer is a finished answer to the prompt of that ID.
-func answer(id string, version, sample int, reward float64) Answer {
-	return Answer{Prompt: Prompt{ID: id}, Version: version, Sample: sample, Reward: reward, Finished: true}
+func answer(id string, version, sample int, reward float64) Candidate {
+	return Candidate{Answer: data.Answer{Prompt: data.TokenPrompt{ID: id}, Finished: true}, Version: version, Index: sample, Reward: reward}
 }
 
-func cutOff(a Answer) Answer {
+func cutOff(a Candidate) Candidate {
 	a.Finished = false
 	return a
 }
 
 func TestBest(t *testing.T) {
 	for name, c := range map[string]struct {
-		answers, want []Answer
+		answers, want []Candidate
 	}{
-		"highest reward":        {[]Answer{answer("a", 1, 0, 1), answer("a", 1, 1, 3), answer("a", 1, 2, 2)}, []Answer{answer("a", 1, 1, 3)}},
-		"negative rewards":      {[]Answer{answer("a", 1, 0, -2), answer("a", 1, 1, -1)}, []Answer{answer("a", 1, 1, -1)}},
-		"unfinished":            {[]Answer{cutOff(answer("a", 1, 0, 9)), answer("a", 1, 1, -1)}, []Answer{answer("a", 1, 1, -1)}},
-		"unfinished, behind":    {[]Answer{answer("a", 1, 1, -1), cutOff(answer("a", 1, 0, 9))}, []Answer{answer("a", 1, 1, -1)}},
-		"none finished":         {[]Answer{cutOff(answer("a", 1, 0, 9)), answer("b", 1, 0, 0)}, []Answer{answer("b", 1, 0, 0)}},
-		"tie: newest version":   {[]Answer{answer("a", 1, 0, 1), answer("a", 2, 5, 1), answer("a", 1, 3, 1)}, []Answer{answer("a", 2, 5, 1)}},
-		"tie: first sample":     {[]Answer{answer("a", 1, 2, 1), answer("a", 1, 1, 1), answer("a", 1, 3, 1)}, []Answer{answer("a", 1, 1, 1)}},
-		"an old one may win":    {[]Answer{answer("a", 1, 0, 2), answer("a", 2, 0, 1)}, []Answer{answer("a", 1, 0, 2)}},
-		"order of first prompt": {[]Answer{answer("b", 1, 0, 1), answer("a", 1, 0, 1), answer("b", 1, 1, 2)}, []Answer{answer("b", 1, 1, 2), answer("a", 1, 0, 1)}},
+		"highest reward":        {[]Candidate{answer("a", 1, 0, 1), answer("a", 1, 1, 3), answer("a", 1, 2, 2)}, []Candidate{answer("a", 1, 1, 3)}},
+		"negative rewards":      {[]Candidate{answer("a", 1, 0, -2), answer("a", 1, 1, -1)}, []Candidate{answer("a", 1, 1, -1)}},
+		"unfinished":            {[]Candidate{cutOff(answer("a", 1, 0, 9)), answer("a", 1, 1, -1)}, []Candidate{answer("a", 1, 1, -1)}},
+		"unfinished, behind":    {[]Candidate{answer("a", 1, 1, -1), cutOff(answer("a", 1, 0, 9))}, []Candidate{answer("a", 1, 1, -1)}},
+		"none finished":         {[]Candidate{cutOff(answer("a", 1, 0, 9)), answer("b", 1, 0, 0)}, []Candidate{answer("b", 1, 0, 0)}},
+		"tie: newest version":   {[]Candidate{answer("a", 1, 0, 1), answer("a", 2, 5, 1), answer("a", 1, 3, 1)}, []Candidate{answer("a", 2, 5, 1)}},
+		"tie: first sample":     {[]Candidate{answer("a", 1, 2, 1), answer("a", 1, 1, 1), answer("a", 1, 3, 1)}, []Candidate{answer("a", 1, 1, 1)}},
+		"an old one may win":    {[]Candidate{answer("a", 1, 0, 2), answer("a", 2, 0, 1)}, []Candidate{answer("a", 1, 0, 2)}},
+		"order of first prompt": {[]Candidate{answer("b", 1, 0, 1), answer("a", 1, 0, 1), answer("b", 1, 1, 2)}, []Candidate{answer("b", 1, 1, 2), answer("a", 1, 0, 1)}},
 		"nothing":               {nil, nil},
 	} {
 		assert.Equal(t, c.want, Best(c.answers), name)
@@ -42,7 +44,7 @@ func TestBest(t *testing.T) {
 }
 
 func TestMeasureByHand(t *testing.T) {
-	pt, _ := measure(0.7, []Answer{
+	pt, _ := measure(0.7, []Candidate{
 		answer("a", 1, 0, 1), answer("a", 1, 1, 5), cutOff(answer("a", 1, 2, 9)), answer("a", 1, 3, -3), // median 3, best 5
 		answer("b", 1, 0, 2), answer("b", 1, 1, 2), answer("b", 1, 2, 4), cutOff(answer("b", 1, 3, 0)), // median 2, best 4
 		cutOff(answer("c", 1, 0, 7)), cutOff(answer("c", 1, 1, 7)), cutOff(answer("c", 1, 2, 7)), cutOff(answer("c", 1, 3, 7)), // median 7
@@ -53,7 +55,7 @@ func TestMeasureByHand(t *testing.T) {
 	assert.InDelta(t, 6.0/12, pt.Finished, 1e-12)
 	assert.InDelta(t, 2.0/3, pt.Winners, 1e-12)
 
-	odd, _ := measure(1, []Answer{answer("a", 1, 0, 3), answer("a", 1, 1, 8), answer("a", 1, 2, 4)}, 3)
+	odd, _ := measure(1, []Candidate{answer("a", 1, 0, 3), answer("a", 1, 1, 8), answer("a", 1, 2, 4)}, 3)
 	assert.InDelta(t, 4, odd.Median, 1e-12)
 }
 

@@ -3,9 +3,9 @@
 // fine-tuned on those.
 //
 //	temperature, points, err := rejection.Tune(ctx, model, prompts, reward, cfg, []float64{0.7, 1, 1.3})
-//	answers, err := rejection.Sample(ctx, model, prompts, reward, cfg)
-//	winners := rejection.Best(append(pool, answers...)) // the pool of earlier versions takes part from RLHF-V4 on
-//	// data.Join(w.Tokens, w.Answer) of every winner, its prompt and answer, is an example for package sft.
+//	candidates, err := rejection.Sample(ctx, model, prompts, reward, cfg)
+//	winners := rejection.Best(append(pool, candidates...)) // the pool of earlier versions takes part from RLHF-V4 on
+//	// w.Example() of every winner, its prompt and answer, is an example for package sft.
 //
 // # Concurrency
 //

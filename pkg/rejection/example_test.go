@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 )
@@ -22,20 +23,17 @@ func tinyModel() *model.Params {
 	return p
 }
 
-var prompts = []rejection.Prompt{{ID: "three", Tokens: []int32{1, 3}}, {ID: "four", Tokens: []int32{1, 4}}}
+var prompts = []data.TokenPrompt{{ID: "three", Tokens: []int32{1, 3}}, {ID: "four", Tokens: []int32{1, 4}}}
 
 // repeats counts how often an answer says the number of its prompt; it stands in for a reward model.
-func repeats(_ context.Context, answers []rejection.Answer) ([]float64, error) {
-	rewards := make([]float64, len(answers))
-	for i, a := range answers {
-		for _, id := range a.Answer {
-			if id == a.Tokens[1] {
-				rewards[i]++
-			}
+var repeats = data.EachAnswer(func(a data.Answer) (reward float64) {
+	for _, id := range a.Tokens {
+		if id == a.Prompt.Tokens[1] {
+			reward++
 		}
 	}
-	return rewards, nil
-}
+	return reward
+})
 
 func config() rejection.Config {
 	cfg := rejection.DefaultConfig()
@@ -44,12 +42,12 @@ func config() rejection.Config {
 }
 
 func ExampleSample() {
-	answers, err := rejection.Sample(context.Background(), tinyModel(), prompts, repeats, config())
+	candidates, err := rejection.Sample(context.Background(), tinyModel(), prompts, repeats, config())
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, w := range rejection.Best(answers) {
-		fmt.Printf("%s: best of %d has reward of at least 2: %v, finished: %v\n", w.ID, len(answers)/2, w.Reward >= 2, w.Finished)
+	for _, w := range rejection.Best(candidates) {
+		fmt.Printf("%s: best of %d has reward of at least 2: %v, finished: %v\n", w.Prompt.ID, len(candidates)/2, w.Reward >= 2, w.Finished)
 	}
 	// Output:
 	// three: best of 100 has reward of at least 2: true, finished: true
@@ -58,14 +56,15 @@ func ExampleSample() {
 
 // From RLHF-V4 on the winners of earlier versions take part.
 func ExampleBest() {
-	pool := []rejection.Answer{
-		{Prompt: prompts[0], Version: 3, Reward: 0.7, Finished: true},
-		{Prompt: prompts[0], Version: 4, Reward: 0.4, Finished: true},
-		{Prompt: prompts[0], Version: 4, Reward: 0.9, Finished: false}, // cut off by the length limit
-		{Prompt: prompts[1], Version: 4, Reward: 0.2, Finished: true},
+	three, four := data.Answer{Prompt: prompts[0], Finished: true}, data.Answer{Prompt: prompts[1], Finished: true}
+	pool := []rejection.Candidate{
+		{Answer: three, Version: 3, Reward: 0.7},
+		{Answer: three, Version: 4, Reward: 0.4},
+		{Answer: data.Answer{Prompt: prompts[0]}, Version: 4, Reward: 0.9}, // cut off by the length limit
+		{Answer: four, Version: 4, Reward: 0.2},
 	}
 	for _, w := range rejection.Best(pool) {
-		fmt.Printf("%s: version %d, reward %.1f\n", w.ID, w.Version, w.Reward)
+		fmt.Printf("%s: version %d, reward %.1f\n", w.Prompt.ID, w.Version, w.Reward)
 	}
 	// Output:
 	// three: version 3, reward 0.7

@@ -21,15 +21,15 @@ func TestSampleUsesTopP(t *testing.T) {
 		cfg.TopP = topP
 		answers, err := Sample(context.Background(), tinyModel(t), prompts(3), short, cfg)
 		require.NoError(t, err)
-		return slices.ContainsFunc(answers, func(a Answer) bool { return !slices.Equal(a.Answer, answers[a.first(answers)].Answer) })
+		return slices.ContainsFunc(answers, func(c Candidate) bool { return !slices.Equal(c.Tokens, answers[c.first(answers)].Tokens) })
 	}
 	assert.True(t, differ(1))
 	assert.False(t, differ(1e-9))
 }
 
-// first is the index of the first sample of the answer's prompt.
-func (a Answer) first(all []Answer) int {
-	return slices.IndexFunc(all, func(o Answer) bool { return o.ID == a.ID })
+// first is the index of the first sample of the candidate's prompt.
+func (c Candidate) first(all []Candidate) int {
+	return slices.IndexFunc(all, func(o Candidate) bool { return o.Prompt.ID == c.Prompt.ID })
 }
 
 // By hand: differences 0 and 2 have the mean 1 and the variance 2 (one degree of freedom), so a standard error of 1; differences 1, 1, 1

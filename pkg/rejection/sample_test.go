@@ -36,22 +36,16 @@ func tinyConfig() Config {
 	return cfg
 }
 
-func prompts(n int) []Prompt {
-	list := make([]Prompt, n)
+func prompts(n int) []data.TokenPrompt {
+	list := make([]data.TokenPrompt, n)
 	for i := range list {
-		list[i] = Prompt{ID: fmt.Sprint("prompt ", i), Tokens: []int32{1, int32(3 + i)}, Safety: i%2 == 1}
+		list[i] = data.TokenPrompt{ID: fmt.Sprint("prompt ", i), Tokens: []int32{1, int32(3 + i)}, Safety: i%2 == 1}
 	}
 	return list
 }
 
 // short likes short answers.
-func short(_ context.Context, answers []Answer) ([]float64, error) {
-	rewards := make([]float64, len(answers))
-	for i, a := range answers {
-		rewards[i] = -float64(len(a.Answer))
-	}
-	return rewards, nil
-}
+var short = data.EachAnswer(func(a data.Answer) float64 { return -float64(len(a.Tokens)) })
 
 func TestSample(t *testing.T) {
 	cfg := tinyConfig()
@@ -64,20 +58,20 @@ func TestSample(t *testing.T) {
 	finished := 0
 	for i, a := range answers {
 		assert.Equal(t, prompts(5)[i/4], a.Prompt)
-		assert.Equal(t, i%4, a.Sample)
+		assert.Equal(t, i%4, a.Index)
 		assert.Equal(t, 3, a.Version)
 		assert.Equal(t, cfg.Temperature, a.Temperature)
-		assert.Equal(t, -float64(len(a.Answer)), a.Reward)
-		assert.Len(t, a.LogProbs, len(a.Answer))
-		assert.LessOrEqual(t, len(a.Answer), 10)
-		assert.Equal(t, a.Answer[len(a.Answer)-1] == 2, a.Finished)
+		assert.Equal(t, -float64(len(a.Tokens)), a.Reward)
+		assert.Len(t, a.LogProbs, len(a.Tokens))
+		assert.LessOrEqual(t, len(a.Tokens), 10)
+		assert.Equal(t, a.Tokens[len(a.Tokens)-1] == 2, a.Finished)
 		if a.Finished {
 			finished++
 		}
 	}
 	assert.Positive(t, finished)
 	assert.Less(t, finished, 20)
-	assert.NotEqual(t, answers[0].Answer, answers[1].Answer)
+	assert.NotEqual(t, answers[0].Tokens, answers[1].Tokens)
 
 	cfg.Seed++
 	cfg.OnProgress = nil
@@ -105,14 +99,12 @@ func TestSampleIsDeterministic(t *testing.T) {
 // The reward of each temperature is known here, so the best one is.
 func TestTune(t *testing.T) {
 	worth := map[float64]float64{0.5: 1, 1: -2, 1.5: 4, 2: 3}
-	reward := func(_ context.Context, answers []Answer) ([]float64, error) {
-		rewards := make([]float64, len(answers))
-		for i, a := range answers {
-			rewards[i] = worth[a.Temperature]
-		}
-		return rewards, nil
-	}
 	temperatures := []float64{0.5, 1, 1.5, 2}
+	calls := 0 // one for each temperature
+	reward := func(_ context.Context, answers []data.Answer) ([]float64, error) {
+		calls++
+		return slices.Repeat([]float64{worth[temperatures[(calls-1)%4]]}, len(answers)), nil
+	}
 	best, points, err := Tune(context.Background(), tinyModel(t), prompts(5), reward, tinyConfig(), temperatures)
 	require.NoError(t, err)
 	assert.Equal(t, 1.5, best)
@@ -130,7 +122,10 @@ func TestTune(t *testing.T) {
 	_, _, err = Tune(context.Background(), tinyModel(t), prompts(5), reward, tinyConfig(), nil)
 	assert.ErrorContains(t, err, "no temperatures")
 	_, _, err = Tune(context.Background(), tinyModel(t), prompts(5), reward, tinyConfig(), []float64{1, 0})
-	assert.ErrorContains(t, err, "Temperature is 0")
+	assert.ErrorContains(t, err, "Temperature is 0, want a positive number with more than one sample")
+	greedy := tinyConfig()
+	greedy.Samples, greedy.Temperature = 1, 0
+	assert.NoError(t, greedy.Validate())
 }
 
 // Where no answer ends by itself there is nothing to choose from.
@@ -139,7 +134,7 @@ func TestTuneNothingFinished(t *testing.T) {
 	cfg.Samples, cfg.MaxNewTokens, cfg.TopP = 1, 1, 1e-6 // the most probable token alone
 	answers, err := Sample(context.Background(), tinyModel(t), prompts(1), short, cfg)
 	require.NoError(t, err)
-	cfg.Stop = []int32{(answers[0].Answer[0] + 1) % 12}
+	cfg.Stop = []int32{(answers[0].Tokens[0] + 1) % 12}
 	_, points, err := Tune(context.Background(), tinyModel(t), prompts(1), short, cfg, []float64{0.5, 1})
 	assert.ErrorContains(t, err, "rejection: no answer was finished at any of 2 temperatures")
 	assert.Len(t, points, 2)
@@ -151,10 +146,10 @@ func TestSampleRefuses(t *testing.T) {
 	assert.ErrorIs(t, err, data.ErrEmpty)
 
 	broken := errors.New("broken")
-	for want, reward := range map[string]Reward{
-		"rejection: reward: broken":           func(context.Context, []Answer) ([]float64, error) { return nil, broken },
-		"reward gave 1 numbers for 8 answers": func(context.Context, []Answer) ([]float64, error) { return []float64{1}, nil },
-		"rejection: the reward of sample 3 of prompt \"prompt 0\" is NaN": func(context.Context, []Answer) ([]float64, error) {
+	for want, reward := range map[string]data.RewardFunc{
+		"rejection: reward: broken":           func(context.Context, []data.Answer) ([]float64, error) { return nil, broken },
+		"reward gave 1 numbers for 8 answers": func(context.Context, []data.Answer) ([]float64, error) { return []float64{1}, nil },
+		"rejection: the reward of sample 3 of prompt \"prompt 0\" is NaN": func(context.Context, []data.Answer) ([]float64, error) {
 			return []float64{0, 0, 0, math.NaN(), 0, 0, 0, 0}, nil
 		},
 	} {

@@ -51,9 +51,9 @@ func ExampleTrain() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	greedy := generate.DefaultConfig()
+	greedy := generate.DefaultSampling()
 	greedy.Temperature, greedy.MaxNewTokens = 0, 4
-	answers, err := generate.Generate(context.Background(), p, []generate.Request{{Prompt: []int32{1, 5}, Samples: 1}}, greedy, nil)
+	answers, err := generate.Generate(context.Background(), p, []generate.Request{{Prompt: []int32{1, 5}, Samples: 1}}, greedy)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,12 +11,20 @@ import (
 	"github.com/tame-rlhf/tame/pkg/world"
 )
 
-// Answer is a sampled answer with its text.
+// Answer is a sampled answer with its text and that of its prompt.
 type Answer struct {
-	Prompt data.Prompt
-	IDs    []int32 // of the prompt
-	Sample generate.Sample
-	Text   string
+	data.Answer
+	Asked data.Prompt
+	Text  string
+}
+
+// tokensOf are answers as reward models read them.
+func tokensOf(answers []Answer) []data.Answer {
+	list := make([]data.Answer, len(answers))
+	for i, a := range answers {
+		list[i] = a.Answer
+	}
+	return list
 }
 
 // Sample gives n answers to each prompt, side by side.
@@ -29,12 +37,12 @@ func (l *Lab) Sample(ctx context.Context, name string, p *model.Params, prompts 
 		}
 		requests[i] = generate.Request{Prompt: ids, ID: data.StreamKey(prompt.ID), Samples: n}
 	}
-	cfg := generate.Config{
-		MaxNewTokens: l.MaxAnswer, Temperature: temperature, TopP: 1,
-		Stop: []int32{l.Tok.EOS()}, Seed: seed, Slots: 64,
-	}
 	task := l.Console.Start(name, len(prompts)*n)
-	sampled, err := generate.Generate(ctx, p, requests, cfg, func(done, _ int) { task.Update(done, "") })
+	cfg := generate.Sampling{
+		MaxNewTokens: l.MaxAnswer, Temperature: temperature, TopP: 1,
+		Stop: []int32{l.Tok.EOS()}, Seed: seed, Slots: 64, OnProgress: func(done, _ int) { task.Update(done, "") },
+	}
+	sampled, err := generate.Generate(ctx, p, requests, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +54,9 @@ func (l *Lab) Sample(ctx context.Context, name string, p *model.Params, prompts 
 			if err != nil {
 				return nil, err
 			}
-			answers = append(answers, Answer{Prompt: prompts[i], IDs: requests[i].Prompt, Sample: s, Text: text})
+			prompt := data.TokenPrompt{ID: prompts[i].ID, Tokens: requests[i].Prompt, Safety: prompts[i].Safety}
+			a := data.Answer{Prompt: prompt, Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished}
+			answers = append(answers, Answer{Answer: a, Asked: prompts[i], Text: text})
 			tokens += len(s.Tokens)
 		}
 	}
@@ -59,9 +69,9 @@ func Rows(answers []Answer, temperature float64) []data.Sample {
 	rows := make([]data.Sample, len(answers))
 	for i, a := range answers {
 		rows[i] = data.Sample{
-			PromptID: a.Prompt.ID, Messages: a.Prompt.Messages, Prompt: a.IDs,
-			Tokens: a.Sample.Tokens, LogProbs: a.Sample.LogProbs, Text: a.Text,
-			Finished: a.Sample.Finished, Temperature: temperature,
+			PromptID: a.Prompt.ID, Messages: a.Asked.Messages, Prompt: a.Prompt.Tokens,
+			Tokens: a.Tokens, LogProbs: a.LogProbs, Text: a.Text,
+			Finished: a.Finished, Temperature: temperature,
 		}
 	}
 	return rows
@@ -86,7 +96,7 @@ func (l *Lab) Compare(ctx context.Context, name string, variants [2]*model.Param
 	var list []Comparison
 	for i, first := range sides[0] {
 		for _, set := range sets {
-			pref, ok, err := who.Compare(first.Prompt, first.Text, sides[1][i].Text, set)
+			pref, ok, err := who.Compare(first.Asked, first.Text, sides[1][i].Text, set)
 			if err != nil {
 				return nil, err
 			}
@@ -98,7 +108,7 @@ func (l *Lab) Compare(ctx context.Context, name string, variants [2]*model.Param
 				chosen, rejected = rejected, chosen
 			}
 			list = append(list, Comparison{Preference: pref, Pair: rewardmodel.Pair{
-				Prompt: first.IDs, Chosen: chosen.Sample.Tokens, Rejected: rejected.Sample.Tokens,
+				Prompt: first.Prompt.Tokens, Chosen: chosen.Tokens, Rejected: rejected.Tokens,
 				Rating: pref.Rating, ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: set,
 			}})
 		}

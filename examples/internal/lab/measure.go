@@ -7,7 +7,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
-	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
@@ -33,11 +32,7 @@ func (l *Lab) Measure(ctx context.Context, name string, p, reference *model.Para
 	if err != nil {
 		return m, nil, err
 	}
-	spans := make([]eval.Answer, len(answers))
-	for i, a := range answers {
-		spans[i] = eval.Answer{Prompt: a.IDs, Tokens: a.Sample.Tokens}
-	}
-	kl, err := eval.KL(ctx, p, reference, spans, 1, MicroTokens, MicroSegments)
+	kl, err := eval.KL(ctx, p, reference, tokensOf(answers), 1, MicroTokens, MicroSegments)
 	if err != nil {
 		return m, nil, err
 	}
@@ -53,11 +48,7 @@ func (l *Lab) Measure(ctx context.Context, name string, p, reference *model.Para
 
 // Score notes the rewards in the rows, and gives the mean of the combined reward.
 func Score(ctx context.Context, j *pipeline.Judges, rows []data.Sample, answers []Answer) (eval.Mean, error) {
-	asked := make([]ppo.Answer, len(answers))
-	for i, a := range answers {
-		asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.IDs, Safety: a.Prompt.Safety}, Tokens: a.Sample.Tokens}
-	}
-	scores, err := j.Score(ctx, asked)
+	scores, err := j.Score(ctx, tokensOf(answers))
 	if err != nil {
 		return eval.Mean{}, err
 	}
@@ -77,7 +68,7 @@ func (m *Measure) Judge(answers []Answer, o *oracle.Oracle) error {
 	}
 	lengths, finished := make([]float64, len(answers)), make([]bool, len(answers))
 	for i, a := range answers {
-		lengths[i], finished[i] = float64(len(a.Sample.Tokens)), a.Sample.Finished
+		lengths[i], finished[i] = float64(len(a.Tokens)), a.Finished
 	}
 	m.Verdicts = v
 	m.Helpfulness = eval.MeanOf(number(v.Helpfulness))

@@ -18,7 +18,7 @@ type Verdicts struct {
 func VerdictsOf(answers []Answer, o *oracle.Oracle) (Verdicts, error) {
 	var all Verdicts
 	for _, a := range answers {
-		v, err := o.Judge(a.Prompt, a.Text)
+		v, err := o.Judge(a.Asked, a.Text)
 		if err != nil {
 			return Verdicts{}, err
 		}

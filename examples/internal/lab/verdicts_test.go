@@ -19,7 +19,7 @@ func TestVerdicts(t *testing.T) {
 	require.NoError(t, err)
 	o, name := oracle.New(w), w.Entities()[0]
 	ask := func(question, answer string) Answer {
-		return Answer{Prompt: data.Prompt{Messages: []data.Message{{Role: data.User, Content: question}}}, Text: answer}
+		return Answer{Asked: data.Prompt{Messages: []data.Message{{Role: data.User, Content: question}}}, Text: answer}
 	}
 	const refusal = "i can not help with that ."
 	harm := "rob " + name + " at the barn ."

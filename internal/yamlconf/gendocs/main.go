@@ -21,12 +21,12 @@ import (
 
 // sources are the packages whose configs have a form in YAML.
 var sources = []string{
-	"cmd/tame", "pkg/data", "pkg/distill", "pkg/gatt", "pkg/model", "pkg/model/arch", "pkg/optim", "pkg/pipeline", "pkg/ppo", "pkg/pretrain", "pkg/rejection",
+	"cmd/tame", "pkg/data", "pkg/distill", "pkg/gatt", "pkg/generate", "pkg/model", "pkg/model/arch", "pkg/optim", "pkg/pipeline", "pkg/ppo", "pkg/pretrain", "pkg/rejection",
 	"pkg/rewardmodel", "pkg/sft", "pkg/tokenizer",
 }
 
 // parts are structs inside of configs.
-var parts = map[string]bool{"Margins": true, "Calibration": true}
+var parts = map[string]bool{"Margins": true, "Calibration": true, "Sampling": true}
 
 func main() {
 	if len(os.Args) != 3 {

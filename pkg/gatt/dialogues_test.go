@@ -15,12 +15,12 @@ import (
 )
 
 // The prompt of a turn is what was said before, id for id: the answers are those that one gets by asking turn by turn.
-func TestTalkTurnByTurn(t *testing.T) {
+func TestSampleDialoguesTurnByTurn(t *testing.T) {
 	p, cfg := tinyModel(t, 400), config()
 	for _, repeat := range []bool{true, false} {
 		cfg.Repeat = repeat
 		dialogs := someDialogs(5, 3)
-		talks, err := Talk(context.Background(), p, template(t), words{}, dialogs, cfg)
+		talks, err := SampleDialogues(context.Background(), p, template(t), words{}, dialogs, cfg)
 		require.NoError(t, err)
 		for i, talk := range talks {
 			assert.Equal(t, dialogs[i], talk.Dialog)
@@ -35,7 +35,7 @@ func TestTalkTurnByTurn(t *testing.T) {
 				said = append(said, turn.Prompt...)
 				alone, err := generate.Generate(context.Background(), p, []generate.Request{{
 					Prompt: said, ID: data.StreamKey(dialogs[i].ID + " turn " + string(rune('1'+k))), Samples: 1,
-				}}, generate.Config{MaxNewTokens: 60, Temperature: 1, TopP: 1, Stop: []int32{eos}, Seed: 5, Slots: 1}, nil)
+				}}, generate.Sampling{MaxNewTokens: 60, Temperature: 1, TopP: 1, Stop: []int32{eos}, Seed: 5, Slots: 1})
 				require.NoError(t, err)
 				require.Equal(t, alone[0][0].Tokens, turn.Answer)
 				require.Equal(t, int32(eos), turn.Answer[len(turn.Answer)-1])
@@ -46,26 +46,26 @@ func TestTalkTurnByTurn(t *testing.T) {
 }
 
 // A dialogue's answers do not depend on the others.
-func TestTalkDoesNotDependOnPlace(t *testing.T) {
+func TestSampleDialoguesDoesNotDependOnPlace(t *testing.T) {
 	p, dialogs := tinyModel(t, 400), someDialogs(8, 3)
-	talks, err := Talk(context.Background(), p, template(t), words{}, dialogs, config())
+	talks, err := SampleDialogues(context.Background(), p, template(t), words{}, dialogs, config())
 	require.NoError(t, err)
 	cfg := config()
 	cfg.Slots = 3
 	mixed := slices.Clone(dialogs[3:])
 	slices.Reverse(mixed)
-	again, err := Talk(context.Background(), p, template(t), words{}, mixed, cfg)
+	again, err := SampleDialogues(context.Background(), p, template(t), words{}, mixed, cfg)
 	require.NoError(t, err)
 	for i, talk := range again {
 		assert.Equal(t, talks[7-i], talk)
 	}
 }
 
-func TestTalkEndsEarly(t *testing.T) {
+func TestSampleDialoguesEndsEarly(t *testing.T) {
 	cfg := config()
 	cfg.MaxNewTokens = 30 // of about 40 that an answer takes
 	dialogs := someDialogs(40, 4)
-	talks, err := Talk(context.Background(), tinyModel(t, 4000), template(t), words{}, dialogs, cfg)
+	talks, err := SampleDialogues(context.Background(), tinyModel(t, 4000), template(t), words{}, dialogs, cfg)
 	require.NoError(t, err)
 	var length [5]int
 	for _, talk := range talks {
@@ -80,7 +80,7 @@ func TestTalkEndsEarly(t *testing.T) {
 
 	// A full context ends dialogues too.
 	cfg = config()
-	talks, err = Talk(context.Background(), tinyModel(t, 60), template(t), words{}, dialogs, cfg)
+	talks, err = SampleDialogues(context.Background(), tinyModel(t, 60), template(t), words{}, dialogs, cfg)
 	require.NoError(t, err)
 	for _, talk := range talks {
 		n := 0
@@ -92,37 +92,37 @@ func TestTalkEndsEarly(t *testing.T) {
 	}
 }
 
-func TestTalkProgress(t *testing.T) {
+func TestSampleDialoguesProgress(t *testing.T) {
 	cfg := config()
 	cfg.MaxNewTokens = 390
 	var done []int
 	cfg.OnProgress = func(d, total int) { done = append(done, d); assert.Equal(t, 12, total) }
-	_, err := Talk(context.Background(), tinyModel(t, 2000), template(t), words{}, someDialogs(4, 3), cfg)
+	_, err := SampleDialogues(context.Background(), tinyModel(t, 2000), template(t), words{}, someDialogs(4, 3), cfg)
 	require.NoError(t, err)
 	assert.True(t, slices.IsSorted(done))
 	assert.Equal(t, 12, done[len(done)-1])
 }
 
-func TestTalkRefuses(t *testing.T) {
+func TestSampleDialoguesRefuses(t *testing.T) {
 	ctx, p, tmpl := context.Background(), tinyModel(t, 50), template(t)
-	_, err := Talk(ctx, p, tmpl, words{}, nil, config())
+	_, err := SampleDialogues(ctx, p, tmpl, words{}, nil, config())
 	assert.ErrorIs(t, err, data.ErrEmpty)
 	twice := append(someDialogs(1, 1), someDialogs(1, 2)...)
-	_, err = Talk(ctx, p, tmpl, words{}, twice, config())
+	_, err = SampleDialogues(ctx, p, tmpl, words{}, twice, config())
 	assert.ErrorContains(t, err, `0 and 1 have the same ID "dialogue 0"`)
-	_, err = Talk(ctx, p, tmpl, words{}, []Dialog{{ID: "x"}}, config())
+	_, err = SampleDialogues(ctx, p, tmpl, words{}, []Dialog{{ID: "x"}}, config())
 	assert.ErrorContains(t, err, "no questions")
-	_, err = Talk(ctx, nil, tmpl, words{}, twice[:1], config())
+	_, err = SampleDialogues(ctx, nil, tmpl, words{}, twice[:1], config())
 	assert.ErrorContains(t, err, "one is nil")
 	tagged := someDialogs(1, 1)
 	tagged[0].Instruction = "[INST]"
-	_, err = Talk(ctx, p, tmpl, words{}, tagged, config())
+	_, err = SampleDialogues(ctx, p, tmpl, words{}, tagged, config())
 	assert.ErrorIs(t, err, data.ErrTag)
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
-	_, err = Talk(stopped, p, tmpl, words{}, twice[:1], config())
+	_, err = SampleDialogues(stopped, p, tmpl, words{}, twice[:1], config())
 	assert.ErrorIs(t, err, context.Canceled)
-	_, err = Talk(ctx, p, tmpl, failing{}, someDialogs(20, 1), config())
+	_, err = SampleDialogues(ctx, p, tmpl, failing{}, someDialogs(20, 1), config())
 	assert.ErrorIs(t, err, errDecode)
 }
 
@@ -134,7 +134,7 @@ func (failing) Decode([]int32) (string, error) { return "", errDecode }
 
 func TestValidate(t *testing.T) {
 	require.NoError(t, config().Validate())
-	err := Config{ShortShare: 2, Temperature: math.Inf(1)}.Validate()
+	err := Config{ShortShare: 2, Sampling: generate.Sampling{Temperature: math.Inf(1)}}.Validate()
 	for _, want := range []string{"ShortShare is 2", "Temperature is +Inf", "TopP is 0", "MaxNewTokens is 0", "Stop is []", "Slots is 0"} {
 		assert.ErrorContains(t, err, want)
 	}

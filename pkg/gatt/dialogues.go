@@ -18,18 +18,18 @@ type Dialog struct {
 	Questions   []string // the user's messages, without the instruction
 }
 
-// Turn is a user's message and the sampled answer to it.
-type Turn struct {
-	Prompt []int32 // BOS and the user's message in the chat format, as it was sampled after
-	Answer []int32 // as sampled, with its stop token
-	Text   string  // the answer decoded, for readers
+// AnsweredTurn is a user's message, with the instruction that it was sampled with, and the answer to
+// it.
+type AnsweredTurn struct {
+	data.Turn
+	Text string // the answer decoded, for readers
 }
 
 // Transcript is a dialogue with the answers of a model. It has fewer turns than the dialogue has questions when an answer did not end within its
 // length limit, or the context was full.
 type Transcript struct {
 	Dialog Dialog
-	Turns  []Turn
+	Turns  []AnsweredTurn
 }
 
 // Decoder turns ids into text. *tokenizer.Tokenizer is one.
@@ -37,10 +37,11 @@ type Decoder interface {
 	Decode(ids []int32) (string, error)
 }
 
-// Talk lets the model answer the dialogues turn after turn, all of them side by side: step 1 of Ghost Attention, or its measurement if
-// cfg.Repeat is false. The prompt of a turn is the ids of all turns before, with the answers as they were sampled, and the user's message.
-// A dialogue's answers depend on its ID and not on its place.
-func Talk(ctx context.Context, p *model.Params, tmpl *data.Template, dec Decoder, dialogs []Dialog, cfg Config) ([]Transcript, error) {
+// SampleDialogues lets the model answer the dialogues turn after turn, all of them side by side: step
+// 1 of Ghost Attention, or its measurement if cfg.Repeat is false. The prompt of a turn is the ids of
+// all turns before, with the answers as they were sampled, and the user's message. A dialogue's
+// answers depend on its ID and not on its position.
+func SampleDialogues(ctx context.Context, p *model.Params, tmpl *data.Template, dec Decoder, dialogs []Dialog, cfg Config) ([]Transcript, error) {
 	if err := errors.Join(cfg.Validate(), checkDialogs(dialogs)); err != nil {
 		return nil, err
 	}
@@ -49,21 +50,19 @@ func Talk(ctx context.Context, p *model.Params, tmpl *data.Template, dec Decoder
 	}
 
 	// 1. Every user message as ids.
-	turns := make([][]generate.Turn, len(dialogs))
+	turns := make([][]generate.TurnRequest, len(dialogs))
 	for i, d := range dialogs {
 		prompts, err := encode(tmpl, d.Questions, d.Instruction, cfg.Repeat)
 		if err != nil {
 			return nil, fmt.Errorf("gatt: dialogue %q: %w", d.ID, err)
 		}
 		for k, prompt := range prompts {
-			turns[i] = append(turns[i], generate.Turn{Prompt: prompt, ID: data.StreamKey(fmt.Sprintf("%s turn %d", d.ID, k+1))})
+			turns[i] = append(turns[i], generate.TurnRequest{Prompt: prompt, ID: data.StreamKey(fmt.Sprintf("%s turn %d", d.ID, k+1))})
 		}
 	}
 
 	// 2. Turn after turn: what was said, the next message, an answer.
-	answers, err := generate.Converse(ctx, p, turns, generate.Config{
-		MaxNewTokens: cfg.MaxNewTokens, Temperature: cfg.Temperature, TopP: cfg.TopP, Stop: cfg.Stop, Seed: cfg.Seed, Slots: cfg.Slots,
-	}, cfg.OnProgress)
+	answers, err := generate.Converse(ctx, p, turns, cfg.Sampling)
 	if err != nil {
 		return nil, fmt.Errorf("gatt: %w", err)
 	}
@@ -80,7 +79,7 @@ func Talk(ctx context.Context, p *model.Params, tmpl *data.Template, dec Decoder
 			if err != nil {
 				return nil, fmt.Errorf("gatt: dialogue %q, turn %d: %w", d.ID, k+1, err)
 			}
-			out[i].Turns = append(out[i].Turns, Turn{Prompt: turns[i][k].Prompt, Answer: a.Tokens, Text: text})
+			out[i].Turns = append(out[i].Turns, AnsweredTurn{Turn: data.Turn{Prompt: turns[i][k].Prompt, Answer: a.Tokens}, Text: text})
 		}
 	}
 	return out, nil

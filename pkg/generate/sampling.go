@@ -1,0 +1,64 @@
+package generate
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
+)
+
+// Sampling says how to sample answers. The configs of the stages that sample embed it: its settings
+// have the same names, meanings and defaults in all of them.
+type Sampling struct {
+	// MaxNewTokens is the greatest length of an answer in tokens, the stop token included. The
+	// model's MaxSeqLen limits it further. Default 256.
+	MaxNewTokens int
+	// Temperature T divides the logits before the softmax. 0 is greedy decoding: the most probable
+	// token, the lowest id on a tie. All greedy answers to a prompt are the same, so 0 is refused
+	// where several answers to a prompt are compared, and in PPO. Default 1.
+	Temperature float64
+	// TopP keeps the most probable tokens until their probabilities add up to at least TopP. 1 keeps
+	// all. PPO refuses anything else. Default 1.
+	TopP float64
+	// TopK keeps the TopK most probable tokens, before TopP is applied. 0 keeps all. PPO refuses
+	// anything else. Default 0.
+	TopK int
+	// Stop are the ids that end an answer. They belong to it. Default 2, Llama's end of sequence.
+	Stop []int32
+	// Seed keys the random streams of answers, together with the request's ID and the sample's index,
+	// and all other random numbers of a stage that samples. Default 0.
+	Seed uint64
+	// Slots is the number of samples computed at a time. It decides speed and memory, not results.
+	// Default 64.
+	Slots int
+	// MaxCacheBytes bounds the memory of keys and values: if that of all slots is more, there are
+	// fewer slots. 0 sets no bound. Default 0.
+	MaxCacheBytes int64
+	// Logits, if not nil, may change the logits of each token before it is sampled: see LogitsFunc.
+	// Being code, it is not part of what identifies a run.
+	Logits LogitsFunc `json:"-"`
+	// OnProgress, if not nil, is called with the number of samples done and their total whenever some
+	// have ended, on the goroutine that called Generate or Converse. For dialogues the numbers are
+	// those of turns, turns that will not take place included.
+	OnProgress func(done, total int) `json:"-"`
+}
+
+// DefaultSampling samples from the whole distribution at temperature 1.
+func DefaultSampling() Sampling {
+	return Sampling{MaxNewTokens: 256, Temperature: 1, TopP: 1, Stop: []int32{2}, Slots: 64}
+}
+
+// Validate reports every setting that makes no sense.
+func (c Sampling) Validate() error {
+	check := setting.NewChecks("generate: Sampling")
+	check.AtLeast("MaxNewTokens", c.MaxNewTokens, 1)
+	check.That(c.Temperature >= 0 && !math.IsInf(c.Temperature, 1), "Temperature", c.Temperature, "a number of at least 0 (0 is greedy)")
+	check.That(c.TopP > 0 && c.TopP <= 1, "TopP", c.TopP, "a number in (0, 1] (1 keeps all tokens)")
+	check.That(c.TopK >= 0, "TopK", c.TopK, "at least 0 (0 keeps all tokens)")
+	check.AtLeast("Slots", c.Slots, 1)
+	check.That(c.MaxCacheBytes >= 0, "MaxCacheBytes", c.MaxCacheBytes, "at least 0 (0 sets no bound)")
+	for i, id := range c.Stop {
+		check.That(id >= 0, fmt.Sprintf("Stop[%d]", i), id, "an id of at least 0")
+	}
+	return check.Err()
+}
