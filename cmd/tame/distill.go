@@ -9,6 +9,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
@@ -85,24 +86,17 @@ func runDistill(ctx context.Context, j *job, c *distillConfig) error {
 	prompts = pick(prompts, c.MaxPrompts, c.Seed)
 	cfg := c.Config
 	cfg.Stop = []int32{tok.EOS()}
-	parts, err := j.place.openParts(j.lineage)
+	parts, err := run.OpenParts(j.output.checkpoint, j.lineage)
 	if err != nil {
 		return err
 	}
-	var candidates []distill.Candidate
-	task, done := j.console.Start("sampling", len(prompts)), 0
-	for k := 0; done < len(prompts); k++ {
-		chunk := prompts[done:min(done+c.CheckpointEvery, len(prompts))]
-		more, err := remember(parts, fmt.Sprintf("candidates-%05d.json", k), func() ([]distill.Candidate, error) {
-			result, err := distill.Distill(ctx, p, tmpl, bare(chunk), pre, rater.safetyScore, cfg)
-			return result.Candidates, err
-		})
-		if err != nil {
-			return err
-		}
-		candidates = append(candidates, more...)
-		done += len(chunk)
-		task.Update(done, "")
+	task := j.console.Start("sampling", len(prompts))
+	candidates, err := run.Values(parts, len(prompts), c.CheckpointEvery, func(lo, hi int) ([]distill.Candidate, error) {
+		result, err := distill.Distill(ctx, p, tmpl, bare(prompts[lo:hi]), pre, rater.safetyScore, cfg)
+		return result.Candidates, err
+	}, func(done int) { task.Update(done, "") })
+	if err != nil {
+		return err
 	}
 	task.Done(fmt.Sprintf("%d pairs of answers", len(candidates)))
 	rows, examples, text, err := keptAnswers(candidates, tok)

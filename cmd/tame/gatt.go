@@ -9,6 +9,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
@@ -71,22 +72,16 @@ func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
 	}
 	cfg := c.Config
 	cfg.Stop = []int32{tok.EOS()}
-	parts, err := j.place.openParts(j.lineage)
+	parts, err := run.OpenParts(j.output.checkpoint, j.lineage)
 	if err != nil {
 		return err
 	}
-	var talks []gatt.Transcript
 	task := j.console.Start("sampling dialogues", len(dialogs))
-	for k, lo := 0, 0; lo < len(dialogs); k, lo = k+1, lo+c.CheckpointEvery {
-		chunk := dialogs[lo:min(lo+c.CheckpointEvery, len(dialogs))]
-		more, err := remember(parts, fmt.Sprintf("talks-%05d.json", k), func() ([]gatt.Transcript, error) {
-			return gatt.Talk(ctx, p, tmpl, tok, chunk, cfg)
-		})
-		if err != nil {
-			return err
-		}
-		talks = append(talks, more...)
-		task.Update(len(talks), "")
+	talks, err := run.Values(parts, len(dialogs), c.CheckpointEvery, func(lo, hi int) ([]gatt.Transcript, error) {
+		return gatt.Talk(ctx, p, tmpl, tok, dialogs[lo:hi], cfg)
+	}, func(done int) { task.Update(done, "") })
+	if err != nil {
+		return err
 	}
 	task.Done(fmt.Sprintf("%d dialogues", len(talks)))
 	made, err := gatt.Examples(tmpl, talks, cfg)
@@ -176,7 +171,7 @@ func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Toke
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
 	cfg.Keep = j.keep(tok)
-	cfg.Keep.Dir = filepath.Join(j.place.checkpoint, "fine_tune")
+	cfg.Keep.Dir = filepath.Join(j.output.checkpoint, "fine_tune")
 	var done func()
 	cfg.OnStep, done = j.onStep("fine-tuning")
 	report, err := sft.Train(ctx, p, fit, cfg)

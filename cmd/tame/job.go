@@ -10,11 +10,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
@@ -22,7 +21,7 @@ import (
 // job is one run of a stage.
 type job struct {
 	stage   string
-	place   place
+	output  output
 	every   int
 	lineage data.Lineage
 	out     io.Writer        // what came out
@@ -40,7 +39,7 @@ const evaluationFile = "evaluation.json"
 
 // keep is what a stage's Config needs to save itself in the checkpoint's folder.
 func (j *job) keep(tok *tokenizer.Tokenizer) train.Keep {
-	return train.Keep{Dir: j.place.checkpoint, Every: j.every, WriteFiles: tok.SaveFolder}
+	return train.Keep{Dir: j.output.checkpoint, Every: j.every, WriteFiles: tok.SaveFolder}
 }
 
 // notef tells something about the run.
@@ -84,12 +83,12 @@ func stepDetail(m map[string]float64) string {
 
 // finishModel writes the result, removes the checkpoint and tells what came out. evaluation, if not nil, goes into evaluation.json.
 func (j *job) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation any, text string) error {
-	err := model.Save(j.place.output, p, func(dir string) error {
+	err := model.Save(j.output.dir, p, func(dir string) error {
 		if err := tok.SaveFolder(dir); err != nil {
 			return err
 		}
 		if evaluation != nil {
-			if err := writeJSON(filepath.Join(dir, evaluationFile), evaluation); err != nil {
+			if err := run.WriteJSON(filepath.Join(dir, evaluationFile), evaluation); err != nil {
 				return err
 			}
 		}
@@ -109,17 +108,8 @@ func (j *job) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation 
 // finish removes the checkpoint of a result that is safe, and tells what came out.
 func (j *job) finish(text string) error {
 	j.console.Close()
-	fmt.Fprintf(j.out, "%s\n%s is written\n", text, j.place.output)
-	return model.Remove(j.place.checkpoint)
-}
-
-// writeJSON writes a file, all of it or nothing.
-func writeJSON(path string, value any) error {
-	raw, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return renameio.WriteFile(path, append(raw, '\n'), 0o644)
+	fmt.Fprintf(j.out, "%s\n%s is written\n", text, j.output.dir)
+	return model.Remove(j.output.checkpoint)
 }
 
 // stepLog writes what each step reports as JSON lines. A run that goes on does some steps again: their lines are replaced.

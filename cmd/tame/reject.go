@@ -11,6 +11,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -103,13 +104,13 @@ func runReject(ctx context.Context, j *job, c *rejectConfig) error {
 	for _, prompt := range all {
 		s.byID[prompt.ID] = prompt
 	}
-	parts, err := j.place.openParts(j.lineage)
+	parts, err := run.OpenParts(j.output.checkpoint, j.lineage)
 	if err != nil {
 		return err
 	}
 	report := rejectReport{Temperature: c.Temperature}
 	if len(c.Temperatures) > 0 {
-		tuned, err := remember(parts, "tuning.json", func() (tuning, error) { return s.tune(ctx, c) })
+		tuned, err := run.Value(parts, "tuning", func() (tuning, error) { return s.tune(ctx, c) })
 		if err != nil {
 			return err
 		}
@@ -126,11 +127,11 @@ func runReject(ctx context.Context, j *job, c *rejectConfig) error {
 	}
 	winners := best(append(pool, samples...))
 	report.measure(samples, winners, len(s.prompts))
-	err = parts.writeResult(func(dir string) error {
+	err = j.output.write(j.lineage, func(dir string) error {
 		return errors.Join(
 			data.Write(filepath.Join(dir, "samples.arrow"), samples, j.lineage),
 			data.Write(filepath.Join(dir, "winners.arrow"), winners, j.lineage),
-			writeJSON(filepath.Join(dir, "report.json"), report),
+			run.WriteJSON(filepath.Join(dir, "report.json"), report),
 		)
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/rejection"
+	"github.com/tame-rlhf/tame/pkg/run"
 )
 
 // tuning is what trying temperatures gave.
@@ -36,22 +37,16 @@ func (s *sampling) tune(ctx context.Context, c *rejectConfig) (t tuning, err err
 
 // sample answers the prompts part by part. What an earlier run has written is read; random streams are keyed by prompt, so the parts
 // do not matter for the bytes.
-func (s *sampling) sample(ctx context.Context, p parts, size int) ([]data.Sample, error) {
-	var all []data.Sample
+func (s *sampling) sample(ctx context.Context, p run.Parts, size int) ([]data.Sample, error) {
 	total := len(s.prompts) * s.cfg.Samples
-	task := s.console.GoOn("sampling", min(p.written()*size*s.cfg.Samples, total), total)
-	for k, lo := 0, 0; lo < len(s.prompts); k, lo = k+1, lo+size {
-		chunk := s.prompts[lo:min(lo+size, len(s.prompts))]
-		rows, err := p.part(k, func() ([]data.Sample, error) {
-			cfg := s.cfg
-			before := len(all)
-			cfg.OnProgress = func(done, _ int) { task.Update(before+done, "") }
-			return s.answer(ctx, rejectionPrompts(chunk), cfg)
-		})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, rows...)
+	task := s.console.GoOn("sampling", p.Stored(len(s.prompts), size)*s.cfg.Samples, total)
+	all, err := run.Rows(p, len(s.prompts), size, func(lo, hi int) ([]data.Sample, error) {
+		cfg := s.cfg
+		cfg.OnProgress = func(done, _ int) { task.Update(lo*s.cfg.Samples+done, "") }
+		return s.answer(ctx, rejectionPrompts(s.prompts[lo:hi]), cfg)
+	}, nil)
+	if err != nil {
+		return nil, err
 	}
 	task.Done(fmt.Sprintf("%d answers", len(all)))
 	return all, nil

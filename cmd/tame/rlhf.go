@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
@@ -88,14 +87,14 @@ func runRLHF(ctx context.Context, j *job, c *rlhfConfig) error {
 	cfg := c.settings([]int32{tok.EOS()})
 	w := &watch{job: j, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
-	versions, err := pipeline.Run(ctx, j.place.checkpoint, d, cfg)
+	versions, err := pipeline.Run(ctx, j.output.checkpoint, d, cfg)
 	if err != nil {
 		return err
 	}
-	if err := data.WriteLineage(j.place.checkpoint, j.lineage); err != nil {
+	if err := data.WriteLineage(j.output.checkpoint, j.lineage); err != nil {
 		return err
 	}
-	if err := os.Rename(j.place.checkpoint, j.place.output); err != nil {
+	if err := j.output.move(j.output.checkpoint); err != nil {
 		return err
 	}
 	text := ""

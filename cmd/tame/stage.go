@@ -132,14 +132,14 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 	if err := addInputs(&lineage, p.inputs...); err != nil {
 		return err
 	}
-	j := &job{stage: s.name, place: newPlace(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
+	j := &job{stage: s.name, output: newOutput(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
 	defer j.console.Close()
-	release, err := j.place.lock()
+	release, err := j.output.lock()
 	if err != nil {
 		return err
 	}
 	defer release()
-	done, err := j.place.begin(lineage, resume)
+	done, err := j.output.begin(lineage, resume)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		err = errors.Join(err, j.log.err)
 	}
 	if err != nil && ctx.Err() != nil {
-		return &stoppedError{again: again, kept: j.place.begun()}
+		return &stoppedError{again: again, kept: j.output.begun()}
 	}
 	return err
 }

@@ -17,7 +17,7 @@ type calibration struct {
 
 // calibration is on the last version's pairs that are not held out, whose answers are closest to
 // those that the model will judge.
-func (r *run) calibration() *calibration {
+func (r *iteration) calibration() *calibration {
 	c := &calibration{cfg: r.cfg.Calibration, microTokens: r.cfg.Helpfulness.MicroTokens, microSegments: r.cfg.Helpfulness.MicroSegments}
 	rows := r.helpfulness.train
 	for _, row := range rows {

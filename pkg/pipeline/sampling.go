@@ -24,7 +24,7 @@ type Tuning struct {
 func (Tuning) Schema() data.Schema { return data.Schema{Name: "tuning", Version: 1} }
 
 // tune chooses the temperature on the validation prompts.
-func (r *run) tune(ctx context.Context, v int, policy string, p *model.Params, judges *Judges) (float64, []Tuning, error) {
+func (r *iteration) tune(ctx context.Context, v int, policy string, p *model.Params, judges *Judges) (float64, []Tuning, error) {
 	cfg := r.cfg.Rejection
 	cfg.Version = v
 	l, err := r.store.lineage(of(v, "temperature"), struct {
@@ -52,7 +52,7 @@ func (r *run) tune(ctx context.Context, v int, policy string, p *model.Params, j
 }
 
 // sample draws the answers of a version, with their rewards.
-func (r *run) sample(ctx context.Context, v int, policy string, p *model.Params, judges *Judges, temperature float64) ([]data.Sample, error) {
+func (r *iteration) sample(ctx context.Context, v int, policy string, p *model.Params, judges *Judges, temperature float64) ([]data.Sample, error) {
 	cfg := r.cfg.Rejection
 	cfg.Version, cfg.Temperature, cfg.OnProgress = v, temperature, nil
 	name := at(v, "samples.arrow")
@@ -79,7 +79,7 @@ func (r *run) sample(ctx context.Context, v int, policy string, p *model.Params,
 }
 
 // row is an answer as it is written.
-func (r *run) row(a rejection.Answer) (data.Sample, error) {
+func (r *iteration) row(a rejection.Answer) (data.Sample, error) {
 	text, err := r.data.Tokenizer.Decode(a.Answer)
 	if err != nil {
 		return data.Sample{}, fmt.Errorf("pipeline: answer to %q: %w", a.ID, err)
@@ -93,7 +93,7 @@ func (r *run) row(a rejection.Answer) (data.Sample, error) {
 
 // winners picks the best answer to each prompt: of this version's samples, or from PoolFrom on of all versions', whose rewards are
 // then taken from the newest reward models.
-func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample, error) {
+func (r *iteration) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample, error) {
 	first := v
 	if v >= r.cfg.PoolFrom {
 		first = 1
@@ -138,7 +138,7 @@ func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample
 }
 
 // fineTune is SFT on the winners, "the best answer becomes the new gold answer" of its prompt, and on further examples.
-func (r *run) fineTune(ctx context.Context, v int, inputs []string, start *model.Params, examples []sft.Example) (*model.Params, error) {
+func (r *iteration) fineTune(ctx context.Context, v int, inputs []string, start *model.Params, examples []sft.Example) (*model.Params, error) {
 	name := at(v, "tuned")
 	cfg := r.cfg.FineTune
 	l, err := r.store.lineage(of(v, "SFT on the best answers"), cfg, cfg.Seed, inputs...)

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,10 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
@@ -80,10 +79,7 @@ func (s *store) lineage(stage string, cfg any, seed uint64, inputs ...string) (d
 	return l, nil
 }
 
-// ErrOtherRun says that the folder holds results that were made with other settings or data.
-var ErrOtherRun = errors.New("pipeline: the folder holds another run")
-
-// done says whether a result is there. One that was made in another way is an error.
+// done says whether a result is there. One that was made in another way is a run.ErrOtherRun.
 func (s *store) done(name string, want data.Lineage) (bool, error) {
 	got, err := data.ReadLineage(s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,18 +88,10 @@ func (s *store) done(name string, want data.Lineage) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	what := ""
-	switch {
-	case got.Stage != want.Stage:
-		what = fmt.Sprintf("it is the result of %q, not of %q", got.Stage, want.Stage)
-	case !bytes.Equal(got.Config, want.Config) || got.Seed != want.Seed:
-		what = "its settings were other ones"
-	case !slices.Equal(got.Inputs, want.Inputs):
-		what = "it was made from other inputs"
-	default:
-		return true, nil
+	if err := run.Check(s.path(name), run.Of(got), run.Of(want)); err != nil {
+		return false, fmt.Errorf("pipeline: %w", err)
 	}
-	return false, fmt.Errorf("%w: %s: %s: give the settings and data of that run, or another folder", ErrOtherRun, s.path(name), what)
+	return true, nil
 }
 
 // finish sweeps what a step has kept, now that its result is safe.
@@ -136,37 +124,15 @@ func dataset[T data.Row](s *store, name string, l data.Lineage, compute func() (
 	return rows, s.finish(name)
 }
 
-// inParts makes the rows of n items in parts of size items, each of which is kept, so that a run that is stopped loses one part at most.
+// inParts is dataset for rows that are made of n items in parts of size items, each of which is stored.
 func inParts[T data.Row](s *store, name string, l data.Lineage, n, size int, compute func(lo, hi int) ([]T, error)) ([]T, error) {
 	return dataset(s, name, l, func() ([]T, error) {
-		var all []T
-		for lo := 0; lo < n; lo += size {
-			hi := min(lo+size, n)
-			part := fmt.Sprintf("part-%06d.arrow", lo)
-			rows, err := inPart(filepath.Join(s.work(name), part), l, func() ([]T, error) { return compute(lo, hi) })
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, rows...)
-			s.watch(Event{Step: name, Done: hi, Total: n})
+		parts, err := run.OpenParts(s.work(name), l)
+		if err != nil {
+			return nil, err
 		}
-		return all, nil
+		return run.Rows(parts, n, size, compute, func(done int) { s.watch(Event{Step: name, Done: done, Total: n}) })
 	})
-}
-
-// inPart reads a part that was kept by this very step, or makes and keeps it.
-func inPart[T data.Row](path string, l data.Lineage, compute func() ([]T, error)) ([]T, error) {
-	rows, got, err := data.Read[T](path)
-	if err == nil && got.Stage == l.Stage && bytes.Equal(got.Config, l.Config) && got.Seed == l.Seed && slices.Equal(got.Inputs, l.Inputs) {
-		return rows, nil
-	}
-	if rows, err = compute(); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("pipeline: %w", err)
-	}
-	return rows, data.Write(path, rows, l)
 }
 
 // params reads a model, or makes and writes it with tokenizer, lineage and the files that more writes.
