@@ -33,7 +33,7 @@ func chatCommand() *cobra.Command {
 			if err := checkChat(cfg); err != nil {
 				return err
 			}
-			p, tok, err := loadBoth(path, tokenizerPath)
+			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
 			if err != nil {
 				return err
 			}

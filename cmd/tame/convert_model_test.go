@@ -16,7 +16,7 @@ import (
 func languageModel(t *testing.T) string {
 	t.Helper()
 	from, dir := tinyModel(t), filepath.Join(t.TempDir(), "lm")
-	p, tok, err := loadBoth(from, "")
+	p, tok, err := model.LoadWithTokenizer(from, "")
 	require.NoError(t, err)
 	p.DropHead()
 	require.NoError(t, model.Save(dir, p, func(tmp string) error { return tok.Save(filepath.Join(tmp, tokenizerFile)) }))

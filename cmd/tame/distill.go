@@ -67,7 +67,7 @@ func runDistill(ctx context.Context, j *job, c *distillConfig) error {
 	if err != nil {
 		return err
 	}
-	rater, err := ratersConfig{Safety: c.Safety}.load(tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
+	safety, err := pipeline.LoadJudges("", c.Safety, tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func runDistill(ctx context.Context, j *job, c *distillConfig) error {
 	}
 	task := j.console.Start("sampling", len(prompts))
 	candidates, err := run.Values(parts, len(prompts), c.CheckpointEvery, func(lo, hi int) ([]distill.Candidate, error) {
-		result, err := distill.Distill(ctx, p, tmpl, bare(prompts[lo:hi]), pre, rater.safetyScore, cfg)
+		result, err := distill.Distill(ctx, p, tmpl, bare(prompts[lo:hi]), pre, safety.SafetyReward, cfg)
 		return result.Candidates, err
 	}, func(done int) { task.Update(done, "") })
 	if err != nil {
@@ -114,15 +114,6 @@ func bare(prompts []encodedPrompt) []data.Prompt {
 		list[i] = p.Prompt
 	}
 	return list
-}
-
-// safetyScore rates answers as safety context distillation asks for it.
-func (r *raters) safetyScore(ctx context.Context, answers []distill.Answer) ([]float64, error) {
-	prompts, texts := make([][]int32, len(answers)), make([][]int32, len(answers))
-	for i, a := range answers {
-		prompts[i], texts[i] = a.Tokens, a.Answer
-	}
-	return r.single.ScoreAnswers(ctx, prompts, texts)
 }
 
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.

@@ -20,7 +20,7 @@ import (
 // withBias copies a reward model's folder, with another bias. noWeights makes every score the bias.
 func withBias(t *testing.T, dir string, bias float32, noWeights bool) string {
 	t.Helper()
-	p, tok, err := loadBoth(dir, "")
+	p, tok, err := model.LoadWithTokenizer(dir, "")
 	require.NoError(t, err)
 	p.Get("score.bias").Value.Float32s()[0] = bias
 	if noWeights {
@@ -92,7 +92,7 @@ func TestRewardCalibrate(t *testing.T) {
 	assert.ErrorContains(t, err, `--method is "none", want quantile or mean`)
 	assert.ErrorContains(t, err, `--answers is "best", want all or chosen`)
 	assert.ErrorContains(t, err, "Quantile is 2")
-	p, tok, err := loadBoth(from, "")
+	p, tok, err := model.LoadWithTokenizer(from, "")
 	require.NoError(t, err)
 	p.DropHead()
 	headless := filepath.Join(t.TempDir(), "headless")

@@ -67,14 +67,14 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 		j.notef("gate is false: the safety model is not asked")
 		c.Safety = ""
 	}
-	raters, err := c.ratersConfig.load(tok, pipeline.JudgesConfig{
+	judges, err := c.ratersConfig.load(tok, pipeline.JudgesConfig{
 		SafetyThreshold: c.SafetyThreshold, MicroTokens: c.MicroTokens, MicroSegments: c.MicroSegments,
 		OnContradiction: j.onContradiction(c.Helpfulness),
 	})
 	if err != nil {
 		return err
 	}
-	critic, err := c.critic(policy, raters)
+	critic, err := c.critic(policy, judges)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 	cfg.Keep = j.keep(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("ppo")
-	report, err := ppo.Train(ctx, policy, critic, ppoPrompts(prompts), ppoPrompts(heldOut), raters, cfg)
+	report, err := ppo.Train(ctx, policy, critic, ppoPrompts(prompts), ppoPrompts(heldOut), judges, cfg)
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ type ppoEvaluation struct {
 }
 
 // critic is the model of the value function, nil if the policy has it.
-func (c *ppoConfig) critic(policy *model.Params, r *raters) (*model.Params, error) {
+func (c *ppoConfig) critic(policy *model.Params, judges *pipeline.Judges) (*model.Params, error) {
 	if c.SharedTrunk {
 		if !policy.HasHead() {
 			policy.AddHead(nil)
@@ -123,7 +123,7 @@ func (c *ppoConfig) critic(policy *model.Params, r *raters) (*model.Params, erro
 		return nil, nil
 	}
 	if c.Critic == "" {
-		return r.first.Clone(), nil // trained in place, while the reward model goes on judging
+		return judges.Model().Clone(), nil // trained in place, while the reward model goes on judging
 	}
 	p, err := model.Load(c.Critic)
 	if err != nil {

@@ -121,17 +121,9 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 	if err := checkMemory(shape, machineMemory()); err != nil {
 		return nil, nil, err
 	}
-	tok, err := loadTokenizer(c.Tokenizer, "")
+	tok, err := c.vocabulary(ctx, j, texts)
 	if err != nil {
 		return nil, nil, err
-	}
-	if tok == nil {
-		cfg := tokenizer.DefaultTrainConfig()
-		cfg.VocabSize = c.VocabSize
-		j.notef("training a tokenizer of %d pieces", cfg.VocabSize)
-		if tok, err = tokenizer.Train(ctx, documentTexts(texts), cfg); err != nil {
-			return nil, nil, err
-		}
 	}
 	shape.VocabSize, shape.BOS, shape.EOS = tok.VocabSize(), tok.BOS(), tok.EOS()
 	if err := shape.Validate(); err != nil {
@@ -141,6 +133,17 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 	const initStream = 1 // of the seed
 	p.Init(rand.New(rand.NewPCG(c.Seed, initStream)))
 	return p, tok, nil
+}
+
+// vocabulary is the given tokenizer, or one that is trained.
+func (c *pretrainConfig) vocabulary(ctx context.Context, j *job, texts []document) (*tokenizer.Tokenizer, error) {
+	if c.Tokenizer != "" {
+		return tokenizer.Load(c.Tokenizer)
+	}
+	cfg := tokenizer.DefaultTrainConfig()
+	cfg.VocabSize = c.VocabSize
+	j.notef("training a tokenizer of %d pieces", cfg.VocabSize)
+	return tokenizer.Train(ctx, documentTexts(texts), cfg)
 }
 
 // isPlainText goes by the name: .txt or .txt.gz.

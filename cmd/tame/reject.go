@@ -8,11 +8,9 @@ import (
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/run"
-	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // rejectConfig is the configuration of `tame reject`.
@@ -73,36 +71,25 @@ func rejectStage() stage[rejectConfig] {
 	}
 }
 
-// sampling is what samples: the models and the prompts.
-type sampling struct {
-	*job
-	cfg     rejection.Config
-	policy  *model.Params
-	tok     *tokenizer.Tokenizer
-	raters  *raters
-	prompts []encodedPrompt
-	byID    map[string]encodedPrompt
-}
-
 func runReject(ctx context.Context, j *job, c *rejectConfig) error {
 	p, tok, tmpl, err := c.modelConfig.load()
 	if err != nil {
 		return err
 	}
-	s := &sampling{job: j, cfg: c.Config, policy: p, tok: tok, byID: map[string]encodedPrompt{}}
-	s.cfg.Stop = []int32{tok.EOS()}
+	s := &pipeline.Sampler{Policy: p, Tokenizer: tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
+	s.Config.Stop = []int32{tok.EOS()}
 	judges := c.JudgesConfig
 	judges.OnContradiction = j.onContradiction(c.Helpfulness)
-	if s.raters, err = c.ratersConfig.load(tok, judges); err != nil {
+	if s.Judges, err = c.ratersConfig.load(tok, judges); err != nil {
 		return err
 	}
 	all, err := readPrompts(j, c.Data, tmpl, min(p.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
 	if err != nil {
 		return err
 	}
-	s.prompts = pick(all, c.MaxPrompts, c.Seed)
+	prompts := pick(all, c.MaxPrompts, c.Seed)
 	for _, prompt := range all {
-		s.byID[prompt.ID] = prompt
+		s.Prompts[prompt.ID] = prompt.Prompt
 	}
 	parts, err := run.OpenParts(j.output.checkpoint, j.lineage)
 	if err != nil {
@@ -110,23 +97,26 @@ func runReject(ctx context.Context, j *job, c *rejectConfig) error {
 	}
 	report := rejectReport{Temperature: c.Temperature}
 	if len(c.Temperatures) > 0 {
-		tuned, err := run.Value(parts, "tuning", func() (tuning, error) { return s.tune(ctx, c) })
+		tuned, err := run.Value(parts, "tuning", func() (tuning, error) { return tune(ctx, j, s, prompts, c) })
 		if err != nil {
 			return err
 		}
 		report.Temperature, report.Tuning = tuned.Chosen, tuned.Points
 	}
-	s.cfg.Temperature = report.Temperature
-	samples, err := s.sample(ctx, parts, c.CheckpointEvery)
+	s.Config.Temperature = report.Temperature
+	total := len(prompts) * c.Samples
+	task := j.console.GoOn("sampling", parts.Stored(len(prompts), c.CheckpointEvery)*c.Samples, total)
+	samples, err := s.Sample(ctx, rejectionPrompts(prompts), parts, c.CheckpointEvery, func(done int) { task.Update(done, "") })
 	if err != nil {
 		return err
 	}
-	pool, err := s.readPool(ctx, c.Pool)
+	task.Done(fmt.Sprintf("%d answers", len(samples)))
+	pool, err := readPool(ctx, j, s, prompts, c.Pool)
 	if err != nil {
 		return err
 	}
-	winners := best(append(pool, samples...))
-	report.measure(samples, winners, len(s.prompts))
+	winners := pipeline.BestSamples(append(pool, samples...))
+	report.measure(samples, winners, len(prompts))
 	err = j.output.write(j.lineage, func(dir string) error {
 		return errors.Join(
 			data.Write(filepath.Join(dir, "samples.arrow"), samples, j.lineage),

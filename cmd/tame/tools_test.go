@@ -128,7 +128,7 @@ held_out: 0.4
 
 func TestChat(t *testing.T) {
 	dir := chatModel(t)
-	p, tok, err := loadBoth(dir, "")
+	p, tok, err := model.LoadWithTokenizer(dir, "")
 	require.NoError(t, err)
 	tmpl, err := chatTemplate(tok)
 	require.NoError(t, err)

@@ -8,7 +8,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
@@ -70,17 +69,9 @@ func (r *iteration) distilled(ctx context.Context, v int, policy string, p *mode
 	if err != nil {
 		return "", nil, err
 	}
-	score := func(ctx context.Context, answers []distill.Answer) ([]float64, error) {
-		asked := make([]ppo.Answer, len(answers))
-		for i, a := range answers {
-			asked[i] = ppo.Answer{Prompt: ppo.Prompt{Tokens: a.Tokens, Safety: true}, Tokens: a.Answer}
-		}
-		scores, _, err := judges.Rewards(ctx, asked)
-		return scores, err
-	}
 	prompts := r.data.Adversarial
 	rows, err = inParts(r.store, name, l, len(prompts), r.cfg.PartPrompts, func(lo, hi int) ([]Example, error) {
-		result, err := distill.Distill(ctx, p, r.data.Template, prompts[lo:hi], r.data.PrePrompts, score, cfg)
+		result, err := distill.Distill(ctx, p, r.data.Template, prompts[lo:hi], r.data.PrePrompts, judges.SafetyReward, cfg)
 		if err != nil {
 			return nil, err
 		}

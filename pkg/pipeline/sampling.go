@@ -2,7 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -80,15 +80,9 @@ func (r *iteration) sample(ctx context.Context, v int, policy string, p *model.P
 
 // row is an answer as it is written.
 func (r *iteration) row(a rejection.Answer) (data.Sample, error) {
-	text, err := r.data.Tokenizer.Decode(a.Answer)
-	if err != nil {
-		return data.Sample{}, fmt.Errorf("pipeline: answer to %q: %w", a.ID, err)
-	}
-	reward := a.Reward
-	return data.Sample{
-		PromptID: a.ID, Messages: r.messages[a.ID], Prompt: a.Tokens, Tokens: a.Answer, LogProbs: a.LogProbs, Text: text,
-		Finished: a.Finished, Combined: &reward, Version: a.Version, Temperature: a.Temperature,
-	}, nil
+	row, err := sampleRow(a, r.messages[a.ID], r.data.Tokenizer)
+	row.Combined = &a.Reward
+	return row, err
 }
 
 // winners picks the best answer to each prompt: of this version's samples, or from PoolFrom on of all versions', whose rewards are
@@ -107,32 +101,21 @@ func (r *iteration) winners(ctx context.Context, v int, judges *Judges) ([]data.
 		return nil, err
 	}
 	return dataset(r.store, at(v, "winners.arrow"), l, func() ([]data.Sample, error) {
-		var pool []rejection.Answer
-		for k := first; k <= v; k++ {
-			for i, row := range r.samples[k-1] {
-				pool = append(pool, rejection.Answer{
-					Prompt: rejection.Prompt{ID: row.PromptID, Tokens: row.Prompt, Safety: r.isSafety[row.PromptID]},
-					Answer: row.Tokens, LogProbs: row.LogProbs, Finished: row.Finished, Temperature: row.Temperature,
-					Version: row.Version, Sample: i, Reward: *row.Combined,
-				})
-			}
-		}
+		pool := slices.Concat(r.samples[first-1 : v]...)
 		if first < v {
-			rewards, err := judges.Reward(ctx, pool)
+			answers := make([]rejection.Answer, len(pool))
+			for i, row := range pool {
+				answers[i] = rejection.Answer{Prompt: rejection.Prompt{Tokens: row.Prompt, Safety: r.isSafety[row.PromptID]}, Answer: row.Tokens}
+			}
+			rewards, err := judges.Reward(ctx, answers)
 			if err != nil {
 				return nil, err
 			}
 			for i := range pool {
-				pool[i].Reward = rewards[i]
+				pool[i].Combined = &rewards[i]
 			}
 		}
-		best := rejection.Best(pool)
-		rows := make([]data.Sample, len(best))
-		for i, a := range best {
-			if rows[i], err = r.row(a); err != nil {
-				return nil, err
-			}
-		}
+		rows := BestSamples(pool)
 		return rows, data.NotEmpty("finished answers", len(rows))
 	})
 }
