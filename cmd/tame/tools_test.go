@@ -178,25 +178,6 @@ func TestChat(t *testing.T) {
 	assert.Equal(t, 64, p.Config().MaxSeqLen)
 }
 
-// Of the tokens, those are kept that add up to top-p, and they are drawn in proportion.
-func TestSampler(t *testing.T) {
-	logits := []float32{0, 1.0986123, -30, 0} // probabilities 1/5, 3/5, 0, 1/5
-	counts := map[int32]int{}
-	s := newSampler(1, 0.7, 1)
-	const n = 4000
-	for range n {
-		id, err := s.next(logits)
-		require.NoError(t, err)
-		counts[id]++
-	}
-	assert.Len(t, counts, 2)
-	assert.InDelta(t, 0.75, float64(counts[1])/n, 0.03)
-	assert.InDelta(t, 0.25, float64(counts[0])/n, 0.03)
-	id, err := newSampler(0, 1, 1).next(logits)
-	require.NoError(t, err)
-	assert.Equal(t, int32(1), id)
-}
-
 // A model of llama2.c becomes a folder that goes on as well.
 func TestConvertLlama2C(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "shared", "data", "stories260k")
