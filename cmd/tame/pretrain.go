@@ -11,9 +11,9 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
-	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -83,10 +83,10 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 	}
 	j.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
 	window := min(p.Config().MaxSeqLen, c.MicroTokens)
-	held := windows(encodeDocuments(tok, heldOut), window)
+	held := eval.Windows(encodeDocuments(tok, heldOut), window)
 	evaluation := &sftEvaluation{Rows: len(heldOut)}
 	if len(held) > 0 {
-		if evaluation.Base, err = lossOn(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
+		if evaluation.Base, err = meanLoss(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
 			return err
 		}
 	}
@@ -103,7 +103,7 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 	if len(held) == 0 {
 		return j.finishModel(p, tok, nil, text)
 	}
-	if evaluation.Loss, err = lossOn(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
+	if evaluation.Loss, err = meanLoss(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
 		return err
 	}
 	text += fmt.Sprintf("\nheld out: %d documents, loss %.3f before and %.3f after (nats per token)", evaluation.Rows, evaluation.Base, evaluation.Loss)
@@ -192,21 +192,4 @@ func documentTexts(texts []document) func(yield func(string) bool) {
 
 func encodeDocuments(tok data.Tokenizer, texts []document) [][]int32 {
 	return pretrain.Encode(tok, slices.Collect(documentTexts(texts)))
-}
-
-// windows cuts documents for an evaluation; every token but a window's first counts.
-func windows(docs [][]int32, size int) []sft.Example {
-	var list []sft.Example
-	for _, doc := range docs {
-		for window := range slices.Chunk(doc, size) {
-			e := sft.Example{Tokens: window, Counted: make([]bool, len(window))}
-			for i := range e.Counted {
-				e.Counted[i] = i > 0
-			}
-			if len(window) > 1 {
-				list = append(list, e)
-			}
-		}
-	}
-	return list
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -159,11 +158,15 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	if len(heldOut) == 0 {
 		return j.finishModel(p, tok, nil, text)
 	}
-	evaluation, err := evaluateReward(ctx, p, heldOut, c.MicroTokens, c.MicroSegments)
+	scorer, err := rewardmodel.NewScorer(p, c.MicroTokens, c.MicroSegments)
 	if err != nil {
 		return err
 	}
-	return j.finishModel(p, tok, evaluation, text+"\n"+evaluation.String())
+	evaluation, err := rewardmodel.Evaluate(ctx, scorer, heldOut)
+	if err != nil {
+		return err
+	}
+	return j.finishModel(p, tok, evaluation, fmt.Sprintf("%s\nheld out:\n%v", text, evaluation))
 }
 
 // splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some out.
@@ -223,31 +226,4 @@ func mixPairs(j *job, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.
 	}
 	j.notef("%d pairs of the %v set and %d of the %d others", len(own), c.Kind, len(mixed)-len(own), len(others))
 	return mixed, nil
-}
-
-// count is a rewardmodel.Count as JSON.
-type count struct {
-	Rate  float64 `json:"rate"`
-	Lo    float64 `json:"lo"` // 95 % interval
-	Hi    float64 `json:"hi"`
-	Pairs int     `json:"n"`
-}
-
-func newCount(c rewardmodel.Count) *count {
-	if c.N == 0 {
-		return nil
-	}
-	lo, hi := c.Interval()
-	return &count{Rate: c.Rate(), Lo: lo, Hi: hi, Pairs: c.N}
-}
-
-func (c count) String() string {
-	return fmt.Sprintf("%5.1f %% [%.1f, %.1f] of %d", 100*c.Rate, 100*c.Lo, 100*c.Hi, c.Pairs)
-}
-
-// line is a row of a printed table.
-func line(b *strings.Builder, name string, c *count) {
-	if c != nil {
-		fmt.Fprintf(b, "\n  %-28s %v", name, c)
-	}
 }

@@ -51,7 +51,11 @@ func TestReward(t *testing.T) {
 	assert.Contains(t, text, "recall of unsafe answers")
 	raw, err := os.ReadFile(filepath.Join(dir, "evaluation.json"))
 	require.NoError(t, err)
-	var e rewardEvaluation
+	var e struct {
+		Accuracy struct{ Rate float64 }
+		ByRating map[string]any `json:"by_rating"`
+		BySet    map[string]any `json:"by_set"`
+	}
 	require.NoError(t, json.Unmarshal(raw, &e))
 	assert.Greater(t, e.Accuracy.Rate, 0.9)
 	assert.Len(t, e.ByRating, 4)

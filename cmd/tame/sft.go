@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/sft"
-	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // sftConfig is the configuration of `tame sft`.
@@ -79,7 +76,7 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 	var evaluation *sftEvaluation
 	if len(heldOut) > 0 {
 		evaluation = &sftEvaluation{Rows: len(heldOut)}
-		if evaluation.Base, err = lossOn(ctx, p, heldOut, c.MicroTokens, c.MicroSegments); err != nil {
+		if evaluation.Base, err = meanLoss(ctx, p, weighted(heldOut), c.MicroTokens, c.MicroSegments); err != nil {
 			return err
 		}
 	}
@@ -96,7 +93,7 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 	if evaluation == nil {
 		return j.finishModel(p, tok, nil, text)
 	}
-	if evaluation.Loss, err = lossOn(ctx, p, heldOut, c.MicroTokens, c.MicroSegments); err != nil {
+	if evaluation.Loss, err = meanLoss(ctx, p, weighted(heldOut), c.MicroTokens, c.MicroSegments); err != nil {
 		return err
 	}
 	text += fmt.Sprintf("\nheld out: %d rows, loss %.3f before and %.3f after (nats per token of the answers)", evaluation.Rows, evaluation.Base, evaluation.Loss)
@@ -153,34 +150,22 @@ func onlyExamples(rows []sftRow) []sft.Example {
 	return examples
 }
 
-// lossOn is the mean negative log-likelihood of the counted tokens, in nats.
-func lossOn(ctx context.Context, p *model.Params, examples []sft.Example, microTokens, microSegments int) (float64, error) {
-	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
-	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		return 0, err
-	}
-	logProbs, err := trunk.LogProbs()
-	if err != nil {
-		return 0, err
-	}
-	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
-	if err != nil {
-		return 0, err
-	}
-	lengths := make([]int, len(examples))
+// meanLoss is the mean negative log-likelihood of the tokens that count, in nats.
+func meanLoss(ctx context.Context, p *model.Params, examples []data.Example, microTokens, microSegments int) (float64, error) {
+	loss, err := eval.LossOn(ctx, p, examples, microTokens, microSegments)
+	return loss.Mean(), err
+}
+
+// weighted are examples with weights in the place of marks.
+func weighted(examples []sft.Example) []data.Example {
+	list := make([]data.Example, len(examples))
 	for i, e := range examples {
-		lengths[i] = len(e.Tokens)
-	}
-	sum, count := 0.0, 0
-	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(examples[i].Tokens, examples[i].Counted)
-		return err
-	}, func(r *data.Ragged, _ []int, out [][]float32) {
-		count += r.Counted()
-		for _, x := range out[0] { // 0 where a token does not count
-			sum -= float64(x)
+		list[i] = data.Example{Tokens: e.Tokens, Weights: make([]float32, len(e.Counted))}
+		for k, counted := range e.Counted {
+			if counted {
+				list[i].Weights[k] = 1
+			}
 		}
-	})
-	return sum / float64(count), err
+	}
+	return list
 }

@@ -22,7 +22,7 @@ func (r *iteration) calibration() *calibration {
 	rows := r.helpfulness.train
 	for _, row := range rows {
 		if row.Version == rows[len(rows)-1].Version {
-			c.pairs = append(c.pairs, row.pair())
+			c.pairs = append(c.pairs, row.Pair())
 		}
 	}
 	return c

@@ -26,7 +26,7 @@ func (p *preferences) add(fresh []SampledPreference, heldOut float64, seed uint6
 func pairsOf(rows []SampledPreference) []rewardmodel.Pair {
 	pairs := make([]rewardmodel.Pair, len(rows))
 	for i, row := range rows {
-		pairs[i] = row.pair()
+		pairs[i] = row.Pair()
 	}
 	return pairs
 }
@@ -128,7 +128,7 @@ func (r *iteration) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, se
 	var pairs []rewardmodel.Pair
 	for _, row := range held {
 		if row.Version == batch {
-			pairs = append(pairs, row.pair())
+			pairs = append(pairs, row.Pair())
 		}
 	}
 	if len(pairs) == 0 {
