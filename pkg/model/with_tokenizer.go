@@ -8,7 +8,7 @@ import (
 
 // LoadWithTokenizer reads a model as Load does, and its tokenizer: that of tokenizerPath, or the one
 // that comes with the model if tokenizerPath is empty, nil if there is none. Two that do not fit are
-// refused, see Config.CheckTokenizer.
+// refused, see CheckTokenizer.
 func LoadWithTokenizer(path, tokenizerPath string) (*Params, *tokenizer.Tokenizer, error) {
 	p, err := Load(path)
 	if err != nil {
@@ -23,7 +23,7 @@ func LoadWithTokenizer(path, tokenizerPath string) (*Params, *tokenizer.Tokenize
 	if err != nil || tok == nil {
 		return p, nil, err
 	}
-	if err := p.Config().CheckTokenizer(tok); err != nil {
+	if err := CheckTokenizer(p.Config(), tok); err != nil {
 		return nil, nil, fmt.Errorf("model: %s: %w", path, err)
 	}
 	return p, tok, nil
@@ -31,7 +31,7 @@ func LoadWithTokenizer(path, tokenizerPath string) (*Params, *tokenizer.Tokenize
 
 // CheckTokenizer wants every id of the tokenizer to be in the model's vocabulary, and begin and end
 // of sequence to be the same ids in both.
-func (c Config) CheckTokenizer(tok *tokenizer.Tokenizer) error {
+func CheckTokenizer(c Config, tok *tokenizer.Tokenizer) error {
 	if tok.VocabSize() > c.VocabSize {
 		return fmt.Errorf("the tokenizer has %d pieces, the model's vocabulary %d: they do not fit together", tok.VocabSize(), c.VocabSize)
 	}
