@@ -62,7 +62,7 @@ func distillStage() stage[distillConfig] {
 	}
 }
 
-func runDistill(ctx context.Context, j *job, c *distillConfig) error {
+func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
@@ -79,18 +79,18 @@ func runDistill(ctx context.Context, j *job, c *distillConfig) error {
 	for _, text := range c.PrePrompts {
 		longest = max(longest, len(tok.Encode("<<SYS>>\n"+text+"\n<</SYS>>\n\n")))
 	}
-	prompts, err := readPrompts(j, c.Data, tmpl, min(p.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
+	prompts, err := readPrompts(r, c.Data, tmpl, min(p.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
 	if err != nil {
 		return err
 	}
 	prompts = pick(prompts, c.MaxPrompts, c.Seed)
 	cfg := c.Config
 	cfg.Stop = []int32{tok.EOS()}
-	parts, err := run.OpenParts(j.output.checkpoint, j.lineage)
+	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
 	}
-	task := j.console.Start("sampling", len(prompts))
+	task := r.console.Start("sampling", len(prompts))
 	candidates, err := run.Values(parts, len(prompts), c.CheckpointEvery, func(lo, hi int) ([]distill.Candidate, error) {
 		result, err := distill.Distill(ctx, p, tmpl, bare(prompts[lo:hi]), pre, safety.SafetyReward, cfg)
 		return result.Candidates, err
@@ -103,8 +103,8 @@ func runDistill(ctx context.Context, j *job, c *distillConfig) error {
 	if err != nil {
 		return err
 	}
-	return j.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
-		return data.Write(filepath.Join(dir, "samples.arrow"), rows, j.lineage)
+	return r.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
+		return data.Write(filepath.Join(dir, "samples.arrow"), rows, r.lineage)
 	})
 }
 

@@ -61,7 +61,7 @@ func gattStage() stage[gattConfig] {
 	}
 }
 
-func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
+func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
@@ -72,11 +72,11 @@ func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
 	}
 	cfg := c.Config
 	cfg.Stop = []int32{tok.EOS()}
-	parts, err := run.OpenParts(j.output.checkpoint, j.lineage)
+	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
 	}
-	task := j.console.Start("sampling dialogues", len(dialogs))
+	task := r.console.Start("sampling dialogues", len(dialogs))
 	talks, err := run.Values(parts, len(dialogs), c.CheckpointEvery, func(lo, hi int) ([]gatt.Transcript, error) {
 		return gatt.Talk(ctx, p, tmpl, tok, dialogs[lo:hi], cfg)
 	}, func(done int) { task.Update(done, "") })
@@ -97,8 +97,8 @@ func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
 		turns += len(t.Turns)
 	}
 	text := fmt.Sprintf("%d dialogues, %.1f turns on average, %d examples", len(talks), float64(turns)/float64(len(talks)), len(examples))
-	return j.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
-		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(talks, "gatt", cfg), j.lineage)
+	return r.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
+		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(talks, "gatt", cfg), r.lineage)
 	})
 }
 
@@ -149,7 +149,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 }
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
-func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []sft.Example,
+func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []sft.Example,
 	mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
 	rows, err := readAll(mix, "messages", sftForms(tmpl, false))
 	if err != nil {
@@ -165,20 +165,20 @@ func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Toke
 		}
 	}
 	if tooLong := len(examples) - len(fit); tooLong > 0 {
-		j.notef("%d of %d examples are longer than the model's context and left out", tooLong, len(examples))
+		r.notef("%d of %d examples are longer than the model's context and left out", tooLong, len(examples))
 	}
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
-	cfg.Keep = j.keep(tok)
-	cfg.Keep.Dir = filepath.Join(j.output.checkpoint, "fine_tune")
+	cfg.Keep = r.keep(tok)
+	cfg.Keep.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	var done func()
-	cfg.OnStep, done = j.onStep("fine-tuning")
+	cfg.OnStep, done = r.onStep("fine-tuning")
 	report, err := sft.Train(ctx, p, fit, cfg)
 	if err != nil {
 		return err
 	}
 	done()
-	j.extra = extra
-	return j.finishModel(p, tok, nil, fmt.Sprintf("%s\n%d steps on %d examples; loss of the last step %.3f", text, report.Steps, len(fit), report.Loss))
+	r.extra = extra
+	return r.finishModel(p, tok, nil, fmt.Sprintf("%s\n%d steps on %d examples; loss of the last step %.3f", text, report.Steps, len(fit), report.Loss))
 }

@@ -15,7 +15,7 @@ import (
 // ppoConfig is the configuration of `tame ppo`.
 type ppoConfig struct {
 	modelConfig
-	ratersConfig
+	judgesConfig
 	// Critic is the model that the value function starts from, one with a scalar head. Default: the helpfulness model, or the only
 	// reward model. Not used with shared_trunk.
 	Critic string `conf:"input"`
@@ -43,10 +43,10 @@ func ppoStage() stage[ppoConfig] {
 			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate())
 		},
 		needs: func(c *ppoConfig) error {
-			if c.Gate && c.ratersConfig.check() == nil && (c.Helpfulness == "" || c.Safety == "") {
+			if c.Gate && c.judgesConfig.check() == nil && (c.Helpfulness == "" || c.Safety == "") {
 				return errors.New("gate is true and wants both reward models, helpfulness and safety: with one of them set gate: false")
 			}
-			return c.ratersConfig.check()
+			return c.judgesConfig.check()
 		},
 		plan: func(c *ppoConfig) plan {
 			inputs := []string{c.Model, c.Tokenizer, c.Helpfulness, c.Safety, c.Critic}
@@ -56,7 +56,7 @@ func ppoStage() stage[ppoConfig] {
 	}
 }
 
-func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
+func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 	policy, tok, tmpl, err := c.modelConfig.load()
 	if err != nil {
 		return err
@@ -64,12 +64,12 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 	cfg := c.Config
 	cfg.Stop = []int32{tok.EOS()}
 	if !c.Gate && c.Helpfulness != "" && c.Safety != "" {
-		j.notef("gate is false: the safety model is not asked")
+		r.notef("gate is false: the safety model is not asked")
 		c.Safety = ""
 	}
-	judges, err := c.ratersConfig.load(tok, pipeline.JudgesConfig{
+	judges, err := c.judgesConfig.load(tok, pipeline.JudgesConfig{
 		SafetyThreshold: c.SafetyThreshold, MicroTokens: c.MicroTokens, MicroSegments: c.MicroSegments,
-		OnContradiction: j.onContradiction(c.Helpfulness),
+		OnContradiction: r.onContradiction(c.Helpfulness),
 	})
 	if err != nil {
 		return err
@@ -82,14 +82,14 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 	if critic != nil {
 		context = min(context, critic.Config().MaxSeqLen)
 	}
-	prompts, heldOut, err := c.prompts(j, tmpl, context)
+	prompts, heldOut, err := c.prompts(r, tmpl, context)
 	if err != nil {
 		return err
 	}
-	j.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
-	cfg.Keep = j.keep(tok)
+	r.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
+	cfg.Keep = r.keep(tok)
 	var done func()
-	cfg.OnStep, done = j.onStep("ppo")
+	cfg.OnStep, done = r.onStep("ppo")
 	report, err := ppo.Train(ctx, policy, critic, ppoPrompts(prompts), ppoPrompts(heldOut), judges, cfg)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 		evaluation.BestScore = &report.BestScore
 		text += fmt.Sprintf("; the policy is that of iteration %d, with a score of %.3f on the held-out prompts", report.BestIteration, report.BestScore)
 	}
-	return j.finishModel(policy, tok, evaluation, text)
+	return r.finishModel(policy, tok, evaluation, text)
 }
 
 // ppoEvaluation is evaluation.json.
@@ -136,12 +136,12 @@ func (c *ppoConfig) critic(policy *model.Params, judges *pipeline.Judges) (*mode
 }
 
 // prompts are those to train on and those of the evaluation.
-func (c *ppoConfig) prompts(j *job, tmpl *data.Template, context int) (prompts, heldOut []encodedPrompt, err error) {
-	if prompts, err = readPrompts(j, c.Data, tmpl, context, c.MaxNewTokens); err != nil {
+func (c *ppoConfig) prompts(r *stageRun, tmpl *data.Template, context int) (prompts, heldOut []encodedPrompt, err error) {
+	if prompts, err = readPrompts(r, c.Data, tmpl, context, c.MaxNewTokens); err != nil {
 		return nil, nil, err
 	}
 	if len(c.HeldOutData) > 0 {
-		heldOut, err = readPrompts(j, c.HeldOutData, tmpl, context, c.MaxNewTokens)
+		heldOut, err = readPrompts(r, c.HeldOutData, tmpl, context, c.MaxNewTokens)
 		return prompts, heldOut, err
 	}
 	total := len(prompts)

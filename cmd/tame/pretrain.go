@@ -68,8 +68,8 @@ type document string
 // Question is what data.Split goes by: the document itself.
 func (d document) Question() string { return string(d) }
 
-func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
-	texts, err := readTexts(j, c.Data, c.Separator)
+func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
+	texts, err := readTexts(r, c.Data, c.Separator)
 	if err != nil {
 		return err
 	}
@@ -77,11 +77,11 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 	if err != nil {
 		return err
 	}
-	p, tok, err := c.start(ctx, j, texts)
+	p, tok, err := c.start(ctx, r, texts)
 	if err != nil {
 		return err
 	}
-	j.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
+	r.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
 	window := min(p.Config().MaxSeqLen, c.MicroTokens)
 	held := eval.Windows(encodeDocuments(tok, heldOut), window)
 	evaluation := &sftEvaluation{Rows: len(heldOut)}
@@ -91,9 +91,9 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 		}
 	}
 	cfg := c.Config
-	cfg.Keep = j.keep(tok)
+	cfg.Keep = r.keep(tok)
 	var done func()
-	cfg.OnStep, done = j.onStep("pretrain")
+	cfg.OnStep, done = r.onStep("pretrain")
 	report, err := pretrain.Train(ctx, p, encodeDocuments(tok, texts), cfg)
 	if err != nil {
 		return err
@@ -101,17 +101,17 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 	done()
 	text := fmt.Sprintf("%d steps, %d tokens; loss of the last step %.3f", report.Steps, report.Tokens, report.Loss)
 	if len(held) == 0 {
-		return j.finishModel(p, tok, nil, text)
+		return r.finishModel(p, tok, nil, text)
 	}
 	if evaluation.Loss, err = meanLoss(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
 		return err
 	}
 	text += fmt.Sprintf("\nheld out: %d documents, loss %.3f before and %.3f after (nats per token)", evaluation.Rows, evaluation.Base, evaluation.Loss)
-	return j.finishModel(p, tok, evaluation, text)
+	return r.finishModel(p, tok, evaluation, text)
 }
 
 // start is the model and the tokenizer: those given, or new ones.
-func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
+func (c *pretrainConfig) start(ctx context.Context, r *stageRun, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
 	if c.Model != "" {
 		p, tok, _, err := modelConfig{c.Model, c.Tokenizer}.load()
 		return p, tok, err
@@ -121,7 +121,7 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 	if err := checkMemory(shape, machineMemory()); err != nil {
 		return nil, nil, err
 	}
-	tok, err := c.vocabulary(ctx, j, texts)
+	tok, err := c.vocabulary(ctx, r, texts)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -136,13 +136,13 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 }
 
 // vocabulary is the given tokenizer, or one that is trained.
-func (c *pretrainConfig) vocabulary(ctx context.Context, j *job, texts []document) (*tokenizer.Tokenizer, error) {
+func (c *pretrainConfig) vocabulary(ctx context.Context, r *stageRun, texts []document) (*tokenizer.Tokenizer, error) {
 	if c.Tokenizer != "" {
 		return tokenizer.Load(c.Tokenizer)
 	}
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = c.VocabSize
-	j.notef("training a tokenizer of %d pieces", cfg.VocabSize)
+	r.notef("training a tokenizer of %d pieces", cfg.VocabSize)
 	return tokenizer.Train(ctx, documentTexts(texts), cfg)
 }
 
@@ -152,7 +152,7 @@ func isPlainText(path string) bool {
 }
 
 // readTexts reads datasets and plain text files.
-func readTexts(j *job, paths []string, separator string) ([]document, error) {
+func readTexts(r *stageRun, paths []string, separator string) ([]document, error) {
 	var all []document
 	for _, path := range paths {
 		if !isPlainText(path) {
@@ -168,7 +168,7 @@ func readTexts(j *job, paths []string, separator string) ([]document, error) {
 			return nil, err
 		}
 		if len(report.Refused) > 0 {
-			j.notef("%s: %v", path, report)
+			r.notef("%s: %v", path, report)
 		}
 		if err := data.NotEmpty(path, len(rows)); err != nil {
 			return nil, err

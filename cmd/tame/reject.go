@@ -16,7 +16,7 @@ import (
 // rejectConfig is the configuration of `tame reject`.
 type rejectConfig struct {
 	modelConfig
-	ratersConfig
+	judgesConfig
 	// Data are Arrow datasets whose prompts are answered: of prompts, conversations or preferences. Each prompt is answered once.
 	Data []string `conf:"required,input"`
 	// Pool are samples.arrow files of earlier versions, whose answers, rated anew, take part in the choice (section 3.2.3: the best of all
@@ -62,7 +62,7 @@ func rejectStage() stage[rejectConfig] {
 			}
 			return errors.Join(errs...)
 		},
-		needs: func(c *rejectConfig) error { return c.ratersConfig.check() },
+		needs: func(c *rejectConfig) error { return c.judgesConfig.check() },
 		plan: func(c *rejectConfig) plan {
 			inputs := []string{c.Model, c.Tokenizer, c.Helpfulness, c.Safety}
 			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append(inputs, c.Data...), c.Pool...)}
@@ -71,7 +71,7 @@ func rejectStage() stage[rejectConfig] {
 	}
 }
 
-func runReject(ctx context.Context, j *job, c *rejectConfig) error {
+func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	p, tok, tmpl, err := c.modelConfig.load()
 	if err != nil {
 		return err
@@ -79,11 +79,11 @@ func runReject(ctx context.Context, j *job, c *rejectConfig) error {
 	s := &pipeline.Sampler{Policy: p, Tokenizer: tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
 	s.Config.Stop = []int32{tok.EOS()}
 	judges := c.JudgesConfig
-	judges.OnContradiction = j.onContradiction(c.Helpfulness)
-	if s.Judges, err = c.ratersConfig.load(tok, judges); err != nil {
+	judges.OnContradiction = r.onContradiction(c.Helpfulness)
+	if s.Judges, err = c.judgesConfig.load(tok, judges); err != nil {
 		return err
 	}
-	all, err := readPrompts(j, c.Data, tmpl, min(p.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
+	all, err := readPrompts(r, c.Data, tmpl, min(p.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
 	if err != nil {
 		return err
 	}
@@ -91,13 +91,13 @@ func runReject(ctx context.Context, j *job, c *rejectConfig) error {
 	for _, prompt := range all {
 		s.Prompts[prompt.ID] = prompt.Prompt
 	}
-	parts, err := run.OpenParts(j.output.checkpoint, j.lineage)
+	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
 	}
 	report := rejectReport{Temperature: c.Temperature}
 	if len(c.Temperatures) > 0 {
-		tuned, err := run.Value(parts, "tuning", func() (tuning, error) { return tune(ctx, j, s, prompts, c) })
+		tuned, err := run.Value(parts, "tuning", func() (tuning, error) { return tune(ctx, r, s, prompts, c) })
 		if err != nil {
 			return err
 		}
@@ -105,29 +105,29 @@ func runReject(ctx context.Context, j *job, c *rejectConfig) error {
 	}
 	s.Config.Temperature = report.Temperature
 	total := len(prompts) * c.Samples
-	task := j.console.GoOn("sampling", parts.Stored(len(prompts), c.CheckpointEvery)*c.Samples, total)
+	task := r.console.GoOn("sampling", parts.Stored(len(prompts), c.CheckpointEvery)*c.Samples, total)
 	samples, err := s.Sample(ctx, rejectionPrompts(prompts), parts, c.CheckpointEvery, func(done int) { task.Update(done, "") })
 	if err != nil {
 		return err
 	}
 	task.Done(fmt.Sprintf("%d answers", len(samples)))
-	pool, err := readPool(ctx, j, s, prompts, c.Pool)
+	pool, err := readPool(ctx, r, s, prompts, c.Pool)
 	if err != nil {
 		return err
 	}
 	winners := pipeline.BestSamples(append(pool, samples...))
 	report.measure(samples, winners, len(prompts))
-	err = j.output.write(j.lineage, func(dir string) error {
+	err = r.output.write(r.lineage, func(dir string) error {
 		return errors.Join(
-			data.Write(filepath.Join(dir, "samples.arrow"), samples, j.lineage),
-			data.Write(filepath.Join(dir, "winners.arrow"), winners, j.lineage),
+			data.Write(filepath.Join(dir, "samples.arrow"), samples, r.lineage),
+			data.Write(filepath.Join(dir, "winners.arrow"), winners, r.lineage),
 			run.WriteJSON(filepath.Join(dir, "report.json"), report),
 		)
 	})
 	if err != nil {
 		return err
 	}
-	return j.finish(report.String())
+	return r.finish(report.String())
 }
 
 // rejectReport is report.json.

@@ -16,10 +16,10 @@ type tuning struct {
 }
 
 // tune tries temperatures on some of the prompts.
-func tune(ctx context.Context, j *job, s *pipeline.Sampler, prompts []encodedPrompt, c *rejectConfig) (t tuning, err error) {
+func tune(ctx context.Context, r *stageRun, s *pipeline.Sampler, prompts []encodedPrompt, c *rejectConfig) (t tuning, err error) {
 	some := rejectionPrompts(pick(prompts, c.TunePrompts, c.Seed))
 	each := len(some) * c.Samples
-	task, rounds := j.console.Start("trying temperatures", len(c.Temperatures)*each), 0
+	task, rounds := r.console.Start("trying temperatures", len(c.Temperatures)*each), 0
 	cfg := s.Config
 	cfg.OnProgress = func(done, total int) {
 		task.Update(rounds*each+done, fmt.Sprintf("temperature %v", c.Temperatures[min(rounds, len(c.Temperatures)-1)]))
@@ -36,7 +36,7 @@ func tune(ctx context.Context, j *job, s *pipeline.Sampler, prompts []encodedPro
 }
 
 // readPool reads the answers of earlier versions to today's prompts and rates them anew.
-func readPool(ctx context.Context, j *job, s *pipeline.Sampler, prompts []encodedPrompt, paths []string) ([]data.Sample, error) {
+func readPool(ctx context.Context, r *stageRun, s *pipeline.Sampler, prompts []encodedPrompt, paths []string) ([]data.Sample, error) {
 	rows, err := readAll(paths, "samples", readers[data.Sample]{as(func(row data.Sample) data.Sample { return row })})
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func readPool(ctx context.Context, j *job, s *pipeline.Sampler, prompts []encode
 		}
 	}
 	if len(rows) > 0 {
-		j.notef("%d of the %d answers in the pool are to these prompts", len(pool), len(rows))
+		r.notef("%d of the %d answers in the pool are to these prompts", len(pool), len(rows))
 	}
 	if len(pool) == 0 {
 		return nil, nil

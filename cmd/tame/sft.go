@@ -60,7 +60,7 @@ type sftEvaluation struct {
 	Base float64 `json:"loss_before"` // the same before
 }
 
-func runSFT(ctx context.Context, j *job, c *sftConfig) error {
+func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 	if err != nil {
 		return err
 	}
-	examples, heldOut, err := splitExamples(j, rows, p.Config().MaxSeqLen, c.HeldOut, c.SplitSeed)
+	examples, heldOut, err := splitExamples(r, rows, p.Config().MaxSeqLen, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return err
 	}
@@ -81,9 +81,9 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 		}
 	}
 	cfg := c.Config
-	cfg.Keep = j.keep(tok)
+	cfg.Keep = r.keep(tok)
 	var done func()
-	cfg.OnStep, done = j.onStep("sft")
+	cfg.OnStep, done = r.onStep("sft")
 	report, err := sft.Train(ctx, p, examples, cfg)
 	if err != nil {
 		return err
@@ -91,13 +91,13 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 	done()
 	text := fmt.Sprintf("%d steps on %d examples, %d tokens; loss of the last step %.3f", report.Steps, len(examples), report.Tokens, report.Loss)
 	if evaluation == nil {
-		return j.finishModel(p, tok, nil, text)
+		return r.finishModel(p, tok, nil, text)
 	}
 	if evaluation.Loss, err = meanLoss(ctx, p, weighted(heldOut), c.MicroTokens, c.MicroSegments); err != nil {
 		return err
 	}
 	text += fmt.Sprintf("\nheld out: %d rows, loss %.3f before and %.3f after (nats per token of the answers)", evaluation.Rows, evaluation.Base, evaluation.Loss)
-	return j.finishModel(p, tok, evaluation, text)
+	return r.finishModel(p, tok, evaluation, text)
 }
 
 // sftForms reads conversations, or samples.
@@ -121,7 +121,7 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[sftRow] {
 }
 
 // splitExamples leaves out what is too long, counting it, and holds some out.
-func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []sft.Example, err error) {
+func splitExamples(r *stageRun, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []sft.Example, err error) {
 	var fit []sftRow
 	for _, row := range rows {
 		if len(row.example.Tokens) <= context {
@@ -129,7 +129,7 @@ func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint6
 		}
 	}
 	if tooLong := len(rows) - len(fit); tooLong > 0 {
-		j.notef("%d of %d rows are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
+		r.notef("%d of %d rows are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
 	}
 	train, held, err := data.Split(fit, share, seed)
 	if err != nil {
@@ -138,7 +138,7 @@ func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint6
 	if len(train) == 0 {
 		return nil, nil, fmt.Errorf("no row is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(held))
 	}
-	j.notef("%d rows to train on, %d held out", len(train), len(held))
+	r.notef("%d rows to train on, %d held out", len(train), len(held))
 	return onlyExamples(train), onlyExamples(held), nil
 }
 
