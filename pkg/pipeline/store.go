@@ -99,29 +99,39 @@ func (s *store) finish(name string) error {
 	return model.Remove(s.work(name))
 }
 
-// dataset reads the rows of a result, or makes and writes them.
-func dataset[T data.Row](s *store, name string, l data.Lineage, compute func() ([]T, error)) ([]T, error) {
+// result reads a result of this run, or computes and writes it.
+func result[T any](s *store, name string, l data.Lineage, read func(path string) (T, error), compute func() (T, error), write func(path string, value T) error) (value T, err error) {
 	done, err := s.done(name, l)
 	if err != nil {
-		return nil, err
+		return value, err
 	}
 	if done {
-		rows, _, err := data.Read[T](s.path(name))
+		value, err = read(s.path(name))
 		s.watch(Event{Step: name, Reused: true})
-		return rows, errors.Join(err, s.finish(name))
+		return value, errors.Join(err, s.finish(name))
 	}
-	rows, err := compute()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if value, err = compute(); err != nil {
+		return value, fmt.Errorf("%s: %w", name, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(s.path(name)), 0o755); err != nil {
-		return nil, fmt.Errorf("pipeline: %w", err)
-	}
-	if err := data.Write(s.path(name), rows, l); err != nil {
-		return nil, err
+	if err := write(s.path(name), value); err != nil {
+		return value, err
 	}
 	s.watch(Event{Step: name, Finished: true})
-	return rows, s.finish(name)
+	return value, s.finish(name)
+}
+
+// dataset is a result that is rows.
+func dataset[T data.Row](s *store, name string, l data.Lineage, compute func() ([]T, error)) ([]T, error) {
+	read := func(path string) ([]T, error) {
+		rows, _, err := data.Read[T](path)
+		return rows, err
+	}
+	return result(s, name, l, read, compute, func(path string, rows []T) error {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("pipeline: %w", err)
+		}
+		return data.Write(path, rows, l)
+	})
 }
 
 // inParts is dataset for rows that are made of n items in parts of size items, each of which is stored.
@@ -135,31 +145,15 @@ func inParts[T data.Row](s *store, name string, l data.Lineage, n, size int, com
 	})
 }
 
-// params reads a model, or makes and writes it with tokenizer, lineage and the files that more writes.
+// params is a result that is a model, with tokenizer, lineage and the files that more writes.
 func (s *store) params(name string, l data.Lineage, compute func() (*model.Params, error), more ...func(dir string) error) (*model.Params, error) {
-	done, err := s.done(name, l)
-	if err != nil {
-		return nil, err
-	}
-	if done {
-		p, err := model.Load(s.path(name))
-		s.watch(Event{Step: name, Reused: true})
-		return p, errors.Join(err, s.finish(name))
-	}
-	p, err := compute()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	err = model.Save(s.path(name), p, func(tmp string) error {
-		errs := []error{s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l)}
-		for _, write := range more {
-			errs = append(errs, write(tmp))
-		}
-		return errors.Join(errs...)
+	return result(s, name, l, model.Load, compute, func(path string, p *model.Params) error {
+		return model.Save(path, p, func(tmp string) error {
+			errs := []error{s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l)}
+			for _, write := range more {
+				errs = append(errs, write(tmp))
+			}
+			return errors.Join(errs...)
+		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.watch(Event{Step: name, Finished: true})
-	return p, s.finish(name)
 }
