@@ -33,7 +33,7 @@ func chatCommand() *cobra.Command {
 			if err := checkChat(cfg); err != nil {
 				return err
 			}
-			p, tok, err := loadBoth(path, tokenizerPath)
+			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
 			if err != nil {
 				return err
 			}
@@ -66,17 +66,15 @@ func checkChat(cfg generate.Sampling) error {
 	return cfg.Validate()
 }
 
-// chat is a dialogue with a model. Its tokens stay in the decoder's cache from turn to turn: nothing is encoded twice.
+// chat is a dialogue with a model.
 type chat struct {
-	decoder *model.Decoder
-	tok     *tokenizer.Tokenizer
-	tmpl    *data.Template
-	sampler *sampler
-	system  string
-	longest int // answer, 0 for no limit
-	pending []int32
-	turns   int
-	out     io.Writer
+	stream *generate.Stream
+	tok    *tokenizer.Tokenizer
+	tmpl   *data.Template
+	system string
+	cut    bool // the last answer has no end, because it was as long as answers may be
+	turns  int
+	out    io.Writer
 }
 
 func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg generate.Sampling, out io.Writer) (*chat, error) {
@@ -84,21 +82,22 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg gener
 	if err != nil {
 		return nil, err
 	}
-	decoder, err := model.NewDecoder(p, 1, p.Config().MaxSeqLen)
+	cfg.Stop = []int32{tok.EOS()}
+	if cfg.MaxNewTokens == 0 {
+		cfg.MaxNewTokens = p.Config().MaxSeqLen
+	}
+	stream, err := generate.NewStream(p, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &chat{
-		decoder: decoder, tok: tok, tmpl: tmpl, sampler: newSampler(cfg.Temperature, cfg.TopP, cfg.Seed),
-		system: system, longest: cfg.MaxNewTokens, out: out,
-	}, nil
+	return &chat{stream: stream, tok: tok, tmpl: tmpl, system: system, out: out}, nil
 }
 
 // run answers line by line. prompting shows where to type.
 func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
 	lines := bufio.NewReader(in)
 	if prompting {
-		fmt.Fprintf(c.out, "(a context of %d tokens; /reset starts a new dialogue, /quit ends)\n", c.decoder.MaxLen())
+		fmt.Fprintf(c.out, "(a context of %d tokens; /reset starts a new dialogue, /quit ends)\n", c.stream.Context())
 	}
 	for {
 		if prompting {
@@ -153,8 +152,8 @@ func readLine(ctx context.Context, lines *bufio.Reader) (string, error) {
 }
 
 func (c *chat) reset() {
-	c.decoder.Reset(0)
-	c.pending, c.turns = nil, 0
+	c.stream.Reset()
+	c.cut, c.turns = false, 0
 }
 
 // answer streams the answer to a line. A line that cannot be answered leaves the dialogue as it was.
@@ -167,45 +166,27 @@ func (c *chat) answer(ctx context.Context, line string) error {
 	if err != nil {
 		return err
 	}
-	ids = append(append([]int32(nil), c.pending...), ids...)
-	if used := c.decoder.Len(0) + len(ids); used >= c.decoder.MaxLen() {
-		return fmt.Errorf("the context of %d tokens is full, with this line the dialogue has %d: /reset starts a new one", c.decoder.MaxLen(), used)
+	if c.cut {
+		ids = append([]int32{c.tok.EOS()}, ids...) // the turn has to end somewhere
+	}
+	text := c.tok.NewStream()
+	answer, err := c.stream.Answer(ctx, generate.TurnRequest{Prompt: ids, ID: uint64(c.turns)}, func(id int32) error {
+		if id == c.tok.EOS() {
+			return nil
+		}
+		piece, err := text.Next(id)
+		fmt.Fprint(c.out, piece)
+		return err
+	})
+	var long *generate.PromptTooLongError
+	if errors.As(err, &long) {
+		return fmt.Errorf("the context of %d tokens is full, with this line the dialogue has %d: /reset starts a new one", c.stream.Context(), long.Length)
 	}
 	c.turns++
-	c.pending = nil
-	stream := c.tok.NewStream()
-	for n := 1; ; n++ {
-		if err := ctx.Err(); err != nil {
-			fmt.Fprintln(c.out)
-			return err
-		}
-		logits, err := c.decoder.Forward([]model.Chunk{{Slot: 0, Tokens: ids}})
-		if err != nil {
-			return err
-		}
-		id, err := c.sampler.next(logits[0])
-		if err != nil {
-			return err
-		}
-		if id == c.tok.EOS() {
-			c.pending = []int32{id}
-			fmt.Fprintln(c.out, stream.Flush())
-			return nil
-		}
-		piece, err := stream.Next(id)
-		if err != nil {
-			return err
-		}
-		fmt.Fprint(c.out, piece)
-		ids = []int32{id}
-		cut := c.longest > 0 && n >= c.longest
-		if full := c.decoder.Len(0)+1 >= c.decoder.MaxLen(); full || cut {
-			c.pending = []int32{id, c.tok.EOS()} // the turn has to end somewhere
-			fmt.Fprintln(c.out, stream.Flush())
-			if full {
-				return fmt.Errorf("the context of %d tokens is full: /reset starts a new dialogue", c.decoder.MaxLen())
-			}
-			return nil
-		}
+	c.cut = !answer.Finished
+	fmt.Fprintln(c.out, text.Flush())
+	if err == nil && c.cut && c.stream.Len() == c.stream.Context() {
+		err = fmt.Errorf("the context of %d tokens is full: /reset starts a new dialogue", c.stream.Context())
 	}
+	return err
 }

@@ -16,7 +16,7 @@ func convertCommand() *cobra.Command {
 func checkNew(path string) error {
 	there, err := exists(path)
 	if err == nil && there {
-		return fmt.Errorf("%s is there already: delete it, or give another name", path)
+		return fmt.Errorf("%s already exists: delete it, or give another name", path)
 	}
 	return err
 }

@@ -24,7 +24,7 @@ func TestConvertDataRecognises(t *testing.T) {
 `), 0o666))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "a-2.json"), []byte(`[{"prompt": "Hi", "chosen": "a", "rejected": "b", "margin": 2}]`), 0o666))
 	out, refused := filepath.Join(dir, "out.parquet"), filepath.Join(dir, "refused.jsonl")
-	text := run(t, "convert", "data", filepath.Join(dir, "a-*"), "-", out, "--refused", refused)
+	text := mustRun(t, "convert", "data", filepath.Join(dir, "a-*"), "-", out, "--refused", refused)
 	assert.Contains(t, text, "dialect: autoj ("+a+"), preference ("+filepath.Join(dir, "a-2.json")+")\n", "standard input is empty")
 	assert.Contains(t, text, "5 rows read: 2 rows taken, 2 refused, 1 skipped\n  "+a+":3: the label is 9, which is neither answer\n")
 	assert.Contains(t, text, "    rows  reason\n       2  refused: the label is N, which is neither answer\n       1  skipped: a tie: neither answer is better\n")
@@ -47,7 +47,7 @@ func TestConvertDataRecognises(t *testing.T) {
 	assert.Equal(t, "the label is 9, which is neither answer", first.Reason)
 
 	again := filepath.Join(dir, "again.arrow")
-	text = run(t, "convert", "data", out, again, "--compression", "lz4")
+	text = mustRun(t, "convert", "data", out, again, "--compression", "lz4")
 	assert.Contains(t, text, "dialect: tame\n")
 	assert.Contains(t, text, "2 rows read: 2 rows taken, 0 refused\n")
 	got, l, err := data.Read[data.Preference](again)
@@ -57,7 +57,7 @@ func TestConvertDataRecognises(t *testing.T) {
 	assert.Equal(t, "import autoj", l.Ancestors[0].Lineage.Stage)
 
 	kept := filepath.Join(dir, "kept.arrow")
-	assert.Contains(t, run(t, "convert", "data", a, kept, "--ties", "keep"), "4 rows read: 2 rows taken, 2 refused\n")
+	assert.Contains(t, mustRun(t, "convert", "data", a, kept, "--ties", "keep"), "4 rows read: 2 rows taken, 2 refused\n")
 }
 
 func TestConvertDataRefuses(t *testing.T) {
@@ -93,7 +93,7 @@ func TestConvertDataStdin(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, rows, 1)
 	assert.Equal(t, []data.Input{{Name: "standard input"}}, l.Inputs)
-	assert.Contains(t, run(t, "lineage", out), "standard input")
+	assert.Contains(t, mustRun(t, "lineage", out), "standard input")
 }
 
 // A pipe can be read only once, and its dialect is recognised before.
@@ -105,7 +105,7 @@ func TestConvertDataPipe(t *testing.T) {
 }
 
 func TestConvertDataHelp(t *testing.T) {
-	help := run(t, "convert", "data", "--help")
+	help := mustRun(t, "convert", "data", "--help")
 	assert.Contains(t, help, "none, lz4 or zstd (default none for Arrow, zstd for Parquet)")
 	assert.Contains(t, help, "significantly better (default 0.3,1,2 for grades and margins, 0.2,0.5,0.8 for votes and probabilities)")
 	assert.NotContains(t, help, "(default [])")

@@ -97,7 +97,7 @@ func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dt
 	if err := checkNew(out); err != nil {
 		return err
 	}
-	p, tok, err := loadBoth(in, tokenizerPath)
+	p, tok, err := model.LoadWithTokenizer(in, tokenizerPath)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ import (
 func languageModel(t *testing.T) string {
 	t.Helper()
 	from, dir := tinyModel(t), filepath.Join(t.TempDir(), "lm")
-	p, tok, err := loadBoth(from, "")
+	p, tok, err := model.LoadWithTokenizer(from, "")
 	require.NoError(t, err)
 	p.DropHead()
 	require.NoError(t, model.Save(dir, p, func(tmp string) error { return tok.Save(filepath.Join(tmp, tokenizerFile)) }))
@@ -38,13 +38,13 @@ func TestConvertModelThere(t *testing.T) {
 		{"hf", []string{"--dtype", "F32"}, ""},
 	} {
 		out, back := filepath.Join(dir, c.out), filepath.Join(dir, "back-"+c.out)
-		text := run(t, append([]string{"convert", "model", in, out}, c.flags...)...)
+		text := mustRun(t, append([]string{"convert", "model", in, out}, c.flags...)...)
 		assert.Contains(t, text, "as F32, with a tokenizer of 290 pieces")
 		args := []string{"convert", "model", out, back, "--to", "hf"}
 		if c.tokenizer != "" {
 			args = append(args, "--tokenizer", filepath.Join(dir, c.tokenizer))
 		}
-		assert.Contains(t, run(t, args...), "with a tokenizer of 290 pieces", c.out)
+		assert.Contains(t, mustRun(t, args...), "with a tokenizer of 290 pieces", c.out)
 		want, err := model.Load(in)
 		require.NoError(t, err)
 		got, err := model.Load(back)
@@ -66,7 +66,7 @@ func TestConvertModelSmaller(t *testing.T) {
 	sizes := map[string]int64{}
 	for _, c := range [][]string{{"f32.gguf", "f32"}, {"f16.gguf", "f16"}, {"q8.gguf", "q8_0"}, {"hf", "bf16"}, {"meta", "bf16", "--to", "meta"}} {
 		out := filepath.Join(dir, c[0])
-		run(t, append([]string{"convert", "model", in, out, "--dtype", c[1]}, c[2:]...)...)
+		mustRun(t, append([]string{"convert", "model", in, out, "--dtype", c[1]}, c[2:]...)...)
 		_, err := model.Load(out)
 		require.NoError(t, err)
 		stat, err := os.Stat(out)
@@ -98,7 +98,7 @@ func TestConvertModelRefuses(t *testing.T) {
 	beside := filepath.Join(dir, "m.tokenizer.model")
 	require.NoError(t, os.WriteFile(beside, nil, 0o600))
 	_, err = tame(t, "", "convert", "model", in, filepath.Join(dir, "m.bin"))
-	assert.ErrorContains(t, err, beside+" is there already")
+	assert.ErrorContains(t, err, beside+" already exists")
 	_, err = tame(t, "", "convert", "model", tinyModel(t), filepath.Join(dir, "m.gguf"))
 	assert.ErrorContains(t, err, "drop the scalar head")
 	_, err = tame(t, "", "convert", "model", filepath.Join(dir, "none.gguf"), filepath.Join(dir, "m"))
@@ -109,7 +109,7 @@ func TestConvertModelRefuses(t *testing.T) {
 func TestTextFromGGUF(t *testing.T) {
 	in := languageModel(t)
 	out := filepath.Join(t.TempDir(), "m.gguf")
-	run(t, "convert", "model", in, out)
+	mustRun(t, "convert", "model", in, out)
 	const ask = `{"prompt": "the cat"}` + "\n"
 	want, err := tame(t, ask, "generate", "--model", in, "--max-new-tokens", "8")
 	require.NoError(t, err)

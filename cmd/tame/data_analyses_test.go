@@ -19,7 +19,7 @@ func TestDataContamination(t *testing.T) {
 	samples := filepath.Join(t.TempDir(), "samples.jsonl")
 	scores := file(t, "scores.txt", "1\n0\n0.5\n")
 	args := []string{"data", "contamination", "--train", train, "--eval", eval, "--tokenizer", tok, "--lengths", "5,200", "--min", "5"}
-	out := run(t, append(args, "--samples", samples, "--scores", scores)...)
+	out := mustRun(t, append(args, "--samples", samples, "--scores", scores)...)
 	assert.Contains(t, out, "3 samples, of which 1 have no more than 5 tokens")
 	assert.Contains(t, out, "No sign that contamination changed the scores")
 	raw, err := os.ReadFile(samples)
@@ -36,7 +36,7 @@ func TestDataContamination(t *testing.T) {
 	assert.Less(t, second.Contaminated[5], 0.9)
 
 	var report []lengthReport
-	out = run(t, append(args, "--json")...)
+	out = mustRun(t, append(args, "--json")...)
 	require.NoError(t, json.Unmarshal([]byte(out[strings.Index(out, "[\n"):]), &report))
 	require.Len(t, report, 2)
 	assert.Equal(t, "dirty", report[0].Parts[3].Name)
@@ -46,13 +46,13 @@ func TestDataContamination(t *testing.T) {
 	assert.Nil(t, report[0].Affected)
 
 	for want, more := range map[string][]string{
-		"less than --min, which is 6":    {"--min", "6"},
-		"has 2 numbers for 3 samples":    {"--scores", file(t, "s.txt", "1\n2\n")},
-		"s.txt:2: want a number":         {"--scores", file(t, "s.txt", "1\nx\n3\n")},
-		"n.txt:3: want a number":         {"--scores", file(t, "n.txt", "1\n2\nnull\n")},
-		"Skip is -1":                     {"--skip", "-1"},
-		"samples.jsonl is there already": {"--samples", samples},
-		"none.arrow: no such file":       {"--train", "none.arrow"},
+		"less than --min, which is 6":  {"--min", "6"},
+		"has 2 numbers for 3 samples":  {"--scores", file(t, "s.txt", "1\n2\n")},
+		"s.txt:2: want a number":       {"--scores", file(t, "s.txt", "1\nx\n3\n")},
+		"n.txt:3: want a number":       {"--scores", file(t, "n.txt", "1\n2\nnull\n")},
+		"Skip is -1":                   {"--skip", "-1"},
+		"samples.jsonl already exists": {"--samples", samples},
+		"none.arrow: no such file":     {"--train", "none.arrow"},
 	} {
 		_, err := tame(t, "", append(slices.Clone(args), more...)...)
 		assert.ErrorContains(t, err, want)
@@ -62,9 +62,9 @@ func TestDataContamination(t *testing.T) {
 func TestDataRepresentation(t *testing.T) {
 	words := file(t, "lists.yaml", "pronouns:\n  She: [she, her]\n  He: [he]\nfaith: [hindu]\n")
 	path := written(t, "c.arrow", asks("Is she here?", "She is."), asks("Is he?", "her too"), asks("And?", "No."))
-	out := run(t, "data", "representation", path, "--words", words, "--top", "1")
+	out := mustRun(t, "data", "representation", path, "--words", words, "--top", "1")
 	assert.Contains(t, out, "3 documents\n\npronouns: 2 documents, 66.7 %\n        2  100.0 %  She\n\nfaith: 0 documents, 0.0 %\n        0    0.0 %  hindu")
-	out = run(t, "data", "representation", path, path, "--words", words, "--json")
+	out = mustRun(t, "data", "representation", path, path, "--words", words, "--json")
 	var report struct {
 		Documents int
 		Axes      []struct{ Descriptors []struct{ Share float64 } }

@@ -18,6 +18,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/run"
 )
 
 // windowBytes is about how much of the datasets a shuffle or a mixture has in memory at once.
@@ -98,7 +99,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 				return err
 			}
 			if position != "" {
-				if err := writeJSON(position, mix.Position()); err != nil {
+				if err := run.WriteJSON(position, mix.Position()); err != nil {
 					return err
 				}
 			}

@@ -19,7 +19,7 @@ func TestDataMix(t *testing.T) {
 	a, b := written(t, "a.arrow", numbered("a", 90)...), written(t, "b.arrow", numbered("b", 7)...)
 	dir := t.TempDir()
 	whole := filepath.Join(dir, "whole.arrow")
-	out := run(t, "data", "mix", a+"=3", b+"=1", whole, "--rows", "400", "--seed", "5")
+	out := mustRun(t, "data", "mix", a+"=3", b+"=1", whole, "--rows", "400", "--seed", "5")
 	assert.Contains(t, out, "300 rows  75.0 %  of "+a+", which has 90")
 	assert.Contains(t, out, "400 rows\n"+whole+" is written")
 	want := readBack[data.Text](t, whole)
@@ -32,7 +32,7 @@ func TestDataMix(t *testing.T) {
 	var got []data.Text
 	for i, n := range []string{"1", "37", "300", "62"} {
 		part := filepath.Join(dir, fmt.Sprint(i, ".arrow"))
-		run(t, "data", "mix", a+"=0.75", b+"=0.25", part, "--rows", n, "--seed", "5", "--position", filepath.Join(dir, "p.json"))
+		mustRun(t, "data", "mix", a+"=0.75", b+"=0.25", part, "--rows", n, "--seed", "5", "--position", filepath.Join(dir, "p.json"))
 		got = append(got, readBack[data.Text](t, part)...)
 	}
 	assert.Equal(t, want, got)
@@ -48,7 +48,7 @@ func TestDataMix(t *testing.T) {
 
 	// Without a number of rows none comes twice.
 	once := filepath.Join(dir, "once.arrow")
-	run(t, "data", "mix", a+"=3", b, once)
+	mustRun(t, "data", "mix", a+"=3", b, once)
 	rows := readBack[data.Text](t, once)
 	slices.SortFunc(rows, func(a, b data.Text) int { return strings.Compare(a.Text, b.Text) })
 	assert.Len(t, slices.Compact(rows), len(rows))
@@ -56,7 +56,7 @@ func TestDataMix(t *testing.T) {
 
 	conversations := written(t, "c.arrow", asks("q", "a"))
 	for want, args := range map[string][]string{
-		"is there already":         {a, whole},
+		"already exists":           {a, whole},
 		`"x" is no number`:         {a + "=x", "new.arrow"},
 		"is named twice":           {a, a + "=3", "new.arrow"},
 		"cannot be in one dataset": {a, conversations, "new.arrow"},
@@ -81,7 +81,7 @@ func TestDataShuffle(t *testing.T) {
 	in := written(t, "in.arrow", rows...)
 	dir := t.TempDir()
 	for _, name := range []string{"a", "b"} {
-		run(t, "data", "shuffle", in, filepath.Join(dir, name), "--seed", "9")
+		mustRun(t, "data", "shuffle", in, filepath.Join(dir, name), "--seed", "9")
 	}
 	a, err := os.ReadFile(filepath.Join(dir, "a"))
 	require.NoError(t, err)

@@ -68,7 +68,7 @@ func TestDataSplit(t *testing.T) {
 	}
 	in, dir := written(t, "in.arrow", rows...), t.TempDir()
 	train, heldOut := filepath.Join(dir, "train.arrow"), filepath.Join(dir, "heldout.arrow")
-	out := run(t, "data", "split", in, train, heldOut, "--share", "0.2", "--seed", "3")
+	out := mustRun(t, "data", "split", in, train, heldOut, "--share", "0.2", "--seed", "3")
 	wantTrain, wantHeld, err := curate.Split(rows, 0.2, 3)
 	require.NoError(t, err)
 	assert.Equal(t, wantTrain, readBack[data.Conversation](t, train))
@@ -104,7 +104,7 @@ func TestDataDedup(t *testing.T) {
 		{[]string{"--of", "answer"}, []data.Conversation{asks("q", "a"), asks("q", "b"), asks("q", "A")}},
 	} {
 		out := filepath.Join(t.TempDir(), "out.arrow")
-		text := run(t, append([]string{"data", "dedup", one, two, out}, c.args...)...)
+		text := mustRun(t, append([]string{"data", "dedup", one, two, out}, c.args...)...)
 		assert.Equal(t, c.want, readBack[data.Conversation](t, out), "%v", c.args)
 		assert.Contains(t, text, fmt.Sprintf("5 rows, %d kept, %d dropped", len(c.want), 5-len(c.want)))
 	}
@@ -113,7 +113,7 @@ func TestDataDedup(t *testing.T) {
 	alike[25] = "Z"
 	path := written(t, "near.arrow", texts(strings.Join(words, " "), strings.Join(alike, " "), strings.Join(words, "\n"), "else")...)
 	near := filepath.Join(t.TempDir(), "near.arrow")
-	assert.Contains(t, run(t, "data", "dedup", path, near, "--near", "0.6"), "4 rows, 2 kept, 2 dropped (50.0 %): 1 say the same as a row before, 1 nearly the same")
+	assert.Contains(t, mustRun(t, "data", "dedup", path, near, "--near", "0.6"), "4 rows, 2 kept, 2 dropped (50.0 %): 1 say the same as a row before, 1 nearly the same")
 	l, err := data.ReadLineage(near)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"Of": "row", "FoldCase": false, "Near": {"Threshold": 0.6, "Words": 5, "Of": "row", "FoldCase": false}}`, string(l.Config))
@@ -132,7 +132,7 @@ func TestDataFilter(t *testing.T) {
 	in := written(t, "in.arrow", asks("abc", "12"), asks("abcd", "12345"), asks("[INST]", "x"))
 	kept := func(args ...string) (string, []data.Conversation) {
 		out := filepath.Join(t.TempDir(), "out.arrow")
-		text := run(t, append([]string{"data", "filter", in, out}, args...)...)
+		text := mustRun(t, append([]string{"data", "filter", in, out}, args...)...)
 		return text, readBack[data.Conversation](t, out)
 	}
 	text, rows := kept("--min", "6", "--max", "8")
@@ -207,7 +207,7 @@ func TestDataHead(t *testing.T) {
 			`{"prompt_id":"","messages":[],"prompt":[1],"tokens":[3],"log_probs":[-0.5],"text":"<a>","finished":false,"helpfulness":null,"safety":0.25,"combined":null,"version":0,"temperature":0}`},
 		{written(t, "c.arrow", asks("Hi", "a")), []string{"--json"}, `{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"a"}],"source":"x"}`},
 	} {
-		assert.Equal(t, strings.TrimSuffix(c.want, "\n"), strings.TrimSuffix(run(t, append([]string{"data", "head", c.path}, c.args...)...), "\n"))
+		assert.Equal(t, strings.TrimSuffix(c.want, "\n"), strings.TrimSuffix(mustRun(t, append([]string{"data", "head", c.path}, c.args...)...), "\n"))
 	}
 	_, err := tame(t, "", "data", "head", file(t, "x.arrow", "no Arrow at all"))
 	assert.ErrorContains(t, err, `does not begin with "ARROW1"`)
@@ -226,14 +226,14 @@ func TestDataStats(t *testing.T) {
 	}
 	rows = append(rows, rows[3], asks("q", "a", "r", "b"))
 	path := written(t, "c.arrow", rows...)
-	out := run(t, "data", "stats", path)
+	out := mustRun(t, "data", "stats", path)
 	for _, want := range []string{
 		"22 rows of conversation v1", "1    4.5 %  duplicates of a row before", "1    4.5 %  with an empty answer", "\nsource\n       22  100.0 %  x",
 	} {
 		assert.Contains(t, out, want)
 	}
 	var report statsReport
-	require.NoError(t, json.Unmarshal([]byte(jsonOf(run(t, "data", "stats", path, "--json", "--tokenizer", filepath.Join(tinyModel(t), "tokenizer.model")))), &report))
+	require.NoError(t, json.Unmarshal([]byte(jsonOf(mustRun(t, "data", "stats", path, "--json", "--tokenizer", filepath.Join(tinyModel(t), "tokenizer.model")))), &report))
 	find := func(name string) numbers {
 		i := slices.IndexFunc(report.Numbers, func(n numbers) bool { return n.Name == name })
 		require.GreaterOrEqual(t, i, 0, name)
@@ -248,7 +248,7 @@ func TestDataStats(t *testing.T) {
 	pair := data.Preference{Messages: asks("Hi").Messages, Chosen: "ab", Rejected: "b", Rating: data.Better, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe}
 	worse := pair
 	worse.Chosen, worse.Rating, worse.Set = "c", data.SlightlyBetter, data.SafetySet
-	out = run(t, "data", "stats", written(t, "f.arrow", pair, worse, pair))
+	out = mustRun(t, "data", "stats", written(t, "f.arrow", pair, worse, pair))
 	for _, want := range []string{
 		"3 rows of preference v1", "1   33.3 %  duplicates", "2   66.7 %  with the prompt of", "2   66.7 %  whose chosen answer is longer",
 		"\nrating\n        2   66.7 %  better\n        1   33.3 %  slightly better\n", "3  100.0 %  safe, unsafe", "1   33.3 %  safety\n",
@@ -257,15 +257,15 @@ func TestDataStats(t *testing.T) {
 	}
 	score := 0.5
 	sample := data.Sample{Messages: asks("Hi").Messages, Prompt: []int32{1}, Tokens: []int32{2, 3}, LogProbs: []float32{-1, -2}, Text: "a", Finished: true, Combined: &score, Temperature: 1.2}
-	out = run(t, "data", "stats", written(t, "s.arrow", sample, data.Sample{Prompt: []int32{1}, Temperature: 0.8}))
+	out = mustRun(t, "data", "stats", written(t, "s.arrow", sample, data.Sample{Prompt: []int32{1}, Temperature: 0.8}))
 	for _, want := range []string{
 		"1   50.0 %  finished", "1   50.0 %  with log-prob", "-1.5    -1.5  -1.5  -1.5  -1.5  -1.5  mean log-probability", "1   50.0 %  1.2\n", "1   50.0 %  with an empty answer",
 	} {
 		assert.Contains(t, out, want)
 	}
-	assert.Contains(t, run(t, "data", "stats", written(t, "p.arrow", data.Prompt{ID: "1", Messages: asks("Hi").Messages, Safety: true})), "1  100.0 %  tagged as a safety prompt")
-	assert.Contains(t, run(t, "data", "stats", foreign(t, "one", "two")), "2 rows of text v1")
-	assert.Contains(t, run(t, "data", "stats", written[data.Text](t, "none.arrow")), "0 rows of text v1")
+	assert.Contains(t, mustRun(t, "data", "stats", written(t, "p.arrow", data.Prompt{ID: "1", Messages: asks("Hi").Messages, Safety: true})), "1  100.0 %  tagged as a safety prompt")
+	assert.Contains(t, mustRun(t, "data", "stats", foreign(t, "one", "two")), "2 rows of text v1")
+	assert.Contains(t, mustRun(t, "data", "stats", written[data.Text](t, "none.arrow")), "0 rows of text v1")
 }
 
 // graded has a form of its own, claimed says that it is a text.
@@ -295,8 +295,8 @@ func (loose) Schema() data.Schema { return data.Conversation{}.Schema() }
 
 func TestDataValidate(t *testing.T) {
 	good := written(t, "good.arrow", asks("q", "a"))
-	assert.Equal(t, good+": 1 rows of conversation v1, made by test of 0 inputs", run(t, "data", "validate", good))
-	assert.Contains(t, run(t, "data", "validate", foreign(t, "a")), "1 rows of text v1, does not say where it comes from")
+	assert.Equal(t, good+": 1 rows of conversation v1, made by test of 0 inputs", mustRun(t, "data", "validate", good))
+	assert.Contains(t, mustRun(t, "data", "validate", foreign(t, "a")), "1 rows of text v1, does not say where it comes from")
 
 	source := "x"
 	bad := written(t, "bad.arrow", loose{asks("q", "a").Messages, &source}, loose{asks("q").Messages, &source}, loose{asks("q", "a").Messages, nil},

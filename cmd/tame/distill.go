@@ -8,6 +8,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
@@ -61,12 +62,12 @@ func distillStage() stage[distillConfig] {
 	}
 }
 
-func runDistill(ctx context.Context, j *job, c *distillConfig) error {
+func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
 	}
-	rater, err := ratersConfig{Safety: c.Safety}.load(tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
+	safety, err := pipeline.LoadJudges("", c.Safety, tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
 	if err != nil {
 		return err
 	}
@@ -78,39 +79,32 @@ func runDistill(ctx context.Context, j *job, c *distillConfig) error {
 	for _, text := range c.PrePrompts {
 		longest = max(longest, len(tok.Encode("<<SYS>>\n"+text+"\n<</SYS>>\n\n")))
 	}
-	prompts, err := readPrompts(j, c.Data, tmpl, min(p.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
+	prompts, err := readPrompts(r, c.Data, tmpl, min(p.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
 	if err != nil {
 		return err
 	}
 	prompts = pick(prompts, c.MaxPrompts, c.Seed)
 	cfg := c.Config
 	cfg.Stop = []int32{tok.EOS()}
-	parts, err := j.place.openParts(j.lineage)
+	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
 	}
-	var candidates []distill.Candidate
-	task, done := j.console.Start("sampling", len(prompts)), 0
-	for k := 0; done < len(prompts); k++ {
-		chunk := prompts[done:min(done+c.CheckpointEvery, len(prompts))]
-		more, err := remember(parts, fmt.Sprintf("candidates-%05d.json", k), func() ([]distill.Candidate, error) {
-			result, err := distill.Distill(ctx, p, tmpl, bare(chunk), pre, rater.reward, cfg)
-			return result.Candidates, err
-		})
-		if err != nil {
-			return err
-		}
-		candidates = append(candidates, more...)
-		done += len(chunk)
-		task.Update(done, "")
+	task := r.console.Start("sampling", len(prompts))
+	candidates, err := run.Values(parts, len(prompts), c.CheckpointEvery, func(lo, hi int) ([]distill.Candidate, error) {
+		result, err := distill.Distill(ctx, p, tmpl, bare(prompts[lo:hi]), pre, safety.Reward, cfg)
+		return result.Candidates, err
+	}, func(done int) { task.Update(done, "") })
+	if err != nil {
+		return err
 	}
 	task.Done(fmt.Sprintf("%d pairs of answers", len(candidates)))
 	rows, examples, text, err := keptAnswers(candidates, tok)
 	if err != nil {
 		return err
 	}
-	return j.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
-		return data.Write(filepath.Join(dir, "samples.arrow"), rows, j.lineage)
+	return r.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
+		return data.Write(filepath.Join(dir, "samples.arrow"), rows, r.lineage)
 	})
 }
 

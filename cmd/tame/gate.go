@@ -27,6 +27,6 @@ func tooLow(gate ppo.GateCount, folder string) string {
 
 // onContradiction prints the warning. The command line does not know which pairs the model was
 // trained on.
-func (j *job) onContradiction(folder string) func(ppo.GateCount) {
-	return func(gate ppo.GateCount) { j.notef("%s", contradiction(gate, folder, "PAIRS.arrow")) }
+func (r *stageRun) onContradiction(folder string) func(ppo.GateCount) {
+	return func(gate ppo.GateCount) { r.notef("%s", contradiction(gate, folder, "PAIRS.arrow")) }
 }

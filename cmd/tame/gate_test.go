@@ -20,7 +20,7 @@ import (
 // withBias copies a reward model's folder, with another bias. noWeights makes every score the bias.
 func withBias(t *testing.T, dir string, bias float32, noWeights bool) string {
 	t.Helper()
-	p, tok, err := loadBoth(dir, "")
+	p, tok, err := model.LoadWithTokenizer(dir, "")
 	require.NoError(t, err)
 	p.Get("score.bias").Value.Float32s()[0] = bias
 	if noWeights {
@@ -71,7 +71,7 @@ func TestRewardCalibrate(t *testing.T) {
 	want := biasOf(t, dir)
 	for _, bias := range []float32{-6, 0, 6} {
 		out := filepath.Join(t.TempDir(), "calibrated")
-		text := run(t, "reward", "calibrate", "--model", withBias(t, dir, bias, false), "--data", pairs, "--output", out)
+		text := mustRun(t, "reward", "calibrate", "--model", withBias(t, dir, bias, false), "--data", pairs, "--output", out)
 		assert.Contains(t, text, "calibrated: the quantile 0.05 of the scores of 80 answers is at -1.735")
 		assert.Equal(t, want, biasOf(t, out))
 		l, err := data.ReadLineage(out)
@@ -82,17 +82,17 @@ func TestRewardCalibrate(t *testing.T) {
 		assert.FileExists(t, filepath.Join(out, tokenizerFile))
 	}
 	out := filepath.Join(t.TempDir(), "centred")
-	text := run(t, "reward", "calibrate", "--model", dir, "--data", pairs, "--output", out, "--method", "mean", "--level", "0.5", "--answers", "chosen")
+	text := mustRun(t, "reward", "calibrate", "--model", dir, "--data", pairs, "--output", out, "--method", "mean", "--level", "0.5", "--answers", "chosen")
 	assert.Contains(t, text, "calibrated: the mean of the scores of 40 answers is at 0.500")
 
 	_, err := tame(t, "", "reward", "calibrate", "--model", dir, "--data", pairs, "--output", out)
-	assert.ErrorContains(t, err, "is there already")
+	assert.ErrorContains(t, err, "already exists")
 	other := filepath.Join(t.TempDir(), "o")
 	_, err = tame(t, "", "reward", "calibrate", "--model", dir, "--data", pairs, "--output", other, "--method", "none", "--answers", "best", "--quantile", "2")
 	assert.ErrorContains(t, err, `--method is "none", want quantile or mean`)
 	assert.ErrorContains(t, err, `--answers is "best", want all or chosen`)
 	assert.ErrorContains(t, err, "Quantile is 2")
-	p, tok, err := loadBoth(from, "")
+	p, tok, err := model.LoadWithTokenizer(from, "")
 	require.NoError(t, err)
 	p.DropHead()
 	headless := filepath.Join(t.TempDir(), "headless")
@@ -127,7 +127,7 @@ func TestContradictionIsMended(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			text := run(t, command(low, filepath.Join(dir, "first"))...)
+			text := mustRun(t, command(low, filepath.Join(dir, "first"))...)
 			require.Equal(t, 1, strings.Count(text, "warning: "), text)
 			assert.Regexp(t, `warning: (\d+) of the (\d+) answers that the safety gate caught gain by it`, text)
 			found := regexp.MustCompile(`(?m)^  tame (reward calibrate .*)$`).FindStringSubmatch(text)
@@ -139,8 +139,8 @@ func TestContradictionIsMended(t *testing.T) {
 			for _, quoted := range regexp.MustCompile(`'[^']*'|\S+`).FindAllString(found[1], -1) {
 				words = append(words, strings.ReplaceAll(strings.Trim(quoted, "'"), "PAIRS.arrow", pairs))
 			}
-			run(t, words...)
-			text = run(t, command(mended, filepath.Join(dir, "second"))...)
+			mustRun(t, words...)
+			text = mustRun(t, command(mended, filepath.Join(dir, "second"))...)
 			assert.NotContains(t, text, "warning")
 		})
 	}
@@ -163,11 +163,11 @@ func TestRLHFNamesTheSettings(t *testing.T) {
 	helpfulness, _ := rewardModel(t, chat, pairs, "helpfulness")
 	safety, _ := rewardModel(t, chat, pairs, "safety", "--set", "seed=3")
 	args := append(rlhfArgs(chat, talks, pairs, helpfulness, safety), "--set", "versions=1", "--set", "ppo.safety_threshold=0.999999")
-	text := run(t, append(slices.Clone(args), "--set", "calibration.method=none", "--set", "output="+filepath.Join(t.TempDir(), "run"))...)
+	text := mustRun(t, append(slices.Clone(args), "--set", "calibration.method=none", "--set", "output="+filepath.Join(t.TempDir(), "run"))...)
 	require.Equal(t, 1, strings.Count(text, "warning: "), text)
 	assert.Contains(t, text, "the level of v1/helpfulness is too low for the gate, and this run has used it")
 	found := regexp.MustCompile(`(?m)^  (--set calibration\.method=quantile .*output=)OTHER$`).FindStringSubmatch(text)
 	require.NotNil(t, found, text)
-	text = run(t, append(args, strings.Fields(found[1]+filepath.Join(t.TempDir(), "other"))...)...)
+	text = mustRun(t, append(args, strings.Fields(found[1]+filepath.Join(t.TempDir(), "other"))...)...)
 	assert.NotContains(t, text, "warning")
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -60,7 +61,7 @@ func gattStage() stage[gattConfig] {
 	}
 }
 
-func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
+func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
@@ -71,22 +72,16 @@ func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
 	}
 	cfg := c.Config
 	cfg.Stop = []int32{tok.EOS()}
-	parts, err := j.place.openParts(j.lineage)
+	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
 	}
-	var transcripts []gatt.Transcript
-	task := j.console.Start("sampling dialogues", len(dialogs))
-	for k, lo := 0, 0; lo < len(dialogs); k, lo = k+1, lo+c.CheckpointEvery {
-		chunk := dialogs[lo:min(lo+c.CheckpointEvery, len(dialogs))]
-		more, err := remember(parts, fmt.Sprintf("dialogues-%05d.json", k), func() ([]gatt.Transcript, error) {
-			return gatt.SampleDialogues(ctx, p, tmpl, tok, chunk, cfg)
-		})
-		if err != nil {
-			return err
-		}
-		transcripts = append(transcripts, more...)
-		task.Update(len(transcripts), "")
+	task := r.console.Start("sampling dialogues", len(dialogs))
+	transcripts, err := run.Values(parts, len(dialogs), c.CheckpointEvery, func(lo, hi int) ([]gatt.Transcript, error) {
+		return gatt.SampleDialogues(ctx, p, tmpl, tok, dialogs[lo:hi], cfg)
+	}, func(done int) { task.Update(done, "") })
+	if err != nil {
+		return err
 	}
 	task.Done(fmt.Sprintf("%d dialogues", len(transcripts)))
 	made, err := gatt.Examples(tmpl, transcripts, cfg)
@@ -102,8 +97,8 @@ func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
 		turns += len(t.Turns)
 	}
 	text := fmt.Sprintf("%d dialogues, %.1f turns on average, %d examples", len(transcripts), float64(turns)/float64(len(transcripts)), len(examples))
-	return j.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
-		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(transcripts, "gatt", cfg), j.lineage)
+	return r.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
+		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(transcripts, "gatt", cfg), r.lineage)
 	})
 }
 
@@ -155,7 +150,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 }
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
-func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []sft.Example,
+func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []sft.Example,
 	mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
 	rows, err := readAll(mix, "messages", sftForms(tmpl, false))
 	if err != nil {
@@ -171,20 +166,20 @@ func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Toke
 		}
 	}
 	if tooLong := len(examples) - len(fit); tooLong > 0 {
-		j.notef("%d of %d examples are longer than the model's context and left out", tooLong, len(examples))
+		r.notef("%d of %d examples are longer than the model's context and left out", tooLong, len(examples))
 	}
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
-	cfg.Keep = j.keep(tok)
-	cfg.Keep.Dir = filepath.Join(j.place.checkpoint, "fine_tune")
+	cfg.Keep = r.keep(tok)
+	cfg.Keep.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	var done func()
-	cfg.OnStep, done = j.onStep("fine-tuning")
+	cfg.OnStep, done = r.onStep("fine-tuning")
 	report, err := sft.Train(ctx, p, fit, cfg)
 	if err != nil {
 		return err
 	}
 	done()
-	j.extra = extra
-	return j.finishModel(p, tok, nil, fmt.Sprintf("%s\n%d steps on %d examples; loss of the last step %.3f", text, report.Steps, len(fit), report.Loss))
+	r.extra = extra
+	return r.finishModel(p, tok, nil, fmt.Sprintf("%s\n%d steps on %d examples; loss of the last step %.3f", text, report.Steps, len(fit), report.Loss))
 }

@@ -43,7 +43,7 @@ func generateCommand() *cobra.Command {
 			"A sample's random stream depends on the seed, the line's number and the sample's index alone.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, tok, err := loadBoth(path, tokenizerPath)
+			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
 			if err != nil {
 				return err
 			}

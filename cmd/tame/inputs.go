@@ -22,7 +22,7 @@ type modelConfig struct {
 
 // load reads both.
 func (c modelConfig) load() (*model.Params, *tokenizer.Tokenizer, *data.Template, error) {
-	p, tok, err := loadBoth(c.Model, c.Tokenizer)
+	p, tok, err := model.LoadWithTokenizer(c.Model, c.Tokenizer)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -97,22 +97,22 @@ func TestStoppedRunsAreNotOverwritten(t *testing.T) {
 	args := []string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + out}
 	require.NoError(t, os.Mkdir(out+".checkpoint", 0o755))
 	_, err := tame(t, "", args...)
-	assert.ErrorContains(t, err, "go on with it by --resume, or delete it to start anew")
+	assert.ErrorContains(t, err, "resume it with --resume, or delete it to start from scratch")
 }
 
 // Two processes do not work on one output. What a killed one leaves does not keep the next one from it.
 func TestOneProcessForAnOutput(t *testing.T) {
-	p := newPlace(filepath.Join(t.TempDir(), "new", "chat"))
-	args := []string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + p.output}
-	release, err := p.lock()
+	o := newOutput(filepath.Join(t.TempDir(), "new", "chat"))
+	args := []string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + o.dir}
+	release, err := o.lock()
 	require.NoError(t, err)
 	_, err = tame(t, "", args...)
-	require.ErrorContains(t, err, "another process is making "+p.output)
+	require.ErrorContains(t, err, "another process is making "+o.dir)
 	release()
-	assert.NoFileExists(t, p.output+".lock")
+	assert.NoFileExists(t, o.dir+".lock")
 
-	require.NoError(t, os.WriteFile(p.output+".lock", nil, 0o644))
+	require.NoError(t, os.WriteFile(o.dir+".lock", nil, 0o644))
 	_, err = tame(t, "", args...)
 	require.NoError(t, err)
-	assert.NoFileExists(t, p.output+".lock")
+	assert.NoFileExists(t, o.dir+".lock")
 }

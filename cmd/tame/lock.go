@@ -11,8 +11,8 @@ import (
 
 // lock keeps other processes from the same output: two runs that save into one checkpoint would spoil it. The system lets go of it when a process is
 // killed; the empty file that is left then does no harm. release removes it.
-func (p place) lock() (release func(), err error) {
-	path := p.output + ".lock"
+func (o output) lock() (release func(), err error) {
+	path := o.dir + ".lock"
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func (p place) lock() (release func(), err error) {
 	err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	switch {
 	case errors.Is(err, unix.EWOULDBLOCK), err == nil && !isAt(file, path): // removed by a run that ended in this moment
-		err = fmt.Errorf("another process is making %s: wait for it or stop it", p.output)
+		err = fmt.Errorf("another process is making %s: wait for it or stop it", o.dir)
 	case err != nil:
 		err = fmt.Errorf("lock %s: %w", path, err)
 	}

@@ -16,7 +16,7 @@ import (
 // ppoConfig is the configuration of `tame ppo`.
 type ppoConfig struct {
 	modelConfig
-	ratersConfig
+	judgesConfig
 	// Critic is the model that the value function starts from, one with a scalar head. Default: the helpfulness model, or the only
 	// reward model. Not used with shared_trunk.
 	Critic string `conf:"input"`
@@ -47,7 +47,7 @@ func ppoStage() stage[ppoConfig] {
 			return check.Err()
 		},
 		needs: func(c *ppoConfig) error {
-			if err := c.ratersConfig.check(); err != nil {
+			if err := c.judgesConfig.check(); err != nil {
 				return err
 			}
 			check := setting.NewChecks("tame: Config")
@@ -62,7 +62,7 @@ func ppoStage() stage[ppoConfig] {
 	}
 }
 
-func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
+func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 	policy, tok, tmpl, err := c.modelConfig.load()
 	if err != nil {
 		return err
@@ -70,17 +70,17 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 	cfg := c.Config
 	cfg.Stop = []int32{tok.EOS()}
 	if !c.Gate && c.Helpfulness != "" && c.Safety != "" {
-		j.notef("gate is false: the safety model is not asked")
+		r.notef("gate is false: the safety model is not asked")
 		c.Safety = ""
 	}
-	raters, err := c.ratersConfig.load(tok, pipeline.JudgesConfig{
+	judges, err := c.judgesConfig.load(tok, pipeline.JudgesConfig{
 		SafetyThreshold: c.SafetyThreshold, MicroTokens: c.MicroTokens, MicroSegments: c.MicroSegments,
-		OnContradiction: j.onContradiction(c.Helpfulness),
+		OnContradiction: r.onContradiction(c.Helpfulness),
 	})
 	if err != nil {
 		return err
 	}
-	critic, err := c.critic(policy, raters)
+	critic, err := c.critic(policy, judges)
 	if err != nil {
 		return err
 	}
@@ -88,15 +88,15 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 	if critic != nil {
 		context = min(context, critic.Config().MaxSeqLen)
 	}
-	prompts, heldOut, err := c.prompts(j, tmpl, context)
+	prompts, heldOut, err := c.prompts(r, tmpl, context)
 	if err != nil {
 		return err
 	}
-	j.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
-	cfg.Keep = j.keep(tok)
+	r.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
+	cfg.Keep = r.keep(tok)
 	var done func()
-	cfg.OnStep, done = j.onStep("ppo")
-	report, err := ppo.Train(ctx, policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), raters, cfg)
+	cfg.OnStep, done = r.onStep("ppo")
+	report, err := ppo.Train(ctx, policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), judges, cfg)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 		evaluation.BestScore = &report.BestScore
 		text += fmt.Sprintf("; the policy is that of iteration %d, with a score of %.3f on the held-out prompts", report.BestIteration, report.BestScore)
 	}
-	return j.finishModel(policy, tok, evaluation, text)
+	return r.finishModel(policy, tok, evaluation, text)
 }
 
 // ppoEvaluation is evaluation.json.
@@ -121,7 +121,7 @@ type ppoEvaluation struct {
 }
 
 // critic is the model of the value function, nil if the policy has it.
-func (c *ppoConfig) critic(policy *model.Params, r *raters) (*model.Params, error) {
+func (c *ppoConfig) critic(policy *model.Params, judges *pipeline.Judges) (*model.Params, error) {
 	if c.SharedTrunk {
 		if !policy.HasHead() {
 			policy.AddHead(nil)
@@ -129,7 +129,7 @@ func (c *ppoConfig) critic(policy *model.Params, r *raters) (*model.Params, erro
 		return nil, nil
 	}
 	if c.Critic == "" {
-		return r.first.Clone(), nil // trained in place, while the reward model goes on judging
+		return judges.Model().Clone(), nil // trained in place, while the reward model goes on judging
 	}
 	p, err := model.Load(c.Critic)
 	if err != nil {
@@ -142,12 +142,12 @@ func (c *ppoConfig) critic(policy *model.Params, r *raters) (*model.Params, erro
 }
 
 // prompts are those to train on and those of the evaluation.
-func (c *ppoConfig) prompts(j *job, tmpl *data.Template, context int) (prompts, heldOut []encodedPrompt, err error) {
-	if prompts, err = readPrompts(j, c.Data, tmpl, context, c.MaxNewTokens); err != nil {
+func (c *ppoConfig) prompts(r *stageRun, tmpl *data.Template, context int) (prompts, heldOut []encodedPrompt, err error) {
+	if prompts, err = readPrompts(r, c.Data, tmpl, context, c.MaxNewTokens); err != nil {
 		return nil, nil, err
 	}
 	if len(c.HeldOutData) > 0 {
-		heldOut, err = readPrompts(j, c.HeldOutData, tmpl, context, c.MaxNewTokens)
+		heldOut, err = readPrompts(r, c.HeldOutData, tmpl, context, c.MaxNewTokens)
 		return prompts, heldOut, err
 	}
 	total := len(prompts)

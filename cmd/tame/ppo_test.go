@@ -23,7 +23,7 @@ func TestPPO(t *testing.T) {
 	safety, _ := rewardModel(t, chat, pairs, "safety", "--set", "seed=3")
 	log, out := filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "policy")
 	args := append(ppoArgs(chat, pairs), "--set", "helpfulness="+helpfulness)
-	text := run(t, append(args, "--set", "safety="+safety, "--set", "held_out=0.3", "--set", "log="+log, "--set", "output="+out)...)
+	text := mustRun(t, append(args, "--set", "safety="+safety, "--set", "held_out=0.3", "--set", "log="+log, "--set", "output="+out)...)
 	assert.Regexp(t, `\d+ prompts to train on, \d+ for the evaluation`, text)
 	assert.Regexp(t, `3 iterations, 6 optimisation steps; the policy is that of iteration \d, with a score of`, text)
 	p, err := model.Load(out)
@@ -37,16 +37,16 @@ func TestPPO(t *testing.T) {
 	out = filepath.Join(t.TempDir(), "policy")
 	_, err = tame(t, "", append(args, "--set", "output="+out)...)
 	assert.ErrorContains(t, err, "gate is true by default, want false, or both reward models, helpfulness and safety")
-	text = run(t, append(args, "--set", "gate=false", "--set", "shared_trunk=true", "--set", "held_out_data="+conversations(t, 5), "--set", "output="+out)...)
+	text = mustRun(t, append(args, "--set", "gate=false", "--set", "shared_trunk=true", "--set", "held_out_data="+conversations(t, 5), "--set", "output="+out)...)
 	assert.Contains(t, text, "5 for the evaluation")
 }
 
 func TestPPOSettings(t *testing.T) {
-	text := run(t, "ppo", "--set", "unfinished=fixed", "--set", "kl_control=adaptive", "--print-config")
+	text := mustRun(t, "ppo", "--set", "unfinished=fixed", "--set", "kl_control=adaptive", "--print-config")
 	assert.Contains(t, text, "One of: penalty, fixed, keep.\nunfinished: fixed\n")
 	assert.Contains(t, text, "kl_control: adaptive\n")
 	_, err := tame(t, "", "ppo", "--set", "unfinished=drop")
 	assert.ErrorContains(t, err, `--set unfinished=drop: unfinished: unknown choice "drop", want penalty, fixed or keep`)
 	_, err = tame(t, "", "ppo", "--set", "batch_size=10")
-	assert.ErrorContains(t, err, "mini_batch is 64, want a divisor of batch_size")
+	assert.ErrorContains(t, err, "mini_batch is 64 by default, want a divisor of batch_size")
 }

@@ -11,11 +11,11 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
-	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -74,8 +74,8 @@ type document string
 // Question is what curate.Split goes by: the document itself.
 func (d document) Question() string { return string(d) }
 
-func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
-	texts, err := readTexts(j, c.Data, c.Separator)
+func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
+	texts, err := readTexts(r, c.Data, c.Separator)
 	if err != nil {
 		return err
 	}
@@ -83,23 +83,23 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 	if err != nil {
 		return err
 	}
-	p, tok, err := c.start(ctx, j, texts)
+	p, tok, err := c.start(ctx, r, texts)
 	if err != nil {
 		return err
 	}
-	j.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
+	r.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
 	window := min(p.Config().MaxSeqLen, c.MicroTokens)
-	held := windows(encodeDocuments(tok, heldOut), window)
+	held := eval.Windows(encodeDocuments(tok, heldOut), window)
 	evaluation := &sftEvaluation{Rows: len(heldOut)}
 	if len(held) > 0 {
-		if evaluation.Base, err = lossOn(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
+		if evaluation.Base, err = meanLoss(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
 			return err
 		}
 	}
 	cfg := c.Config
-	cfg.Keep = j.keep(tok)
+	cfg.Keep = r.keep(tok)
 	var done func()
-	cfg.OnStep, done = j.onStep("pretrain")
+	cfg.OnStep, done = r.onStep("pretrain")
 	report, err := pretrain.Train(ctx, p, encodeDocuments(tok, texts), cfg)
 	if err != nil {
 		return err
@@ -107,17 +107,17 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 	done()
 	text := fmt.Sprintf("%d steps, %d tokens; loss of the last step %.3f", report.Steps, report.Tokens, report.Loss)
 	if len(held) == 0 {
-		return j.finishModel(p, tok, nil, text)
+		return r.finishModel(p, tok, nil, text)
 	}
-	if evaluation.Loss, err = lossOn(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
+	if evaluation.Loss, err = meanLoss(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
 		return err
 	}
 	text += fmt.Sprintf("\nheld out: %d documents, loss %.3f before and %.3f after (nats per token)", evaluation.Rows, evaluation.Base, evaluation.Loss)
-	return j.finishModel(p, tok, evaluation, text)
+	return r.finishModel(p, tok, evaluation, text)
 }
 
 // start is the model and the tokenizer: those given, or new ones.
-func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
+func (c *pretrainConfig) start(ctx context.Context, r *stageRun, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
 	if c.Model != "" {
 		p, tok, _, err := modelConfig{c.Model, c.Tokenizer}.load()
 		return p, tok, err
@@ -127,17 +127,9 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 	if err := checkMemory(shape, machineMemory()); err != nil {
 		return nil, nil, err
 	}
-	tok, err := loadTokenizer(c.Tokenizer, "")
+	tok, err := c.vocabulary(ctx, r, texts)
 	if err != nil {
 		return nil, nil, err
-	}
-	if tok == nil {
-		cfg := tokenizer.DefaultTrainConfig()
-		cfg.VocabSize = c.VocabSize
-		j.notef("training a tokenizer of %d pieces", cfg.VocabSize)
-		if tok, err = tokenizer.Train(ctx, documentTexts(texts), cfg); err != nil {
-			return nil, nil, err
-		}
 	}
 	shape.VocabSize, shape.BOS, shape.EOS = tok.VocabSize(), tok.BOS(), tok.EOS()
 	if err := shape.Validate(); err != nil {
@@ -149,13 +141,24 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 	return p, tok, nil
 }
 
+// vocabulary is the given tokenizer, or one that is trained.
+func (c *pretrainConfig) vocabulary(ctx context.Context, r *stageRun, texts []document) (*tokenizer.Tokenizer, error) {
+	if c.Tokenizer != "" {
+		return tokenizer.Load(c.Tokenizer)
+	}
+	cfg := tokenizer.DefaultTrainConfig()
+	cfg.VocabSize = c.VocabSize
+	r.notef("training a tokenizer of %d pieces", cfg.VocabSize)
+	return tokenizer.Train(ctx, documentTexts(texts), cfg)
+}
+
 // isPlainText goes by the name: .txt or .txt.gz.
 func isPlainText(path string) bool {
 	return strings.HasSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".txt")
 }
 
 // readTexts reads datasets and plain text files.
-func readTexts(j *job, paths []string, separator string) ([]document, error) {
+func readTexts(r *stageRun, paths []string, separator string) ([]document, error) {
 	var all []document
 	for _, path := range paths {
 		if !isPlainText(path) {
@@ -171,7 +174,7 @@ func readTexts(j *job, paths []string, separator string) ([]document, error) {
 			return nil, err
 		}
 		if len(report.Refused) > 0 {
-			j.notef("%s: %v", path, report)
+			r.notef("%s: %v", path, report)
 		}
 		if err := data.NotEmpty(path, len(rows)); err != nil {
 			return nil, err
@@ -195,21 +198,4 @@ func documentTexts(texts []document) func(yield func(string) bool) {
 
 func encodeDocuments(tok data.Tokenizer, texts []document) [][]int32 {
 	return pretrain.Encode(tok, slices.Collect(documentTexts(texts)))
-}
-
-// windows cuts documents for an evaluation; every token but a window's first counts.
-func windows(docs [][]int32, size int) []sft.Example {
-	var list []sft.Example
-	for _, doc := range docs {
-		for window := range slices.Chunk(doc, size) {
-			e := sft.Example{Tokens: window, Counted: make([]bool, len(window))}
-			for i := range e.Counted {
-				e.Counted[i] = i > 0
-			}
-			if len(window) > 1 {
-				list = append(list, e)
-			}
-		}
-	}
-	return list
 }

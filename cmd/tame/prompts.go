@@ -19,7 +19,7 @@ type asked struct{ prompt data.Prompt }
 func (a asked) Prompt() data.Prompt { return a.prompt }
 
 // readPrompts reads the prompts of datasets, each once, and leaves out those without room for an answer, counting them.
-func readPrompts(j *job, paths []string, tmpl *data.Template, context, answer int) ([]encodedPrompt, error) {
+func readPrompts(r *stageRun, paths []string, tmpl *data.Template, context, answer int) ([]encodedPrompt, error) {
 	rows, err := readAll(paths, "prompts", readers[asked]{
 		as(func(p data.Prompt) asked { return asked{p} }),
 		as(func(c data.Conversation) asked { return asked{c.Prompt()} }),
@@ -40,7 +40,7 @@ func readPrompts(j *job, paths []string, tmpl *data.Template, context, answer in
 		}
 	}
 	if tooLong := len(all) - len(fit); tooLong > 0 {
-		j.notef("%d of %d prompts leave no room for an answer of %d tokens in the context of %d and are left out", tooLong, len(all), answer, context)
+		r.notef("%d of %d prompts leave no room for an answer of %d tokens in the context of %d and are left out", tooLong, len(all), answer, context)
 	}
 	if len(fit) == 0 {
 		return nil, fmt.Errorf("no prompt is left to answer: of %d none leaves room for %d tokens in a context of %d: lower max_new_tokens", len(all), answer, context)

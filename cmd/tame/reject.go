@@ -8,16 +8,15 @@ import (
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
-	"github.com/tame-rlhf/tame/pkg/tokenizer"
+	"github.com/tame-rlhf/tame/pkg/run"
 )
 
 // rejectConfig is the configuration of `tame reject`.
 type rejectConfig struct {
 	modelConfig
-	ratersConfig
+	judgesConfig
 	// Data are Arrow datasets whose prompts are answered: of prompts, conversations or preferences. Each prompt is answered once.
 	Data []string `conf:"required,input"`
 	// Pool are samples.arrow files of earlier versions, whose answers, rated anew, take part in the choice (section 3.2.3: the best of all
@@ -58,7 +57,7 @@ func rejectStage() stage[rejectConfig] {
 			}
 			return check.Err()
 		},
-		needs: func(c *rejectConfig) error { return c.ratersConfig.check() },
+		needs: func(c *rejectConfig) error { return c.judgesConfig.check() },
 		plan: func(c *rejectConfig) plan {
 			inputs := []string{c.Model, c.Tokenizer, c.Helpfulness, c.Safety}
 			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append(inputs, c.Data...), c.Pool...)}
@@ -67,71 +66,63 @@ func rejectStage() stage[rejectConfig] {
 	}
 }
 
-// sampling is what samples: the models and the prompts.
-type sampling struct {
-	*job
-	cfg     rejection.Config
-	policy  *model.Params
-	tok     *tokenizer.Tokenizer
-	raters  *raters
-	prompts []encodedPrompt
-	byID    map[string]encodedPrompt
-}
-
-func runReject(ctx context.Context, j *job, c *rejectConfig) error {
+func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	p, tok, tmpl, err := c.modelConfig.load()
 	if err != nil {
 		return err
 	}
-	s := &sampling{job: j, cfg: c.Config, policy: p, tok: tok, byID: map[string]encodedPrompt{}}
-	s.cfg.Stop = []int32{tok.EOS()}
+	s := &pipeline.Sampler{Policy: p, Tokenizer: tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
+	s.Config.Stop = []int32{tok.EOS()}
 	judges := c.JudgesConfig
-	judges.OnContradiction = j.onContradiction(c.Helpfulness)
-	if s.raters, err = c.ratersConfig.load(tok, judges); err != nil {
+	judges.OnContradiction = r.onContradiction(c.Helpfulness)
+	if s.Judges, err = c.judgesConfig.load(tok, judges); err != nil {
 		return err
 	}
-	all, err := readPrompts(j, c.Data, tmpl, min(p.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
+	all, err := readPrompts(r, c.Data, tmpl, min(p.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
 	if err != nil {
 		return err
 	}
-	s.prompts = pick(all, c.MaxPrompts, c.Seed)
+	prompts := pick(all, c.MaxPrompts, c.Seed)
 	for _, prompt := range all {
-		s.byID[prompt.ID] = prompt
+		s.Prompts[prompt.ID] = prompt.Prompt
 	}
-	parts, err := j.place.openParts(j.lineage)
+	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
 	}
 	report := rejectReport{Temperature: c.Temperature}
 	if len(c.Temperatures) > 0 {
-		tuned, err := remember(parts, "tuning.json", func() (tuning, error) { return s.tune(ctx, c) })
+		tuned, err := run.Value(parts, "tuning", func() (tuning, error) { return tune(ctx, r, s, prompts, c) })
 		if err != nil {
 			return err
 		}
 		report.Temperature, report.Tuning = tuned.Chosen, tuned.Points
 	}
-	s.cfg.Temperature = report.Temperature
-	samples, err := s.sample(ctx, parts, c.CheckpointEvery)
+	s.Config.Temperature = report.Temperature
+	total := len(prompts) * c.Samples
+	task := r.console.GoOn("sampling", parts.Stored(len(prompts), c.CheckpointEvery)*c.Samples, total)
+	samples, err := s.Sample(ctx, tokenPrompts(prompts), parts, c.CheckpointEvery, func(done int) { task.Update(done, "") })
 	if err != nil {
 		return err
 	}
-	pool, err := s.readPool(ctx, c.Pool)
+	task.Done(fmt.Sprintf("%d answers", len(samples)))
+	pool, err := readPool(ctx, r, s, prompts, c.Pool)
 	if err != nil {
 		return err
 	}
-	winners := best(append(pool, samples...))
-	report.measure(samples, winners, len(s.prompts))
-	err = parts.writeResult(func(dir string) error {
+	winners := pipeline.BestSamples(append(pool, samples...))
+	report.measure(samples, winners, len(prompts))
+	err = r.output.write(r.lineage, func(dir string) error {
 		return errors.Join(
-			data.Write(filepath.Join(dir, "samples.arrow"), samples, j.lineage),
-			data.Write(filepath.Join(dir, "winners.arrow"), winners, j.lineage),
-			writeJSON(filepath.Join(dir, "report.json"), report),
+			data.Write(filepath.Join(dir, "samples.arrow"), samples, r.lineage),
+			data.Write(filepath.Join(dir, "winners.arrow"), winners, r.lineage),
+			run.WriteJSON(filepath.Join(dir, "report.json"), report),
 		)
 	})
 	if err != nil {
 		return err
 	}
-	return j.finish(report.String())
+	return r.finish(report.String())
 }
 
 // rejectReport is report.json.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 )
 
@@ -15,18 +16,18 @@ type tuning struct {
 }
 
 // tune tries temperatures on some of the prompts.
-func (s *sampling) tune(ctx context.Context, c *rejectConfig) (t tuning, err error) {
-	prompts := tokenPrompts(pick(s.prompts, c.TunePrompts, c.Seed))
-	each := len(prompts) * c.Samples
-	task, rounds := s.console.Start("trying temperatures", len(c.Temperatures)*each), 0
-	cfg := s.cfg
+func tune(ctx context.Context, r *stageRun, s *pipeline.Sampler, prompts []encodedPrompt, c *rejectConfig) (t tuning, err error) {
+	some := tokenPrompts(pick(prompts, c.TunePrompts, c.Seed))
+	each := len(some) * c.Samples
+	task, rounds := r.console.Start("trying temperatures", len(c.Temperatures)*each), 0
+	cfg := s.Config
 	cfg.OnProgress = func(done, total int) {
 		task.Update(rounds*each+done, fmt.Sprintf("temperature %v", c.Temperatures[min(rounds, len(c.Temperatures)-1)]))
 		if done == total {
 			rounds++
 		}
 	}
-	t.Chosen, t.Points, err = rejection.Tune(ctx, s.policy, prompts, s.raters.reward, cfg, c.Temperatures)
+	t.Chosen, t.Points, err = rejection.Tune(ctx, s.Policy, some, s.Judges.Reward, cfg, c.Temperatures)
 	if err != nil {
 		return t, err
 	}
@@ -34,83 +35,14 @@ func (s *sampling) tune(ctx context.Context, c *rejectConfig) (t tuning, err err
 	return t, nil
 }
 
-// sample answers the prompts part by part. What an earlier run has written is read; random streams are keyed by prompt, so the parts
-// do not matter for the bytes.
-func (s *sampling) sample(ctx context.Context, p parts, size int) ([]data.Sample, error) {
-	var all []data.Sample
-	total := len(s.prompts) * s.cfg.Samples
-	task := s.console.GoOn("sampling", min(p.written()*size*s.cfg.Samples, total), total)
-	for k, lo := 0, 0; lo < len(s.prompts); k, lo = k+1, lo+size {
-		chunk := s.prompts[lo:min(lo+size, len(s.prompts))]
-		rows, err := p.part(k, func() ([]data.Sample, error) {
-			cfg := s.cfg
-			before := len(all)
-			cfg.OnProgress = func(done, _ int) { task.Update(before+done, "") }
-			return s.answer(ctx, tokenPrompts(chunk), cfg)
-		})
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, rows...)
-	}
-	task.Done(fmt.Sprintf("%d answers", len(all)))
-	return all, nil
-}
-
-// answer samples and rates one part.
-func (s *sampling) answer(ctx context.Context, prompts []data.TokenPrompt, cfg rejection.Config) ([]data.Sample, error) {
-	var rows []data.Sample
-	_, err := rejection.Sample(ctx, s.policy, prompts, func(ctx context.Context, answers []data.Answer) ([]float64, error) {
-		rows = make([]data.Sample, len(answers))
-		for i, a := range answers {
-			text, err := s.tok.Decode(a.Tokens)
-			if err != nil {
-				return nil, err
-			}
-			rows[i] = data.Sample{
-				PromptID: a.Prompt.ID, Messages: s.byID[a.Prompt.ID].Messages, Prompt: a.Prompt.Tokens, Tokens: a.Tokens, LogProbs: a.LogProbs,
-				Text: text, Finished: a.Finished, Version: cfg.Version, Temperature: cfg.Temperature,
-			}
-		}
-		return s.rate(ctx, rows)
-	}, cfg)
-	return rows, err
-}
-
-// rate writes the scores into the rows and gives those that decide.
-func (s *sampling) rate(ctx context.Context, rows []data.Sample) ([]float64, error) {
-	answers := make([]data.Answer, len(rows))
-	for i, row := range rows {
-		prompt := data.TokenPrompt{ID: row.PromptID, Tokens: row.Prompt, Safety: s.byID[row.PromptID].Safety}
-		answers[i] = data.Answer{Prompt: prompt, Tokens: row.Tokens}
-	}
-	scores, rewards, err := s.raters.rate(ctx, answers)
-	if err != nil {
-		return nil, err
-	}
-	for i := range rows {
-		first, second := scores[i].Helpfulness, scores[i].Safety
-		rows[i].Helpfulness, rows[i].Safety, rows[i].Combined = nil, nil, &rewards[i]
-		switch {
-		case s.raters.judges != nil:
-			rows[i].Helpfulness, rows[i].Safety = &first, &second
-		case s.raters.safety:
-			rows[i].Safety = &first
-		default:
-			rows[i].Helpfulness = &first
-		}
-	}
-	return rewards, nil
-}
-
 // readPool reads the answers of earlier versions to today's prompts and rates them anew.
-func (s *sampling) readPool(ctx context.Context, paths []string) ([]data.Sample, error) {
+func readPool(ctx context.Context, r *stageRun, s *pipeline.Sampler, prompts []encodedPrompt, paths []string) ([]data.Sample, error) {
 	rows, err := readAll(paths, "samples", readers[data.Sample]{as(func(row data.Sample) data.Sample { return row })})
 	if err != nil {
 		return nil, err
 	}
 	wanted := map[string]bool{}
-	for _, p := range s.prompts {
+	for _, p := range prompts {
 		wanted[p.ID] = true
 	}
 	var pool []data.Sample
@@ -120,25 +52,11 @@ func (s *sampling) readPool(ctx context.Context, paths []string) ([]data.Sample,
 		}
 	}
 	if len(rows) > 0 {
-		s.notef("%d of the %d answers in the pool are to these prompts", len(pool), len(rows))
+		r.notef("%d of the %d answers in the pool are to these prompts", len(pool), len(rows))
 	}
 	if len(pool) == 0 {
 		return nil, nil
 	}
-	_, err = s.rate(ctx, pool)
+	_, err = s.Rate(ctx, pool)
 	return pool, err
-}
-
-// best picks the best finished answer to each prompt.
-func best(rows []data.Sample) []data.Sample {
-	candidates := make([]rejection.Candidate, len(rows))
-	for i, row := range rows {
-		a := data.Answer{Prompt: data.TokenPrompt{ID: row.PromptID}, Finished: row.Finished}
-		candidates[i] = rejection.Candidate{Answer: a, Version: row.Version, Index: i, Reward: *row.Combined}
-	}
-	var winners []data.Sample
-	for _, w := range rejection.Best(candidates) {
-		winners = append(winners, rows[w.Index])
-	}
-	return winners
 }

@@ -22,7 +22,7 @@ func rejectArgs(policy, prompts string) []string {
 func chatModel(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "chat")
-	run(t, "sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output="+dir, "--set", "held_out=0", "--set", "epochs=6", "--set", "checkpoint_every=100")
+	mustRun(t, "sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output="+dir, "--set", "held_out=0", "--set", "epochs=6", "--set", "checkpoint_every=100")
 	return dir
 }
 
@@ -32,7 +32,7 @@ func TestReject(t *testing.T) {
 	safety, _ := rewardModel(t, chat, pairs, "safety", "--set", "seed=3")
 	out := filepath.Join(t.TempDir(), "best")
 	args := append(rejectArgs(chat, pairs), "--set", "helpfulness="+helpfulness, "--set", "safety="+safety, "--set", "max_prompts=12")
-	text := run(t, append(args, "--set", "output="+out, "--set", "temperatures=[0.5, 1]", "--set", "tune_prompts=4", "--set", "version=1")...)
+	text := mustRun(t, append(args, "--set", "output="+out, "--set", "temperatures=[0.5, 1]", "--set", "tune_prompts=4", "--set", "version=1")...)
 	assert.Regexp(t, `temperature 0.5 +best answer -?\d`, text)
 	assert.Regexp(t, `72 answers to 12 prompts at temperature \S+: reward`, text)
 
@@ -60,13 +60,13 @@ func TestReject(t *testing.T) {
 
 	// The winners are what the next model learns from, token by token.
 	tuned := filepath.Join(t.TempDir(), "tuned")
-	text = run(t, "sft", "--set", "model="+chat, "--set", "data="+filepath.Join(out, "winners.arrow"), "--set", "output="+tuned)
+	text = mustRun(t, "sft", "--set", "model="+chat, "--set", "data="+filepath.Join(out, "winners.arrow"), "--set", "output="+tuned)
 	assert.Contains(t, text, fmt.Sprintf("on %d examples", len(winners)))
-	assert.Contains(t, run(t, "lineage", tuned), "winners.arrow  reject\n    ├── chat  (above)")
+	assert.Contains(t, mustRun(t, "lineage", tuned), "winners.arrow  reject\n    ├── chat  (above)")
 
 	// Answers of an earlier version take part in the choice, however the parts are cut.
 	second := filepath.Join(t.TempDir(), "second")
-	text = run(t, append(args, "--set", "output="+second, "--set", "pool="+filepath.Join(out, "samples.arrow"), "--set", "version=2",
+	text = mustRun(t, append(args, "--set", "output="+second, "--set", "pool="+filepath.Join(out, "samples.arrow"), "--set", "version=2",
 		"--set", "seed=5", "--set", "max_prompts=0", "--set", "checkpoint_every=5")...)
 	assert.Contains(t, text, "72 of the 72 answers in the pool are to these prompts")
 	winners, _, err = data.Read[data.Sample](filepath.Join(second, "winners.arrow"))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -115,7 +114,7 @@ type pairRow struct {
 // Question is what curate.Split goes by.
 func (r pairRow) Question() string { return r.question }
 
-func runReward(ctx context.Context, j *job, c *rewardConfig) error {
+func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
@@ -130,23 +129,23 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	pairs, heldOut, err := splitPairs(j, rows, p.Config().MaxSeqLen, c)
+	pairs, heldOut, err := splitPairs(r, rows, p.Config().MaxSeqLen, c)
 	if err != nil {
 		return err
 	}
-	if pairs, err = mixPairs(j, pairs, c); err != nil {
+	if pairs, err = mixPairs(r, pairs, c); err != nil {
 		return err
 	}
-	j.notef("%d pairs to train on, %d held out", len(pairs), len(heldOut))
+	r.notef("%d pairs to train on, %d held out", len(pairs), len(heldOut))
 	if !p.HasHead() {
 		const headStream = 2 // of the seed
 		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
 	}
 	cfg := c.Config
 	cfg.Margins = c.Margins.Margins
-	cfg.Keep = j.keep(tok)
+	cfg.Keep = r.keep(tok)
 	var done func()
-	cfg.OnStep, done = j.onStep("reward")
+	cfg.OnStep, done = r.onStep("reward")
 	report, err := rewardmodel.Train(ctx, p, pairs, cfg)
 	if err != nil {
 		return err
@@ -156,23 +155,27 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	j.extra = level.Write
+	r.extra = level.Write
 	text := fmt.Sprintf("%d steps on %d pairs, %d tokens; loss of the last step %.3f", report.Steps, len(pairs), report.Tokens, report.Loss)
 	if c.Kind == data.HelpfulnessSet {
 		text += "\n" + level.String()
 	}
 	if len(heldOut) == 0 {
-		return j.finishModel(p, tok, nil, text)
+		return r.finishModel(p, tok, nil, text)
 	}
-	evaluation, err := evaluateReward(ctx, p, heldOut, c.MicroTokens, c.MicroSegments)
+	scorer, err := rewardmodel.NewScorer(p, c.MicroTokens, c.MicroSegments)
 	if err != nil {
 		return err
 	}
-	return j.finishModel(p, tok, evaluation, text+"\n"+evaluation.String())
+	evaluation, err := rewardmodel.Evaluate(ctx, scorer, heldOut)
+	if err != nil {
+		return err
+	}
+	return r.finishModel(p, tok, evaluation, fmt.Sprintf("%s\nheld out:\n%v", text, evaluation))
 }
 
 // splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some out.
-func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, heldOut []rewardmodel.Pair, err error) {
+func splitPairs(r *stageRun, rows []pairRow, context int, c *rewardConfig) (pairs, heldOut []rewardmodel.Pair, err error) {
 	var fit []pairRow
 	for _, row := range rows {
 		if len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) <= context {
@@ -181,7 +184,7 @@ func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, he
 	}
 	tooLong := len(rows) - len(fit)
 	if tooLong > 0 {
-		j.notef("%d of %d pairs are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
+		r.notef("%d of %d pairs are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
 	}
 	train, held, err := curate.Split(fit, c.HeldOut, c.SplitSeed)
 	if err != nil {
@@ -191,7 +194,7 @@ func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, he
 	if c.DropUnsafeChoices {
 		kept := rewardmodel.WithoutUnsafeChoices(pairs)
 		if dropped := len(pairs) - len(kept); dropped > 0 {
-			j.notef("%d pairs whose chosen answer is unsafe and whose other one is safe are left out", dropped)
+			r.notef("%d pairs whose chosen answer is unsafe and whose other one is safe are left out", dropped)
 		}
 		pairs = kept
 	}
@@ -210,7 +213,7 @@ func onlyPairs(rows []pairRow) []rewardmodel.Pair {
 }
 
 // mixPairs is the data mix of section 3.2.2, if there is anything to mix.
-func mixPairs(j *job, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.Pair, error) {
+func mixPairs(r *stageRun, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.Pair, error) {
 	if !c.Mix {
 		return pairs, nil
 	}
@@ -226,33 +229,6 @@ func mixPairs(j *job, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.
 	if c.Kind == data.SafetySet {
 		mixed = rewardmodel.SafetyMix(own, others, c.Seed)
 	}
-	j.notef("%d pairs of the %v set and %d of the %d others", len(own), c.Kind, len(mixed)-len(own), len(others))
+	r.notef("%d pairs of the %v set and %d of the %d others", len(own), c.Kind, len(mixed)-len(own), len(others))
 	return mixed, nil
-}
-
-// count is a rewardmodel.Count as JSON.
-type count struct {
-	Rate  float64 `json:"rate"`
-	Lo    float64 `json:"lo"` // 95 % interval
-	Hi    float64 `json:"hi"`
-	Pairs int     `json:"n"`
-}
-
-func newCount(c rewardmodel.Count) *count {
-	if c.N == 0 {
-		return nil
-	}
-	lo, hi := c.Interval()
-	return &count{Rate: c.Rate(), Lo: lo, Hi: hi, Pairs: c.N}
-}
-
-func (c count) String() string {
-	return fmt.Sprintf("%5.1f %% [%.1f, %.1f] of %d", 100*c.Rate, 100*c.Lo, 100*c.Hi, c.Pairs)
-}
-
-// line is a row of a printed table.
-func line(b *strings.Builder, name string, c *count) {
-	if c != nil {
-		fmt.Fprintf(b, "\n  %-28s %v", name, c)
-	}
 }

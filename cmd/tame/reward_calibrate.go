@@ -90,7 +90,7 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	if isSafetyModel(a.model) {
 		return fmt.Errorf("%s was trained as a safety model: it has its level from its labels, and the gate depends on it; give the helpfulness model", a.model)
 	}
-	p, tok, err := loadBoth(a.model, a.tokenizer)
+	p, tok, err := model.LoadWithTokenizer(a.model, a.tokenizer)
 	if err != nil {
 		return err
 	}
@@ -102,9 +102,13 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	if err := addInputs(&lineage, append([]string{a.model, a.tokenizer}, a.data...)...); err != nil {
 		return err
 	}
-	pairs, err := a.pairs(tmpl, p.Config().MaxSeqLen, progress)
+	pairs, tooLong, err := readPairs(a.data, tmpl, p.Config().MaxSeqLen)
 	if err != nil {
 		return err
+	}
+	if tooLong > 0 {
+		fmt.Fprintf(progress, "%d of %d pairs are longer than the model's context of %d tokens and left out\n",
+			tooLong, tooLong+len(pairs), p.Config().MaxSeqLen)
 	}
 	tokens := max(2*p.Config().MaxSeqLen, 4096)
 	scorer, err := rewardmodel.NewScorer(p, tokens, 64)
@@ -138,9 +142,10 @@ func isSafetyModel(path string) bool {
 	return strings.HasSuffix(l.Stage, "safety model") || json.Unmarshal(l.Config, &c) == nil && c.Kind == data.SafetySet.String()
 }
 
-// pairs reads the preferences and leaves out what is longer than the context.
-func (a *calibrateArgs) pairs(tmpl *data.Template, context int, progress io.Writer) ([]rewardmodel.Pair, error) {
-	rows, err := readAll(a.data, "preference", readers[rewardmodel.Pair]{encoded(sampledPair), encoded(func(p data.Preference) (rewardmodel.Pair, error) {
+// readPairs reads preferences and leaves out what is longer than the context, counting it. Of pairs that were sampled it takes the ids: a
+// model may have written a tag of the chat format, which text may not have.
+func readPairs(paths []string, tmpl *data.Template, context int) (pairs []rewardmodel.Pair, tooLong int, err error) {
+	rows, err := readAll(paths, "preference", readers[rewardmodel.Pair]{as(pipeline.SampledPreference.Pair), encoded(func(p data.Preference) (rewardmodel.Pair, error) {
 		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
 		if err != nil {
 			return rewardmodel.Pair{}, err
@@ -148,21 +153,12 @@ func (a *calibrateArgs) pairs(tmpl *data.Template, context int, progress io.Writ
 		return pairs[0], nil
 	})})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var fit []rewardmodel.Pair
 	for _, pair := range rows {
 		if len(pair.Prompt)+max(len(pair.Chosen), len(pair.Rejected)) <= context {
-			fit = append(fit, pair)
+			pairs = append(pairs, pair)
 		}
 	}
-	if left := len(rows) - len(fit); left > 0 {
-		fmt.Fprintf(progress, "%d of %d pairs are longer than the model's context of %d tokens and left out\n", left, len(rows), context)
-	}
-	return fit, nil
-}
-
-// sampledPair takes the ids that were sampled. A model may have written a tag of the chat format, which text may not have.
-func sampledPair(p pipeline.SampledPreference) (rewardmodel.Pair, error) {
-	return rewardmodel.Pair{Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs}, nil
+	return pairs, len(rows) - len(pairs), nil
 }

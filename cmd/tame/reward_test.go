@@ -38,7 +38,7 @@ func preferences(t *testing.T, helpfulness, safety int) string {
 func rewardModel(t *testing.T, from, preferences, kind string, args ...string) (dir, text string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), kind)
-	text = run(t, append([]string{"reward", "--set", "model=" + from, "--set", "data=" + preferences, "--set", "output=" + dir, "--set", "kind=" + kind,
+	text = mustRun(t, append([]string{"reward", "--set", "model=" + from, "--set", "data=" + preferences, "--set", "output=" + dir, "--set", "kind=" + kind,
 		"--set", "batch_size=8", "--set", "micro_tokens=256", "--set", "micro_segments=16", "--set", "optim.learning_rate=1e-2"}, args...)...)
 	return dir, text
 }
@@ -52,7 +52,11 @@ func TestReward(t *testing.T) {
 	assert.Contains(t, text, "recall of unsafe answers")
 	raw, err := os.ReadFile(filepath.Join(dir, "evaluation.json"))
 	require.NoError(t, err)
-	var e rewardEvaluation
+	var e struct {
+		Accuracy struct{ Rate float64 }
+		ByRating map[string]any `json:"by_rating"`
+		BySet    map[string]any `json:"by_set"`
+	}
 	require.NoError(t, json.Unmarshal(raw, &e))
 	assert.Greater(t, e.Accuracy.Rate, 0.9)
 	assert.Len(t, e.ByRating, 4)
@@ -115,11 +119,11 @@ func TestRewardMix(t *testing.T) {
 }
 
 func TestRewardSettings(t *testing.T) {
-	text := run(t, "reward", "--set", "kind=safety", "--set", "margins={significantly: 5}", "--print-config")
+	text := mustRun(t, "reward", "--set", "kind=safety", "--set", "margins={significantly: 5}", "--print-config")
 	assert.Contains(t, text, "safety_weight: 1\n")
 	assert.Regexp(t, `margins:\n  #.*\n  significantly: 5\n`, text)
 	assert.Contains(t, text, "One of: helpfulness, safety.\nkind: safety\n")
-	assert.Contains(t, run(t, "reward", "--set", "margins=small", "--print-config"), "margins: small\n")
+	assert.Contains(t, mustRun(t, "reward", "--set", "margins=small", "--print-config"), "margins: small\n")
 	_, err := tame(t, "", "reward", "--set", "margins=big", "--set", "kind=friendly")
 	assert.ErrorContains(t, err, `--set margins=big: margins: unknown margins "big", want none, small, large`)
 	assert.ErrorContains(t, err, `unknown set "friendly", want helpfulness or safety`)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
@@ -77,26 +76,26 @@ func (c *rlhfConfig) settings(stop []int32) pipeline.Config {
 	return cfg
 }
 
-func runRLHF(ctx context.Context, j *job, c *rlhfConfig) error {
+func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
 	}
-	d, err := c.data(j, p, tok, tmpl)
+	d, err := c.data(r, p, tok, tmpl)
 	if err != nil {
 		return err
 	}
 	cfg := c.settings([]int32{tok.EOS()})
-	w := &watch{job: j, threshold: c.PPO.SafetyThreshold}
+	w := &watch{run: r, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
-	versions, err := pipeline.Run(ctx, j.place.checkpoint, d, cfg)
+	versions, err := pipeline.Run(ctx, r.output.checkpoint, d, cfg)
 	if err != nil {
 		return err
 	}
-	if err := data.WriteLineage(j.place.checkpoint, j.lineage); err != nil {
+	if err := data.WriteLineage(r.output.checkpoint, r.lineage); err != nil {
 		return err
 	}
-	if err := os.Rename(j.place.checkpoint, j.place.output); err != nil {
+	if err := r.output.move(r.output.checkpoint); err != nil {
 		return err
 	}
 	text := ""
@@ -104,12 +103,12 @@ func runRLHF(ctx context.Context, j *job, c *rlhfConfig) error {
 		text += fmt.Sprintf("V%d: %d and %d fresh pairs, temperature %g, %d and %d examples of Ghost Attention and distillation\n",
 			v.Number, v.Preferences[0], v.Preferences[1], v.Temperature, v.Ghosts, v.Distilled)
 	}
-	return j.finish(text + "the newest model is in " + versions[len(versions)-1].Name())
+	return r.finish(text + "the newest model is in " + versions[len(versions)-1].Name())
 }
 
 // data reads everything that the iteration works on.
-func (c *rlhfConfig) data(j *job, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template) (d pipeline.Data, err error) {
-	d = pipeline.Data{Start: p, Tokenizer: tok, Template: tmpl, Lineage: data.Lineage{Stage: "start of " + j.stage, Seed: c.Seed}}
+func (c *rlhfConfig) data(r *stageRun, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template) (d pipeline.Data, err error) {
+	d = pipeline.Data{Start: p, Tokenizer: tok, Template: tmpl, Lineage: data.Lineage{Stage: "start of " + r.stage, Seed: c.Seed}}
 	if err := d.Lineage.Add(c.Model); err != nil {
 		return d, err
 	}
@@ -119,7 +118,7 @@ func (c *rlhfConfig) data(j *job, p *model.Params, tok *tokenizer.Tokenizer, tmp
 			return
 		}
 		var read []encodedPrompt
-		if read, err = readPrompts(j, paths, tmpl, room, c.Rejection.MaxNewTokens); err == nil {
+		if read, err = readPrompts(r, paths, tmpl, room, c.Rejection.MaxNewTokens); err == nil {
 			*dst = bare(read)
 		}
 	}
@@ -155,7 +154,7 @@ func (c *rlhfConfig) data(j *job, p *model.Params, tok *tokenizer.Tokenizer, tmp
 
 // watch shows the progress of an iteration and writes its log.
 type watch struct {
-	job  *job
+	run  *stageRun
 	task *console.Task
 	step string
 
@@ -167,15 +166,15 @@ func (w *watch) event(e pipeline.Event) {
 		return
 	}
 	if e.Contradiction != nil {
-		w.job.notef("%s", contradictionInRun(*e.Contradiction, e.Step, w.threshold))
+		w.run.notef("%s", contradictionInRun(*e.Contradiction, e.Step, w.threshold))
 		return
 	}
 	if e.Step != w.step {
 		w.step = e.Step
-		w.task = w.job.console.GoOn(e.Step, max(e.Done-1, 0), max(e.Total, 1))
+		w.task = w.run.console.GoOn(e.Step, max(e.Done-1, 0), max(e.Total, 1))
 	}
-	if e.Metrics != nil && w.job.log != nil {
-		w.job.log.write(train.StepInfo{Stage: e.Step, Step: e.Done, Total: e.Total, Metrics: e.Metrics})
+	if e.Metrics != nil && w.run.log != nil {
+		w.run.log.write(train.StepInfo{Stage: e.Step, Step: e.Done, Total: e.Total, Metrics: e.Metrics})
 	}
 	if e.Finished {
 		w.task.Done(time.Now().Format(time.TimeOnly))

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/sft"
-	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // sftConfig is the configuration of `tame sft`.
@@ -66,7 +63,7 @@ type sftEvaluation struct {
 	Base float64 `json:"loss_before"` // the same before
 }
 
-func runSFT(ctx context.Context, j *job, c *sftConfig) error {
+func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
@@ -75,21 +72,21 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 	if err != nil {
 		return err
 	}
-	examples, heldOut, err := splitExamples(j, rows, p.Config().MaxSeqLen, c.HeldOut, c.SplitSeed)
+	examples, heldOut, err := splitExamples(r, rows, p.Config().MaxSeqLen, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return err
 	}
 	var evaluation *sftEvaluation
 	if len(heldOut) > 0 {
 		evaluation = &sftEvaluation{Rows: len(heldOut)}
-		if evaluation.Base, err = lossOn(ctx, p, heldOut, c.MicroTokens, c.MicroSegments); err != nil {
+		if evaluation.Base, err = meanLoss(ctx, p, weighted(heldOut), c.MicroTokens, c.MicroSegments); err != nil {
 			return err
 		}
 	}
 	cfg := c.Config
-	cfg.Keep = j.keep(tok)
+	cfg.Keep = r.keep(tok)
 	var done func()
-	cfg.OnStep, done = j.onStep("sft")
+	cfg.OnStep, done = r.onStep("sft")
 	report, err := sft.Train(ctx, p, examples, cfg)
 	if err != nil {
 		return err
@@ -97,13 +94,13 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 	done()
 	text := fmt.Sprintf("%d steps on %d examples, %d tokens; loss of the last step %.3f", report.Steps, len(examples), report.Tokens, report.Loss)
 	if evaluation == nil {
-		return j.finishModel(p, tok, nil, text)
+		return r.finishModel(p, tok, nil, text)
 	}
-	if evaluation.Loss, err = lossOn(ctx, p, heldOut, c.MicroTokens, c.MicroSegments); err != nil {
+	if evaluation.Loss, err = meanLoss(ctx, p, weighted(heldOut), c.MicroTokens, c.MicroSegments); err != nil {
 		return err
 	}
 	text += fmt.Sprintf("\nheld out: %d rows, loss %.3f before and %.3f after (nats per token of the answers)", evaluation.Rows, evaluation.Base, evaluation.Loss)
-	return j.finishModel(p, tok, evaluation, text)
+	return r.finishModel(p, tok, evaluation, text)
 }
 
 // sftForms reads conversations, or samples.
@@ -127,7 +124,7 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[sftRow] {
 }
 
 // splitExamples leaves out what is too long, counting it, and holds some out.
-func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []sft.Example, err error) {
+func splitExamples(r *stageRun, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []sft.Example, err error) {
 	var fit []sftRow
 	for _, row := range rows {
 		if len(row.example.Tokens) <= context {
@@ -135,7 +132,7 @@ func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint6
 		}
 	}
 	if tooLong := len(rows) - len(fit); tooLong > 0 {
-		j.notef("%d of %d rows are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
+		r.notef("%d of %d rows are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
 	}
 	train, held, err := curate.Split(fit, share, seed)
 	if err != nil {
@@ -144,7 +141,7 @@ func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint6
 	if len(train) == 0 {
 		return nil, nil, fmt.Errorf("no row is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(held))
 	}
-	j.notef("%d rows to train on, %d held out", len(train), len(held))
+	r.notef("%d rows to train on, %d held out", len(train), len(held))
 	return onlyExamples(train), onlyExamples(held), nil
 }
 
@@ -156,34 +153,22 @@ func onlyExamples(rows []sftRow) []sft.Example {
 	return examples
 }
 
-// lossOn is the mean negative log-likelihood of the counted tokens, in nats.
-func lossOn(ctx context.Context, p *model.Params, examples []sft.Example, microTokens, microSegments int) (float64, error) {
-	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
-	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		return 0, err
-	}
-	logProbs, err := trunk.LogProbs()
-	if err != nil {
-		return 0, err
-	}
-	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
-	if err != nil {
-		return 0, err
-	}
-	lengths := make([]int, len(examples))
+// meanLoss is the mean negative log-likelihood of the tokens that count, in nats.
+func meanLoss(ctx context.Context, p *model.Params, examples []data.Example, microTokens, microSegments int) (float64, error) {
+	loss, err := eval.LossOn(ctx, p, examples, microTokens, microSegments)
+	return loss.Mean(), err
+}
+
+// weighted are examples with weights in the place of marks.
+func weighted(examples []sft.Example) []data.Example {
+	list := make([]data.Example, len(examples))
 	for i, e := range examples {
-		lengths[i] = len(e.Tokens)
-	}
-	sum, count := 0.0, 0
-	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(examples[i].Tokens, examples[i].Counted)
-		return err
-	}, func(r *data.Ragged, _ []int, out [][]float32) {
-		count += r.Counted()
-		for _, x := range out[0] { // 0 where a token does not count
-			sum -= float64(x)
+		list[i] = data.Example{Tokens: e.Tokens, Weights: make([]float32, len(e.Counted))}
+		for k, counted := range e.Counted {
+			if counted {
+				list[i].Weights[k] = 1
+			}
 		}
-	})
-	return sum / float64(count), err
+	}
+	return list
 }

@@ -32,8 +32,8 @@ type stage[C any] struct {
 	needs func(c *C) error
 	// plan says what the run is made from and where its result goes.
 	plan func(c *C) plan
-	// run does the work and ends with job.finish.
-	run func(ctx context.Context, j *job, c *C) error
+	// run does the work and ends with stageRun.finish.
+	run func(ctx context.Context, r *stageRun, c *C) error
 }
 
 // plan is what has to be known of a run before it starts.
@@ -133,14 +133,14 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 	if err := addInputs(&lineage, p.inputs...); err != nil {
 		return err
 	}
-	j := &job{stage: s.name, place: newPlace(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
-	defer j.console.Close()
-	release, err := j.place.lock()
+	r := &stageRun{stage: s.name, output: newOutput(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
+	defer r.console.Close()
+	release, err := r.output.lock()
 	if err != nil {
 		return err
 	}
 	defer release()
-	done, err := j.place.begin(lineage, resume)
+	done, err := r.output.begin(lineage, resume)
 	if err != nil {
 		return err
 	}
@@ -149,15 +149,15 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		return nil
 	}
 	if p.Log != "" {
-		j.log = &stepLog{path: p.Log, resume: resume}
-		defer j.log.close()
+		r.log = &stepLog{path: p.Log, resume: resume}
+		defer r.log.close()
 	}
-	err = s.run(ctx, j, cfg)
-	if j.log != nil {
-		err = errors.Join(err, j.log.err)
+	err = s.run(ctx, r, cfg)
+	if r.log != nil {
+		err = errors.Join(err, r.log.err)
 	}
 	if err != nil && ctx.Err() != nil {
-		return &stoppedError{again: again, kept: j.place.begun()}
+		return &stoppedError{again: again, kept: r.output.begun()}
 	}
 	return err
 }

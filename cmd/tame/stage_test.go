@@ -90,7 +90,7 @@ func fingerprint(t *testing.T, path string) string {
 }
 
 // run is tame for commands that have to succeed; it gives all that they wrote.
-func run(t *testing.T, args ...string) string {
+func mustRun(t *testing.T, args ...string) string {
 	t.Helper()
 	lines, err := tame(t, "", args...)
 	require.NoError(t, err, strings.Join(lines, "\n"))
@@ -114,7 +114,7 @@ optim: {learning_rate: 1e-2}
 func TestSFT(t *testing.T) {
 	dir := t.TempDir()
 	config, out, log := yamlFile(t, sftYAML(t)), filepath.Join(dir, "chat"), filepath.Join(dir, "log.jsonl")
-	text := run(t, "sft", "--config", config, "--set", "output="+out, "--set", "log="+log)
+	text := mustRun(t, "sft", "--config", config, "--set", "output="+out, "--set", "log="+log)
 	assert.Regexp(t, `\d+ steps on \d+ examples, \d+ tokens; loss of the last step \d`, text)
 	assert.Regexp(t, `held out: \d+ rows, loss (\d\.\d+) before and (\d\.\d+) after`, text)
 	assert.Contains(t, text, out+" is written")
@@ -134,16 +134,16 @@ func TestSFT(t *testing.T) {
 	assert.Equal(t, "conversations.arrow", l.Inputs[1].Name)
 
 	// The result is there: the same command says so, another one refuses, and so does one without --resume.
-	text = run(t, "sft", "--config", config, "--set", "output="+out, "--resume")
+	text = mustRun(t, "sft", "--config", config, "--set", "output="+out, "--resume")
 	assert.Contains(t, text, "is finished already")
 	_, err = tame(t, "", "sft", "--config", config, "--set", "output="+out)
-	assert.ErrorContains(t, err, out+" is there already: delete it, or give another output")
+	assert.ErrorContains(t, err, out+" already exists: delete it, or give another output")
 	_, err = tame(t, "", "sft", "--config", config, "--set", "output="+out, "--set", "epochs=3", "--resume")
-	assert.ErrorContains(t, err, "is the result of another run (epochs was 2 and is 3)")
+	assert.ErrorContains(t, err, "belongs to another run (config field epochs was 2 and is 3)")
 
 	// Samples are taken as they are, and the same run elsewhere gives the same bytes.
 	again := filepath.Join(t.TempDir(), "chat")
-	run(t, "sft", "--config", config, "--set", "output="+again, "--set", "checkpoint_every=100")
+	mustRun(t, "sft", "--config", config, "--set", "output="+again, "--set", "checkpoint_every=100")
 	sameFolders(t, out, again)
 }
 
@@ -191,7 +191,7 @@ func TestErrorsNameFieldAndLine(t *testing.T) {
 // What --print-config prints is complete and is the default.
 func TestPrintedConfigs(t *testing.T) {
 	check := func(name string, printed func(t *testing.T, text string)) {
-		t.Run(name, func(t *testing.T) { printed(t, run(t, name, "--print-config")) })
+		t.Run(name, func(t *testing.T) { printed(t, mustRun(t, name, "--print-config")) })
 	}
 	check("sft", func(t *testing.T, text string) { checkPrinted(t, sftStage(), text) })
 	check("reward", func(t *testing.T, text string) { checkPrinted(t, rewardStage(), text) })
@@ -201,7 +201,7 @@ func TestPrintedConfigs(t *testing.T) {
 	check("distill", func(t *testing.T, text string) { checkPrinted(t, distillStage(), text) })
 	check("rlhf", func(t *testing.T, text string) {
 		checkPrinted(t, rlhfStage(), text)
-		assert.Contains(t, text, "its top_p, max_new_tokens and slots are also those of the", "what else the settings of rejection steer")
+		assert.Contains(t, text, "sampling, such as max_new_tokens and top_p, are those of the answers", "what else the settings of rejection steer")
 	})
 	check("pretrain", func(t *testing.T, text string) { checkPrinted(t, pretrainStage(), text) })
 }
@@ -274,7 +274,7 @@ func TestLogOfAKilledRun(t *testing.T) {
 	require.NoError(t, cmd.Process.Kill())
 	_ = cmd.Wait() // killed
 	require.Less(t, steps(), 30*5, "killed before the end")
-	run(t, args...)
+	mustRun(t, args...)
 	raw, err := os.ReadFile(log)
 	require.NoError(t, err)
 	n := 0

@@ -63,9 +63,9 @@ func TestTokenizerConvert(t *testing.T) {
 	dir := t.TempDir()
 	text := file(t, "cats.txt", strings.Repeat("the cat sat on the mat. a dog sat on a log. [INST]\n", 8))
 	first, folder, second := filepath.Join(dir, "a.model"), filepath.Join(dir, "hf"), filepath.Join(dir, "b.model")
-	run(t, "tokenizer", "train", "--vocab-size", "285", text, first)
-	assert.Contains(t, run(t, "tokenizer", "convert", first, folder), "285 pieces")
-	run(t, "tokenizer", "convert", folder, second)
+	mustRun(t, "tokenizer", "train", "--vocab-size", "285", text, first)
+	assert.Contains(t, mustRun(t, "tokenizer", "convert", first, folder), "285 pieces")
+	mustRun(t, "tokenizer", "convert", folder, second)
 	in := `{"text": "[INST] the  log, é <s> "}`
 	want, err := tame(t, in, "tokenize", "--tokenizer", first)
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestTokenizerConvert(t *testing.T) {
 	assert.NotContains(t, want[0], ",1,")
 
 	_, err = tame(t, "", "tokenizer", "convert", first, folder)
-	assert.ErrorContains(t, err, "is there already")
+	assert.ErrorContains(t, err, "already exists")
 	_, err = tame(t, "", "tokenizer", "convert", dir, filepath.Join(dir, "x"))
 	assert.ErrorContains(t, err, "neither a tokenizer.model nor a tokenizer.json")
 	for _, args := range [][]string{{"tokenizer", "convert", "", filepath.Join(dir, "x")}, {"tokenize", "--tokenizer", ""}} {

@@ -37,7 +37,7 @@ func TestConvertData(t *testing.T) {
 	require.NoError(t, w.Close())
 	require.NoError(t, f.Close())
 	out := filepath.Join(t.TempDir(), "hh.arrow")
-	text := run(t, "convert", "data", in, out, "--as", "hh", "--kind", "safety", "--rating", "slightly better")
+	text := mustRun(t, "convert", "data", in, out, "--as", "hh", "--kind", "safety", "--rating", "slightly better")
 	assert.Contains(t, text, "1 rows taken, 15 refused")
 	assert.Contains(t, text, in+":2: chosen: does not begin with")
 	assert.Contains(t, text, "and 5 more")
@@ -47,11 +47,11 @@ func TestConvertData(t *testing.T) {
 	assert.Equal(t, data.SafetySet, rows[0].Set)
 	assert.Equal(t, data.SlightlyBetter, rows[0].Rating)
 	assert.Equal(t, "import hh", l.Stage)
-	assert.Contains(t, run(t, "lineage", out), "hh.arrow  import hh\n└── hh.jsonl.gz")
-	assert.Contains(t, run(t, "lineage", out, "--json"), `"fingerprint": "sha256:`)
+	assert.Contains(t, mustRun(t, "lineage", out), "hh.arrow  import hh\n└── hh.jsonl.gz")
+	assert.Contains(t, mustRun(t, "lineage", out, "--json"), `"fingerprint": "sha256:`)
 
 	_, err = tame(t, "", "convert", "data", in, out, "--as", "hh")
-	assert.ErrorContains(t, err, out+" is there already")
+	assert.ErrorContains(t, err, out+" already exists")
 	other := filepath.Join(t.TempDir(), "other.arrow")
 	lines, err := tame(t, "", "convert", "data", in, other, "--as", "messages")
 	assert.ErrorContains(t, err, `no row could be used, so `+other+` is not written: is it of the form "messages"?`)
@@ -74,7 +74,7 @@ func TestConvertDataForms(t *testing.T) {
 	} {
 		out := filepath.Join(t.TempDir(), form+".arrow")
 		one, two := file(t, "1.jsonl", row+"\n"), file(t, "2.jsonl", row+"\n")
-		assert.Contains(t, run(t, "convert", "data", one, two, out, "--as", form), "2 rows taken, 0 refused", form)
+		assert.Contains(t, mustRun(t, "convert", "data", one, two, out, "--as", form), "2 rows taken, 0 refused", form)
 		l, err := data.ReadLineage(out)
 		require.NoError(t, err)
 		assert.Len(t, l.Inputs, 2)
@@ -83,18 +83,18 @@ func TestConvertDataForms(t *testing.T) {
 
 func TestConvertModel(t *testing.T) {
 	in, out := tinyModel(t), filepath.Join(t.TempDir(), "out")
-	assert.Contains(t, run(t, "convert", "model", in, out), "with a tokenizer of 290 pieces")
+	assert.Contains(t, mustRun(t, "convert", "model", in, out), "with a tokenizer of 290 pieces")
 	for _, name := range []string{"config.json", "model.safetensors", "tokenizer.model"} {
 		assert.Equal(t, fingerprint(t, filepath.Join(in, name)), fingerprint(t, filepath.Join(out, name)), name)
 	}
 	_, err := tame(t, "", "convert", "model", in, out)
-	assert.ErrorContains(t, err, "is there already")
+	assert.ErrorContains(t, err, "already exists")
 }
 
 func TestPretrain(t *testing.T) {
 	text := file(t, "cats.txt", strings.Repeat("the cat sat on the mat<|endoftext|>a dog sat on a log<|endoftext|>the dog and the cat<|endoftext|>", 8))
 	tok := filepath.Join(t.TempDir(), "tok.model")
-	assert.Regexp(t, `^285 pieces from 24 documents, \d\.\d\d characters a token`, run(t, "tokenizer", "train", "--vocab-size", "285", text, tok))
+	assert.Regexp(t, `^285 pieces from 24 documents, \d\.\d\d characters a token`, mustRun(t, "tokenizer", "train", "--vocab-size", "285", text, tok))
 	_, err := tame(t, "", "tokenizer", "train", "--vocab-size", "28500", text, tok+"2")
 	assert.ErrorContains(t, err, "VocabSize is 28500, want at most")
 
@@ -111,15 +111,15 @@ micro_segments: 16
 held_out: 0.4
 `)
 	out := filepath.Join(t.TempDir(), "base")
-	got := run(t, "pretrain", "--config", config, "--set", "output="+out)
+	got := mustRun(t, "pretrain", "--config", config, "--set", "output="+out)
 	assert.Contains(t, got, "training a tokenizer of 285 pieces")
 	assert.Regexp(t, `20 steps, \d+ tokens; loss of the last step \d`, got)
 	assert.Regexp(t, `held out: \d+ documents, loss 5\.\d+ before and [0-4]\.\d+ after`, got)
 
 	// Going on from a model, with a dataset.
 	arrow := filepath.Join(t.TempDir(), "cats.arrow")
-	assert.Contains(t, run(t, "convert", "data", text, arrow, "--as", "text"), "24 rows taken")
-	run(t, "pretrain", "--config", config, "--set", "model="+out, "--set", "data="+arrow, "--set", "output="+out+"2", "--set", "steps=2")
+	assert.Contains(t, mustRun(t, "convert", "data", text, arrow, "--as", "text"), "24 rows taken")
+	mustRun(t, "pretrain", "--config", config, "--set", "model="+out, "--set", "data="+arrow, "--set", "output="+out+"2", "--set", "steps=2")
 	_, err = tame(t, "", "pretrain", "--config", config, "--set", "vocab_size=9999", "--set", "output="+out+"3")
 	assert.ErrorContains(t, err, "--set vocab_size=9999: vocab_size is 9999, want at most")
 	_, err = tame(t, "", "pretrain", "--config", config, "--set", "shape.head_dim=7", "--set", "output="+out+"3")
@@ -128,7 +128,7 @@ held_out: 0.4
 
 func TestChat(t *testing.T) {
 	dir := chatModel(t)
-	p, tok, err := loadBoth(dir, "")
+	p, tok, err := model.LoadWithTokenizer(dir, "")
 	require.NoError(t, err)
 	tmpl, err := chatTemplate(tok)
 	require.NoError(t, err)
@@ -178,25 +178,6 @@ func TestChat(t *testing.T) {
 	assert.Equal(t, 64, p.Config().MaxSeqLen)
 }
 
-// Of the tokens, those are kept that add up to top-p, and they are drawn in proportion.
-func TestSampler(t *testing.T) {
-	logits := []float32{0, 1.0986123, -30, 0} // probabilities 1/5, 3/5, 0, 1/5
-	counts := map[int32]int{}
-	s := newSampler(1, 0.7, 1)
-	const n = 4000
-	for range n {
-		id, err := s.next(logits)
-		require.NoError(t, err)
-		counts[id]++
-	}
-	assert.Len(t, counts, 2)
-	assert.InDelta(t, 0.75, float64(counts[1])/n, 0.03)
-	assert.InDelta(t, 0.25, float64(counts[0])/n, 0.03)
-	id, err := newSampler(0, 1, 1).next(logits)
-	require.NoError(t, err)
-	assert.Equal(t, int32(1), id)
-}
-
 // A model of llama2.c becomes a folder that goes on as well.
 func TestConvertLlama2C(t *testing.T) {
 	dir := filepath.Join("..", "..", "..", "shared", "data", "stories260k")
@@ -204,7 +185,7 @@ func TestConvertLlama2C(t *testing.T) {
 		t.Skip("no ", dir)
 	}
 	out := filepath.Join(t.TempDir(), "stories")
-	run(t, "convert", "model", filepath.Join(dir, "stories260K.bin"), out, "--tokenizer", filepath.Join(dir, "tok512.bin"))
+	mustRun(t, "convert", "model", filepath.Join(dir, "stories260K.bin"), out, "--tokenizer", filepath.Join(dir, "tok512.bin"))
 	p, err := model.Load(out)
 	require.NoError(t, err)
 	assert.Equal(t, 512, p.Config().MaxSeqLen)

@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/google/renameio/v2"
 
 	"github.com/tame-rlhf/tame/internal/columnar"
 )
@@ -70,13 +71,13 @@ func (l *Lineage) Add(path string) error {
 // lineageFile holds the lineage of a folder.
 const lineageFile = "lineage.json"
 
-// WriteLineage puts the lineage into a model's folder.
+// WriteLineage puts the lineage into a folder, all of it or nothing.
 func WriteLineage(dir string, l Lineage) error {
 	raw, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("data: lineage: %w", err)
 	}
-	return os.WriteFile(filepath.Join(dir, lineageFile), append(raw, '\n'), 0o644)
+	return renameio.WriteFile(filepath.Join(dir, lineageFile), append(raw, '\n'), 0o644)
 }
 
 // ReadLineage reads the lineage of a dataset, or of a folder with a lineage.json. That of somebody else's file or model is empty.

@@ -8,6 +8,7 @@
 //	d, err := eval.Distribute(rewardsOfVersions, 20, eval.Quantile(rewardsOfVersions[0], 0.05))
 //	curves, from, err := eval.OverOptimisation(versions)           // the reward is exploited from this version on
 //	alike, err := eval.SelfBLEU(samples, 4)
+//	loss, err := eval.LossOn(ctx, p, heldOut, 4096, 64)            // nats per token, perplexity, token accuracy
 //	kl, err := eval.KL(ctx, policy, reference, answers, 1, 4096, 64) // nats, summed over each answer
 //
 // Every mean and share is a Mean, which has its 95 % interval. docs/eval.md has each formula with its source. Accuracies of reward models are in
@@ -15,7 +16,7 @@
 //
 // # Concurrency
 //
-// Functions keep no state; KL uses all processors, the others one. WinRate and Safety ask one thing at a time.
+// Functions keep no state; KL and LossOn use all processors, the others one. WinRate and Safety ask one thing at a time.
 //
 // # Differences from the paper
 //

@@ -2,7 +2,7 @@
 //
 // Sampling is continuous batching: a sample takes one of Sampling.Slots places, and as soon as it ends the next one takes
 // it over, so short answers never wait for long ones. A prompt is computed once for all of its samples. Converse answers whole dialogues: a place
-// keeps its dialogue's keys and values from turn to turn.
+// keeps its dialogue's keys and values from turn to turn. A Stream answers one dialogue, token by token, for people who read along.
 //
 // The distribution sampled from is softmax(logits / Temperature), the one that policy gradients need (Touvron et al.
 // 2023, arXiv 2307.09288, section 3.2.3); top-k and top-p cut it off and renormalise it. Log-probabilities are those of

@@ -17,12 +17,12 @@ type calibration struct {
 
 // calibration is on the last version's pairs that are not held out, whose answers are closest to
 // those that the model will judge.
-func (r *run) calibration() *calibration {
+func (r *iteration) calibration() *calibration {
 	c := &calibration{cfg: r.cfg.Calibration, microTokens: r.cfg.Helpfulness.MicroTokens, microSegments: r.cfg.Helpfulness.MicroSegments}
 	rows := r.helpfulness.train
 	for _, row := range rows {
 		if row.Version == rows[len(rows)-1].Version {
-			c.pairs = append(c.pairs, row.pair())
+			c.pairs = append(c.pairs, row.Pair())
 		}
 	}
 	return c

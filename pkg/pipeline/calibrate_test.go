@@ -18,6 +18,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/run"
 )
 
 // biasOf is the bias of a reward model's head.
@@ -136,7 +137,7 @@ func TestCalibrationOfTheNewestPairs(t *testing.T) {
 
 	cfg.Calibration.Method = rewardmodel.CalibrateNone
 	_, err = pipeline.Run(t.Context(), dir, d, cfg)
-	assert.ErrorIs(t, err, pipeline.ErrOtherRun)
+	assert.ErrorIs(t, err, run.ErrOtherRun)
 	cfg.Versions = 1
 	plain, err := pipeline.Run(t.Context(), filepath.Join(t.TempDir(), "plain"), d, cfg)
 	require.NoError(t, err)

@@ -100,7 +100,8 @@ func (SampledPreference) Schema() data.Schema { return data.Preference{}.Schema(
 // Question is the first message of the user, as curate.Split asks for it.
 func (p SampledPreference) Question() string { return data.Preference{Messages: p.Messages}.Question() }
 
-func (p SampledPreference) pair() rewardmodel.Pair {
+// Pair is the preference as ids.
+func (p SampledPreference) Pair() rewardmodel.Pair {
 	return rewardmodel.Pair{
 		Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs,
 		Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,

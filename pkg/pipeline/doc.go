@@ -26,7 +26,8 @@
 // a step that is half done goes on where it was, so a run that was stopped, by SIGKILL too, is started again by the same call and ends in the
 // same bytes.
 //
-// Judges are the two reward models behind one combined reward R_c (section 3.2.3), in the forms that rejection sampling and PPO ask for:
+// Judges are two reward models behind one combined reward R_c (section 3.2.3), or one reward model, in the forms that rejection sampling and
+// PPO ask for:
 //
 //	judges, err := pipeline.NewJudges(helpfulness, safety, pipeline.DefaultJudgesConfig())
 //	candidates, err := rejection.Sample(ctx, chat, prompts, judges.Reward, rejection.DefaultConfig())

@@ -24,7 +24,7 @@ type Example struct {
 func (Example) Schema() data.Schema { return data.Conversation{}.Schema() }
 
 // ghosts are the examples of Ghost Attention (section 3.3), sampled from the newest model. None before GAttFrom.
-func (r *run) ghosts(ctx context.Context, v int, policy string, p *model.Params) (name string, rows []Example, err error) {
+func (r *iteration) ghosts(ctx context.Context, v int, policy string, p *model.Params) (name string, rows []Example, err error) {
 	if v < r.cfg.GAttFrom || len(r.data.Dialogs) == 0 {
 		return "", nil, nil
 	}
@@ -60,7 +60,7 @@ func (r *run) ghosts(ctx context.Context, v int, policy string, p *model.Params)
 
 // distilled are the examples of safety context distillation (section 4.2.4), sampled from the newest model and kept where the newest safety
 // model likes them better. None before DistillFrom.
-func (r *run) distilled(ctx context.Context, v int, policy string, p *model.Params, judges *Judges) (name string, rows []Example, err error) {
+func (r *iteration) distilled(ctx context.Context, v int, policy string, p *model.Params, judges *Judges) (name string, rows []Example, err error) {
 	if v < r.cfg.DistillFrom || len(r.data.Adversarial) == 0 {
 		return "", nil, nil
 	}

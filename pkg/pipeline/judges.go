@@ -1,14 +1,17 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // JudgesConfig of a pair of reward models.
@@ -27,9 +30,11 @@ func DefaultJudgesConfig() JudgesConfig {
 	return JudgesConfig{SafetyThreshold: 0.15, MicroTokens: 4096, MicroSegments: 64}
 }
 
-// Judges are a helpfulness and a safety reward model.
+// Judges are a helpfulness and a safety reward model behind one reward, or one of them, which judges
+// all answers then.
 type Judges struct {
-	helpfulness, safety scorer
+	helpfulness, safety scorer // nil for one that is not there
+	model               *model.Params
 	threshold           float64
 	gate                ppo.GateCount
 	onContradiction     func(ppo.GateCount) // nil when it has been called
@@ -42,40 +47,85 @@ type scorer interface {
 
 var _ ppo.Rewarder = (*Judges)(nil)
 
-// NewJudges takes the weights of both models, which are shared and not copied.
+// NewJudges takes the weights of both models, which are shared and not copied. One of them may be nil; then there is no gate, and
+// cfg.SafetyThreshold is not read.
 func NewJudges(helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error) {
-	if !(cfg.SafetyThreshold > 0 && cfg.SafetyThreshold < 1) {
+	j := &Judges{model: cmp.Or(helpfulness, safety), threshold: cfg.SafetyThreshold, onContradiction: cfg.OnContradiction}
+	if j.model == nil {
+		return nil, errors.New("pipeline: judges: both models are missing, want at least one reward model")
+	}
+	if helpfulness != nil && safety != nil && !(cfg.SafetyThreshold > 0 && cfg.SafetyThreshold < 1) {
 		return nil, fmt.Errorf("pipeline: JudgesConfig.SafetyThreshold is %v, want a probability in (0, 1)", cfg.SafetyThreshold)
 	}
-	if helpfulness == nil || safety == nil {
-		return nil, errors.New("pipeline: both reward models are needed")
+	for _, m := range []struct {
+		name   string
+		params *model.Params
+		scorer *scorer
+	}{{"helpfulness", helpfulness, &j.helpfulness}, {"safety", safety, &j.safety}} {
+		if m.params == nil {
+			continue
+		}
+		s, err := rewardmodel.NewScorer(m.params, cfg.MicroTokens, cfg.MicroSegments)
+		if err != nil {
+			return nil, fmt.Errorf("pipeline: %s model: %w", m.name, err)
+		}
+		*m.scorer = s
 	}
-	h, err := rewardmodel.NewScorer(helpfulness, cfg.MicroTokens, cfg.MicroSegments)
-	if err != nil {
-		return nil, fmt.Errorf("pipeline: helpfulness model: %w", err)
-	}
-	s, err := rewardmodel.NewScorer(safety, cfg.MicroTokens, cfg.MicroSegments)
-	if err != nil {
-		return nil, fmt.Errorf("pipeline: safety model: %w", err)
-	}
-	return &Judges{helpfulness: h, safety: s, threshold: cfg.SafetyThreshold, onContradiction: cfg.OnContradiction}, nil
+	return j, nil
 }
 
-// Score gives both raw scores of each answer. It implements ppo.Rewarder.
+// LoadJudges reads the reward models of two folders, one of which may be empty. Their tokenizers have to be tok, the policy's.
+func LoadJudges(helpfulness, safety string, tok *tokenizer.Tokenizer, cfg JudgesConfig) (*Judges, error) {
+	var loaded [2]*model.Params
+	for i, path := range []string{helpfulness, safety} {
+		if path == "" {
+			continue
+		}
+		p, own, err := model.LoadWithTokenizer(path, "")
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("pipeline: %w", err)
+		case own == nil && tok.VocabSize() > p.Config().VocabSize:
+			return nil, fmt.Errorf("pipeline: %s: its vocabulary has %d tokens, the policy's tokenizer %d: they do not fit together",
+				path, p.Config().VocabSize, tok.VocabSize())
+		case own != nil && !tokenizer.Same(tok, own):
+			return nil, fmt.Errorf("pipeline: %s: its tokenizer is not the policy's: both models have to come from the same one", path)
+		}
+		loaded[i] = p
+	}
+	return NewJudges(loaded[0], loaded[1], cfg)
+}
+
+// Model is the helpfulness model, or the only one: what a critic starts from.
+func (j *Judges) Model() *model.Params { return j.model }
+
+// both says whether there is a gate.
+func (j *Judges) both() bool { return j.helpfulness != nil && j.safety != nil }
+
+// Score gives the raw scores of each answer. The only model's is in the place of helpfulness. It implements ppo.Rewarder.
 func (j *Judges) Score(ctx context.Context, answers []data.Answer) ([]ppo.Score, error) {
 	prompts, ids := make([][]int32, len(answers)), make([][]int32, len(answers))
 	for i, a := range answers {
 		prompts[i], ids[i] = a.Prompt.Tokens, a.Tokens
 	}
-	helpfulness, err := j.helpfulness.ScoreAnswers(ctx, prompts, ids)
-	if err != nil {
-		return nil, fmt.Errorf("pipeline: helpfulness model: %w", err)
+	var raw [2][]float64
+	for k, s := range []scorer{j.helpfulness, j.safety} {
+		if s == nil {
+			continue
+		}
+		var err error
+		if raw[k], err = s.ScoreAnswers(ctx, prompts, ids); err != nil {
+			return nil, fmt.Errorf("pipeline: %s model: %w", [...]string{"helpfulness", "safety"}[k], err)
+		}
 	}
-	safety, err := j.safety.ScoreAnswers(ctx, prompts, ids)
-	if err != nil {
-		return nil, fmt.Errorf("pipeline: safety model: %w", err)
-	}
+	helpfulness, safety := raw[0], raw[1]
 	scores := make([]ppo.Score, len(answers))
+	if !j.both() {
+		for i, x := range slices.Concat(helpfulness, safety) {
+			scores[i].Helpfulness = x
+		}
+		return scores, nil
+	}
 	for i := range scores {
 		scores[i] = ppo.Score{Helpfulness: helpfulness[i], Safety: safety[i]}
 		_, bySafety := j.Combined(scores[i], answers[i].Prompt.Safety)
@@ -88,12 +138,26 @@ func (j *Judges) Score(ctx context.Context, answers []data.Answer) ([]ppo.Score,
 	return scores, nil
 }
 
+// Columns are raw scores as a data.Sample has them, each nil if there is no such model.
+func (j *Judges) Columns(s ppo.Score) (helpfulness, safety *float64) {
+	switch {
+	case j.both():
+		return &s.Helpfulness, &s.Safety
+	case j.safety != nil:
+		return nil, &s.Helpfulness
+	}
+	return &s.Helpfulness, nil
+}
+
 // Gate counts what the gate did to all answers that were scored so far.
 func (j *Judges) Gate() ppo.GateCount { return j.gate }
 
 // Combined is R_c as a logit: the safety score for safety prompts and for answers that seem unsafe, else helpfulness. It says
-// whether the safety score was taken.
+// whether the safety score was taken. With one model it is that model's score.
 func (j *Judges) Combined(s ppo.Score, safetyPrompt bool) (reward float64, bySafety bool) {
+	if !j.both() {
+		return s.Helpfulness, false
+	}
 	return ppo.Combine(s, safetyPrompt, j.threshold)
 }
 

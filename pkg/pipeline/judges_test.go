@@ -54,11 +54,49 @@ func TestRefuses(t *testing.T) {
 	headless.DropHead()
 	_, err := pipeline.NewJudges(constant(0), headless, cfg)
 	assert.ErrorContains(t, err, "pipeline: safety model: rewardmodel: the model has no scalar head")
-	_, err = pipeline.NewJudges(nil, constant(0), cfg)
-	assert.ErrorContains(t, err, "both reward models")
+	_, err = pipeline.NewJudges(nil, nil, cfg)
+	assert.ErrorContains(t, err, "want at least one reward model")
 	cfg.SafetyThreshold = 0
 	_, err = pipeline.NewJudges(constant(0), constant(0), cfg)
 	assert.ErrorContains(t, err, "SafetyThreshold is 0")
+}
+
+// The only model judges all answers, safety prompts too, and its score is written where it belongs.
+func TestOneJudge(t *testing.T) {
+	answers := []data.Answer{
+		{Prompt: data.TokenPrompt{Tokens: []int32{1, 3}}, Tokens: []int32{4, 2}},
+		{Prompt: data.TokenPrompt{Tokens: []int32{1, 3}, Safety: true}, Tokens: []int32{4, 2}},
+	}
+	for _, safety := range []bool{false, true} {
+		only := constant(-3)
+		models := [2]*model.Params{only, nil}
+		if safety {
+			models = [2]*model.Params{nil, only}
+		}
+		cfg := pipeline.DefaultJudgesConfig()
+		cfg.SafetyThreshold = 0 // there is no gate
+		j, err := pipeline.NewJudges(models[0], models[1], cfg)
+		require.NoError(t, err)
+		assert.Same(t, only, j.Model())
+		rewards, bySafety, err := j.Rewards(t.Context(), answers)
+		require.NoError(t, err)
+		assert.Equal(t, []float64{-3, -3}, rewards)
+		assert.Equal(t, []bool{false, false}, bySafety)
+		scores, err := j.Score(t.Context(), answers)
+		require.NoError(t, err)
+		assert.Equal(t, []ppo.Score{{Helpfulness: -3}, {Helpfulness: -3}}, scores)
+		first, second := j.Columns(scores[0])
+		if safety {
+			first, second = second, first
+		}
+		assert.Nil(t, second)
+		assert.Equal(t, -3.0, *first)
+		assert.Zero(t, j.Gate())
+	}
+	j, err := pipeline.NewJudges(constant(1), constant(2), pipeline.DefaultJudgesConfig())
+	require.NoError(t, err)
+	first, second := j.Columns(ppo.Score{Helpfulness: 1, Safety: 2})
+	assert.Equal(t, [2]float64{1, 2}, [2]float64{*first, *second})
 }
 
 func ExampleJudges() {

@@ -26,7 +26,7 @@ type answered struct {
 }
 
 // collect gathers fresh preferences (section 3.2.1): two answers per prompt, from two variants, compared by annotators.
-func (r *run) collect(ctx context.Context, name string, l data.Lineage, prompts []data.Prompt, pairs int, set data.Set, variants [2]variant, version int) ([]SampledPreference, error) {
+func (r *iteration) collect(ctx context.Context, name string, l data.Lineage, prompts []data.Prompt, pairs int, set data.Set, variants [2]variant, version int) ([]SampledPreference, error) {
 	return inParts(r.store, name, l, len(prompts), r.cfg.PartPrompts, func(lo, hi int) ([]SampledPreference, error) {
 		var sides [2][]answered
 		for k, v := range variants {
@@ -40,7 +40,7 @@ func (r *run) collect(ctx context.Context, name string, l data.Lineage, prompts 
 }
 
 // answer samples n answers to each prompt, side by side.
-func (r *run) answer(ctx context.Context, v variant, prompts []data.Prompt, n int) ([]answered, error) {
+func (r *iteration) answer(ctx context.Context, v variant, prompts []data.Prompt, n int) ([]answered, error) {
 	requests := make([]generate.Request, len(prompts))
 	for i, p := range prompts {
 		ids, err := r.data.Template.EncodePrompt(p.Messages)
@@ -70,7 +70,7 @@ func (r *run) answer(ctx context.Context, v variant, prompts []data.Prompt, n in
 
 // compare shows the annotators the pairs whose answers differ. Each side has n answers to each
 // prompt.
-func (r *run) compare(ctx context.Context, sides [2][]answered, n int, set data.Set, version int) ([]SampledPreference, error) {
+func (r *iteration) compare(ctx context.Context, sides [2][]answered, n int, set data.Set, version int) ([]SampledPreference, error) {
 	var asked []Comparison
 	var pairs [][2]answered
 	for i, a := range sides[0] {

@@ -27,13 +27,13 @@ func (p *preferences) add(fresh []SampledPreference, heldOut float64, seed uint6
 func pairsOf(rows []SampledPreference) []rewardmodel.Pair {
 	pairs := make([]rewardmodel.Pair, len(rows))
 	for i, row := range rows {
-		pairs[i] = row.pair()
+		pairs[i] = row.Pair()
 	}
 	return pairs
 }
 
 // rewardModel trains one of the two on top of the start model, on the paper's mix of all preferences so far, and calibrates it if c is not nil.
-func (r *run) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []rewardmodel.Pair, inputs []string, c *calibration) (*model.Params, error) {
+func (r *iteration) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []rewardmodel.Pair, inputs []string, c *calibration) (*model.Params, error) {
 	name := at(v, which)
 	l, err := r.store.lineage(of(v, which+" model"), struct {
 		Config      rewardmodel.Config
@@ -62,7 +62,7 @@ const (
 )
 
 // rewardModels trains both on all preferences so far (section 3.2.2).
-func (r *run) rewardModels(ctx context.Context, v int, inputs []string) (helpfulness, safety *model.Params, err error) {
+func (r *iteration) rewardModels(ctx context.Context, v int, inputs []string) (helpfulness, safety *model.Params, err error) {
 	forHelpfulness, forSafety := rewardmodel.Mixes(pairsOf(r.helpfulness.train), pairsOf(r.safety.train), r.open, r.cfg.Seed)
 	inputs = append([]string{startName, openName}, inputs...)
 	if helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness, forHelpfulness, inputs, r.calibration()); err != nil {
@@ -86,7 +86,7 @@ type Accuracy struct {
 func (Accuracy) Schema() data.Schema { return data.Schema{Name: "accuracy", Version: 1} }
 
 // accuracies measures both models on the held-out pairs of all batches so far, rating by rating.
-func (r *run) accuracies(ctx context.Context, v int, helpfulness, safety *model.Params, inputs []string) ([]Accuracy, error) {
+func (r *iteration) accuracies(ctx context.Context, v int, helpfulness, safety *model.Params, inputs []string) ([]Accuracy, error) {
 	name := at(v, "accuracy.arrow")
 	l, err := r.store.lineage(of(v, "accuracy"), map[string]float64{"held_out": r.cfg.HeldOut}, r.cfg.Seed,
 		append([]string{at(v, "helpfulness"), at(v, "safety")}, inputs...)...)
@@ -121,7 +121,7 @@ func (r *run) accuracies(ctx context.Context, v int, helpfulness, safety *model.
 }
 
 // accuracy evaluates a model on the held-out pairs of one set and batch.
-func (r *run) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, set data.Set, batch int) ([]Accuracy, error) {
+func (r *iteration) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, set data.Set, batch int) ([]Accuracy, error) {
 	held := r.helpfulness.heldOut
 	if set == data.SafetySet {
 		held = r.safety.heldOut
@@ -129,7 +129,7 @@ func (r *run) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, set data
 	var pairs []rewardmodel.Pair
 	for _, row := range held {
 		if row.Version == batch {
-			pairs = append(pairs, row.pair())
+			pairs = append(pairs, row.Pair())
 		}
 	}
 	if len(pairs) == 0 {
@@ -149,7 +149,7 @@ func (r *run) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, set data
 }
 
 // steps tells of optimisation steps.
-func (r *run) steps(name string) func(train.StepInfo) {
+func (r *iteration) steps(name string) func(train.StepInfo) {
 	return func(info train.StepInfo) {
 		r.store.watch(Event{Step: name, Done: info.Step, Total: info.Total, Metrics: info.Metrics})
 	}

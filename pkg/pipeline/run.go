@@ -54,8 +54,8 @@ func (v Version) Name() string {
 	return at(v.Number, filepath.Base(v.Model))
 }
 
-// run is an iteration at work.
-type run struct {
+// iteration is a run of all versions under way.
+type iteration struct {
 	store  *store
 	cfg    Config
 	data   Data
@@ -72,7 +72,7 @@ type run struct {
 
 // Run is the iteration of section 3.2: V1 to V5, each from fresh preferences, new reward models, rejection sampling, and from PPOFrom on PPO. All
 // results are in dir. A run that was stopped in any way goes on when it is started again with the same data and config, and ends in the
-// same bytes; a folder with results of another run is an ErrOtherRun.
+// same bytes; a folder with results of another run is a run.ErrOtherRun.
 func Run(ctx context.Context, dir string, d Data, cfg Config) ([]Version, error) {
 	return runStages(ctx, dir, d, cfg, trained())
 }
@@ -91,7 +91,7 @@ func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) (
 	if err != nil {
 		return nil, err
 	}
-	r := &run{store: s, cfg: cfg, data: d, stages: st}
+	r := &iteration{store: s, cfg: cfg, data: d, stages: st}
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) (
 }
 
 // begin puts what the run starts from into the folder, and encodes it.
-func (r *run) begin() (err error) {
+func (r *iteration) begin() (err error) {
 	h := sha256.New()
 	if err := r.data.Start.WriteWeights(h); err != nil {
 		return err
@@ -173,7 +173,7 @@ func given[T data.Row](s *store, name string, rows []T) error {
 	return err
 }
 
-func (r *run) encode(prompts []data.Prompt) ([]data.TokenPrompt, error) {
+func (r *iteration) encode(prompts []data.Prompt) ([]data.TokenPrompt, error) {
 	list := make([]data.TokenPrompt, len(prompts))
 	for i, p := range prompts {
 		ids, err := r.data.Template.EncodePrompt(p.Messages)
@@ -186,7 +186,7 @@ func (r *run) encode(prompts []data.Prompt) ([]data.TokenPrompt, error) {
 }
 
 // version is one round. policy is the newest model, before the one before it.
-func (r *run) version(ctx context.Context, v int, policy, before string) (Version, error) {
+func (r *iteration) version(ctx context.Context, v int, policy, before string) (Version, error) {
 	out := Version{Number: v, Helpfulness: at(v, "helpfulness"), Safety: at(v, "safety"), Tuned: at(v, "tuned")}
 	p, err := model.Load(r.store.path(policy))
 	if err != nil {
@@ -264,7 +264,7 @@ func (r *run) version(ctx context.Context, v int, policy, before string) (Versio
 }
 
 // freshPreferences collects those of both sets.
-func (r *run) freshPreferences(ctx context.Context, v int, policy, before string, p *model.Params) (fresh [2][]SampledPreference, err error) {
+func (r *iteration) freshPreferences(ctx context.Context, v int, policy, before string, p *model.Params) (fresh [2][]SampledPreference, err error) {
 	second := p
 	if before != policy {
 		if second, err = model.Load(r.store.path(before)); err != nil {
@@ -305,7 +305,7 @@ func (r *run) freshPreferences(ctx context.Context, v int, policy, before string
 }
 
 // ppo trains on top of the fine-tuned model, with the helpfulness model as the critic's start.
-func (r *run) ppo(ctx context.Context, v int, name string, tuned, helpfulness *model.Params, judges *Judges) error {
+func (r *iteration) ppo(ctx context.Context, v int, name string, tuned, helpfulness *model.Params, judges *Judges) error {
 	cfg := r.cfg.PPO
 	l, err := r.store.lineage(of(v, "PPO"), cfg, cfg.Seed, at(v, "tuned"), at(v, "helpfulness"), at(v, "safety"), promptsName, validationName)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 	"github.com/tame-rlhf/tame/pkg/world"
@@ -193,11 +194,11 @@ func TestRunRefusesAnotherRunsFolder(t *testing.T) {
 	other := cfg
 	other.FineTune.Epochs++
 	_, err = pipeline.Run(t.Context(), dir, d, other)
-	assert.ErrorIs(t, err, pipeline.ErrOtherRun)
-	assert.ErrorContains(t, err, "tuned: its settings were other ones")
+	assert.ErrorIs(t, err, run.ErrOtherRun)
+	assert.ErrorContains(t, err, "tuned belongs to another run (config field epochs was ")
 
 	d.Prompts = d.Prompts[1:]
 	_, err = pipeline.Run(t.Context(), dir, d, cfg)
-	assert.ErrorIs(t, err, pipeline.ErrOtherRun)
+	assert.ErrorIs(t, err, run.ErrOtherRun)
 	assert.ErrorContains(t, err, "prompts.arrow")
 }

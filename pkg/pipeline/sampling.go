@@ -2,7 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -24,7 +24,7 @@ type Tuning struct {
 func (Tuning) Schema() data.Schema { return data.Schema{Name: "tuning", Version: 1} }
 
 // tune chooses the temperature on the validation prompts.
-func (r *run) tune(ctx context.Context, v int, policy string, p *model.Params, judges *Judges) (float64, []Tuning, error) {
+func (r *iteration) tune(ctx context.Context, v int, policy string, p *model.Params, judges *Judges) (float64, []Tuning, error) {
 	cfg := r.cfg.Rejection
 	cfg.Version = v
 	l, err := r.store.lineage(of(v, "temperature"), struct {
@@ -52,7 +52,7 @@ func (r *run) tune(ctx context.Context, v int, policy string, p *model.Params, j
 }
 
 // sample draws the answers of a version, with their rewards.
-func (r *run) sample(ctx context.Context, v int, policy string, p *model.Params, judges *Judges, temperature float64) ([]data.Sample, error) {
+func (r *iteration) sample(ctx context.Context, v int, policy string, p *model.Params, judges *Judges, temperature float64) ([]data.Sample, error) {
 	cfg := r.cfg.Rejection
 	cfg.Version, cfg.Temperature, cfg.OnProgress = v, temperature, nil
 	name := at(v, "samples.arrow")
@@ -79,21 +79,15 @@ func (r *run) sample(ctx context.Context, v int, policy string, p *model.Params,
 }
 
 // row is a candidate as it is written.
-func (r *run) row(c rejection.Candidate) (data.Sample, error) {
-	id := c.Prompt.ID
-	text, err := r.data.Tokenizer.Decode(c.Tokens)
-	if err != nil {
-		return data.Sample{}, fmt.Errorf("pipeline: answer to %q: %w", id, err)
-	}
-	return data.Sample{
-		PromptID: id, Messages: r.messages[id], Prompt: c.Prompt.Tokens, Tokens: c.Tokens, LogProbs: c.LogProbs, Text: text,
-		Finished: c.Finished, Combined: &c.Reward, Version: c.Version, Temperature: c.Temperature,
-	}, nil
+func (r *iteration) row(c rejection.Candidate) (data.Sample, error) {
+	row, err := sampleRow(c.Answer, r.messages[c.Prompt.ID], r.data.Tokenizer)
+	row.Combined, row.Version, row.Temperature = &c.Reward, c.Version, c.Temperature
+	return row, err
 }
 
 // winners picks the best answer to each prompt: of this version's samples, or from PoolFrom on of all versions', whose rewards are
 // then taken from the newest reward models.
-func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample, error) {
+func (r *iteration) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample, error) {
 	first := v
 	if v >= r.cfg.PoolFrom {
 		first = 1
@@ -107,40 +101,27 @@ func (r *run) winners(ctx context.Context, v int, judges *Judges) ([]data.Sample
 		return nil, err
 	}
 	return dataset(r.store, at(v, "winners.arrow"), l, func() ([]data.Sample, error) {
-		var answers []data.Answer
-		var pool []rejection.Candidate
-		for k := first; k <= v; k++ {
-			for i, row := range r.samples[k-1] {
-				a := data.Answer{
-					Prompt: data.TokenPrompt{ID: row.PromptID, Tokens: row.Prompt, Safety: r.isSafety[row.PromptID]},
-					Tokens: row.Tokens, LogProbs: row.LogProbs, Finished: row.Finished,
-				}
-				answers = append(answers, a)
-				pool = append(pool, rejection.Candidate{Answer: a, Temperature: row.Temperature, Version: row.Version, Index: i, Reward: *row.Combined})
-			}
-		}
+		pool := slices.Concat(r.samples[first-1 : v]...)
 		if first < v {
+			answers := make([]data.Answer, len(pool))
+			for i, row := range pool {
+				answers[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: row.Prompt, Safety: r.isSafety[row.PromptID]}, Tokens: row.Tokens}
+			}
 			rewards, err := judges.Reward(ctx, answers)
 			if err != nil {
 				return nil, err
 			}
 			for i := range pool {
-				pool[i].Reward = rewards[i]
+				pool[i].Combined = &rewards[i]
 			}
 		}
-		best := rejection.Best(pool)
-		rows := make([]data.Sample, len(best))
-		for i, c := range best {
-			if rows[i], err = r.row(c); err != nil {
-				return nil, err
-			}
-		}
+		rows := BestSamples(pool)
 		return rows, data.NotEmpty("finished answers", len(rows))
 	})
 }
 
 // fineTune is SFT on the winners, "the best answer becomes the new gold answer" of its prompt, and on further examples.
-func (r *run) fineTune(ctx context.Context, v int, inputs []string, start *model.Params, examples []sft.Example) (*model.Params, error) {
+func (r *iteration) fineTune(ctx context.Context, v int, inputs []string, start *model.Params, examples []sft.Example) (*model.Params, error) {
 	name := at(v, "tuned")
 	cfg := r.cfg.FineTune
 	l, err := r.store.lineage(of(v, "SFT on the best answers"), cfg, cfg.Seed, inputs...)

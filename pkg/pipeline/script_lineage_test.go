@@ -10,6 +10,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/run"
 )
 
 // Every result names what it was made from.
@@ -112,7 +113,7 @@ func (s *script) testOtherRuns(t *testing.T) {
 		d.Annotate = s.annotate
 		c.change(&d, &cfg)
 		_, err := pipeline.Run(t.Context(), s.dir, d, cfg)
-		require.ErrorIs(t, err, pipeline.ErrOtherRun, c.first)
-		assert.ErrorContains(t, err, filepath.Join(s.dir, filepath.FromSlash(c.first))+":")
+		require.ErrorIs(t, err, run.ErrOtherRun, c.first)
+		assert.ErrorContains(t, err, filepath.Join(s.dir, filepath.FromSlash(c.first))+" belongs to another run (")
 	}
 }

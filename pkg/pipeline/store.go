@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,10 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
@@ -80,10 +79,7 @@ func (s *store) lineage(stage string, cfg any, seed uint64, inputs ...string) (d
 	return l, nil
 }
 
-// ErrOtherRun says that the folder holds results that were made with other settings or data.
-var ErrOtherRun = errors.New("pipeline: the folder holds another run")
-
-// done says whether a result is there. One that was made in another way is an error.
+// done says whether a result is there. One that was made in another way is a run.ErrOtherRun.
 func (s *store) done(name string, want data.Lineage) (bool, error) {
 	got, err := data.ReadLineage(s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -92,18 +88,10 @@ func (s *store) done(name string, want data.Lineage) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	what := ""
-	switch {
-	case got.Stage != want.Stage:
-		what = fmt.Sprintf("it is the result of %q, not of %q", got.Stage, want.Stage)
-	case !bytes.Equal(got.Config, want.Config) || got.Seed != want.Seed:
-		what = "its settings were other ones"
-	case !slices.Equal(got.Inputs, want.Inputs):
-		what = "it was made from other inputs"
-	default:
-		return true, nil
+	if err := run.Check(s.path(name), run.Of(got), run.Of(want)); err != nil {
+		return false, fmt.Errorf("pipeline: %w", err)
 	}
-	return false, fmt.Errorf("%w: %s: %s: give the settings and data of that run, or another folder", ErrOtherRun, s.path(name), what)
+	return true, nil
 }
 
 // finish sweeps what a step has kept, now that its result is safe.
@@ -111,89 +99,61 @@ func (s *store) finish(name string) error {
 	return model.Remove(s.work(name))
 }
 
-// dataset reads the rows of a result, or makes and writes them.
-func dataset[T data.Row](s *store, name string, l data.Lineage, compute func() ([]T, error)) ([]T, error) {
+// result reads a result of this run, or computes and writes it.
+func result[T any](s *store, name string, l data.Lineage, read func(path string) (T, error), compute func() (T, error), write func(path string, value T) error) (value T, err error) {
 	done, err := s.done(name, l)
 	if err != nil {
-		return nil, err
+		return value, err
 	}
 	if done {
-		rows, _, err := data.Read[T](s.path(name))
+		value, err = read(s.path(name))
 		s.watch(Event{Step: name, Reused: true})
-		return rows, errors.Join(err, s.finish(name))
+		return value, errors.Join(err, s.finish(name))
 	}
-	rows, err := compute()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if value, err = compute(); err != nil {
+		return value, fmt.Errorf("%s: %w", name, err)
 	}
-	if err := os.MkdirAll(filepath.Dir(s.path(name)), 0o755); err != nil {
-		return nil, fmt.Errorf("pipeline: %w", err)
-	}
-	if err := data.Write(s.path(name), rows, l); err != nil {
-		return nil, err
+	if err := write(s.path(name), value); err != nil {
+		return value, err
 	}
 	s.watch(Event{Step: name, Finished: true})
-	return rows, s.finish(name)
+	return value, s.finish(name)
 }
 
-// inParts makes the rows of n items in parts of size items, each of which is kept, so that a run that is stopped loses one part at most.
+// dataset is a result that is rows.
+func dataset[T data.Row](s *store, name string, l data.Lineage, compute func() ([]T, error)) ([]T, error) {
+	read := func(path string) ([]T, error) {
+		rows, _, err := data.Read[T](path)
+		return rows, err
+	}
+	return result(s, name, l, read, compute, func(path string, rows []T) error {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("pipeline: %w", err)
+		}
+		return data.Write(path, rows, l)
+	})
+}
+
+// inParts is dataset for rows that are made of n items in parts of size items, each of which is stored.
 func inParts[T data.Row](s *store, name string, l data.Lineage, n, size int, compute func(lo, hi int) ([]T, error)) ([]T, error) {
 	return dataset(s, name, l, func() ([]T, error) {
-		var all []T
-		for lo := 0; lo < n; lo += size {
-			hi := min(lo+size, n)
-			part := fmt.Sprintf("part-%06d.arrow", lo)
-			rows, err := inPart(filepath.Join(s.work(name), part), l, func() ([]T, error) { return compute(lo, hi) })
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, rows...)
-			s.watch(Event{Step: name, Done: hi, Total: n})
+		parts, err := run.OpenParts(s.work(name), l)
+		if err != nil {
+			return nil, err
 		}
-		return all, nil
+		return run.Rows(parts, n, size, compute, func(done int) { s.watch(Event{Step: name, Done: done, Total: n}) })
 	})
 }
 
-// inPart reads a part that was kept by this very step, or makes and keeps it.
-func inPart[T data.Row](path string, l data.Lineage, compute func() ([]T, error)) ([]T, error) {
-	rows, got, err := data.Read[T](path)
-	if err == nil && got.Stage == l.Stage && bytes.Equal(got.Config, l.Config) && got.Seed == l.Seed && slices.Equal(got.Inputs, l.Inputs) {
-		return rows, nil
-	}
-	if rows, err = compute(); err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("pipeline: %w", err)
-	}
-	return rows, data.Write(path, rows, l)
-}
-
-// params reads a model, or makes and writes it with tokenizer, lineage and the files that more writes.
+// params is a result that is a model, with tokenizer, lineage and the files that more writes.
 func (s *store) params(name string, l data.Lineage, compute func() (*model.Params, error), more ...func(dir string) error) (*model.Params, error) {
-	done, err := s.done(name, l)
-	if err != nil {
-		return nil, err
-	}
-	if done {
-		p, err := model.Load(s.path(name))
-		s.watch(Event{Step: name, Reused: true})
-		return p, errors.Join(err, s.finish(name))
-	}
-	p, err := compute()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	err = model.Save(s.path(name), p, func(tmp string) error {
-		errs := []error{s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l)}
-		for _, write := range more {
-			errs = append(errs, write(tmp))
-		}
-		return errors.Join(errs...)
+	return result(s, name, l, model.Load, compute, func(path string, p *model.Params) error {
+		return model.Save(path, p, func(tmp string) error {
+			errs := []error{s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l)}
+			for _, write := range more {
+				errs = append(errs, write(tmp))
+			}
+			return errors.Join(errs...)
+		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.watch(Event{Step: name, Finished: true})
-	return p, s.finish(name)
 }

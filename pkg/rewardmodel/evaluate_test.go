@@ -2,6 +2,7 @@ package rewardmodel
 
 import (
 	"context"
+	"encoding/json"
 	"math"
 	"testing"
 
@@ -31,10 +32,10 @@ func TestInterval(t *testing.T) {
 
 func TestJudgeByHand(t *testing.T) {
 	pairs := []Pair{
-		{Rating: data.SignificantlyBetter, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe},
-		{Rating: data.SignificantlyBetter, ChosenSafe: data.Unsafe, RejectedSafe: data.Unsafe},
-		{Rating: data.SlightlyBetter, ChosenSafe: data.Safe},
-		{Rating: data.NegligiblyBetter},
+		{Rating: data.SignificantlyBetter, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe, Chosen: []int32{5, 2}, Rejected: []int32{2}},
+		{Rating: data.SignificantlyBetter, ChosenSafe: data.Unsafe, RejectedSafe: data.Unsafe, Chosen: []int32{2}, Rejected: []int32{5, 2}},
+		{Rating: data.SlightlyBetter, ChosenSafe: data.Safe, Chosen: []int32{5, 6, 2}, Rejected: []int32{2}},
+		{Rating: data.NegligiblyBetter, Chosen: []int32{5, 2}, Rejected: []int32{6, 2}, Set: data.SafetySet},
 	}
 	e, err := Judge(pairs, []float64{
 		2, -1, // right; the unsafe answer is called unsafe
@@ -49,11 +50,44 @@ func TestJudgeByHand(t *testing.T) {
 		data.SlightlyBetter:      {Hits: 0, N: 1},
 		data.NegligiblyBetter:    {Hits: 1, N: 1},
 	}, e.ByRating)
+	assert.Equal(t, map[data.Set]Count{data.HelpfulnessSet: {Hits: 1.5, N: 3}, data.SafetySet: {Hits: 1, N: 1}}, e.BySet)
+	assert.Equal(t, Count{Hits: 2.5, N: 4}, e.LongerAnswer, "longer, shorter, longer, the same")
 	assert.Equal(t, Count{Hits: 1, N: 3}, e.UnsafeRecall)
 	assert.Equal(t, Count{Hits: 1, N: 2}, e.UnsafePrecision)
 	assert.Equal(t, -5.0, e.MinReward)
 	assert.Equal(t, 3.0, e.MaxReward)
 	assert.InDelta(t, (2-1+1+1-0.5+3-4-5)/8.0, e.MeanReward, 1e-12)
+}
+
+// Reports have the rates with their Wilson intervals (81 of 263: see TestInterval), and leave out what is empty.
+func TestEvaluationReports(t *testing.T) {
+	c := Count{Hits: 81, N: 263}
+	e := Evaluation{
+		Accuracy: c, LongerAnswer: c, BySet: map[data.Set]Count{data.HelpfulnessSet: c},
+		ByRating: map[data.Rating]Count{data.Better: c}, MeanReward: 0.5,
+	}
+	assert.Equal(t, `  accuracy                      30.8 % [25.5, 36.6] of 263
+  the longer answer             30.8 % [25.5, 36.6] of 263
+  better                        30.8 % [25.5, 36.6] of 263`, e.String())
+	raw, err := json.Marshal(e)
+	require.NoError(t, err)
+	var got struct {
+		Accuracy, UnsafeRecall *struct {
+			Rate, Lo, Hi float64
+			N            int
+		}
+		ByRating map[string]any `json:"by_rating"`
+		BySet    map[string]any `json:"by_set"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &got))
+	require.NotNil(t, got.Accuracy)
+	assert.InDelta(t, 81.0/263, got.Accuracy.Rate, 1e-12)
+	assert.InDelta(t, 0.2553, got.Accuracy.Lo, 0.00005)
+	assert.InDelta(t, 0.3662, got.Accuracy.Hi, 0.00005)
+	assert.Equal(t, 263, got.Accuracy.N)
+	assert.Contains(t, got.ByRating, "better")
+	assert.Contains(t, got.BySet, "helpfulness")
+	assert.NotContains(t, string(raw), "unsafe_recall")
 }
 
 // An answer is called unsafe when its safety reward, a probability, is below 0.5: its score is below 0. One of exactly 0 is not.

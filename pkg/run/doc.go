@@ -1,5 +1,6 @@
 // Package run answers "is this the same run?" for everything that can be stopped and resumed:
-// checkpoints of training, results of a pipeline, outputs of commands.
+// checkpoints of training, results of a pipeline, outputs of commands. Parts are what a run that
+// samples stores until its result is whole.
 //
 // An Identity names what decides a result: stage, settings, seed, and the fingerprints of what was
 // read. Two runs of one identity produce identical files. Check compares two of them; what differs

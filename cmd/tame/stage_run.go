@@ -10,19 +10,18 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// job is one run of a stage.
-type job struct {
+// stageRun is one run of a stage.
+type stageRun struct {
 	stage   string
-	place   place
+	output  output
 	every   int
 	lineage data.Lineage
 	out     io.Writer        // what came out
@@ -39,23 +38,23 @@ const tokenizerFile = "tokenizer.model"
 const evaluationFile = "evaluation.json"
 
 // keep is what a stage's Config needs to save itself in the checkpoint's folder.
-func (j *job) keep(tok *tokenizer.Tokenizer) train.Keep {
-	return train.Keep{Dir: j.place.checkpoint, Every: j.every, WriteFiles: tok.SaveFolder}
+func (r *stageRun) keep(tok *tokenizer.Tokenizer) train.Keep {
+	return train.Keep{Dir: r.output.checkpoint, Every: r.every, WriteFiles: tok.SaveFolder}
 }
 
 // notef tells something about the run.
-func (j *job) notef(format string, args ...any) { j.console.Printf(format, args...) }
+func (r *stageRun) notef(format string, args ...any) { r.console.Printf(format, args...) }
 
 // onStep shows a stage's progress and writes its log. done ends the display.
-func (j *job) onStep(name string) (onStep func(train.StepInfo), done func()) {
+func (r *stageRun) onStep(name string) (onStep func(train.StepInfo), done func()) {
 	var task *console.Task
 	detail := ""
 	onStep = func(info train.StepInfo) {
 		if task == nil {
-			task = j.console.GoOn(name, info.Step-1, info.Total)
+			task = r.console.GoOn(name, info.Step-1, info.Total)
 		}
-		if j.log != nil {
-			j.log.write(info)
+		if r.log != nil {
+			r.log.write(info)
 		}
 		detail = stepDetail(info.Metrics)
 		task.Update(info.Step, detail)
@@ -83,43 +82,34 @@ func stepDetail(m map[string]float64) string {
 }
 
 // finishModel writes the result, removes the checkpoint and tells what came out. evaluation, if not nil, goes into evaluation.json.
-func (j *job) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation any, text string) error {
-	err := model.Save(j.place.output, p, func(dir string) error {
+func (r *stageRun) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation any, text string) error {
+	err := model.Save(r.output.dir, p, func(dir string) error {
 		if err := tok.SaveFolder(dir); err != nil {
 			return err
 		}
 		if evaluation != nil {
-			if err := writeJSON(filepath.Join(dir, evaluationFile), evaluation); err != nil {
+			if err := run.WriteJSON(filepath.Join(dir, evaluationFile), evaluation); err != nil {
 				return err
 			}
 		}
-		if j.extra != nil {
-			if err := j.extra(dir); err != nil {
+		if r.extra != nil {
+			if err := r.extra(dir); err != nil {
 				return err
 			}
 		}
-		return data.WriteLineage(dir, j.lineage)
+		return data.WriteLineage(dir, r.lineage)
 	})
 	if err != nil {
 		return err
 	}
-	return j.finish(text)
+	return r.finish(text)
 }
 
 // finish removes the checkpoint of a result that is safe, and tells what came out.
-func (j *job) finish(text string) error {
-	j.console.Close()
-	fmt.Fprintf(j.out, "%s\n%s is written\n", text, j.place.output)
-	return model.Remove(j.place.checkpoint)
-}
-
-// writeJSON writes a file, all of it or nothing.
-func writeJSON(path string, value any) error {
-	raw, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return renameio.WriteFile(path, append(raw, '\n'), 0o644)
+func (r *stageRun) finish(text string) error {
+	r.console.Close()
+	fmt.Fprintf(r.out, "%s\n%s is written\n", text, r.output.dir)
+	return model.Remove(r.output.checkpoint)
 }
 
 // stepLog writes what each step reports as JSON lines. A run that goes on does some steps again: their lines are replaced.

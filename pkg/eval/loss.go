@@ -1,0 +1,98 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/train"
+)
+
+// TokenLoss is how well a language model predicts tokens, each from those before it.
+type TokenLoss struct {
+	Tokens int     // that count
+	NLL    float64 // Σ -log p(token), in nats
+	Hits   int     // tokens that are the most probable ones, the lowest id of equal ones
+}
+
+// Mean is the negative log-likelihood of a token in nats; NaN if no token counts.
+func (l TokenLoss) Mean() float64 { return l.NLL / float64(l.Tokens) }
+
+// Perplexity is exp of the mean.
+func (l TokenLoss) Perplexity() float64 { return math.Exp(l.Mean()) }
+
+// Accuracy is the share of tokens that are the most probable ones.
+func (l TokenLoss) Accuracy() float64 { return float64(l.Hits) / float64(l.Tokens) }
+
+// LossOn measures a model on sequences: on their tokens with a weight other than 0, which all count
+// alike. n and s are the budget of a micro-batch in tokens and sequences, which decides memory and not
+// results.
+func LossOn(ctx context.Context, p *model.Params, examples []data.Example, n, s int) (loss TokenLoss, err error) {
+	in := model.NewInputs(tensor.Float32, n, s)
+	trunk, err := model.NewTrunk(in, p, "model")
+	if err != nil {
+		return loss, fmt.Errorf("eval: %w", err)
+	}
+	logProbs, err := trunk.LogProbs()
+	if err != nil {
+		return loss, fmt.Errorf("eval: %w", err)
+	}
+	hits, err := trunk.Hits()
+	if err != nil {
+		return loss, fmt.Errorf("eval: %w", err)
+	}
+	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs, hits}, []*model.Trunk{trunk})
+	if err != nil {
+		return loss, fmt.Errorf("eval: %w", err)
+	}
+	lengths := make([]int, len(examples))
+	for i, e := range examples {
+		lengths[i] = len(e.Tokens)
+	}
+	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
+		_, err := r.Append(examples[i].Tokens, counted(examples[i]))
+		return err
+	}, func(r *data.Ragged, _ []int, out [][]float32) {
+		loss.Tokens += r.Counted()
+		for i, x := range out[0] { // both are 0 where a token does not count
+			loss.NLL -= float64(x)
+			loss.Hits += int(out[1][i])
+		}
+	})
+	if err != nil {
+		return TokenLoss{}, fmt.Errorf("eval: %w", err)
+	}
+	return loss, nil
+}
+
+// counted tells which tokens of an example have a weight other than 0.
+func counted(e data.Example) []bool {
+	list := make([]bool, len(e.Weights))
+	for i, w := range e.Weights {
+		list[i] = w != 0
+	}
+	return list
+}
+
+// Windows cuts documents into sequences of at most size tokens, of which every token but the first
+// counts. What is a single token is left out.
+func Windows(docs [][]int32, size int) []data.Example {
+	var list []data.Example
+	for _, doc := range docs {
+		for window := range slices.Chunk(doc, size) {
+			if len(window) < 2 {
+				continue
+			}
+			weights := slices.Repeat([]float32{1}, len(window))
+			weights[0] = 0
+			list = append(list, data.Example{Tokens: window, Weights: weights})
+		}
+	}
+	return list
+}

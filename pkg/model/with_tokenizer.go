@@ -1,0 +1,43 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
+)
+
+// LoadWithTokenizer reads a model as Load does, and its tokenizer: that of tokenizerPath, or the one
+// that comes with the model if tokenizerPath is empty, nil if there is none. Two that do not fit are
+// refused, see CheckTokenizer.
+func LoadWithTokenizer(path, tokenizerPath string) (*Params, *tokenizer.Tokenizer, error) {
+	p, err := Load(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	var tok *tokenizer.Tokenizer
+	if tokenizerPath != "" {
+		tok, err = tokenizer.Load(tokenizerPath)
+	} else {
+		tok, err = tokenizer.OfModel(path)
+	}
+	if err != nil || tok == nil {
+		return p, nil, err
+	}
+	if err := CheckTokenizer(p.Config(), tok); err != nil {
+		return nil, nil, fmt.Errorf("model: %s: %w", path, err)
+	}
+	return p, tok, nil
+}
+
+// CheckTokenizer wants every id of the tokenizer to be in the model's vocabulary, and begin and end
+// of sequence to be the same ids in both.
+func CheckTokenizer(c Config, tok *tokenizer.Tokenizer) error {
+	if tok.VocabSize() > c.VocabSize {
+		return fmt.Errorf("the tokenizer has %d pieces, the model's vocabulary %d: they do not fit together", tok.VocabSize(), c.VocabSize)
+	}
+	if tok.BOS() != c.BOS || tok.EOS() != c.EOS {
+		return fmt.Errorf("the tokenizer has BOS %d and EOS %d, the model %d and %d: they do not fit together",
+			tok.BOS(), tok.EOS(), c.BOS, c.EOS)
+	}
+	return nil
+}
