@@ -1,7 +1,7 @@
 package backend
 
-// Backend computes everything that a model needs: in graphs, token by token, and on plain vectors. Backends are comparable; two networks in
-// one graph have the same one.
+// Backend computes everything that a model needs: in graphs, token by token, and on plain vectors.
+// Backends are comparable; two networks in one graph have the same one.
 type Backend interface {
 	Kernels
 	Decoding
@@ -18,26 +18,28 @@ type Kernels interface {
 // Kernel computes the results of an Op from its operands: a Buffer for each, in their order.
 type Kernel func(dst, in []Buffer)
 
-// Buffer is the memory of one value as its kernel sees it: the slice of the value's dtype, the others nil. The zero
-// Buffer as a destination says that this result is not wanted.
+// Buffer is the memory of one value as its kernel sees it: the slice of the value's dtype, the
+// others nil. The zero Buffer as a destination says that this result is not wanted.
 type Buffer struct {
 	F32 []float32
 	F64 []float64
 	I32 []int32
 
-	// Add, of a destination, says that the result is added to what the memory holds instead of overwriting it. Only the results
-	// of which Op.Adds says so, and Copy, are asked to.
+	// Add, of a destination, says that the result is added to what the memory holds instead of
+	// overwriting it. Only the results of which Op.Adds says so, and Copy, are asked to.
 	Add bool
 
-	// Dirty, of a destination with a row for each slot, says that nobody reads the rows after the used ones: they may keep what they
-	// hold. Otherwise they are made 0. Only operators with a layout or a table of rows look at it.
+	// Dirty, of a destination with a row for each slot, says that nobody reads the rows after the
+	// used ones: they may keep what they hold. Otherwise they are made 0. Only operators with a
+	// layout or a table of rows look at it.
 	Dirty bool
 }
 
 // Wanted reports whether the buffer has memory.
 func (b Buffer) Wanted() bool { return b.F32 != nil || b.F64 != nil || b.I32 != nil }
 
-// Float are the element types of weights and activations. Training uses float32; float64 is for gradient checks.
+// Float are the element types of weights and activations. Training uses float32; float64 is for
+// gradient checks.
 type Float interface{ float32 | float64 }
 
 // Of is the backend's arithmetic on vectors of that element type.
@@ -53,11 +55,13 @@ func Of[T Float](b Backend) Vectors[T] {
 type Vectors[T Float] interface {
 	// AdamW does one step of the optimiser: p, m and v change, g does not. All are of one length.
 	AdamW(p, g, m, v []T, step AdamWStep)
-	// SumSquares is the sum of the squares of x, in float64 and in a fixed order. It runs on the caller's goroutine.
+	// SumSquares is the sum of the squares of x, in float64 and in a fixed order. It runs on the
+	// caller's goroutine.
 	SumSquares(x []T) float64
 	// Temper divides logits by a temperature, as the kernel of TokenLogProbs does.
 	Temper(logits []T, temperature T)
-	// LogSumExp is log(sum of exp(x)) as the kernel of TokenLogProbs computes it, -Inf for an empty slice.
+	// LogSumExp is log(sum of exp(x)) as the kernel of TokenLogProbs computes it, -Inf for an empty
+	// slice.
 	LogSumExp(x []T) T
 	// Exp sets dst[i] = e to the x[i]. dst may be x.
 	Exp(dst, x []T)
@@ -65,8 +69,8 @@ type Vectors[T Float] interface {
 	Max(x []T) T
 }
 
-// AdamWStep are the numbers of one step of AdamW (Loshchilov and Hutter 2019, algorithm 2, in PyTorch's form). With g the gradient times
-// GradScale:
+// AdamWStep are the numbers of one step of AdamW (Loshchilov and Hutter 2019, algorithm 2, in
+// PyTorch's form). With g the gradient times GradScale:
 //
 //	m = Beta1*m + (1-Beta1)*g
 //	v = Beta2*v + (1-Beta2)*g*g
@@ -77,7 +81,8 @@ type AdamWStep struct {
 	LR, Beta1, Beta2, Eps, Decay, Bias1, Bias2, GradScale float64
 }
 
-// Decoding is a model's forward pass on rows of float32, token by token, with weights and caches in the backend's own memory.
+// Decoding is a model's forward pass on rows of float32, token by token, with weights and caches in
+// the backend's own memory.
 type Decoding interface {
 	// Table copies w, (V, C), for looking up rows.
 	Table(w []float32, v, c int) Table
@@ -85,7 +90,8 @@ type Decoding interface {
 	Matrix(w []float32, m, k int) Matrix
 	// Norm copies w, (C), the weights of an RMSNorm with that eps.
 	Norm(w []float32, eps float64) Norm
-	// Caches makes room for the keys and values of each layer: of slots sequences of up to maxLen tokens, with rotary positions of base theta.
+	// Caches makes room for the keys and values of each layer: of slots sequences of up to maxLen
+	// tokens, with rotary positions of base theta.
 	Caches(layers, slots, maxLen int, heads Heads, theta float64) []Cache
 	// SwiGLU sets out, (rows, F), to silu(gate) * up for gateUp, (rows, 2F).
 	SwiGLU(out, gateUp []float32, rows, f int)
@@ -113,11 +119,12 @@ type Norm interface {
 
 // Cache is the keys and values of one layer. Different slots may be used at the same time.
 type Cache interface {
-	// Append takes rows of qkv, (rows, (H+2KV) D), the tokens from position pos on: it rotates queries and keys by their positions, keeps
-	// keys and values, and sets q, (rows, H D), to the queries. qkv is changed.
+	// Append takes rows of qkv, (rows, (H+2KV) D), the tokens from position pos on: it rotates
+	// queries and keys by their positions, keeps keys and values, and sets q, (rows, H D), to the
+	// queries. qkv is changed.
 	Append(slot, pos int, qkv, q []float32, rows int)
-	// Attend sets out, (rows, H D), to the attention of the last rows of a sequence of length tokens, all of them in the cache, with
-	// queries q.
+	// Attend sets out, (rows, H D), to the attention of the last rows of a sequence of length
+	// tokens, all of them in the cache, with queries q.
 	Attend(slot, length int, out, q []float32, rows int)
 	// Copy makes the first n tokens of dst those of src.
 	Copy(dst, src, n int)

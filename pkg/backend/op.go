@@ -11,7 +11,8 @@ type Op struct {
 	Out   [][]int // shapes of the results, all that one call can compute
 }
 
-// Key names the kind and its attributes: operators with the same key and the same operands are results of one call.
+// Key names the kind and its attributes: operators with the same key and the same operands are
+// results of one call.
 func (o Op) Key() string {
 	if o.Attrs == nil {
 		return string(o.Kind)
@@ -54,11 +55,13 @@ func (e *NoKernelError) Error() string {
 	return fmt.Sprintf("backend: %s has no kernel of %q for %v", e.Backend, e.Kind, e.DType)
 }
 
-// Kind names what an operator computes. Shapes are those of package ops: N token slots, C model width and so on.
+// Kind names what an operator computes. Shapes are those of package ops: N token slots, C model
+// width and so on.
 type Kind string
 
-// The operators of a trunk and their gradients. Each takes a layout, or a table of rows, as one of its operands: the last one, but for
-// Attention and AttentionBackward, which take the table of shared tokens after it.
+// The operators of a trunk and their gradients. Each takes a layout, or a table of rows, as one of
+// its operands: the last one, but for Attention and AttentionBackward, which take the table of
+// shared tokens after it.
 const (
 	Embed                 Kind = "embed"                    // tokens, w; layout
 	EmbedBackward         Kind = "embed backward"           // tokens, dout; Rows
@@ -91,7 +94,8 @@ const (
 	Hit
 )
 
-// Element-wise functions of one operand, and of two of which one may be a scalar. Derivative gives the kinds of their gradients.
+// Element-wise functions of one operand, and of two of which one may be a scalar. Derivative gives
+// the kinds of their gradients.
 const (
 	Detach     Kind = "detach"
 	Scale      Kind = "scale" // Factor
@@ -132,8 +136,9 @@ const (
 	Copy        Kind = "copy"             // the operand, all elements, or added with Buffer.Add
 )
 
-// Derivative is the kind of the gradient of an element-wise function, a sum or a selection. That of a function of one operand takes x, y and
-// dy; of two operands x, y and dz; of others what they select by, and the gradient that arrives.
+// Derivative is the kind of the gradient of an element-wise function, a sum or a selection. That of
+// a function of one operand takes x, y and dy; of two operands x, y and dz; of others what they
+// select by, and the gradient that arrives.
 func (k Kind) Derivative() Kind { return k + " backward" }
 
 // RMSNormAttrs are the attributes of RMSNorm.

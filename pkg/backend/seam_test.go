@@ -88,7 +88,8 @@ func build(t *testing.T, p, q *model.Params) nodes {
 	return n
 }
 
-// step trains both networks: the policy on likelihood and entropy, as SFT and PPO do, the critic on scores per token and per segment.
+// step trains both networks: the policy on likelihood and entropy, as SFT and PPO do, the critic on
+// scores per token and per segment.
 func step(t *testing.T, p, q *model.Params) train.Result {
 	t.Helper()
 	n := build(t, p, q)
@@ -131,7 +132,8 @@ func TestTrainingIsSeen(t *testing.T) {
 	// Two networks and two micro-batches. Recomputation repeats all layers but the last.
 	assert.Equal(t, 2*2*(layers+layers-1), seen[string(backend.Attention)])
 	assert.Equal(t, 2*2*layers, seen[string(backend.AttentionBackward)])
-	// Six weights in a layer, embedding and last norm; the policy's output projection, the critic's two of the head.
+	// Six weights in a layer, embedding and last norm; the policy's output projection, the critic's
+	// two of the head.
 	weights := 2*(6*layers+2) + 1 + 2
 	assert.Equal(t, weights, seen["AdamW"])
 	assert.Equal(t, weights, seen["SumSquares"])
@@ -196,7 +198,8 @@ func roundBF16(x float32) float32 {
 	return math.Float32frombits((bits + 0x7fff + bits>>16&1) &^ 0xffff)
 }
 
-// A backend that rounds after every kernel changes a training step and decoding, by about as much as it rounds.
+// A backend that rounds after every kernel changes a training step and decoding, by about as much
+// as it rounds.
 func TestRoundingBackend(t *testing.T) {
 	rounded := &watched{after: func(_ string, results ...[]float32) {
 		for _, r := range results {
@@ -232,7 +235,8 @@ func TestWatchedHasTheBits(t *testing.T) {
 	assert.Equal(t, step(t, tiny(nil, 1), tiny(nil, 2)), step(t, tiny(b, 1), tiny(b, 2)))
 }
 
-// Copies of weights have their backend; networks of one graph and the weights of one decoder have one.
+// Copies of weights have their backend; networks of one graph and the weights of one decoder have
+// one.
 func TestOneBackend(t *testing.T) {
 	b, _ := count()
 	p := tiny(b, 1)

@@ -7,8 +7,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 )
 
-// watched is the CPU with a look at every kernel after it ran: its name and the float32 results, which after may change. Kernels of graphs are
-// named by their kind, others by their method.
+// watched is the CPU with a look at every kernel after it ran: its name and the float32 results,
+// which after may change. Kernels of graphs are named by their kind, others by their method.
 type watched struct {
 	cpu   cpu.Backend
 	after func(kernel string, results ...[]float32)

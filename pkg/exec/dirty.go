@@ -1,9 +1,11 @@
 package exec
 
-// findDirty marks the values whose unused rows nobody reads: what computes them need not make those rows 0, which costs a pass over the
-// memory of each value where a batch is not full. Such a value is the result of an operator with a table of rows, or a sum of two; it is no
-// output, nothing else lies in its memory, and whatever reads it reads the used rows alone, by the table that it was computed by. A sum reads
-// all rows, but what it reads of the unused ones goes into its own unused ones.
+// findDirty marks the values whose unused rows nobody reads: what computes them need not make those
+// rows 0, which costs a pass over the memory of each value where a batch is not full. Such a value
+// is the result of an operator with a table of rows, or a sum of two; it is no output, nothing else
+// lies in its memory, and whatever reads it reads the used rows alone, by the table that it was
+// computed by. A sum reads all rows, but what it reads of the unused ones goes into its own unused
+// ones.
 func (p *plan) findDirty() {
 	// 1. All that might be, with the tables of their rows.
 	table := map[*slot]*slot{}
@@ -35,7 +37,8 @@ func (p *plan) findDirty() {
 	}
 }
 
-// table is what says which rows of the step's results are used, nil if nothing does. known are the tables of values.
+// table is what says which rows of the step's results are used, nil if nothing does. known are the
+// tables of values.
 func (st *step) table(known map[*slot]*slot) *slot {
 	if st.isSum() && known[st.in[0]] == known[st.in[1]] {
 		return known[st.in[0]]
@@ -46,7 +49,8 @@ func (st *step) table(known map[*slot]*slot) *slot {
 	return nil
 }
 
-// readsUsed says whether the step lets nothing out of input i but the rows that are used by the table.
+// readsUsed says whether the step lets nothing out of input i but the rows that are used by the
+// table.
 func (st *step) readsUsed(i int, table *slot) bool {
 	if st.isSum() {
 		return st.out[0].dirty

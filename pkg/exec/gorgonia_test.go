@@ -13,8 +13,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
-// Two operators of gorgonia are recognised by their texts. Another version of gorgonia that words them differently has to fail here: without
-// its substitute the sum of two gradients would allocate, and a tied embedding's would not be added up in place.
+// Two operators of gorgonia are recognised by their texts. Another version of gorgonia that words
+// them differently has to fail here: without its substitute the sum of two gradients would
+// allocate, and a tied embedding's would not be added up in place.
 func TestGorgoniaIsRecognised(t *testing.T) {
 	g := gorgonia.NewGraph()
 	vector := func(name string) *gorgonia.Node {

@@ -9,15 +9,17 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
-// The texts by which two operators of gorgonia are recognised, whose types it does not export. A test holds them.
+// The texts by which two operators of gorgonia are recognised, whose types it does not export. A
+// test holds them.
 const (
 	plusText      = "+ false" // element by element
 	plusSameText  = "+ true"  // the flag of comparisons that give numbers; it means nothing here
 	reshapePrefix = "Reshape("
 )
 
-// substitute is what computes those operators of gorgonia that need none of its own: the sum of two gradients of one
-// value, which differentiation inserts itself, and a reshape whose result is an output. Without a kind for all others.
+// substitute is what computes those operators of gorgonia that need none of its own: the sum of two
+// gradients of one value, which differentiation inserts itself, and a reshape whose result is an
+// output. Without a kind for all others.
 func substitute(n *gorgonia.Node, in []*slot) backend.Op {
 	if isReshape(n, in) {
 		return copyOp(in[0])

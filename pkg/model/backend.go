@@ -7,8 +7,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 )
 
-// Backend is what computes with these weights: programs that train.NewStep and train.NewForward compile, decoders with their samplers, and
-// the optimiser's steps. cpu.Backend unless SetBackend was called.
+// Backend is what computes with these weights: programs that train.NewStep and train.NewForward
+// compile, decoders with their samplers, and the optimiser's steps. cpu.Backend unless SetBackend
+// was called.
 func (p *Params) Backend() backend.Backend {
 	if p.backend == nil {
 		return cpu.Backend{}
@@ -16,8 +17,9 @@ func (p *Params) Backend() backend.Backend {
 	return p.backend
 }
 
-// SetBackend changes the backend for the trunks and decoders that are made from these weights from now on, and for copies of the weights. Two
-// networks in one graph need the same one. Nil means cpu.Backend.
+// SetBackend changes the backend. Call it before trunks and decoders are made from the weights.
+// Copies of the weights have it too, and two networks in one graph need the same one. Nil means
+// cpu.Backend.
 func (p *Params) SetBackend(b backend.Backend) { p.backend = b }
 
 // Backend is the backend of the trunks of the graph.

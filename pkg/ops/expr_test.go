@@ -231,3 +231,18 @@ func TestBuilderKeepsFirstError(t *testing.T) {
 	assert.Nil(t, x.Exp(x.Add(a, b)))
 	assert.EqualError(t, x.Err(), "ops: plus: operand 1 is (4) float64, want (3) float64")
 }
+
+// Sums over the same tokens into tables of different size are different nodes: the size is an attribute.
+func TestSegmentSumSizes(t *testing.T) {
+	g := gorgonia.NewGraph()
+	vector := func(name string, dt tensor.Dtype, n int) *gorgonia.Node {
+		return gorgonia.NewVector(g, dt, gorgonia.WithShape(n), gorgonia.WithName(name))
+	}
+	v, mask, segments := vector("v", tensor.Float32, 6), vector("mask", tensor.Float32, 6), vector("segments", tensor.Int32, 6)
+	x := ops.Expr(g)
+	four := x.SegmentSum(v, mask, segments, vector("four", tensor.Float32, 4))
+	five := x.SegmentSum(v, mask, segments, vector("five", tensor.Float32, 5))
+	require.NoError(t, x.Err())
+	assert.Equal(t, tensor.Shape{4}, four.Shape())
+	assert.Equal(t, tensor.Shape{5}, five.Shape())
+}

@@ -12,7 +12,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
-// Gorgonia's own machine runs the operators too, gradients included, and gives the bits of pkg/exec.
+// Gorgonia's own machine runs the operators too, gradients included, and gives the bits of
+// pkg/exec.
 func TestGorgoniaMachine(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 3))
 	x, w := normal(rng, 8*5), normal(rng, 15)

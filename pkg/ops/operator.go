@@ -17,8 +17,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 )
 
-// Operator is an operator of this package on a node: data, of which an executor makes a plan, and for which a backend has the kernel.
-// Operators with the same Op.Key and the same operands are the results of one call of the kernel.
+// Operator is an operator of this package on a node: data, of which an executor makes a plan, and
+// for which a backend has the kernel. Operators with the same Op.Key and the same operands are the
+// results of one call of the kernel.
 type Operator struct {
 	Op     backend.Op // kind, attributes, dtype and shapes
 	Result int        // which of the kernel's results the node is
@@ -85,7 +86,8 @@ func (o *Operator) SymDiff(in gorgonia.Nodes, out, dout *gorgonia.Node) (gorgoni
 	return o.grad(in, out, dout)
 }
 
-// Do implements gorgonia.Op for gorgonia's own machines, on the default backend; pkg/exec calls kernels itself.
+// Do implements gorgonia.Op for gorgonia's own machines, on the default backend; pkg/exec calls
+// kernels itself.
 func (o *Operator) Do(inputs ...gorgonia.Value) (gorgonia.Value, error) {
 	dt, err := dtypeOf(o.out)
 	if err != nil {
@@ -126,8 +128,9 @@ func (o *Operator) UsePreallocDo(prealloc gorgonia.Value, inputs ...gorgonia.Val
 	return prealloc, nil
 }
 
-// apply adds the operator to its operands' graph. Gorgonia merges nodes by a 32-bit hash without looking at the
-// children; a node that comes back with other children is a collision, escaped by a salt in the operator's text.
+// apply adds the operator to its operands' graph. Gorgonia merges nodes by a 32-bit hash without
+// looking at the children; a node that comes back with other children is a collision, escaped by a
+// salt in the operator's text.
 func apply(o *Operator, in ...*gorgonia.Node) (*gorgonia.Node, error) {
 	for ; o.salt < 8; o.salt++ {
 		n, err := gorgonia.ApplyOp(o, in...)
@@ -141,7 +144,8 @@ func apply(o *Operator, in ...*gorgonia.Node) (*gorgonia.Node, error) {
 	return nil, fmt.Errorf("ops: %s: hash collisions in the graph", o.Op.Kind)
 }
 
-// Operands are the nodes that n's operator takes, in argument order, one that is taken twice twice. Inputs have none.
+// Operands are the nodes that n's operator takes, in argument order, one that is taken twice twice.
+// Inputs have none.
 func Operands(n *gorgonia.Node) []*gorgonia.Node {
 	it := n.Graph().From(n.ID())
 	list := make([]*gorgonia.Node, 0, max(it.Len(), 0))

@@ -59,7 +59,8 @@ func newSig(kind backend.Kind, attrs any) *sig {
 	return &sig{op: backend.Op{Kind: kind, Attrs: attrs}, by: -1}
 }
 
-// float adds an argument of the operator's float dtype. want holds the expected extents, -1 for any.
+// float adds an argument of the operator's float dtype. want holds the expected extents, -1 for
+// any.
 func (s *sig) float(name string, n *gorgonia.Node, want ...int) []int {
 	if s.err == nil && n != nil && s.dt.Type == nil {
 		if dt, err := dtypeOf(n.Type()); err == nil && (dt == tensor.Float32 || dt == tensor.Float64) {
@@ -69,7 +70,8 @@ func (s *sig) float(name string, n *gorgonia.Node, want ...int) []int {
 	return s.arg(name, n, s.dt, want)
 }
 
-// perRow adds a float argument with a row for each slot, of which the kernel reads the used ones alone.
+// perRow adds a float argument with a row for each slot, of which the kernel reads the used ones
+// alone.
 func (s *sig) perRow(name string, n *gorgonia.Node, want ...int) []int {
 	extents := s.float(name, n, want...)
 	if s.err == nil {
@@ -141,13 +143,14 @@ func (s *sig) gives(shapes ...tensor.Shape) {
 	}
 }
 
-// result makes the node of result i. diff says which arguments get a gradient from grad; nil for none.
+// result makes the node of result i. diff says which arguments get a gradient from grad; nil for
+// none.
 func (s *sig) result(i int, diff []bool, grad gradient) (*gorgonia.Node, error) {
 	return s.node(i, s.dt, Operator{diff: diff, grad: grad})
 }
 
-// sum makes the node of result i, the gradient of a weight, whose kernel looks at backend.Buffer.Add: with several micro-batches it is
-// added up where it lies.
+// sum makes the node of result i, the gradient of a weight, whose kernel looks at
+// backend.Buffer.Add: with several micro-batches it is added up where it lies.
 func (s *sig) sum(i int) (*gorgonia.Node, error) { return s.node(i, s.dt, Operator{Adds: true}) }
 
 // table makes the node of the only result, a table of rows.

@@ -5,7 +5,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
-// binary is the kernel of an element-wise function of two operands, of which one may be a scalar, or of its gradients; nil for other kinds.
+// binary is the kernel of an element-wise function of two operands, of which one may be a scalar,
+// or of its gradients; nil for other kinds.
 func binary[T kern.Float](op backend.Op) backend.Kernel {
 	kind, backward := derivativeOf(op.Kind)
 	if backward {
@@ -52,7 +53,8 @@ func binaryBackward[T kern.Float](f func(x, y T) (fx, fy T)) backend.Kernel {
 	}
 }
 
-// accumulate adds to element i, or to the scalar that was broadcast; nothing where the gradient is not wanted.
+// accumulate adds to element i, or to the scalar that was broadcast; nothing where the gradient is
+// not wanted.
 func accumulate[T kern.Float](d []T, i int, g T) {
 	switch len(d) {
 	case 0:
@@ -91,7 +93,8 @@ func binaryFunc[T kern.Float](kind backend.Kind) func(x, y T) T {
 	return nil
 }
 
-// binaryDerivative is dz/dx and dz/dy, nil for a kind that has none; a tie of Min or Max belongs to x.
+// binaryDerivative is dz/dx and dz/dy, nil for a kind that has none; a tie of Min or Max belongs to
+// x.
 func binaryDerivative[T kern.Float](kind backend.Kind) func(x, y T) (fx, fy T) {
 	switch kind {
 	case backend.Plus:

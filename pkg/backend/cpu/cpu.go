@@ -1,7 +1,8 @@
-// Package cpu is the default backend: the kernels of internal/kern in float32 and float64, in memory of the Go program.
+// Package cpu is the default backend: the kernels of internal/kern in float32 and float64, in
+// memory of the Go program.
 //
-// float32 takes assembly where it pays; float64 is for gradient checks. Results do not depend on the number of threads, the place in a batch or
-// the vector width: docs/numerics.md.
+// float32 takes assembly where it pays; float64 is for gradient checks. Results do not depend on
+// the number of threads, the place in a batch or the vector width: docs/numerics.md.
 package cpu
 
 import (
@@ -126,8 +127,9 @@ func clearFrom[T kern.Float](dst backend.Buffer, from int) {
 	}
 }
 
-// A layout is the (S+2) int32 table that says where the segments of a ragged batch lie: [0] is the number s of used
-// segments, [1+i] the first slot of segment i, and [1+i] for i >= s the number n of used slots.
+// A layout is the (S+2) int32 table that says where the segments of a ragged batch lie: [0] is the
+// number s of used segments, [1+i] the first slot of segment i, and [1+i] for i >= s the number n
+// of used slots.
 
 // used gives the used slots of a layout, or the rows of a table.
 func used(layout []int32) int { return int(layout[len(layout)-1]) }

@@ -19,7 +19,8 @@ func (t *table) Lookup(out []float32, tokens []int32) {
 	kern.Embed(out, t.w, tokens, len(tokens), t.c)
 }
 
-// Matrix implements backend.Decoding: it packs the weights into the order in which products read them.
+// Matrix implements backend.Decoding: it packs the weights into the order in which products read
+// them.
 func (Backend) Matrix(w []float32, m, k int) backend.Matrix {
 	return &matrix{kern.Pack(true, k, m, w, k), m, k}
 }
@@ -62,7 +63,8 @@ func (Backend) Caches(layers, slots, maxLen int, heads backend.Heads, theta floa
 	return list
 }
 
-// CacheBytes is the memory of the keys and values of one of those Caches. Keys are kept for whole runs of 32 tokens.
+// CacheBytes is the memory of the keys and values of one of those Caches. Keys are kept for whole
+// runs of 32 tokens.
 func (Backend) CacheBytes(slots, maxLen int, heads backend.Heads) int64 {
 	sh := shapeOf(heads)
 	return 4 * int64(slots) * (int64(kern.KeyCacheLen(maxLen, sh)) + int64(maxLen)*int64(sh.KV*sh.D))
@@ -95,7 +97,8 @@ func (c *cache) Append(slot, pos int, qkv, q []float32, rows int) {
 	}
 }
 
-// Attend spreads several rows over cores. A single row runs on the calling goroutine: a batch of sequences is spread by the caller.
+// Attend spreads several rows over cores. A single row runs on the calling goroutine: a batch of
+// sequences is spread by the caller.
 func (c *cache) Attend(slot, length int, out, q []float32, rows int) {
 	keys, values := c.slot(slot)
 	kern.AttentionFromCache(out, q, keys, values, rows, length, c.heads)

@@ -8,7 +8,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
-// unary is the kernel of an element-wise function of one operand, or of its gradient; nil for other kinds.
+// unary is the kernel of an element-wise function of one operand, or of its gradient; nil for other
+// kinds.
 func unary[T kern.Float](op backend.Op) backend.Kernel {
 	kind, backward := derivativeOf(op.Kind)
 	var p, q T // the parameters
