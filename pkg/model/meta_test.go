@@ -91,7 +91,7 @@ func writeShards(t testing.TB, p *Params, n int, embedByRows bool, change func(i
 	require.NoError(t, SaveMeta(whole, p, F32, nil))
 	raw, err := os.ReadFile(filepath.Join(whole, meta.ParamsFile))
 	require.NoError(t, err)
-	tensors, err := p.tensors(arch.Meta)
+	tensors, err := p.tensors(arch.Meta, false)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, meta.ParamsFile), raw, 0o600))
 	byRows := []string{"wq", "wk", "wv", "w1", "w3", "output"}
@@ -290,8 +290,8 @@ func TestSaveMetaRefuses(t *testing.T) {
 	eos.EOS = 3
 	for want, bad := range map[string]*Params{
 		`no place for weight "score.weight": drop the scalar head`: randomParams(metaShape(false), tensor.Float32, 1),
-		"Config.HeadDim is 8, want 6":                 withoutHead(odd, 1),
-		"Config.EOS is 3, want 2":                     withoutHead(eos, 1),
+		"Config.HeadDim is 8, want 6":                              withoutHead(odd, 1),
+		"Config.EOS is 3, want 2":                                  withoutHead(eos, 1),
 	} {
 		assert.ErrorContains(t, SaveMeta(dir, bad, F32, nil), want)
 	}
