@@ -131,6 +131,7 @@ func folderExtras(tok *tokenizer.Tokenizer, l data.Lineage) func(dir string) err
 func writeHF(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error {
 	cfg := model.DefaultSaveConfig()
 	cfg.DType = dtype
+	cfg.Further = false // the folder is for other programs
 	return model.SaveAs(out, p, cfg, folderExtras(tok, l))
 }
 

@@ -80,6 +80,7 @@ var fieldDocs = yamlconf.Docs{
 	"generate.Sampling.OnProgress":              "OnProgress, if not nil, is called with the number of samples done and their total whenever some have ended, on the goroutine that called Generate or Converse. For dialogues the numbers are those of turns, turns that will not take place included.",
 	"model.SaveConfig.DType":                    "DType is the type of the numbers: F32, F16 or BF16. The latter two take half the space; numbers are rounded to nearest even, and one that F16 does not reach is an error. Default: F32, which keeps every bit.",
 	"model.SaveConfig.MaxShardBytes":            "MaxShardBytes is the most bytes of numbers of one file; a tensor that is larger has a file of its own. What does not fit one file is written as model-00001-of-00003.safetensors and so on, with model.safetensors.index.json. Default: 5e9; Hugging Face's hub has the same.",
+	"model.SaveConfig.Further":                  "Further says that the weights of Params.Add are written too, as F32 into further.safetensors, which Load finds and other programs do not know. Without it such weights are an error that names them. Default: true.",
 	"arch.Config.Dim":                           "Dim is the model width C. 7B: 4096.",
 	"arch.Config.NumLayers":                     "NumLayers is the number of decoder layers. 7B: 32.",
 	"arch.Config.NumHeads":                      "NumHeads is the number of query heads H. 7B: 32.",

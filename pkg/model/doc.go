@@ -43,6 +43,17 @@
 // have, as score.bias and in config.json as score_bias: scores there plus score_bias are the scores here. SaveAs writes F16 and BF16,
 // and several files. Settings that describe something other than Llama 2 are refused by name, with what to do.
 //
+// Which weights a model has, and under which names and in which rows each format has them, is in one table, arch.Llama; the packages under
+// internal have the formats. A weight that a format has no name for is refused by name when it is written, and so is a field of Config
+// that does not come back when what was written is decoded again.
+//
+// # Further weights
+//
+// Params.Add adds a weight that no Llama has: a custom head, an adapter. It is after the table's weights in Params.All and
+// Trunk.ParamNodes, so a Step trains it; a loss computes with its node. Clone, As and CopyFrom keep it. Save writes it as F32 into
+// further.safetensors beside model.safetensors, where Load finds it again, with its decay: checkpoints of package train lose nothing. Other
+// programs do not know that file. SaveConfig.Further false, and every other format, refuses such weights by name; Params.Drop removes them.
+//
 // # Concurrency
 //
 // Nothing here locks. Params may be read by any number of programs and decoders at once while nobody writes them. Inputs, and the trunks

@@ -216,7 +216,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 		assert.Empty(t, left, "no half file")
 	}
 	full := fmt.Errorf("no space left on device")
-	tensors, err := p.tensors(arch.GGUF)
+	tensors, err := p.tensors(arch.GGUF, false)
 	require.NoError(t, err)
 	assert.ErrorIs(t, llamacpp.Write(&failingFile{room: 3000, err: full}, p.cfg, tensors, p.values, F32, nil), full)
 }
@@ -238,7 +238,7 @@ func change(t testing.TB, p *Params, meta map[string]any, tensors func([]gguf.So
 		}
 	}
 	var sources []gguf.Source
-	list, err := p.tensors(arch.GGUF)
+	list, err := p.tensors(arch.GGUF, false)
 	require.NoError(t, err)
 	for _, w := range list {
 		sources = append(sources, gguf.Source{Name: w.Name, Shape: w.Shape, Type: gguf.F32, Row: w.Read(p.values(w.Weight))})

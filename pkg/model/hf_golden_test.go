@@ -73,7 +73,7 @@ func formulaParams(t *testing.T, c Config, head bool) *Params {
 		p.AddHead(nil)
 		p.DropOutput()
 	}
-	tensors, err := p.tensors(arch.HF)
+	tensors, err := p.tensors(arch.HF, false)
 	require.NoError(t, err)
 	for _, s := range tensors {
 		if s.Name != arch.ScoreBias {
@@ -104,7 +104,7 @@ func TestLogProbsOfTransformers(t *testing.T) {
 		p := formulaParams(t, c.cfg, false)
 		for _, dtype := range []string{F32, F16, BF16} { // the weights come through all of them
 			dir := filepath.Join(t.TempDir(), "m")
-			require.NoError(t, SaveAs(dir, p, SaveConfig{dtype, 5000}, nil))
+			require.NoError(t, SaveAs(dir, p, SaveConfig{DType: dtype, MaxShardBytes: 5000}, nil))
 			got, err := Load(dir)
 			require.NoError(t, err)
 			assertSame(t, p, got)

@@ -18,7 +18,7 @@ func TestSaveShards(t *testing.T) {
 	p := randomParams(tiny(), tensor.Float32, 51)
 	dir := filepath.Join(t.TempDir(), "m")
 	embed := int64(31 * 24 * 4)
-	require.NoError(t, SaveAs(dir, p, SaveConfig{F32, embed}, nil)) // the embedding fits exactly, gate and up do not together with others
+	require.NoError(t, SaveAs(dir, p, SaveConfig{DType: F32, MaxShardBytes: embed}, nil)) // the embedding fits exactly, gate and up do not together with others
 	got, err := Load(dir)
 	require.NoError(t, err)
 	assertSame(t, p, got)
@@ -50,7 +50,7 @@ func TestSaveShards(t *testing.T) {
 	assert.Len(t, names, len(index.WeightMap))
 	assert.Equal(t, fmt.Sprintf("model-00001-of-%05d.safetensors", len(files)), index.WeightMap["model.embed_tokens.weight"])
 
-	require.NoError(t, SaveAs(dir, p, SaveConfig{F32, 1}, nil)) // every tensor alone
+	require.NoError(t, SaveAs(dir, p, SaveConfig{DType: F32, MaxShardBytes: 1}, nil)) // every tensor alone
 	got, err = Load(dir)
 	require.NoError(t, err)
 	assertSame(t, p, got)
@@ -62,7 +62,7 @@ func TestSaveHalf(t *testing.T) {
 	p := randomParams(tiny(), tensor.Float32, 52)
 	for dtype, step := range map[string]float64{F16: 1.0 / (1 << 11), BF16: 1.0 / (1 << 8)} {
 		dir := filepath.Join(t.TempDir(), "m")
-		require.NoError(t, SaveAs(dir, p, SaveConfig{dtype, 5e9}, nil))
+		require.NoError(t, SaveAs(dir, p, SaveConfig{DType: dtype, MaxShardBytes: 5e9}, nil))
 		stat, err := os.Stat(filepath.Join(dir, hf.WeightsFile))
 		require.NoError(t, err)
 		assert.Less(t, stat.Size(), 2*p.NumParams()+4096)
@@ -75,7 +75,7 @@ func TestSaveHalf(t *testing.T) {
 			}
 		}
 		again := filepath.Join(t.TempDir(), "m")
-		require.NoError(t, SaveAs(again, got.As(tensor.Float64), SaveConfig{dtype, 5e9}, nil))
+		require.NoError(t, SaveAs(again, got.As(tensor.Float64), SaveConfig{DType: dtype, MaxShardBytes: 5e9}, nil))
 		twice, err := Load(again)
 		require.NoError(t, err)
 		assertSame(t, got, twice)
@@ -83,10 +83,10 @@ func TestSaveHalf(t *testing.T) {
 
 	floats[float32](p.Get("layers.1.down").Value)[7] = 65520
 	dir := filepath.Join(t.TempDir(), "m")
-	err := SaveAs(dir, p, SaveConfig{F16, 5e9}, nil)
+	err := SaveAs(dir, p, SaveConfig{DType: F16, MaxShardBytes: 5e9}, nil)
 	assert.ErrorContains(t, err, `tensor "model.layers.1.mlp.down_proj.weight": 65520 would become infinite: F16 ends at 65504`)
 	assert.NoDirExists(t, dir)
-	require.NoError(t, SaveAs(dir, p, SaveConfig{BF16, 5e9}, nil))
+	require.NoError(t, SaveAs(dir, p, SaveConfig{DType: BF16, MaxShardBytes: 5e9}, nil))
 
 	wide := p.As(tensor.Float64)
 	floats[float64](wide.Get("norm").Value)[1] = 1e300

@@ -172,7 +172,7 @@ func TestWriteLlama2CRefuses(t *testing.T) {
 	p := randomParams(tiny(), tensor.Float32, 1)
 	p.DropHead()
 	full := errors.New("no space left on device")
-	tensors, err := p.tensors(arch.Meta)
+	tensors, err := p.tensors(arch.Meta, false)
 	require.NoError(t, err)
 	assert.ErrorIs(t, llama2c.Write(&failingFile{room: 1000, err: full}, p.cfg, tensors, p.values), full)
 	p.DropOutput()

@@ -29,7 +29,7 @@ import (
 // Names, shapes and dtypes are compared with the config before anything of the model's size is allocated, and an error names file and
 // tensor. What describes another model than Llama 2 is refused by its name.
 //
-// A scalar head is there if the checkpoint has score.weight. If a Save into that folder was interrupted between its last two steps, Load
+// A scalar head is there if the checkpoint has score.weight, further weights (Params.Add) if the folder has further.safetensors. If a Save into that folder was interrupted between its last two steps, Load
 // finishes or undoes it first.
 func Load(path string) (*Params, error) {
 	p, err := load(path, arch.Llama())
@@ -74,6 +74,11 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 	}
 	if err := m.Read(func(name string) []float32 { return floats[float32](p.Get(name).Value) }); err != nil {
 		return nil, err
+	}
+	if exists(path, furtherFile) {
+		if err := p.readFurther(path); err != nil {
+			return nil, err
+		}
 	}
 	return p, nil
 }

@@ -31,7 +31,7 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(dtype, func(b *testing.B) {
 			cfg := loadConfig(layers)
 			dir := filepath.Join(b.TempDir(), "m")
-			require.NoError(b, SaveAs(dir, NewParams(cfg, tensor.Float32), SaveConfig{dtype, 5e9}, nil))
+			require.NoError(b, SaveAs(dir, NewParams(cfg, tensor.Float32), SaveConfig{DType: dtype, MaxShardBytes: 5e9}, nil))
 			benchmarkLoad(b, dir)
 		})
 	}

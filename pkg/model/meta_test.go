@@ -91,7 +91,7 @@ func writeShards(t testing.TB, p *Params, n int, embedByRows bool, change func(i
 	require.NoError(t, SaveMeta(whole, p, F32, nil))
 	raw, err := os.ReadFile(filepath.Join(whole, meta.ParamsFile))
 	require.NoError(t, err)
-	tensors, err := p.tensors(arch.Meta)
+	tensors, err := p.tensors(arch.Meta, false)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, meta.ParamsFile), raw, 0o600))
 	byRows := []string{"wq", "wk", "wv", "w1", "w3", "output"}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -34,11 +35,14 @@ type Param struct {
 //	output            (V, C)              absent with TieEmbeddings and after DropOutput
 //	score.weight      (1, C)              only with a scalar head
 //	score.bias        (1)                 only with a scalar head
+//
+// and after these what Add has added.
 type Params struct {
 	cfg    Config
 	dtype  tensor.Dtype
 	table  arch.Table
 	list   []*Param
+	added  int // how many of them, at the end, are from Add
 	byName map[string]*Param
 
 	backend backend.Backend // nil for cpu.Backend
@@ -55,7 +59,7 @@ func newParams(table arch.Table, cfg Config, dtype tensor.Dtype) *Params {
 	}
 	for _, w := range table.Weights(cfg) {
 		if !w.Part.Head {
-			p.add(w.Name, zeros(dtype, w.Shape...), w.Part.Decay)
+			p.add(p.zeros(w))
 		}
 	}
 	return p
@@ -69,10 +73,15 @@ func (p *Params) validate() error {
 	return checkDType(p.dtype)
 }
 
-func (p *Params) add(name string, v *tensor.Dense, decay bool) {
-	param := &Param{Name: name, Value: v, Decay: decay}
-	p.list = append(p.list, param)
-	p.byName[name] = param
+// zeros makes a weight of the table.
+func (p *Params) zeros(w arch.Weight) *Param {
+	return &Param{Name: w.Name, Value: zeros(p.dtype, w.Shape...), Decay: w.Part.Decay}
+}
+
+// add puts a weight after the others of the table.
+func (p *Params) add(q *Param) {
+	p.list = slices.Insert(p.list, len(p.list)-p.added, q)
+	p.byName[q.Name] = q
 }
 
 // Config is the shape of the model.
@@ -109,7 +118,7 @@ func (p *Params) NumParams() int64 {
 
 // Init draws fresh weights: norms are 1; embedding and projections are normal with deviation 0.02, those that write into the residual
 // stream (attn_out, down) divided by sqrt(2 NumLayers) as in GPT-2, so that its variance does not grow with depth. A scalar head is
-// drawn as AddHead draws it. The paper does not say how it initialises.
+// drawn as AddHead draws it; what Add has added keeps its numbers. The paper does not say how it initialises.
 func (p *Params) Init(rng *rand.Rand) {
 	if len(p.list) == 0 {
 		return
@@ -149,7 +158,7 @@ func (p *Params) AddHead(rng *rand.Rand) {
 			continue
 		}
 		if p.Get(w.Name) == nil {
-			p.add(w.Name, zeros(p.dtype, w.Shape...), w.Part.Decay)
+			p.add(p.zeros(w))
 		}
 		init := w.Part.Init
 		if rng == nil {
@@ -168,7 +177,10 @@ func (p *Params) DropOutput() { p.drop("output") }
 func (p *Params) drop(name string) {
 	for i, q := range p.list {
 		if q.Name == name {
-			p.list = append(p.list[:i:i], p.list[i+1:]...)
+			if i >= len(p.list)-p.added {
+				p.added--
+			}
+			p.list = slices.Concat(p.list[:i], p.list[i+1:])
 			delete(p.byName, name)
 			return
 		}
@@ -185,15 +197,16 @@ func (p *Params) As(dtype tensor.Dtype) *Params {
 		return c
 	}
 	for _, q := range p.list {
-		c.add(q.Name, convert(q.Value, dtype), q.Decay)
+		c.add(&Param{Name: q.Name, Value: convert(q.Value, dtype), Decay: q.Decay})
 	}
+	c.added = p.added
 	return c
 }
 
 // CopyFrom overwrites the weights with those of q, converted to p's dtype. Both have the same weights, by name and shape.
 func (p *Params) CopyFrom(q *Params) error {
 	if len(p.list) != len(q.list) {
-		return fmt.Errorf("model: copy: %d weights for %d: one of the models has a head or an output projection that the other lacks", len(q.list), len(p.list))
+		return fmt.Errorf("model: copy: %d weights for %d: one of the models has a head, an output projection or a further weight that the other lacks", len(q.list), len(p.list))
 	}
 	for _, dst := range p.list {
 		src := q.Get(dst.Name)

@@ -34,6 +34,10 @@ func readSafetensors(path string) (_ []Tensor, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	return readAll(f)
+}
+
+func readAll(f *safetensors.File) ([]Tensor, error) {
 	var tensors []Tensor
 	var reads []safetensors.Read
 	for _, info := range f.Tensors {
@@ -59,11 +63,17 @@ func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string)
 	return saving("write", safetensors.Write(w, sources, F32, metadata))
 }
 
-// WriteWeights writes the weights in safetensors form, the same bytes for the same weights: a hash of it names a model.
+// WriteWeights writes all weights in safetensors form, the same bytes for the same weights: a hash of it names a model.
 func (p *Params) WriteWeights(w io.Writer) error {
-	tensors, err := p.tensors(arch.HF)
+	tensors, err := p.tensors(arch.HF, true)
 	if err != nil {
 		return saving("write", err)
 	}
-	return saving("write", safetensors.Write(w, hf.Sources(tensors, p.values), F32, nil))
+	sources := hf.Sources(tensors, p.values)
+	further, _ := p.further()
+	for _, s := range further {
+		s.Name = "further/" + s.Name // apart from the names of Hugging Face
+		sources = append(sources, s)
+	}
+	return saving("write", safetensors.Write(w, sources, F32, nil))
 }

@@ -35,10 +35,13 @@ type SaveConfig struct {
 	// MaxShardBytes is the most bytes of numbers of one file; a tensor that is larger has a file of its own. What does not fit one file is
 	// written as model-00001-of-00003.safetensors and so on, with model.safetensors.index.json. Default: 5e9; Hugging Face's hub has the same.
 	MaxShardBytes int64
+	// Further says that the weights of Params.Add are written too, as F32 into further.safetensors, which Load finds and other programs do
+	// not know. Without it such weights are an error that names them. Default: true.
+	Further bool
 }
 
 // DefaultSaveConfig is what Save writes.
-func DefaultSaveConfig() SaveConfig { return SaveConfig{DType: F32, MaxShardBytes: 5e9} }
+func DefaultSaveConfig() SaveConfig { return SaveConfig{DType: F32, MaxShardBytes: 5e9, Further: true} }
 
 // Validate reports everything that is wrong with the config at once.
 func (c SaveConfig) Validate() error {
@@ -49,8 +52,8 @@ func (c SaveConfig) Validate() error {
 	return check.Err()
 }
 
-// Save writes the weights as a folder that any Llama tool reads: config.json and model.safetensors under Hugging Face names. float64
-// weights are rounded to float32. extras, if not nil, writes further files such as a tokenizer into the folder whose path it gets.
+// Save writes the weights as a folder that any Llama tool reads: config.json and model.safetensors under Hugging Face names, and
+// further.safetensors with what Params.Add has added. float64 weights are rounded to float32. extras, if not nil, writes further files such as a tokenizer into the folder whose path it gets.
 //
 // The folder is complete or not there: everything is written into a folder beside it and synced to the disk, then takes the place of dir
 // by renaming, so that nothing of a model that was there before is left. On any error, a full disk too, the old folder stays. A folder with
@@ -69,7 +72,7 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 		return err
 	}
 	write := func() error {
-		tensors, err := p.tensors(arch.HF)
+		tensors, err := p.tensors(arch.HF, cfg.Further)
 		if err != nil {
 			return err
 		}
@@ -77,7 +80,8 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 			return err
 		}
 		w := hf.Writer{Create: create, DType: cfg.DType, MaxBytes: cfg.MaxShardBytes}
-		return folder.Write(dir, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.values) }, extras)
+		further := func(tmp string) error { return p.writeFurther(tmp, create) }
+		return folder.Write(dir, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.values) }, further, extras)
 	}
 	return saving("save", write())
 }
@@ -146,8 +150,9 @@ func saving(what string, err error) error {
 	return nil
 }
 
-// tensors lists the tensors of the weights in a format. A weight that the format has no name for is an error.
-func (p *Params) tensors(f arch.Format) ([]file.Tensor, error) {
+// tensors lists the tensors of the weights in a format. A weight that the format has no name for is an error; further ones are, unless
+// they have a place of their own.
+func (p *Params) tensors(f arch.Format, further bool) ([]file.Tensor, error) {
 	var list []file.Tensor
 	covered := make(map[string]bool)
 	for _, t := range file.Tensors(p.table, p.cfg, f) {
@@ -158,7 +163,7 @@ func (p *Params) tensors(f arch.Format) ([]file.Tensor, error) {
 	}
 	var errs []error
 	for _, q := range p.list {
-		if covered[q.Name] {
+		if covered[q.Name] || further && p.isFurther(q.Name) {
 			continue
 		}
 		hint := "drop it"
@@ -178,7 +183,7 @@ func (p *Params) allTensors(f arch.Format) ([]file.Tensor, error) {
 	if p.Output() == nil {
 		return nil, errors.New("the format holds whole language models: keep the output projection")
 	}
-	return p.tensors(f)
+	return p.tensors(f, false)
 }
 
 // values are the numbers of a weight.
