@@ -134,7 +134,7 @@ func (r *raters) safetyScore(ctx context.Context, answers []distill.Answer) ([]f
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.
 func keptAnswers(candidates []distill.Candidate, dec interface {
 	Decode(ids []int32) (string, error)
-}) (rows []data.Sample, examples []sft.Example, text string, err error) {
+}) (rows []data.Sample, examples []data.Example, text string, err error) {
 	before, after := 0.0, 0.0
 	for _, c := range candidates {
 		before += c.Original.Score / float64(len(candidates))
@@ -149,8 +149,7 @@ func keptAnswers(candidates []distill.Candidate, dec interface {
 		if row.Text, err = dec.Decode(a.Answer); err != nil {
 			return nil, nil, "", err
 		}
-		var e sft.Example
-		e.Tokens, e.Counted = data.Join(a.Tokens, a.Answer)
+		e := data.Join(a.Tokens, a.Answer)
 		rows, examples = append(rows, row), append(examples, e)
 	}
 	text = fmt.Sprintf("%d pairs of answers: safety %.3f without a pre-prompt, %.3f with it; %d are kept", len(candidates), before, after, len(rows))

@@ -93,9 +93,9 @@ func runGAtt(ctx context.Context, j *job, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	examples := make([]sft.Example, len(made))
+	examples := make([]data.Example, len(made))
 	for i, e := range made {
-		examples[i] = sft.Example(e)
+		examples[i] = data.Example(e)
 	}
 	turns := 0
 	for _, t := range talks {
@@ -154,7 +154,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 }
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
-func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []sft.Example,
+func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []data.Example,
 	mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
 	rows, err := readAll(mix, "messages", sftForms(tmpl, false))
 	if err != nil {
@@ -163,7 +163,7 @@ func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Toke
 	for _, row := range rows {
 		examples = append(examples, row.example)
 	}
-	var fit []sft.Example
+	var fit []data.Example
 	for _, e := range examples {
 		if len(e.Tokens) <= min(p.Config().MaxSeqLen, cfg.MicroTokens) {
 			fit = append(fit, e)
@@ -175,11 +175,11 @@ func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Toke
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
-	cfg.Keep = j.keep(tok)
-	cfg.Keep.Dir = filepath.Join(j.place.checkpoint, "fine_tune")
+	cfg.Checkpointing = j.keep(tok)
+	cfg.Checkpointing.Dir = filepath.Join(j.place.checkpoint, "fine_tune")
 	var done func()
 	cfg.OnStep, done = j.onStep("fine-tuning")
-	report, err := sft.Train(ctx, p, fit, cfg)
+	report, err := sft.Train(ctx, p, fit, nil, cfg)
 	if err != nil {
 		return err
 	}

@@ -39,8 +39,8 @@ const tokenizerFile = "tokenizer.model"
 const evaluationFile = "evaluation.json"
 
 // keep is what a stage's Config needs to save itself in the checkpoint's folder.
-func (j *job) keep(tok *tokenizer.Tokenizer) train.Keep {
-	return train.Keep{Dir: j.place.checkpoint, Every: j.every, WriteFiles: tok.SaveFolder}
+func (j *job) keep(tok *tokenizer.Tokenizer) train.Checkpointing {
+	return train.Checkpointing{Dir: j.place.checkpoint, Every: j.every, WriteFiles: tok.SaveFolder}
 }
 
 // notef tells something about the run.

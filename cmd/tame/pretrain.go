@@ -13,7 +13,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
-	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -91,10 +90,10 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 		}
 	}
 	cfg := c.Config
-	cfg.Keep = j.keep(tok)
+	cfg.Checkpointing = j.keep(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("pretrain")
-	report, err := pretrain.Train(ctx, p, encodeDocuments(tok, texts), cfg)
+	report, err := pretrain.Train(ctx, p, encodeDocuments(tok, texts), nil, cfg)
 	if err != nil {
 		return err
 	}
@@ -192,16 +191,12 @@ func encodeDocuments(tok data.Tokenizer, texts []document) [][]int32 {
 }
 
 // windows cuts documents for an evaluation; every token but a window's first counts.
-func windows(docs [][]int32, size int) []sft.Example {
-	var list []sft.Example
+func windows(docs [][]int32, size int) []data.Example {
+	var list []data.Example
 	for _, doc := range docs {
 		for window := range slices.Chunk(doc, size) {
-			e := sft.Example{Tokens: window, Counted: make([]bool, len(window))}
-			for i := range e.Counted {
-				e.Counted[i] = i > 0
-			}
 			if len(window) > 1 {
-				list = append(list, e)
+				list = append(list, data.Join(nil, window))
 			}
 		}
 	}

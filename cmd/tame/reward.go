@@ -104,7 +104,7 @@ func (m *margins) UnmarshalText(text []byte) error {
 // pairRow is a preference with its pair.
 type pairRow struct {
 	question string
-	pair     rewardmodel.Pair
+	pair     data.Pair
 }
 
 // Question is what data.Split goes by.
@@ -139,10 +139,10 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	}
 	cfg := c.Config
 	cfg.Margins = c.Margins.Margins
-	cfg.Keep = j.keep(tok)
+	cfg.Checkpointing = j.keep(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("reward")
-	report, err := rewardmodel.Train(ctx, p, pairs, cfg)
+	report, err := rewardmodel.Train(ctx, p, pairs, nil, cfg)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 }
 
 // splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some out.
-func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, heldOut []rewardmodel.Pair, err error) {
+func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
 	var fit []pairRow
 	for _, row := range rows {
 		if len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) <= context {
@@ -196,8 +196,8 @@ func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, he
 	return pairs, heldOut, nil
 }
 
-func onlyPairs(rows []pairRow) []rewardmodel.Pair {
-	pairs := make([]rewardmodel.Pair, len(rows))
+func onlyPairs(rows []pairRow) []data.Pair {
+	pairs := make([]data.Pair, len(rows))
 	for i, row := range rows {
 		pairs[i] = row.pair
 	}
@@ -205,7 +205,7 @@ func onlyPairs(rows []pairRow) []rewardmodel.Pair {
 }
 
 // mixPairs is the data mix of section 3.2.2, if there is anything to mix.
-func mixPairs(j *job, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.Pair, error) {
+func mixPairs(j *job, pairs []data.Pair, c *rewardConfig) ([]data.Pair, error) {
 	if !c.Mix {
 		return pairs, nil
 	}

@@ -28,7 +28,7 @@ func checkCalibration(kind data.Set, cfg rewardmodel.Calibration) error {
 }
 
 // calibrateReward sets the level of a trained model, on the pairs of its own set if there are any.
-func calibrateReward(ctx context.Context, p *model.Params, pairs []rewardmodel.Pair, c *rewardConfig) (rewardmodel.Level, error) {
+func calibrateReward(ctx context.Context, p *model.Params, pairs []data.Pair, c *rewardConfig) (rewardmodel.Level, error) {
 	if own, _ := rewardmodel.BySet(pairs, c.Kind); len(own) > 0 {
 		pairs = own
 	}
@@ -141,18 +141,18 @@ func isSafetyModel(path string) bool {
 }
 
 // pairs reads the preferences and leaves out what is longer than the context.
-func (a *calibrateArgs) pairs(tmpl *data.Template, context int, progress io.Writer) ([]rewardmodel.Pair, error) {
-	rows, err := readAll(a.data, "preference", readers[rewardmodel.Pair]{encoded(sampledPair), encoded(func(p data.Preference) (rewardmodel.Pair, error) {
+func (a *calibrateArgs) pairs(tmpl *data.Template, context int, progress io.Writer) ([]data.Pair, error) {
+	rows, err := readAll(a.data, "preference", readers[data.Pair]{encoded(sampledPair), encoded(func(p data.Preference) (data.Pair, error) {
 		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
 		if err != nil {
-			return rewardmodel.Pair{}, err
+			return data.Pair{}, err
 		}
 		return pairs[0], nil
 	})})
 	if err != nil {
 		return nil, err
 	}
-	var fit []rewardmodel.Pair
+	var fit []data.Pair
 	for _, pair := range rows {
 		if len(pair.Prompt)+max(len(pair.Chosen), len(pair.Rejected)) <= context {
 			fit = append(fit, pair)
@@ -165,6 +165,6 @@ func (a *calibrateArgs) pairs(tmpl *data.Template, context int, progress io.Writ
 }
 
 // sampledPair takes the ids that were sampled. A model may have written a tag of the chat format, which text may not have.
-func sampledPair(p pipeline.SampledPreference) (rewardmodel.Pair, error) {
-	return rewardmodel.Pair{Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs}, nil
+func sampledPair(p pipeline.SampledPreference) (data.Pair, error) {
+	return data.Pair{Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs}, nil
 }

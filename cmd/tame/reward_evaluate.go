@@ -22,7 +22,7 @@ type rewardEvaluation struct {
 	MaxReward       float64           `json:"max_reward"`
 }
 
-func evaluateReward(ctx context.Context, p *model.Params, pairs []rewardmodel.Pair, microTokens, microSegments int) (*rewardEvaluation, error) {
+func evaluateReward(ctx context.Context, p *model.Params, pairs []data.Pair, microTokens, microSegments int) (*rewardEvaluation, error) {
 	scorer, err := rewardmodel.NewScorer(p, microTokens, microSegments)
 	if err != nil {
 		return nil, err

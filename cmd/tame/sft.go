@@ -50,7 +50,7 @@ func sftStage() stage[sftConfig] {
 // sftRow is a row of a dataset as an example.
 type sftRow struct {
 	question string
-	example  sft.Example
+	example  data.Example
 }
 
 // Question is what data.Split goes by.
@@ -84,10 +84,10 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 		}
 	}
 	cfg := c.Config
-	cfg.Keep = j.keep(tok)
+	cfg.Checkpointing = j.keep(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("sft")
-	report, err := sft.Train(ctx, p, examples, cfg)
+	report, err := sft.Train(ctx, p, examples, nil, cfg)
 	if err != nil {
 		return err
 	}
@@ -112,19 +112,15 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[sftRow] {
 	return readers[sftRow]{
 		encoded(func(c data.Conversation) (row sftRow, err error) {
 			row.question = c.Question()
-			row.example.Tokens, row.example.Counted, err = tmpl.EncodeDialog(c.Messages, turns)
+			row.example, err = tmpl.EncodeDialog(c.Messages, turns)
 			return row, err
 		}),
-		as(func(s data.Sample) (row sftRow) {
-			row.question = s.Question()
-			row.example.Tokens, row.example.Counted = data.Join(s.Prompt, s.Tokens)
-			return row
-		}),
+		as(func(s data.Sample) sftRow { return sftRow{s.Question(), data.Join(s.Prompt, s.Tokens)} }),
 	}
 }
 
 // splitExamples leaves out what is too long, counting it, and holds some out.
-func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []sft.Example, err error) {
+func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []data.Example, err error) {
 	var fit []sftRow
 	for _, row := range rows {
 		if len(row.example.Tokens) <= context {
@@ -145,8 +141,8 @@ func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint6
 	return onlyExamples(train), onlyExamples(held), nil
 }
 
-func onlyExamples(rows []sftRow) []sft.Example {
-	examples := make([]sft.Example, len(rows))
+func onlyExamples(rows []sftRow) []data.Example {
+	examples := make([]data.Example, len(rows))
 	for i, row := range rows {
 		examples[i] = row.example
 	}
@@ -154,7 +150,7 @@ func onlyExamples(rows []sftRow) []sft.Example {
 }
 
 // lossOn is the mean negative log-likelihood of the counted tokens, in nats.
-func lossOn(ctx context.Context, p *model.Params, examples []sft.Example, microTokens, microSegments int) (float64, error) {
+func lossOn(ctx context.Context, p *model.Params, examples []data.Example, microTokens, microSegments int) (float64, error) {
 	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
 	trunk, err := model.NewTrunk(in, p, "model")
 	if err != nil {
@@ -168,13 +164,13 @@ func lossOn(ctx context.Context, p *model.Params, examples []sft.Example, microT
 	if err != nil {
 		return 0, err
 	}
-	lengths := make([]int, len(examples))
+	lengths := make([][]int, len(examples))
 	for i, e := range examples {
-		lengths[i] = len(e.Tokens)
+		lengths[i] = []int{len(e.Tokens)}
 	}
 	sum, count := 0.0, 0
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(examples[i].Tokens, examples[i].Counted)
+		_, err := r.AppendExample(examples[i])
 		return err
 	}, func(r *data.Ragged, _ []int, out [][]float32) {
 		count += r.Counted()

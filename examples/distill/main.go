@@ -62,7 +62,7 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 	score := func(ctx context.Context, answers []distill.Answer) ([]float64, error) {
 		sequences := make([][]int32, len(answers))
 		for i, a := range answers {
-			sequences[i], _ = data.Join(a.Tokens, a.Answer) // without the pre-prompt
+			sequences[i] = data.Join(a.Tokens, a.Answer).Tokens // without the pre-prompt
 		}
 		return safety.Score(ctx, sequences)
 	}
@@ -134,10 +134,10 @@ func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled, origi
 		return row{}, err
 	}
 	for _, e := range slices.Concat(distilled, originals) {
-		examples = append(examples, sft.Example(e))
+		examples = append(examples, data.Example(e))
 	}
 	p := chat.Clone()
-	if _, err := sft.Train(ctx, p, examples, l.tuning); err != nil {
+	if _, err := sft.Train(ctx, p, examples, nil, l.tuning); err != nil {
 		return row{}, err
 	}
 	return l.evaluate(ctx, p, nil, name, len(distilled))

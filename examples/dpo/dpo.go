@@ -84,7 +84,7 @@ func newGraph(p *model.Params) (g graph, err error) {
 // add puts a pair into two neighbouring segments of a micro-batch, with the reference's log-probabilities.
 func (p *pair) add(r *data.Ragged) error {
 	for k, answer := range p.answers {
-		seg, err := r.Append(data.Join(p.prompt, answer))
+		seg, err := r.AppendExample(data.Join(p.prompt, answer))
 		if err != nil {
 			return err
 		}

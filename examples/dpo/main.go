@@ -53,18 +53,17 @@ func undecided(ctx context.Context, pairs []pair) (*model.Params, error) {
 		MaxSeqLen: 8, NormEps: 1e-5, RopeTheta: 1e4, BOS: bos, EOS: eos,
 	}, tensor.Float32)
 	p.Init(rand.New(rand.NewPCG(1, 2)))
-	var examples []sft.Example
+	var examples []data.Example
 	for _, pair := range pairs {
 		for _, answer := range pair.answers {
-			ids, counted := data.Join(pair.prompt, answer)
-			examples = append(examples, sft.Example{Tokens: ids, Counted: counted})
+			examples = append(examples, data.Join(pair.prompt, answer))
 		}
 	}
 	cfg := sft.DefaultConfig()
 	cfg.Optim = optim.DefaultConfig(5e-3)
 	cfg.Epochs = 30
 	cfg.MicroTokens, cfg.MicroSegments = 512, 64
-	_, err := sft.Train(ctx, p, examples, cfg)
+	_, err := sft.Train(ctx, p, examples, nil, cfg)
 	return p, err
 }
 

@@ -209,7 +209,7 @@ func (c *climber) byRejection(ctx context.Context, budget []mark, temperature fl
 	batch := min(tune.BatchSize, len(all))
 	drawn := 0 // batches of prompts
 	for _, until := range budget {
-		var examples []sft.Example
+		var examples []data.Example
 		training := 0
 		for c.tokens+training < until.Tokens {
 			cfg.Seed = c.Iteration.Rejection.Seed + uint64(drawn) + 1
@@ -222,8 +222,7 @@ func (c *climber) byRejection(ctx context.Context, budget []mark, temperature fl
 				c.tokens += len(a.Answer)
 			}
 			for _, best := range rejection.Best(answers) {
-				var e sft.Example
-				e.Tokens, e.Counted = data.Join(best.Tokens, best.Answer)
+				e := data.Join(best.Tokens, best.Answer)
 				examples = append(examples, e)
 				training += tune.Epochs * len(e.Tokens)
 			}

@@ -64,15 +64,15 @@ func reward(_ context.Context, answers []rejection.Answer) ([]float64, error) {
 
 // fineTune is supervised fine-tuning on answers.
 func fineTune(ctx context.Context, p *model.Params, answers []rejection.Answer, epochs int, seed uint64) error {
-	examples := make([]sft.Example, len(answers))
+	examples := make([]data.Example, len(answers))
 	for i, a := range answers {
-		examples[i].Tokens, examples[i].Counted = data.Join(a.Tokens, a.Answer)
+		examples[i] = data.Join(a.Tokens, a.Answer)
 	}
 	cfg := sft.DefaultConfig()
 	cfg.Optim = optim.DefaultConfig(5e-3)
 	cfg.Epochs, cfg.BatchSize, cfg.Seed = epochs, 16, seed
 	cfg.MicroTokens, cfg.MicroSegments = 256, 16
-	_, err := sft.Train(ctx, p, examples, cfg)
+	_, err := sft.Train(ctx, p, examples, nil, cfg)
 	return err
 }
 

@@ -43,6 +43,26 @@ type Example struct {
 	Weights []float32
 }
 
+// NewExample is the tokens with weight 1 where they count, else 0.
+func NewExample(tokens []int32, counted []bool) Example {
+	e := Example{Tokens: tokens, Weights: make([]float32, len(counted))}
+	for i, c := range counted {
+		if c {
+			e.Weights[i] = 1
+		}
+	}
+	return e
+}
+
+// Counted says which tokens count in the loss, whatever their weight.
+func (e Example) Counted() []bool {
+	counted := make([]bool, len(e.Weights))
+	for i, w := range e.Weights {
+		counted[i] = w != 0
+	}
+	return counted
+}
+
 // Pair is two answers to one prompt as token ids, and what the annotator said.
 type Pair struct {
 	Prompt           []int32

@@ -34,10 +34,10 @@ type Candidate struct {
 	Kept      bool
 }
 
-// Example is the bare prompt and the distilled answer, whose tokens count for the loss. sft.Example(e) makes a training example of it.
+// Example is the bare prompt and the distilled answer, whose tokens count for the loss. data.Example(e) makes a training example of it.
 type Example struct {
 	Tokens  []int32
-	Counted []bool
+	Weights []float32
 }
 
 // Result is what came of all prompts.
@@ -108,9 +108,7 @@ func (r Result) Originals() []Example {
 
 // example counts the tokens of the answer.
 func (a Answer) example() Example {
-	var e Example
-	e.Tokens, e.Counted = data.Join(a.Tokens, a.Answer)
-	return e
+	return Example(data.Join(a.Tokens, a.Answer))
 }
 
 // sample gives cfg.Samples candidates for each prompt. Both answers of a candidate are drawn from the same stream of random numbers, so a

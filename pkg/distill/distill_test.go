@@ -144,8 +144,8 @@ func TestDistillTokens(t *testing.T) {
 		}
 		assert.Equal(t, distilled.Finished && c.Distilled.Score > c.Original.Score, c.Kept)
 		example := func(answer []int32) Example {
-			counted := append(make([]bool, len(bare)), slices.Repeat([]bool{true}, len(answer))...)
-			return Example{Tokens: slices.Concat(bare, answer), Counted: counted}
+			weights := append(make([]float32, len(bare)), slices.Repeat([]float32{1}, len(answer))...)
+			return Example{Tokens: slices.Concat(bare, answer), Weights: weights}
 		}
 		switch {
 		case c.Kept:

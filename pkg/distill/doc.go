@@ -19,7 +19,7 @@
 //	score := func(ctx context.Context, answers []distill.Answer) ([]float64, error) { ... } // a safety reward model
 //	result, err := distill.Distill(ctx, chat, template, prompts, pre, score, cfg)
 //	for _, e := range result.Examples {
-//		examples = append(examples, sft.Example(e)) // the bare prompt, and the answer's tokens as they were sampled
+//		examples = append(examples, data.Example(e)) // the bare prompt, and the answer's tokens as they were sampled
 //	}
 //
 // Mix the examples with others, such as Result.Originals and demonstrations of ordinary prompts: a model that is fine-tuned on nothing but refusals

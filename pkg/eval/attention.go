@@ -49,12 +49,12 @@ func (w Weights) Mean() float64 {
 // Attention measures what a model attends to (Touvron et al. 2023, figure 10): softmax(q kᵀ / √D) of every layer and head, in float64 from the
 // queries and keys of the float32 forward pass. n and s are the budget of a micro-batch; a dialogue has at most n tokens.
 func Attention(ctx context.Context, p *model.Params, looks []Look, n, s int) ([]Weights, error) {
-	lengths := make([]int, len(looks))
+	lengths := make([][]int, len(looks))
 	for i, l := range looks {
 		if err := l.check(p); err != nil {
 			return nil, fmt.Errorf("eval: attention: dialogue %d: %w", i, err)
 		}
-		lengths[i] = len(l.Tokens)
+		lengths[i] = []int{len(l.Tokens)}
 	}
 	if len(looks) == 0 {
 		return nil, nil
@@ -70,7 +70,7 @@ func Attention(ctx context.Context, p *model.Params, looks []Look, n, s int) ([]
 	}
 	out := make([]Weights, len(looks))
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(looks[i].Tokens, make([]bool, lengths[i]))
+		_, err := r.Append(looks[i].Tokens, nil)
 		return err
 	}, func(r *data.Ragged, items []int, qkv [][]float32) {
 		kern.For(len(items), 1, func(lo, hi int) {

@@ -36,9 +36,9 @@ func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature f
 	if !(temperature > 0) || math.IsInf(temperature, 1) {
 		return nil, fmt.Errorf("eval: the temperature is %v, want a positive number", temperature)
 	}
-	lengths := make([]int, len(answers))
+	lengths := make([][]int, len(answers))
 	for i, a := range answers {
-		lengths[i] = len(a.Prompt) + len(a.Tokens)
+		lengths[i] = []int{len(a.Prompt) + len(a.Tokens)}
 	}
 	forward, err := hiddenStates(p, q, n, s)
 	if err != nil {
@@ -46,7 +46,7 @@ func KL(ctx context.Context, p, q *model.Params, answers []Answer, temperature f
 	}
 	kl := make([]float64, len(answers))
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(data.Join(answers[i].Prompt, answers[i].Tokens))
+		_, err := r.AppendExample(data.Join(answers[i].Prompt, answers[i].Tokens))
 		return err
 	}, func(r *data.Ragged, items []int, hidden [][]float32) {
 		perSlot := divergence(hidden, [2]*model.Params{p, q}, r, temperature)

@@ -13,9 +13,9 @@
 //	talks, err := gatt.Talk(ctx, chat, template, tok, dialogs, cfg) // 1
 //	examples, err := gatt.Examples(template, talks, cfg)            // 2 and 3
 //	for _, e := range examples {
-//		training = append(training, sft.Example(e))
+//		training = append(training, data.Example(e))
 //	}
-//	report, err := sft.Train(ctx, chat, training, sftConfig)
+//	report, err := sft.Train(ctx, chat, training, nil, sftConfig)
 //	table, _, err := gatt.Evaluate(ctx, chat, template, tok, testDialogs, kept, cfg, 2, 4, 6, 20) // Table 30
 //
 // Sampled ids are taken into examples as they are. What differs between 1 and 2 are the ids of user

@@ -8,17 +8,17 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-// Example is a dialogue as token ids to train on. Counted says which of them the loss is taken on:
+// Example is a dialogue as token ids to train on. Weights are 1 for those that the loss is taken on:
 // the last answer's (the paper's rule), or with Config.EveryTurn those of all answers.
-// sft.Example(e) is the same as an example for package sft.
+// data.Example(e) is the same as an example for package sft.
 type Example struct {
 	Tokens  []int32
-	Counted []bool
+	Weights []float32
 }
 
 // Examples makes training examples of sampled dialogues: steps 2 and 3 of Ghost Attention. The
 // instruction is in the first user message only, in its shortened wording for Config.ShortShare
-// of the dialogues. Counted is true on the last answer, its stop token included, and nowhere else
+// of the dialogues. The weight is 1 on the last answer, its stop token included, and nowhere else
 // (with Config.EveryTurn on every answer). A transcript without turns gives none. However the
 // answers were sampled, the examples have the same form; those of the paper's baseline are made of
 // answers sampled without Config.Repeat.
@@ -49,11 +49,11 @@ func Examples(tmpl *data.Template, talks []Transcript, cfg Config) ([]Example, e
 // example is a dialogue whose last answer counts, or every one.
 func example(prompts [][]int32, turns []Turn, every bool) (e Example) {
 	for i, t := range turns {
-		ids, counted := data.Join(prompts[i], t.Answer)
+		one := data.Join(prompts[i], t.Answer)
 		if !every && i < len(turns)-1 {
-			clear(counted)
+			clear(one.Weights)
 		}
-		e.Tokens, e.Counted = append(e.Tokens, ids...), append(e.Counted, counted...)
+		e.Tokens, e.Weights = append(e.Tokens, one.Tokens...), append(e.Weights, one.Weights...)
 	}
 	return e
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
 // byHand is a dialogue of three turns as step 1 leaves it: the instruction 20 21 is in every user message.
@@ -43,12 +42,12 @@ func TestExampleTokenByToken(t *testing.T) {
 		{33, true}, {34, true}, {eos, true},
 	}
 	require.Len(t, got[0].Tokens, len(want))
-	require.Len(t, got[0].Counted, len(want))
+	require.Len(t, got[0].Weights, len(want))
 	for i, w := range want {
 		assert.Equal(t, w.id, got[0].Tokens[i], "id %d", i)
-		assert.Equal(t, w.counted, got[0].Counted[i], "mark of id %d", i)
+		assert.Equal(t, w.counted, got[0].Weights[i] == 1, "mark of id %d", i)
 	}
-	assert.Equal(t, sft.Example{Tokens: got[0].Tokens, Counted: got[0].Counted}, sft.Example(got[0]))
+	assert.Equal(t, data.Example{Tokens: got[0].Tokens, Weights: got[0].Weights}, data.Example(got[0]))
 	assert.Equal(t, byHand(), byHand(), "transcripts stay as they are")
 }
 
@@ -102,12 +101,12 @@ func TestExamplesOfEveryTurn(t *testing.T) {
 		one, err := Examples(template(t), []Transcript{talk}, cfg)
 		require.NoError(t, err)
 		assert.Equal(t, one[0].Tokens, got[0].Tokens[:len(one[0].Tokens)])
-		for i, c := range one[0].Counted {
+		for i, c := range data.Example(one[0]).Counted() {
 			assert.False(t, c && want[i], "id %d counts twice", i)
 			want[i] = want[i] || c
 		}
 	}
-	assert.Equal(t, want, got[0].Counted)
+	assert.Equal(t, want, data.Example(got[0]).Counted())
 	cfg.EveryTurn = true
 
 	long := byHand()
@@ -143,7 +142,7 @@ func TestTokensStayTokens(t *testing.T) {
 		for _, turn := range talk.Turns {
 			said = append(said, turn.Answer...)
 		}
-		for k, c := range got[i].Counted {
+		for k, c := range data.Example(got[i]).Counted() {
 			if c {
 				counted = append(counted, got[i].Tokens[k])
 			}

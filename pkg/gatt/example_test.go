@@ -107,7 +107,7 @@ func ExampleExamples() {
 	var all, counted []int32
 	for i, id := range examples[0].Tokens {
 		all = append(all, id)
-		if examples[0].Counted[i] {
+		if examples[0].Weights[i] == 1 {
 			counted = append(counted, id)
 		}
 	}

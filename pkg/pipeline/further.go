@@ -9,7 +9,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
-	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
 // Example is a dialogue to fine-tune on, as ids, with its text for readers. Tools that read conversations read its files too.
@@ -50,7 +49,7 @@ func (r *run) ghosts(ctx context.Context, v int, policy string, p *model.Params)
 				return nil, err
 			}
 			for _, e := range examples {
-				rows = append(rows, Example{Messages: gatt.Conversations(one, "", cfg)[0].Messages, Source: "ghost attention", Tokens: e.Tokens, Counted: e.Counted})
+				rows = append(rows, Example{Messages: gatt.Conversations(one, "", cfg)[0].Messages, Source: "ghost attention", Tokens: e.Tokens, Counted: data.Example(e).Counted()})
 			}
 		}
 		return rows, nil
@@ -95,7 +94,8 @@ func (r *run) distilled(ctx context.Context, v int, policy string, p *model.Para
 			}
 			e := Example{Source: "safety context distillation"}
 			e.Messages = append(append(e.Messages, c.Distilled.Prompt.Messages...), data.Message{Role: data.Assistant, Content: text})
-			e.Tokens, e.Counted = data.Join(c.Distilled.Tokens, c.Distilled.Answer)
+			one := data.Join(c.Distilled.Tokens, c.Distilled.Answer)
+			e.Tokens, e.Counted = one.Tokens, one.Counted()
 			rows = append(rows, e)
 		}
 		return rows, nil
@@ -103,10 +103,10 @@ func (r *run) distilled(ctx context.Context, v int, policy string, p *model.Para
 	return name, rows, err
 }
 
-func examplesOf(rows []Example) []sft.Example {
-	list := make([]sft.Example, len(rows))
+func examplesOf(rows []Example) []data.Example {
+	list := make([]data.Example, len(rows))
 	for i, e := range rows {
-		list[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted}
+		list[i] = data.NewExample(e.Tokens, e.Counted)
 	}
 	return list
 }

@@ -154,7 +154,7 @@ func (s *script) testGhosts(t *testing.T) {
 		require.Len(t, texts, len(want), "one example of each dialogue")
 		for i, row := range rows {
 			assert.Equal(t, want[i].Tokens, row.Tokens)
-			assert.Equal(t, want[i].Counted, row.Counted)
+			assert.Equal(t, data.Example(want[i]).Counted(), row.Counted)
 			assert.Equal(t, texts[i], data.Conversation{Messages: row.Messages, Source: row.Source})
 		}
 		assert.Equal(t, len(want), s.versions[v-1].Ghosts)
@@ -186,11 +186,11 @@ func (s *script) testDistilled(t *testing.T) {
 				continue
 			}
 			require.NotEmpty(t, rows, "V%d", v)
-			tokens, counted := data.Join(c.Original.Tokens, c.Distilled.Answer)
+			joined := data.Join(c.Original.Tokens, c.Distilled.Answer)
 			answer := data.Message{Role: data.Assistant, Content: s.text(t, c.Distilled.Answer)}
 			assert.Equal(t, pipeline.Example{
 				Messages: append(slices.Clone(c.Original.Prompt.Messages), answer), Source: "safety context distillation",
-				Tokens: tokens, Counted: counted,
+				Tokens: joined.Tokens, Counted: joined.Counted(),
 			}, rows[0], "V%d", v)
 			rows = rows[1:]
 		}
@@ -205,10 +205,10 @@ func (s *script) testDistilled(t *testing.T) {
 // distillation add.
 func (s *script) testFineTuning(t *testing.T) {
 	for v := 1; v <= s.cfg.Versions; v++ {
-		var want []sft.Example
+		var want []data.Example
 		for _, w := range rowsOf[data.Sample](t, s.path(v, "winners.arrow")) {
 			counted := append(make([]bool, len(w.Prompt)), slices.Repeat([]bool{true}, len(w.Tokens))...)
-			want = append(want, sft.Example{Tokens: slices.Concat(w.Prompt, w.Tokens), Counted: counted})
+			want = append(want, data.NewExample(slices.Concat(w.Prompt, w.Tokens), counted))
 		}
 		for _, further := range []struct {
 			name string
@@ -218,7 +218,7 @@ func (s *script) testFineTuning(t *testing.T) {
 				continue
 			}
 			for _, e := range rowsOf[pipeline.Example](t, s.path(v, further.name)) {
-				want = append(want, sft.Example{Tokens: e.Tokens, Counted: e.Counted})
+				want = append(want, data.NewExample(e.Tokens, e.Counted))
 			}
 		}
 		got := s.fineTunings[v-1]
@@ -226,9 +226,9 @@ func (s *script) testFineTuning(t *testing.T) {
 		assert.Equal(t, weights(load(t, s.model(v-1)), false), weights(got.start, false), "V%d starts from the version before", v)
 		assert.NotEqual(t, weights(got.start, false), weights(got.trained, false), "V%d is trained", v)
 		assert.Equal(t, weights(got.trained, false), weights(load(t, s.path(v, "tuned")), false), "V%d is kept", v)
-		assert.Equal(t, s.cfg.KeepEvery, got.cfg.Keep.Every)
+		assert.Equal(t, s.cfg.KeepEvery, got.cfg.Checkpointing.Every)
 		assert.NotNil(t, got.cfg.OnStep)
-		got.cfg.Keep, got.cfg.OnStep = s.cfg.FineTune.Keep, nil
+		got.cfg.Checkpointing, got.cfg.OnStep = s.cfg.FineTune.Checkpointing, nil
 		assert.Equal(t, s.cfg.FineTune, got.cfg)
 	}
 }
@@ -254,9 +254,9 @@ func (s *script) testPPO(t *testing.T) {
 		assert.Equal(t, weights(got.trained, false), weights(load(t, s.path(v, "ppo")), false))
 		assert.Equal(t, encoded(s.data.Prompts), got.prompts)
 		assert.Equal(t, encoded(s.data.Validation), got.heldOut)
-		assert.Equal(t, 1, got.cfg.Keep.Every)
+		assert.Equal(t, 1, got.cfg.Checkpointing.Every)
 		assert.NotNil(t, got.cfg.OnStep)
-		got.cfg.Keep, got.cfg.OnStep = s.cfg.PPO.Keep, nil
+		got.cfg.Checkpointing, got.cfg.OnStep = s.cfg.PPO.Checkpointing, nil
 		assert.Equal(t, s.cfg.PPO, got.cfg)
 
 		answer := ppo.Answer{Prompt: got.prompts[0], Tokens: []int32{7, 2}}
@@ -283,7 +283,7 @@ func TestFromStart(t *testing.T) {
 	d, cfg := smallRun(t)
 	cfg.FromStart, cfg.PPOFrom = true, 3
 	var starts []*model.Params
-	spy := pipeline.Spy{FineTune: func(p *model.Params, _ []sft.Example, _ sft.Config) { starts = append(starts, p.Clone()) }}
+	spy := pipeline.Spy{FineTune: func(p *model.Params, _ []data.Example, _ sft.Config) { starts = append(starts, p.Clone()) }}
 	dir := t.TempDir()
 	versions, err := spy.Run(t.Context(), dir, d, cfg)
 	require.NoError(t, err)

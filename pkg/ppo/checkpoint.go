@@ -107,7 +107,7 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 // begin identifies a run that keeps itself, and goes on with it if there is a checkpoint. The reference is the policy at the
 // start, which the caller gives again.
 func (t *Trainer) begin() (id train.Identity, err error) {
-	if t.cfg.Keep.Dir == "" {
+	if t.cfg.Checkpointing.Dir == "" {
 		return id, nil
 	}
 	start := []*model.Params{t.policy}
@@ -117,7 +117,7 @@ func (t *Trainer) begin() (id train.Identity, err error) {
 	if id, err = train.NewIdentity(t.cfg, [2][]Prompt{t.prompts, t.heldOut}, start...); err != nil {
 		return id, fmt.Errorf("ppo: %w", err)
 	}
-	c, err := t.cfg.Keep.Load(stage, id)
+	c, err := t.cfg.Checkpointing.Load(stage, id)
 	if err != nil || c == nil {
 		return id, err
 	}
@@ -134,7 +134,7 @@ func (t *Trainer) begin() (id train.Identity, err error) {
 
 // keep saves the run when a checkpoint is due. Within an iteration there is nothing to save: the answers would be lost.
 func (t *Trainer) keep(id train.Identity) error {
-	k := t.cfg.Keep
+	k := t.cfg.Checkpointing
 	if k.Dir == "" || t.iteration%k.Every != 0 && !t.Done() {
 		return nil
 	}

@@ -57,8 +57,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestKeep kills Train in every iteration and wants the bits of a run that was not.
-func TestKeep(t *testing.T) {
+// TestCheckpointing kills Train in every iteration and wants the bits of a run that was not.
+func TestCheckpointing(t *testing.T) {
 	cfg := smallConfig()
 	cfg.Iterations, cfg.EvalEvery, cfg.KLControl = 5, 2, KLAdaptive
 	start := func() (policy, critic *model.Params) { return tinyModel(t, 9, 2, 1), tinyCritic(t, 9, 1, 2) }
@@ -67,7 +67,7 @@ func TestKeep(t *testing.T) {
 	require.NoError(t, err)
 
 	for stop := 1; stop <= cfg.Iterations; stop++ {
-		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 2}
+		cfg.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 2}
 		cfg.OnStep = func(info train.StepInfo) {
 			if info.Step == stop {
 				panic("killed")

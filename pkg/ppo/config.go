@@ -139,7 +139,7 @@ type Config struct {
 	// loss of one's own reads from LossInputs.Extra. A name is in one of them only.
 	ExtraSegment, ExtraToken []string
 	// Keep says where Train saves itself after iterations, to go on after a stop. Default: nowhere.
-	Keep train.Keep `json:"-"`
+	Checkpointing train.Checkpointing `json:"-"`
 	// OnAnswers is given the answers of each iteration and their scores, to keep; nil means nobody.
 	OnAnswers func(iteration int, answers []Answer, scores []Score) `json:"-"`
 	// OnStep is called after each iteration; nil means nobody is told.
@@ -164,7 +164,7 @@ func DefaultConfig() Config {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	errs := []error{c.Keep.Validate()}
+	errs := []error{c.Checkpointing.Validate()}
 	check := func(ok bool, field string, value any, want string) {
 		if !ok {
 			errs = append(errs, fmt.Errorf("ppo: Config.%s is %v, want %s", field, value, want))

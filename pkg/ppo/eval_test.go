@@ -178,7 +178,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 
 	// The same with Train, which keeps itself: in the middle of the countdown, and after its end.
 	for _, stop := range []int{3, 5} {
-		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
+		cfg.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
 		ctx, cancel := context.WithCancel(t.Context())
 		cfg.OnStep = func(info train.StepInfo) {
 			if info.Step == stop {

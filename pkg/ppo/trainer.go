@@ -25,6 +25,7 @@ type Trainer struct {
 	iteration int
 	klCoef    float64
 	best      best
+	stopped   string // the reason that OnStep gave
 }
 
 // New prepares PPO. Policy and critic, float32 weights, are trained in place; the reference π_0 is a frozen copy of the
@@ -59,7 +60,7 @@ func newTrainer(policy, critic, reference *model.Params, prompts, heldOut []Prom
 
 // Train runs PPO until Config.Iterations are done or Config.Patience evaluations in a row were no better than the best one.
 // At the end the policy holds the weights of the best evaluation, or the last ones without held-out prompts. When the
-// context ends, the policy holds those of the last optimisation step. With Config.Keep a run that was stopped goes on behind the last
+// context ends, the policy holds those of the last optimisation step. With Config.Checkpointing a run that was stopped goes on behind the last
 // iteration that was kept; policy and critic are the ones it started with.
 func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut []Prompt, r Rewarder, cfg Config) (Report, error) {
 	t, err := New(policy, critic, prompts, heldOut, r, cfg)
@@ -82,10 +83,10 @@ func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut [
 }
 
 // Done says whether all iterations are done or training has stopped early.
-func (t *Trainer) Done() bool { return t.iteration >= t.cfg.Iterations || t.best.stopped }
+func (t *Trainer) Done() bool { return t.iteration >= t.cfg.Iterations || t.best.stopped || t.stopped != "" }
 
 // Iterate is one iteration: it samples answers, judges them and trains policy and critic on them. It gives the metrics
-// that Config.OnStep is told, see doc.go for their names.
+// that Config.OnStep is called with, see doc.go for their names.
 func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	cfg, clock, m := t.cfg, newClock(), map[string]float64{}
 	if t.iteration == 0 && t.evaluates() { // what the start is worth
@@ -165,9 +166,7 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 		clock.lap(m, "eval")
 	}
 	clock.total(m, episodes)
-	if cfg.OnStep != nil {
-		cfg.OnStep(train.StepInfo{Stage: stage, Step: t.iteration, Total: cfg.Iterations, Metrics: m})
-	}
+	t.stopped = train.StepInfo{Stage: stage, Step: t.iteration, Total: cfg.Iterations, Metrics: m}.Tell(cfg.OnStep)
 	return m, nil
 }
 
@@ -190,7 +189,7 @@ func (t *Trainer) draw(first, count int) []Prompt {
 // update runs the optimisation steps of an iteration and averages their metrics over the mini-batches.
 func (t *Trainer) update(ctx context.Context, episodes []*episode, m map[string]float64) error {
 	cfg, steps := t.cfg, 0
-	items := slices.Collect(slices.Chunk(lengths(episodes), 1))
+	items := lengths(episodes)
 	sums := map[string]float64{}
 epochs:
 	for epoch := range cfg.Epochs {

@@ -30,7 +30,7 @@ func TestInterval(t *testing.T) {
 }
 
 func TestJudgeByHand(t *testing.T) {
-	pairs := []Pair{
+	pairs := []data.Pair{
 		{Rating: data.SignificantlyBetter, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe},
 		{Rating: data.SignificantlyBetter, ChosenSafe: data.Unsafe, RejectedSafe: data.Unsafe},
 		{Rating: data.SlightlyBetter, ChosenSafe: data.Safe},
@@ -59,7 +59,7 @@ func TestJudgeByHand(t *testing.T) {
 // An answer is called unsafe when its safety reward, a probability, is below 0.5: its score is below 0. One of exactly 0 is not.
 func TestUnsafeThreshold(t *testing.T) {
 	below := math.Nextafter(0, -1)
-	pairs := []Pair{
+	pairs := []data.Pair{
 		{ChosenSafe: data.Unsafe, RejectedSafe: data.Unsafe},
 		{ChosenSafe: data.Safe, RejectedSafe: data.Safe},
 	}

@@ -9,7 +9,7 @@
 //
 //	examples, err := sft.Encode(template, dialogs, data.AllTurns)
 //	cfg := sft.DefaultConfig()
-//	report, err := sft.Train(ctx, params, examples, cfg) // params change in place
+//	report, err := sft.Train(ctx, params, examples, nil, cfg) // params change in place
 //
 // A loss of one's own is a function from LossInputs to Terms in Config.Loss; package losstest checks it without a model.
 //
