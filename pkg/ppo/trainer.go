@@ -83,7 +83,9 @@ func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut [
 }
 
 // Done says whether all iterations are done or training has stopped early.
-func (t *Trainer) Done() bool { return t.iteration >= t.cfg.Iterations || t.best.stopped || t.stopped != "" }
+func (t *Trainer) Done() bool {
+	return t.iteration >= t.cfg.Iterations || t.best.stopped || t.stopped != ""
+}
 
 // Iterate is one iteration: it samples answers, judges them and trains policy and critic on them. It gives the metrics
 // that Config.OnStep is called with, see doc.go for their names.

@@ -91,7 +91,9 @@ func straight(t *testing.T, s Stage) (weights []float32, report any, steps int) 
 	return weights, report, len(infos)
 }
 
-func checkpointing(dir string) train.Checkpointing { return train.Checkpointing{Dir: dir, Every: every} }
+func checkpointing(dir string) train.Checkpointing {
+	return train.Checkpointing{Dir: dir, Every: every}
+}
 
 // interrupt ends a run after that step, and returns the step of the checkpoint that it leaves.
 func (s Stage) interrupt(t *testing.T, dir string, at int, how string) (saved int) {
