@@ -29,7 +29,7 @@ type distillConfig struct {
 	MaxPrompts     int
 	distill.Config `conf:"omit=stop"`
 	// FineTune is how the model is trained on the answers that are kept: see tame sft.
-	FineTune sft.Config
+	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
 
 func distillStage() stage[distillConfig] {

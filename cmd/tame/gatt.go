@@ -30,7 +30,7 @@ type gattConfig struct {
 	MaxDialogs  int
 	gatt.Config `conf:"omit=stop repeat"`
 	// FineTune is how the model is trained on the dialogues: see tame sft.
-	FineTune sft.Config
+	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
 
 func gattStage() stage[gattConfig] {

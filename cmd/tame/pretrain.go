@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
+	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // pretrainConfig is the configuration of `tame pretrain`.
@@ -31,10 +33,12 @@ type pretrainConfig struct {
 	// Separator stands between the documents of a text file. Where it does not occur the file is one document.
 	Separator string
 	runConfig
-	// HeldOut is the share of the documents that are held out, to report the loss on them before and after. Default 0.
-	HeldOut float64
-	// SplitSeed decides which documents are held out: the same ones for the same seed.
-	SplitSeed uint64
+	heldOutConfig
+	// Stream reads the datasets while training instead of into memory, which then need not hold them: stream_block documents at a time
+	// are tokenised and shuffled. Text files have to be converted first, and what is held out has to be in held_out_data. Default false.
+	Stream bool
+	// StreamBlock is the number of documents that are in memory, and shuffled, together. Default 4096.
+	StreamBlock int
 	// Shape is that of a model with random weights. Default: Llama 2 7B (Table 1). Set hidden_dim to about 8/3 of dim, head_dim to
 	// dim / num_heads.
 	Shape model.Config `conf:"omit=vocab_size bos eos"`
@@ -47,15 +51,15 @@ func pretrainStage() stage[pretrainConfig] {
 		long: "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
 		defaults: func() pretrainConfig {
 			return pretrainConfig{
-				VocabSize: 32000, Separator: data.DefaultSeparator, runConfig: runConfig{CheckpointEvery: 50},
+				VocabSize: 32000, Separator: data.DefaultSeparator, StreamBlock: 4096, runConfig: runConfig{CheckpointEvery: 50},
 				Shape: model.Llama2_7B(), Config: pretrain.DefaultConfig(),
 			}
 		},
 		check: func(c *pretrainConfig) error {
-			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Shape.Validate(), c.Config.Validate())
+			return errors.Join(c.runConfig.check(), c.heldOutConfig.check(c.EvalEvery), c.checkStream(), c.Shape.Validate(), c.Config.Validate())
 		},
 		plan: func(c *pretrainConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
 		},
 		run: runPretrain,
 	}
@@ -68,21 +72,33 @@ type document string
 func (d document) Question() string { return string(d) }
 
 func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
-	texts, err := readTexts(j, c.Data, c.Separator)
+	var texts []document // of a stream none
+	heldOut, err := readTexts(j, c.HeldOutData, c.Separator)
 	if err != nil {
 		return err
 	}
-	texts, heldOut, err := data.Split(texts, c.HeldOut, c.SplitSeed)
-	if err != nil {
-		return err
+	if !c.Stream {
+		all, err := readTexts(j, c.Data, c.Separator)
+		if err != nil {
+			return err
+		}
+		var share []document
+		if texts, share, err = data.Split(all, c.HeldOut, c.SplitSeed); err != nil {
+			return err
+		}
+		heldOut = append(heldOut, share...)
 	}
 	p, tok, err := c.start(ctx, j, texts)
 	if err != nil {
 		return err
 	}
-	j.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
-	window := min(p.Config().MaxSeqLen, c.MicroTokens)
-	held := windows(encodeDocuments(tok, heldOut), window)
+	if c.Stream {
+		j.notef("a model of %d weights", p.NumParams())
+	} else {
+		j.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
+	}
+	heldDocs := encodeDocuments(tok, heldOut)
+	held := windows(heldDocs, min(p.Config().MaxSeqLen, c.MicroTokens))
 	evaluation := &sftEvaluation{Rows: len(heldOut)}
 	if len(held) > 0 {
 		if evaluation.Base, err = lossOn(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
@@ -93,12 +109,17 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 	cfg.Checkpointing = j.keep(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("pretrain")
-	report, err := pretrain.Train(ctx, p, encodeDocuments(tok, texts), nil, cfg)
+	var report train.Report
+	if heldDocs = evaluated(heldDocs, cfg.EvalEvery); c.Stream {
+		report, err = pretrain.TrainStream(ctx, p, pretrain.Stream{Files: c.Data, Tokenizer: tok, Block: c.StreamBlock}, heldDocs, cfg)
+	} else {
+		report, err = pretrain.Train(ctx, p, encodeDocuments(tok, texts), heldDocs, cfg)
+	}
 	if err != nil {
 		return err
 	}
 	done()
-	text := fmt.Sprintf("%d steps, %d tokens; loss of the last step %.3f", report.Steps, report.Tokens, report.Loss)
+	text := fmt.Sprintf("%d steps, %d tokens; loss of the last step %.3f", report.Steps, report.Tokens, report.Loss) + ending(report)
 	if len(held) == 0 {
 		return j.finishModel(p, tok, nil, text)
 	}
@@ -128,8 +149,13 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 		cfg := tokenizer.DefaultTrainConfig()
 		cfg.VocabSize = c.VocabSize
 		j.notef("training a tokenizer of %d pieces", cfg.VocabSize)
-		if tok, err = tokenizer.Train(ctx, documentTexts(texts), cfg); err != nil {
-			return nil, nil, err
+		sequence := documentTexts(texts)
+		var broken error // of reading
+		if c.Stream {
+			sequence = streamedTexts(c.Data, &broken)
+		}
+		if tok, err = tokenizer.Train(ctx, sequence, cfg); broken != nil || err != nil {
+			return nil, nil, errors.Join(broken, err)
 		}
 	}
 	shape.VocabSize, shape.BOS, shape.EOS = tok.VocabSize(), tok.BOS(), tok.EOS()
@@ -140,6 +166,45 @@ func (c *pretrainConfig) start(ctx context.Context, j *job, texts []document) (*
 	const initStream = 1 // of the seed
 	p.Init(rand.New(rand.NewPCG(c.Seed, initStream)))
 	return p, tok, nil
+}
+
+// checkStream refuses what a stream cannot do.
+func (c *pretrainConfig) checkStream() error {
+	var errs []error
+	if c.StreamBlock < 1 {
+		errs = append(errs, fmt.Errorf("stream_block is %d, want at least 1", c.StreamBlock))
+	}
+	if c.Stream && c.HeldOut > 0 {
+		errs = append(errs, fmt.Errorf("held_out is %v, want 0 with stream: give held_out_data", c.HeldOut))
+	}
+	for _, path := range c.Data {
+		if c.Stream && isPlainText(path) {
+			errs = append(errs, fmt.Errorf("data has %s, want datasets with stream: tame convert data %s %s.arrow --as text", path, path, path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// streamedTexts goes through the documents of datasets. It ends with an error, which it leaves in broken.
+func streamedTexts(paths []string, broken *error) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, path := range paths {
+			reader, err := data.Open[data.Text](path)
+			if err != nil {
+				*broken = err
+				return
+			}
+			for row, err := range reader.Rows() {
+				if err != nil || !yield(row.Text) {
+					*broken = err
+					break
+				}
+			}
+			if err := reader.Close(); *broken == nil {
+				*broken = err
+			}
+		}
+	}
 }
 
 // isPlainText goes by the name: .txt or .txt.gz.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -25,11 +26,7 @@ type rewardConfig struct {
 	// DropUnsafeChoices leaves out pairs whose chosen answer is labelled unsafe while the other is labelled safe, as the paper does
 	// (section 3.2.1). Default true.
 	DropUnsafeChoices bool
-	// HeldOut is the share of the first questions that are held out, with all pairs that begin with them, to measure the accuracy on.
-	// Default 0.
-	HeldOut float64
-	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
-	SplitSeed uint64
+	heldOutConfig
 	// Margins are the gaps that the ranking loss asks for at each step of the annotators' scale (Table 27): none, small, large, or four
 	// numbers {significantly: 3, better: 2, slightly: 1, negligibly: 0}. Default large, best for significantly better pairs in Table 28.
 	Margins margins
@@ -63,10 +60,10 @@ func rewardStage() stage[rewardConfig] {
 			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
 		},
 		check: func(c *rewardConfig) error {
-			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate(), checkCalibration(c.Kind, c.Calibration))
+			return errors.Join(c.runConfig.check(), c.heldOutConfig.check(c.EvalEvery), c.Config.Validate(), checkCalibration(c.Kind, c.Calibration))
 		},
 		plan: func(c *rewardConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
 		},
 		run: runReward,
 	}
@@ -115,17 +112,22 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	rows, err := readAll(c.Data, "preference", readers[pairRow]{encoded(func(p data.Preference) (pairRow, error) {
+	forms := readers[pairRow]{encoded(func(p data.Preference) (pairRow, error) {
 		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
 		if err != nil {
 			return pairRow{}, err
 		}
 		return pairRow{question: p.Question(), pair: pairs[0]}, nil
-	})})
+	})}
+	rows, err := readAll(c.Data, "preference", forms)
 	if err != nil {
 		return err
 	}
-	pairs, heldOut, err := splitPairs(j, rows, p.Config().MaxSeqLen, c)
+	others, err := readAll(c.HeldOutData, "preference", forms)
+	if err != nil {
+		return err
+	}
+	pairs, heldOut, err := splitPairs(j, rows, others, p.Config().MaxSeqLen, c)
 	if err != nil {
 		return err
 	}
@@ -142,7 +144,7 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	cfg.Checkpointing = j.keep(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("reward")
-	report, err := rewardmodel.Train(ctx, p, pairs, nil, cfg)
+	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, cfg.EvalEvery), cfg)
 	if err != nil {
 		return err
 	}
@@ -152,7 +154,7 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 		return err
 	}
 	j.extra = level.Write
-	text := fmt.Sprintf("%d steps on %d pairs, %d tokens; loss of the last step %.3f", report.Steps, len(pairs), report.Tokens, report.Loss)
+	text := fmt.Sprintf("%d steps on %d pairs, %d tokens; loss of the last step %.3f", report.Steps, len(pairs), report.Tokens, report.Loss) + ending(report)
 	if c.Kind == data.HelpfulnessSet {
 		text += "\n" + level.String()
 	}
@@ -166,22 +168,17 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	return j.finishModel(p, tok, evaluation, text+"\n"+evaluation.String())
 }
 
-// splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some out.
-func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
-	var fit []pairRow
-	for _, row := range rows {
-		if len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) <= context {
-			fit = append(fit, row)
-		}
+// splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some of the rows out, or others.
+func splitPairs(j *job, rows, others []pairRow, context int, c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
+	tooLong := func(row pairRow) bool {
+		return len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) > context
 	}
-	tooLong := len(rows) - len(fit)
-	if tooLong > 0 {
-		j.notef("%d of %d pairs are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
-	}
+	fit := fitting(j, rows, "pairs", context, tooLong)
 	train, held, err := data.Split(fit, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return nil, nil, err
 	}
+	held = append(held, fitting(j, others, "held-out pairs", context, tooLong)...)
 	pairs, heldOut = onlyPairs(train), onlyPairs(held)
 	if c.DropUnsafeChoices {
 		kept := rewardmodel.WithoutUnsafeChoices(pairs)
@@ -191,7 +188,7 @@ func splitPairs(j *job, rows []pairRow, context int, c *rewardConfig) (pairs, he
 		pairs = kept
 	}
 	if len(pairs) == 0 {
-		return nil, nil, fmt.Errorf("no pair is left to train on: %d are too long, %d held out", tooLong, len(heldOut))
+		return nil, nil, fmt.Errorf("no pair is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(heldOut))
 	}
 	return pairs, heldOut, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -22,11 +23,7 @@ type sftConfig struct {
 	runConfig
 	// LastTurnOnly takes the loss on the last answer of each conversation alone, instead of all answers. Default false.
 	LastTurnOnly bool
-	// HeldOut is the share of the first questions that are held out, with all rows that begin with them, to report the loss on them
-	// before and after. Default 0.
-	HeldOut float64
-	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
-	SplitSeed uint64
+	heldOutConfig
 	sft.Config
 }
 
@@ -38,10 +35,10 @@ func sftStage() stage[sftConfig] {
 			return sftConfig{runConfig: runConfig{CheckpointEvery: 50}, Config: sft.DefaultConfig()}
 		},
 		check: func(c *sftConfig) error {
-			return errors.Join(c.runConfig.check(), checkShare("held_out", c.HeldOut), c.Config.Validate())
+			return errors.Join(c.runConfig.check(), c.heldOutConfig.check(c.EvalEvery), c.Config.Validate())
 		},
 		plan: func(c *sftConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
 		},
 		run: runSFT,
 	}
@@ -68,11 +65,16 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 	if err != nil {
 		return err
 	}
-	rows, err := readAll(c.Data, "messages", sftForms(tmpl, c.LastTurnOnly))
+	forms := sftForms(tmpl, c.LastTurnOnly)
+	rows, err := readAll(c.Data, "messages", forms)
 	if err != nil {
 		return err
 	}
-	examples, heldOut, err := splitExamples(j, rows, p.Config().MaxSeqLen, c.HeldOut, c.SplitSeed)
+	others, err := readAll(c.HeldOutData, "messages", forms)
+	if err != nil {
+		return err
+	}
+	examples, heldOut, err := splitExamples(j, rows, others, p.Config().MaxSeqLen, c.heldOutConfig)
 	if err != nil {
 		return err
 	}
@@ -87,12 +89,12 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 	cfg.Checkpointing = j.keep(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("sft")
-	report, err := sft.Train(ctx, p, examples, nil, cfg)
+	report, err := sft.Train(ctx, p, examples, evaluated(heldOut, cfg.EvalEvery), cfg)
 	if err != nil {
 		return err
 	}
 	done()
-	text := fmt.Sprintf("%d steps on %d examples, %d tokens; loss of the last step %.3f", report.Steps, len(examples), report.Tokens, report.Loss)
+	text := fmt.Sprintf("%d steps on %d examples, %d tokens; loss of the last step %.3f", report.Steps, len(examples), report.Tokens, report.Loss) + ending(report)
 	if evaluation == nil {
 		return j.finishModel(p, tok, nil, text)
 	}
@@ -119,21 +121,15 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[sftRow] {
 	}
 }
 
-// splitExamples leaves out what is too long, counting it, and holds some out.
-func splitExamples(j *job, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []data.Example, err error) {
-	var fit []sftRow
-	for _, row := range rows {
-		if len(row.example.Tokens) <= context {
-			fit = append(fit, row)
-		}
-	}
-	if tooLong := len(rows) - len(fit); tooLong > 0 {
-		j.notef("%d of %d rows are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
-	}
-	train, held, err := data.Split(fit, share, seed)
+// splitExamples leaves out what is too long, counting it, and holds some of the rows out, or others.
+func splitExamples(j *job, rows, others []sftRow, context int, c heldOutConfig) (examples, heldOut []data.Example, err error) {
+	tooLong := func(row sftRow) bool { return len(row.example.Tokens) > context }
+	fit := fitting(j, rows, "rows", context, tooLong)
+	train, held, err := data.Split(fit, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return nil, nil, err
 	}
+	held = append(held, fitting(j, others, "held-out rows", context, tooLong)...)
 	if len(train) == 0 {
 		return nil, nil, fmt.Errorf("no row is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(held))
 	}

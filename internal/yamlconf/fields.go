@@ -41,7 +41,7 @@ func fieldsOf(v reflect.Value, omit []string) []field {
 		switch {
 		case slices.Contains(omit, item.key):
 		case embedded:
-			list = append(list, fieldsOf(item.value, item.omit)...)
+			list = append(list, fieldsOf(item.value, slices.Concat(item.omit, omit))...)
 		default:
 			list = append(list, item)
 		}
