@@ -175,7 +175,7 @@ func (j *job) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Toke
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
-	cfg.Checkpointing = j.keep(tok)
+	cfg.Checkpointing = j.checkpointing(tok)
 	cfg.Checkpointing.Dir = filepath.Join(j.place.checkpoint, "fine_tune")
 	var done func()
 	cfg.OnStep, done = j.onStep("fine-tuning")

@@ -38,8 +38,8 @@ const tokenizerFile = "tokenizer.model"
 // evaluationFile holds a stage's numbers in its folder.
 const evaluationFile = "evaluation.json"
 
-// keep is what a stage's Config needs to save itself in the checkpoint's folder.
-func (j *job) keep(tok *tokenizer.Tokenizer) train.Checkpointing {
+// checkpointing says that a stage saves its state in the checkpoint's folder.
+func (j *job) checkpointing(tok *tokenizer.Tokenizer) train.Checkpointing {
 	return train.Checkpointing{Dir: j.place.checkpoint, Every: j.every, WriteFiles: tok.SaveFolder}
 }
 

@@ -87,7 +87,7 @@ func runPPO(ctx context.Context, j *job, c *ppoConfig) error {
 		return err
 	}
 	j.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
-	cfg.Checkpointing = j.keep(tok)
+	cfg.Checkpointing = j.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("ppo")
 	report, err := ppo.Train(ctx, policy, critic, ppoPrompts(prompts), ppoPrompts(heldOut), raters, cfg)

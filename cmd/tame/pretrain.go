@@ -106,7 +106,7 @@ func runPretrain(ctx context.Context, j *job, c *pretrainConfig) error {
 		}
 	}
 	cfg := c.Config
-	cfg.Checkpointing = j.keep(tok)
+	cfg.Checkpointing = j.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("pretrain")
 	var report train.Report

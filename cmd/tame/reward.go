@@ -141,7 +141,7 @@ func runReward(ctx context.Context, j *job, c *rewardConfig) error {
 	}
 	cfg := c.Config
 	cfg.Margins = c.Margins.Margins
-	cfg.Checkpointing = j.keep(tok)
+	cfg.Checkpointing = j.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("reward")
 	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, cfg.EvalEvery), cfg)

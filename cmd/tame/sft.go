@@ -86,7 +86,7 @@ func runSFT(ctx context.Context, j *job, c *sftConfig) error {
 		}
 	}
 	cfg := c.Config
-	cfg.Checkpointing = j.keep(tok)
+	cfg.Checkpointing = j.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = j.onStep("sft")
 	report, err := sft.Train(ctx, p, examples, evaluated(heldOut, cfg.EvalEvery), cfg)

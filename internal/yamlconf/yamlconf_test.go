@@ -253,3 +253,20 @@ func TestJSON(t *testing.T) {
 	c.Margins.Big = 5
 	assert.Contains(t, string(JSON(&c)), `"margins":{"big":5,"small":1}`)
 }
+
+// Keys are left out of structs that are embedded in the one that says so, too.
+func TestOmitReachesEmbeddedStructs(t *testing.T) {
+	type settings struct{ Seed, Every int }
+	type stage struct {
+		settings
+		Epochs int
+	}
+	var c struct {
+		Tune stage `conf:"omit=every"`
+	}
+	_, err := Parse("c.yaml", []byte("tune: {epochs: 2, seed: 3}"), &c)
+	require.NoError(t, err)
+	assert.Equal(t, stage{settings{Seed: 3}, 2}, c.Tune)
+	_, err = Parse("c.yaml", []byte("tune: {every: 2}"), &c)
+	assert.ErrorContains(t, err, `unknown key "every" in tune`)
+}

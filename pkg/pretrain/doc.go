@@ -11,6 +11,8 @@
 //	cfg.Steps = 2000
 //	report, err := pretrain.Train(ctx, params, docs, nil, cfg) // params change in place
 //
+// TrainStream reads text that is larger than memory.
+//
 // # Concurrency
 //
 // Train uses all processors and is for one goroutine per model.

@@ -23,6 +23,7 @@ type LossInputs struct {
 	Scores   *gorgonia.Node // (S) the scores of all answers, chosen and rejected in turn, differentiable
 	Hidden   *gorgonia.Node // (N, C) differentiable, for custom heads; what both answers share is there once
 	Segments *gorgonia.Node // (N) int32, the segment of each token: that of the chosen answer where both share it
+	Layout   *gorgonia.Node // (S+2) int32, for operators of pkg/ops on rows of Hidden
 	SegMask  *gorgonia.Node // (S) 1 for used segments
 	Pairs    *gorgonia.Node // () pairs of the whole optimisation batch
 	Step     *gorgonia.Node // () optimisation step, for schedules
@@ -104,6 +105,7 @@ func newLossInputs(g train.Graph) (LossInputs, error) {
 		Scores:        scores,
 		Hidden:        g.Trunk.Hidden,
 		Segments:      g.In.Segments,
+		Layout:        g.In.Layout,
 		SegMask:       g.In.SegMask,
 		Pairs:         x.Scale(g.In.Scalar(train.ScalarSeqs), 0.5),
 		Step:          g.In.Scalar(train.ScalarStep),

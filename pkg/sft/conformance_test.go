@@ -2,10 +2,18 @@ package sft
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/ops"
+	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
 	"github.com/tame-rlhf/tame/pkg/train/traintest"
 )
@@ -55,4 +63,51 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A custom head on the hidden states, trained by a custom loss, is saved and restored with the run.
+func TestCustomHead(t *testing.T) {
+	trained := func(ctx context.Context, run traintest.Run, learn bool) ([]float32, any, error) {
+		zeros := func(shape ...int) *tensor.Dense {
+			return tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(shape...))
+		}
+		w, b := zeros(1, 16), zeros(1)
+		cfg := tinyConfig()
+		cfg.ExtraWeights = []optim.Param{{Name: "head.weight", Value: w, Decay: true}, {Name: "head.bias", Value: b}}
+		cfg.LRFactors = []train.LRFactor{{Pattern: "head.*", Factor: 10}}
+		if !learn {
+			cfg.Frozen = []string{"head.weight"}
+		}
+		cfg.Loss = func(in LossInputs) (Terms, error) {
+			score, err := ops.ScalarHead(in.Hidden, in.Extra["head.weight"], in.Extra["head.bias"], in.Layout)
+			if err != nil {
+				return Terms{}, err
+			}
+			terms, err := NLL(in)
+			x := ops.Expr(in.LogProbs.Graph())
+			miss := x.MaskedMean(x.Square(x.Sub(score, x.Detach(in.Entropy))), in.Mask, in.Tokens) // it learns to tell the entropy
+			return Terms{Loss: x.Add(terms.Loss, miss), Metrics: []Metric{{Name: "miss", Value: miss}}}, errors.Join(err, x.Err())
+		}
+		cfg.Checkpointing, cfg.OnStep = run.Checkpointing, run.OnStep
+		p := tinyModel(t)
+		report, err := Train(ctx, p, copies(4, 20), nil, cfg)
+		return slices.Concat(numbers(p), w.Float32s(), b.Float32s()), report, err
+	}
+	var misses []float64
+	all, _, err := trained(t.Context(), traintest.Run{OnStep: func(i train.StepInfo) { misses = append(misses, i.Metrics["miss"]) }}, true)
+	require.NoError(t, err)
+	assert.Less(t, misses[5], misses[0]/2)
+	assert.NotZero(t, all[len(all)-2], "the head's weight")
+	traintest.Check(t, traintest.Stage{
+		Name: "sft",
+		Train: func(ctx context.Context, run traintest.Run) ([]float32, any, error) {
+			return trained(ctx, run, true)
+		},
+		Others: map[string]func(context.Context, traintest.Run) error{
+			"config field Frozen": func(ctx context.Context, run traintest.Run) error {
+				_, _, err := trained(ctx, run, false)
+				return err
+			},
+		},
+	})
 }

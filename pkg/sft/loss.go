@@ -18,6 +18,7 @@ type LossInputs struct {
 	Weights  *gorgonia.Node // the weight of the next token, see data.Example
 	Hidden   *gorgonia.Node // (N, C) differentiable, for custom heads
 	Segments *gorgonia.Node // (N) int32, the segment of each token
+	Layout   *gorgonia.Node // (S+2) int32, for operators of pkg/ops on rows of Hidden
 	SegMask  *gorgonia.Node // (S) 1 for used segments
 	Tokens   *gorgonia.Node // () counted tokens of the whole optimisation batch
 	Weight   *gorgonia.Node // () the sum of their weights
@@ -71,6 +72,7 @@ func newLossInputs(g train.Graph) (LossInputs, error) {
 		Weights:  g.In.TokenColumn(data.WeightColumn),
 		Hidden:   g.Trunk.Hidden,
 		Segments: g.In.Segments,
+		Layout:   g.In.Layout,
 		SegMask:  g.In.SegMask,
 		Tokens:   g.In.Scalar(train.ScalarTokens),
 		Weight:   g.In.Scalar(train.ScalarWeight),

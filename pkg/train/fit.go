@@ -14,6 +14,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Task is what a stage gives to Fit: what it trains on and by which loss.
@@ -150,16 +151,28 @@ type fit[T any] struct {
 	worse    int                // evaluations since the best
 }
 
+// validate reports what is missing in a task, and evaluations without items or the other way round.
+func (t Task[T]) validate(evalEvery int) error {
+	c := setting.NewChecks("train: Task")
+	c.AtLeast("Steps", t.Steps, 1)
+	c.AtLeast("Warmup", t.Warmup, 0)
+	c.That(t.Source != nil, "Source", t.Source, "a source of items")
+	c.That(t.Lengths != nil && t.Add != nil && t.Loss != nil, "Lengths, Add or Loss", nil, "three functions")
+	err := c.Err()
+	c = setting.NewChecks("train: Settings")
+	c.That(evalEvery == 0 || len(t.HeldOut) > 0, "EvalEvery", evalEvery, "0 without held-out items")
+	c.That(evalEvery > 0 || len(t.HeldOut) == 0, "EvalEvery", evalEvery, "at least 1 with held-out items")
+	return errors.Join(err, c.Err())
+}
+
 func newFit[T any](p *model.Params, task Task[T], s Settings) (*fit[T], error) {
-	f := &fit[T]{Task: task, Settings: s, params: p, batch: NewBatch(s.MicroTokens, s.MicroSegments)}
-	switch {
-	case p == nil:
+	if p == nil {
 		return nil, errors.New("the model is nil")
-	case s.EvalEvery > 0 && len(task.HeldOut) == 0:
-		return nil, fmt.Errorf("EvalEvery is %d, want 0 without held-out items", s.EvalEvery)
-	case s.EvalEvery == 0 && len(task.HeldOut) > 0:
-		return nil, errors.New("EvalEvery is 0, want at least 1 with held-out items")
 	}
+	if err := errors.Join(s.Validate(), task.validate(s.EvalEvery)); err != nil {
+		return nil, err
+	}
+	f := &fit[T]{Task: task, Settings: s, params: p, batch: NewBatch(s.MicroTokens, s.MicroSegments)}
 	g, terms, extra, err := f.graph()
 	if err != nil {
 		return nil, err

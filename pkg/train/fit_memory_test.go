@@ -14,9 +14,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ops"
 )
 
-// Recompute is less memory for the same bits.
+// Recompute is less memory for the same bits, and frozen weights need less.
 func TestFitRecompute(t *testing.T) {
-	trained := func(recompute bool) ([]float32, int) {
+	trained := func(recompute bool, frozen ...string) ([]float32, Memory) {
 		p := model.NewParams(model.Config{
 			Dim: 16, NumLayers: 4, NumHeads: 2, NumKVHeads: 1, HeadDim: 8, HiddenDim: 24, VocabSize: 12, MaxSeqLen: 16,
 			NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
@@ -33,6 +33,7 @@ func TestFitRecompute(t *testing.T) {
 		require.NoError(t, err)
 		s := DefaultSettings(1e-2)
 		s.MicroTokens, s.MicroSegments, s.Recompute = 32, 4, recompute
+		s.Frozen = frozen
 		task := Task[[]int32]{
 			Steps: 3, Source: source,
 			Lengths: func(doc []int32) []int { return []int{len(doc)} },
@@ -54,10 +55,16 @@ func TestFitRecompute(t *testing.T) {
 		for _, q := range p.All() {
 			all = append(all, q.Value.Float32s()...)
 		}
-		return all, f.step.Memory().Intermediates
+		return all, f.step.Memory()
 	}
 	kept, more := trained(false)
 	again, less := trained(true)
 	assert.Equal(t, kept, again)
-	assert.Less(t, less, more*3/4)
+	assert.Less(t, less.Intermediates, more.Intermediates*3/4)
+
+	// Nothing is computed for frozen weights, and nothing flows back behind the first that is trained.
+	_, few := trained(false, "embed", "layers.[012].*")
+	assert.Equal(t, 2*few.Gradients, few.Moments)
+	assert.Less(t, few.Gradients, more.Gradients/2)
+	assert.Less(t, few.Intermediates, more.Intermediates*3/4)
 }

@@ -144,6 +144,49 @@ func fittedLong(t *testing.T, s train.Settings, heldOut []data.Example, steps in
 	return p, report
 }
 
+// A run that is cancelled within an evaluation does that evaluation again, and reports its step once.
+func TestFitCancelledInEvaluation(t *testing.T) {
+	heldOut := examples(7, 9)
+	run := func(ctx context.Context, dir string, cancelAt int, cancel func()) (*model.Params, train.Report, []int, error) {
+		s := settings()
+		s.Optim.LearningRate, s.EvalEvery = 3e-2, 2
+		s.Checkpointing = train.Checkpointing{Dir: dir, Every: 100}
+		done := 0
+		var reported []int
+		s.OnStep = func(i train.StepInfo) {
+			done = i.Step
+			reported = append(reported, i.Step)
+			_, evaluated := i.Metrics["eval/loss"]
+			assert.Equal(t, i.Step%2 == 0, evaluated, "step %d", i.Step)
+			assert.Contains(t, i.Metrics, "grad_norm")
+		}
+		tk := task(t, s, heldOut)
+		tk.Lengths = func(e data.Example) []int {
+			if &e.Tokens[0] == &heldOut[0].Tokens[0] && done+1 == cancelAt {
+				cancel()
+			}
+			return []int{len(e.Tokens)}
+		}
+		p := tinyParams(tensor.Float32, 1)
+		report, err := train.Fit(ctx, p, tk, s)
+		return p, report, reported, err
+	}
+	want, report, _, err := run(t.Context(), "", 0, nil)
+	require.NoError(t, err)
+	for _, at := range []int{2, 4, 6} {
+		dir := filepath.Join(t.TempDir(), "run")
+		ctx, cancel := context.WithCancel(t.Context())
+		_, _, before, err := run(ctx, dir, at, cancel)
+		require.ErrorIs(t, err, context.Canceled)
+		assert.ErrorContains(t, err, "evaluation after step ")
+		p, again, after, err := run(t.Context(), dir, 0, nil)
+		require.NoError(t, err)
+		assert.Equal(t, []int{1, 2, 3, 4, 5, 6}, append(before, after...))
+		assert.Equal(t, report, again)
+		assert.Equal(t, numbers(want), numbers(p))
+	}
+}
+
 // A task that decides by itself what is better.
 func TestFitBetter(t *testing.T) {
 	s := settings()
@@ -193,6 +236,15 @@ func TestFitFrozen(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 		assert.Equal(t, numbers(start), numbers(q))
 	}
+	bad := settings()
+	bad.MinLRRatio, bad.Checkpointing.Dir = 2, "x"
+	_, err = train.Fit(t.Context(), start, train.Task[data.Example]{}, bad)
+	for _, want := range []string{
+		"MinLRRatio is 2", "Checkpointing.Every is 0", "Task.Steps is 0", "Task.Source is <nil>", "Lengths, Add or Loss is <nil>",
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+	s.Checkpointing = train.Checkpointing{}
 	_, err = train.Fit(t.Context(), start, task(t, s, examples(2, 2)), s)
 	assert.ErrorContains(t, err, "EvalEvery is 0, want at least 1 with held-out items")
 }
@@ -299,10 +351,7 @@ func TestFitExtraWeights(t *testing.T) {
 				tk.Loss = headLoss
 				s.Checkpointing, s.OnStep = run.Checkpointing, run.OnStep
 				p := tinyParams(tensor.Float32, 1)
-				report, err := train.Report{}, s.Validate()
-				if err == nil {
-					report, err = train.Fit(ctx, p, tk, s)
-				}
+				report, err := train.Fit(ctx, p, tk, s)
 				all := slices.Concat(s.ExtraWeights[0].Value.Float32s(), s.ExtraWeights[1].Value.Float32s())
 				for _, x := range numbers(p) {
 					all = append(all, float32(x))
