@@ -221,11 +221,11 @@ var fieldDocs = yamlconf.Docs{
 	"train.Settings.Optim":                      "Optim is AdamW; its learning rate is the peak. Paper: 3e-4 for pretraining (7B and 13B, table 1), 2e-5 for SFT (3.1), 1e-5 for reward models (3.2.2); weight decay 0.1.",
 	"train.Settings.MinLRRatio":                 "MinLRRatio is the end of the cosine as a share of the peak. Paper 2.2 and 3.2.2: 0.1; 3.1 gives a cosine without its end.",
 	"train.Settings.Seed":                       "Seed of the order of the data.",
-	"train.Settings.Frozen":                     "Frozen are patterns of names of weights that are not trained, such as \"embed\" or \"layers.0.*\": they have neither gradients nor moments. * stands for any text. Default: none.",
+	"train.Settings.Frozen":                     "Frozen are patterns of names of weights that are not trained, such as \"embed\" or \"layers.0.*\": they have neither gradients nor moments. * matches any text. Default: none.",
 	"train.Settings.LRFactors":                  "LRFactors multiply the learning rate of weights by name, such as \"embed=0.1\". The first pattern that fits counts. Default: none.",
 	"train.Settings.EvalEvery":                  "EvalEvery is the number of steps between evaluations on held-out items; there is one after the last step too. The weights of the best one are the result. 0 disables them. Default 0.",
 	"train.Settings.Patience":                   "Patience is the number of evaluations in a row without a better one after which training stops. 0 disables it. Default 0.",
-	"train.Settings.ExtraWeights":               "ExtraWeights are custom weights beside the model's, float32, that the loss finds by name: see LossInputs.Extra. They are trained in place, and saved in checkpoints.",
+	"train.Settings.ExtraWeights":               "ExtraWeights are custom weights in addition to the model's, float32, that the loss finds by name: see LossInputs.Extra. They are trained in place, and saved in checkpoints.",
 	"train.Settings.Checkpointing":              "Checkpointing says where the run saves its state, to resume after a stop. Default: nowhere.",
 	"train.Settings.OnStep":                     "OnStep, if not nil, is called after each optimisation step. It can end the run: StepInfo.Stop.",
 }

@@ -37,7 +37,7 @@ func evaluated[T any](heldOut []T, evalEvery int) []T {
 	return heldOut
 }
 
-// fitting leaves out rows that are too long, and tells how many.
+// fitting leaves out rows that are too long, and reports how many.
 func fitting[T any](j *job, rows []T, name string, context int, tooLong func(T) bool) []T {
 	var fit []T
 	for _, row := range rows {
@@ -51,7 +51,7 @@ func fitting[T any](j *job, rows []T, name string, context int, tooLong func(T) 
 	return fit
 }
 
-// ending tells which weights are the result, and why training has ended early.
+// ending says which weights are the result, and why training has ended early.
 func ending(r train.Report) string {
 	text := ""
 	if r.Stopped != "" {

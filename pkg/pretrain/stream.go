@@ -18,7 +18,7 @@ import (
 // into windows as they are needed, Block at a time.
 //
 // The order of an epoch is shuffled at two places, both keyed by the seed and the epoch: the files,
-// and the windows of each block. Documents of a file are read in their order, and a block goes on
+// and the windows of each block. Documents of a file are read in their order, and a block continues
 // in the next file. So a document meets those near it only, as in a shuffle buffer: sort no file.
 type Stream struct {
 	// Files are datasets with rows of data.Text.
@@ -145,7 +145,7 @@ func (s *stream) read(ctx context.Context) error {
 	return fmt.Errorf("no document of two tokens or more: %w", data.ErrEmpty)
 }
 
-// document adds the document at s.next, or goes to the next file, or to the next epoch behind the
+// document adds the document at s.next, or goes to the next file, or to the next epoch after the
 // last one.
 func (s *stream) document(ctx context.Context, docs [][]int32) ([][]int32, error) {
 	if s.file == nil {
@@ -191,7 +191,7 @@ func (s *stream) Seek(position json.RawMessage) error {
 	return nil
 }
 
-// identity tells the data from others: the files' contents, and the ids of the first block, which
+// identity distinguishes the data from others: the files' contents, and the ids of the first block, which
 // depend on the tokenizer.
 func (s *stream) identity(ctx context.Context) (any, error) {
 	id := struct {
@@ -228,7 +228,7 @@ type textFile struct {
 	stop   func()
 }
 
-// openText opens a dataset behind its first rows.
+// openText opens a dataset and skips its first rows.
 func openText(ctx context.Context, path string, rows int) (*textFile, error) {
 	reader, err := data.Open[data.Text](path)
 	if err != nil {

@@ -70,7 +70,7 @@ func checkTokens(p *model.Params, name string, docs [][]int32) error {
 	return nil
 }
 
-// fit trains on windows; identity is what tells their data from others.
+// fit trains on windows; identity is what distinguishes their data from others.
 func fit(ctx context.Context, p *model.Params, source train.Source[[]int32], identity any, heldOut [][]int32, cfg Config) (train.Report, error) {
 	if err := checkTokens(p, "held-out document", heldOut); err != nil {
 		return train.Report{}, err

@@ -9,7 +9,7 @@ import (
 
 // LRFactor multiplies the learning rate of a group of weights. Its text form is "PATTERN=FACTOR".
 type LRFactor struct {
-	// Pattern is matched against the names of the weights by path.Match: * stands for any text.
+	// Pattern is matched against the names of the weights by path.Match: * matches any text.
 	Pattern string
 	// Factor of at least 0. With 0 the weights stay as they are but have moments; see Frozen.
 	Factor float64

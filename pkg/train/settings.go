@@ -41,7 +41,7 @@ type Settings struct {
 	// Seed of the order of the data.
 	Seed uint64
 	// Frozen are patterns of names of weights that are not trained, such as "embed" or "layers.0.*":
-	// they have neither gradients nor moments. * stands for any text. Default: none.
+	// they have neither gradients nor moments. * matches any text. Default: none.
 	Frozen []string
 	// LRFactors multiply the learning rate of weights by name, such as "embed=0.1". The first
 	// pattern that fits counts. Default: none.
@@ -52,7 +52,7 @@ type Settings struct {
 	// Patience is the number of evaluations in a row without a better one after which training
 	// stops. 0 disables it. Default 0.
 	Patience int
-	// ExtraWeights are custom weights beside the model's, float32, that the loss finds by name: see
+	// ExtraWeights are custom weights in addition to the model's, float32, that the loss finds by name: see
 	// LossInputs.Extra. They are trained in place, and saved in checkpoints.
 	ExtraWeights []optim.Param `json:"-"`
 	// Checkpointing says where the run saves its state, to resume after a stop. Default: nowhere.

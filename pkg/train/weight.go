@@ -11,7 +11,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/optim"
 )
 
-// Weight is a custom weight in a graph, beside those of the trunks: a head, an adapter. Use
+// Weight is a custom weight in a graph, in addition to those of the trunks: a head, an adapter. Use
 // NewWeight.
 type Weight struct {
 	optim.Param
