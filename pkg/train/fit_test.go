@@ -144,6 +144,52 @@ func fittedLong(t *testing.T, s train.Settings, heldOut []data.Example, steps in
 	return p, report
 }
 
+// The weights of the best evaluation, custom ones included, are the result when later ones are worse, of a resumed run too.
+func TestFitBestWeights(t *testing.T) {
+	all := func(p *model.Params, extra []optim.Param) []float64 {
+		list := numbers(p)
+		for _, w := range extra {
+			for _, x := range w.Value.Float32s() {
+				list = append(list, float64(x))
+			}
+		}
+		return list
+	}
+	after := map[int][]float64{}
+	run := func(dir string, better int, stopAt int) ([]float64, train.Report) {
+		s := settings()
+		s.Optim.LearningRate, s.EvalEvery, s.ExtraWeights = 3e-2, 1, head()
+		s.Checkpointing = train.Checkpointing{Dir: dir, Every: 100}
+		p := tinyParams(tensor.Float32, 1)
+		s.OnStep = func(i train.StepInfo) {
+			after[i.Step] = all(p, s.ExtraWeights)
+			if i.Step == stopAt {
+				i.Stop("enough")
+			}
+		}
+		tk := task(t, s, examples(7, 9))
+		tk.Loss = headLoss
+		tk.Better = func(now, best map[string]float64) bool { better--; return better >= 0 }
+		report, err := train.Fit(t.Context(), p, tk, s)
+		require.NoError(t, err)
+		return all(p, s.ExtraWeights), report
+	}
+	got, report := run("", 2, 0) // after steps 1, 2 and 3
+	assert.Equal(t, 3, report.BestStep)
+	assert.Equal(t, after[3], got)
+	assert.NotEqual(t, after[6], got)
+	for better, want := range map[int]int{0: 3, 1: 6} {
+		dir := filepath.Join(t.TempDir(), "run")
+		got, report = run(dir, 2, 5)
+		assert.Equal(t, after[3], got)
+		assert.Equal(t, 5, report.Steps)
+		got, report = run(dir, better, 0)
+		assert.Equal(t, 6, report.Steps)
+		assert.Equal(t, want, report.BestStep)
+		assert.Equal(t, after[want], got)
+	}
+}
+
 // A run that is cancelled within an evaluation does that evaluation again, and reports its step once.
 func TestFitCancelledInEvaluation(t *testing.T) {
 	heldOut := examples(7, 9)
