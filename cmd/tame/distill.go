@@ -29,7 +29,7 @@ type distillConfig struct {
 	MaxPrompts     int
 	distill.Config `conf:"omit=stop"`
 	// FineTune is how the model is trained on the answers that are kept: see tame sft.
-	FineTune sft.Config
+	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
 
 func distillStage() stage[distillConfig] {
@@ -119,7 +119,7 @@ func bare(prompts []encodedPrompt) []data.Prompt {
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.
 func keptAnswers(candidates []distill.Candidate, dec interface {
 	Decode(ids []int32) (string, error)
-}) (rows []data.Sample, examples []sft.Example, text string, err error) {
+}) (rows []data.Sample, examples []data.Example, text string, err error) {
 	before, after := 0.0, 0.0
 	for _, c := range candidates {
 		before += c.Original.Score / float64(len(candidates))
@@ -134,8 +134,7 @@ func keptAnswers(candidates []distill.Candidate, dec interface {
 		if row.Text, err = dec.Decode(a.Tokens); err != nil {
 			return nil, nil, "", err
 		}
-		e := a.Example()
-		rows, examples = append(rows, row), append(examples, sft.Example{Tokens: e.Tokens, Counted: e.Counted()})
+		rows, examples = append(rows, row), append(examples, a.Example())
 	}
 	text = fmt.Sprintf("%d pairs of answers: safety %.3f without a pre-prompt, %.3f with it; %d are kept", len(candidates), before, after, len(rows))
 	return rows, examples, text, nil

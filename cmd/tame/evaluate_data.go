@@ -10,7 +10,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
-	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -34,14 +33,12 @@ func (a *evaluateArgs) loss(ctx context.Context, m measured, p *model.Params, to
 		if err != nil {
 			return m, err
 		}
-		var fit []sft.Example
 		for _, row := range rows {
 			if len(row.example.Tokens) <= context {
-				fit = append(fit, row.example)
+				examples = append(examples, row.example)
 			}
 		}
-		m.Rows, m.TooLong = len(fit), len(rows)-len(fit)
-		examples = weighted(fit)
+		m.Rows, m.TooLong = len(examples), len(rows)-len(examples)
 	default:
 		return m, fmt.Errorf("%s is a language model and %s holds %ss, want conversations, samples or texts: for preferences give a reward model",
 			a.model, a.data[0], m.Form)

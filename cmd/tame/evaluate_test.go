@@ -73,7 +73,7 @@ func talk(question string, answers ...string) []data.Message {
 	return messages
 }
 
-func evaluated(t *testing.T, args ...string) measured {
+func evaluate(t *testing.T, args ...string) measured {
 	t.Helper()
 	var m measured
 	require.NoError(t, json.Unmarshal([]byte(mustRun(t, append([]string{"evaluate", "--json"}, args...)...)), &m))
@@ -95,7 +95,7 @@ func TestEvaluateLanguageModel(t *testing.T) {
 	other, eos := math.Log(542), math.Log(2)
 
 	conversations := rowsFile(t, data.Conversation{Messages: talk("a", "the", "cat")}, data.Conversation{Messages: talk("a", strings.Repeat("the cat ", 12)+"the")})
-	m := evaluated(t, "--model", dir, "--data", conversations)
+	m := evaluate(t, "--model", dir, "--data", conversations)
 	assert.Equal(t, "conversation", m.Form)
 	assert.Equal(t, 1, m.Rows)
 	assert.Equal(t, 1, m.TooLong)
@@ -106,15 +106,15 @@ func TestEvaluateLanguageModel(t *testing.T) {
 	assert.InDelta(t, math.Exp(loss), m.Loss.Perplexity, 1e-2)
 	assert.InDelta(t, 2/float64(n), m.Loss.Accuracy, 1e-9, "EOS is always the most probable one")
 
-	last := evaluated(t, "--model", dir, "--data", conversations, "--last-turn-only")
+	last := evaluate(t, "--model", dir, "--data", conversations, "--last-turn-only")
 	assert.Equal(t, answers[1], last.Loss.Tokens)
 
 	samples := rowsFile(t, data.Sample{Messages: talk("a"), Prompt: []int32{1, 7}, Tokens: []int32{8, 2}})
-	m = evaluated(t, "--model", dir, "--data", samples)
+	m = evaluate(t, "--model", dir, "--data", samples)
 	assert.InDelta(t, (other+eos)/2, m.Loss.Loss, 1e-5)
 
 	texts := rowsFile(t, data.Text{Text: "the"}, data.Text{Text: ""})
-	m = evaluated(t, "--model", dir, "--data", texts)
+	m = evaluate(t, "--model", dir, "--data", texts)
 	ids := len(tok.Encode("the"))
 	assert.Equal(t, 2, m.Rows)
 	assert.Equal(t, ids+2, m.Loss.Tokens, "EOS of both, and the ids of one")
@@ -151,7 +151,7 @@ func TestEvaluateRewardModels(t *testing.T) {
 		return data.Sample{Messages: talk("a"), Prompt: []int32{1, 7}, Tokens: []int32{8, last}, Version: version}
 	}
 	samples := rowsFile(t, sample(1, 5), sample(0, 6), sample(1, 6), sample(0, 6))
-	got := evaluated(t, "--model", dir, "--data", samples)
+	got := evaluate(t, "--model", dir, "--data", samples)
 	require.Len(t, got.Rewards, 2)
 	assert.InDelta(t, 3.5, got.Rewards[0].Reward.Mean, 1e-6)
 	assert.InDelta(t, 1.5, got.Rewards[1].Reward.Mean, 1e-6, "(3.5 - 0.5) / 2")
@@ -159,17 +159,17 @@ func TestEvaluateRewardModels(t *testing.T) {
 	assert.Nil(t, got.Rewards[0].Helpfulness)
 
 	conversations := rowsFile(t, data.Conversation{Messages: talk("a", "b", "c")})
-	got = evaluated(t, "--model", dir, "--data", conversations)
+	got = evaluate(t, "--model", dir, "--data", conversations)
 	assert.InDelta(t, -0.5, got.Rewards[0].Reward.Mean, 1e-6, "read at the last answer's EOS")
 
 	// A safety of sigmoid(-2) = 0.12 is below 0.15, so it decides; at a threshold of 0.1 helpfulness does.
 	unsafe := judge(t, -2)
 	both := []string{"--helpfulness", dir, "--safety", unsafe, "--data", samples}
-	got = evaluated(t, both...)
+	got = evaluate(t, both...)
 	assert.InDelta(t, -2, got.Rewards[1].Reward.Mean, 1e-6)
 	assert.InDelta(t, 1.5, got.Rewards[1].Helpfulness.Mean, 1e-6)
 	assert.InDelta(t, -2, got.Rewards[1].Safety.Mean, 1e-6)
-	got = evaluated(t, append(both, "--safety-threshold", "0.1")...)
+	got = evaluate(t, append(both, "--safety-threshold", "0.1")...)
 	assert.InDelta(t, 1.5, got.Rewards[1].Reward.Mean, 1e-6)
 	assert.Contains(t, mustRun(t, append([]string{"evaluate"}, both...)...), "4 samples\n  version 0   reward -2.000 [-2.000, -2.000] of 2  helpfulness 3.500  safety -2.000\n")
 }

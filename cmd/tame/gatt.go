@@ -31,7 +31,7 @@ type gattConfig struct {
 	MaxDialogs  int
 	gatt.Config `conf:"omit=stop repeat"`
 	// FineTune is how the model is trained on the dialogues: see tame sft.
-	FineTune sft.Config
+	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
 
 func gattStage() stage[gattConfig] {
@@ -88,9 +88,9 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	examples := make([]sft.Example, len(made))
+	examples := make([]data.Example, len(made))
 	for i, e := range made {
-		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
+		examples[i] = e
 	}
 	turns := 0
 	for _, t := range transcripts {
@@ -150,7 +150,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 }
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
-func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []sft.Example,
+func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []data.Example,
 	mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
 	rows, err := readAll(mix, "messages", sftForms(tmpl, false))
 	if err != nil {
@@ -159,7 +159,7 @@ func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer
 	for _, row := range rows {
 		examples = append(examples, row.example)
 	}
-	var fit []sft.Example
+	var fit []data.Example
 	for _, e := range examples {
 		if len(e.Tokens) <= min(p.Config().MaxSeqLen, cfg.MicroTokens) {
 			fit = append(fit, e)
@@ -171,11 +171,11 @@ func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
-	cfg.Keep = r.keep(tok)
-	cfg.Keep.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
+	cfg.Checkpointing = r.checkpointing(tok)
+	cfg.Checkpointing.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	var done func()
 	cfg.OnStep, done = r.onStep("fine-tuning")
-	report, err := sft.Train(ctx, p, fit, cfg)
+	report, err := sft.Train(ctx, p, fit, nil, cfg)
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 		return err
 	}
 	r.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
-	cfg.Keep = r.keep(tok)
+	cfg.Checkpointing = r.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = r.onStep("ppo")
 	report, err := ppo.Train(ctx, policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), judges, cfg)

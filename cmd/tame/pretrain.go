@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -16,7 +18,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
+	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // pretrainConfig is the configuration of `tame pretrain`.
@@ -34,10 +38,12 @@ type pretrainConfig struct {
 	// Separator stands between the documents of a text file. Where it does not occur the file is one document.
 	Separator string
 	runConfig
-	// HeldOut is the share of the documents that are held out, to report the loss on them before and after. Default 0.
-	HeldOut float64
-	// SplitSeed decides which documents are held out: the same ones for the same seed.
-	SplitSeed uint64
+	heldOutConfig
+	// Stream reads the datasets while training instead of into memory, which then need not hold them: stream_block documents at a time
+	// are tokenised and shuffled. Text files have to be converted first, and what is held out has to be in held_out_data. Default false.
+	Stream bool
+	// StreamBlock is the number of documents that are in memory, and shuffled, together. Default 4096.
+	StreamBlock int
 	// Shape is that of a model with random weights. Default: Llama 2 7B (Table 1). Set hidden_dim to about 8/3 of dim, head_dim to
 	// dim / num_heads.
 	Shape model.Config `conf:"omit=vocab_size bos eos"`
@@ -50,19 +56,20 @@ func pretrainStage() stage[pretrainConfig] {
 		long: "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
 		defaults: func() pretrainConfig {
 			return pretrainConfig{
-				VocabSize: 32000, Separator: importer.DefaultSeparator, runConfig: runConfig{CheckpointEvery: 50},
+				VocabSize: 32000, Separator: importer.DefaultSeparator, StreamBlock: 4096, runConfig: runConfig{CheckpointEvery: 50},
 				Shape: arch.Llama2_7B(), Config: pretrain.DefaultConfig(),
 			}
 		},
 		check: func(c *pretrainConfig) error {
 			check := c.runConfig.checks()
-			checkHeldOut(check, c.HeldOut)
+			c.heldOutConfig.check(check, c.EvalEvery)
+			c.checkStream(check)
 			check.Nested("Shape", c.Shape.Validate())
 			check.Nested("", c.Config.Validate())
 			return check.Err()
 		},
 		plan: func(c *pretrainConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
 		},
 		run: runPretrain,
 	}
@@ -75,21 +82,33 @@ type document string
 func (d document) Question() string { return string(d) }
 
 func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
-	texts, err := readTexts(r, c.Data, c.Separator)
+	var texts []document // of a stream none
+	heldOut, err := readTexts(r, c.HeldOutData, c.Separator)
 	if err != nil {
 		return err
 	}
-	texts, heldOut, err := curate.Split(texts, c.HeldOut, c.SplitSeed)
-	if err != nil {
-		return err
+	if !c.Stream {
+		all, err := readTexts(r, c.Data, c.Separator)
+		if err != nil {
+			return err
+		}
+		var share []document
+		if texts, share, err = curate.Split(all, c.HeldOut, c.SplitSeed); err != nil {
+			return err
+		}
+		heldOut = append(heldOut, share...)
 	}
 	p, tok, err := c.start(ctx, r, texts)
 	if err != nil {
 		return err
 	}
-	r.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
-	window := min(p.Config().MaxSeqLen, c.MicroTokens)
-	held := eval.Windows(encodeDocuments(tok, heldOut), window)
+	if c.Stream {
+		r.notef("a model of %d weights", p.NumParams())
+	} else {
+		r.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
+	}
+	heldDocs := encodeDocuments(tok, heldOut)
+	held := eval.Windows(heldDocs, min(p.Config().MaxSeqLen, c.MicroTokens))
 	evaluation := &sftEvaluation{Rows: len(heldOut)}
 	if len(held) > 0 {
 		if evaluation.Base, err = meanLoss(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
@@ -97,15 +116,20 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 		}
 	}
 	cfg := c.Config
-	cfg.Keep = r.keep(tok)
+	cfg.Checkpointing = r.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = r.onStep("pretrain")
-	report, err := pretrain.Train(ctx, p, encodeDocuments(tok, texts), cfg)
+	var report train.Report
+	if heldDocs = evaluated(heldDocs, cfg.EvalEvery); c.Stream {
+		report, err = pretrain.TrainStream(ctx, p, pretrain.Stream{Files: c.Data, Tokenizer: tok, Block: c.StreamBlock}, heldDocs, cfg)
+	} else {
+		report, err = pretrain.Train(ctx, p, encodeDocuments(tok, texts), heldDocs, cfg)
+	}
 	if err != nil {
 		return err
 	}
 	done()
-	text := fmt.Sprintf("%d steps, %d tokens; loss of the last step %.3f", report.Steps, report.Tokens, report.Loss)
+	text := fmt.Sprintf("%d steps, %d tokens; loss of the last step %.3f", report.Steps, report.Tokens, report.Loss) + ending(report)
 	if len(held) == 0 {
 		return r.finishModel(p, tok, nil, text)
 	}
@@ -149,7 +173,45 @@ func (c *pretrainConfig) vocabulary(ctx context.Context, r *stageRun, texts []do
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = c.VocabSize
 	r.notef("training a tokenizer of %d pieces", cfg.VocabSize)
-	return tokenizer.Train(ctx, documentTexts(texts), cfg)
+	sequence := documentTexts(texts)
+	var broken error // of reading
+	if c.Stream {
+		sequence = streamedTexts(c.Data, &broken)
+	}
+	tok, err := tokenizer.Train(ctx, sequence, cfg)
+	return tok, errors.Join(broken, err)
+}
+
+// checkStream refuses what a stream cannot do.
+func (c *pretrainConfig) checkStream(check *setting.Checks) {
+	check.AtLeast("StreamBlock", c.StreamBlock, 1)
+	check.That(!c.Stream || c.HeldOut == 0, "HeldOut", c.HeldOut, "0 with Stream: give HeldOutData")
+	for i, path := range c.Data {
+		check.That(!c.Stream || !isPlainText(path), fmt.Sprintf("Data[%d]", i), path,
+			fmt.Sprintf("a dataset with Stream: tame convert data %s %s.arrow --as text", path, path))
+	}
+}
+
+// streamedTexts goes through the documents of datasets. It ends with an error, which it leaves in broken.
+func streamedTexts(paths []string, broken *error) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, path := range paths {
+			reader, err := data.Open[data.Text](path)
+			if err != nil {
+				*broken = err
+				return
+			}
+			for row, err := range reader.Rows() {
+				if err != nil || !yield(row.Text) {
+					*broken = err
+					break
+				}
+			}
+			if err := reader.Close(); *broken == nil {
+				*broken = err
+			}
+		}
+	}
 }
 
 // isPlainText goes by the name: .txt or .txt.gz.

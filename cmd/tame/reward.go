@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -25,11 +26,7 @@ type rewardConfig struct {
 	// DropUnsafeChoices leaves out pairs whose chosen answer is labelled unsafe while the other is labelled safe, as the paper does
 	// (section 3.2.1). Default true.
 	DropUnsafeChoices bool
-	// HeldOut is the share of the first questions that are held out, with all pairs that begin with them, to measure the accuracy on.
-	// Default 0.
-	HeldOut float64
-	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
-	SplitSeed uint64
+	heldOutConfig
 	// Margins are the gaps that the ranking loss asks for at each step of the annotators' scale (Table 27): none, small, large, or four
 	// numbers {significantly: 3, better: 2, slightly: 1, negligibly: 0}. Default large, best for significantly better pairs in Table 28.
 	Margins margins
@@ -64,13 +61,13 @@ func rewardStage() stage[rewardConfig] {
 		},
 		check: func(c *rewardConfig) error {
 			check := c.runConfig.checks()
-			checkHeldOut(check, c.HeldOut)
+			c.heldOutConfig.check(check, c.EvalEvery)
 			check.Nested("", c.Config.Validate())
 			checkCalibration(check, c.Kind, c.Calibration)
 			return check.Err()
 		},
 		plan: func(c *rewardConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
 		},
 		run: runReward,
 	}
@@ -108,7 +105,7 @@ func (m *margins) UnmarshalText(text []byte) error {
 // pairRow is a preference with its pair.
 type pairRow struct {
 	question string
-	pair     rewardmodel.Pair
+	pair     data.Pair
 }
 
 // Question is what curate.Split goes by.
@@ -119,17 +116,22 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	rows, err := readAll(c.Data, "preference", readers[pairRow]{encoded(func(p data.Preference) (pairRow, error) {
+	forms := readers[pairRow]{encoded(func(p data.Preference) (pairRow, error) {
 		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
 		if err != nil {
 			return pairRow{}, err
 		}
 		return pairRow{question: p.Question(), pair: pairs[0]}, nil
-	})})
+	})}
+	rows, err := readAll(c.Data, "preference", forms)
 	if err != nil {
 		return err
 	}
-	pairs, heldOut, err := splitPairs(r, rows, p.Config().MaxSeqLen, c)
+	others, err := readAll(c.HeldOutData, "preference", forms)
+	if err != nil {
+		return err
+	}
+	pairs, heldOut, err := splitPairs(r, rows, others, p.Config().MaxSeqLen, c)
 	if err != nil {
 		return err
 	}
@@ -143,10 +145,10 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	}
 	cfg := c.Config
 	cfg.Margins = c.Margins.Margins
-	cfg.Keep = r.keep(tok)
+	cfg.Checkpointing = r.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = r.onStep("reward")
-	report, err := rewardmodel.Train(ctx, p, pairs, cfg)
+	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, cfg.EvalEvery), cfg)
 	if err != nil {
 		return err
 	}
@@ -156,7 +158,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		return err
 	}
 	r.extra = level.Write
-	text := fmt.Sprintf("%d steps on %d pairs, %d tokens; loss of the last step %.3f", report.Steps, len(pairs), report.Tokens, report.Loss)
+	text := fmt.Sprintf("%d steps on %d pairs, %d tokens; loss of the last step %.3f", report.Steps, len(pairs), report.Tokens, report.Loss) + ending(report)
 	if c.Kind == data.HelpfulnessSet {
 		text += "\n" + level.String()
 	}
@@ -174,22 +176,17 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	return r.finishModel(p, tok, evaluation, fmt.Sprintf("%s\nheld out:\n%v", text, evaluation))
 }
 
-// splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some out.
-func splitPairs(r *stageRun, rows []pairRow, context int, c *rewardConfig) (pairs, heldOut []rewardmodel.Pair, err error) {
-	var fit []pairRow
-	for _, row := range rows {
-		if len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) <= context {
-			fit = append(fit, row)
-		}
+// splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some of the rows out, or others.
+func splitPairs(r *stageRun, rows, others []pairRow, context int, c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
+	tooLong := func(row pairRow) bool {
+		return len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) > context
 	}
-	tooLong := len(rows) - len(fit)
-	if tooLong > 0 {
-		r.notef("%d of %d pairs are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
-	}
+	fit := fitting(r, rows, "pairs", context, tooLong)
 	train, held, err := curate.Split(fit, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return nil, nil, err
 	}
+	held = append(held, fitting(r, others, "held-out pairs", context, tooLong)...)
 	pairs, heldOut = onlyPairs(train), onlyPairs(held)
 	if c.DropUnsafeChoices {
 		kept := rewardmodel.WithoutUnsafeChoices(pairs)
@@ -199,13 +196,13 @@ func splitPairs(r *stageRun, rows []pairRow, context int, c *rewardConfig) (pair
 		pairs = kept
 	}
 	if len(pairs) == 0 {
-		return nil, nil, fmt.Errorf("no pair is left to train on: %d are too long, %d held out", tooLong, len(heldOut))
+		return nil, nil, fmt.Errorf("no pair is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(heldOut))
 	}
 	return pairs, heldOut, nil
 }
 
-func onlyPairs(rows []pairRow) []rewardmodel.Pair {
-	pairs := make([]rewardmodel.Pair, len(rows))
+func onlyPairs(rows []pairRow) []data.Pair {
+	pairs := make([]data.Pair, len(rows))
 	for i, row := range rows {
 		pairs[i] = row.pair
 	}
@@ -213,7 +210,7 @@ func onlyPairs(rows []pairRow) []rewardmodel.Pair {
 }
 
 // mixPairs is the data mix of section 3.2.2, if there is anything to mix.
-func mixPairs(r *stageRun, pairs []rewardmodel.Pair, c *rewardConfig) ([]rewardmodel.Pair, error) {
+func mixPairs(r *stageRun, pairs []data.Pair, c *rewardConfig) ([]data.Pair, error) {
 	if !c.Mix {
 		return pairs, nil
 	}

@@ -26,7 +26,7 @@ func checkCalibration(check *setting.Checks, kind data.Set, cfg rewardmodel.Cali
 }
 
 // calibrateReward sets the level of a trained model, on the pairs of its own set if there are any.
-func calibrateReward(ctx context.Context, p *model.Params, pairs []rewardmodel.Pair, c *rewardConfig) (rewardmodel.Level, error) {
+func calibrateReward(ctx context.Context, p *model.Params, pairs []data.Pair, c *rewardConfig) (rewardmodel.Level, error) {
 	if own, _ := rewardmodel.BySet(pairs, c.Kind); len(own) > 0 {
 		pairs = own
 	}
@@ -144,11 +144,11 @@ func isSafetyModel(path string) bool {
 
 // readPairs reads preferences and leaves out what is longer than the context, counting it. Of pairs that were sampled it takes the ids: a
 // model may have written a tag of the chat format, which text may not have.
-func readPairs(paths []string, tmpl *data.Template, context int) (pairs []rewardmodel.Pair, tooLong int, err error) {
-	rows, err := readAll(paths, "preference", readers[rewardmodel.Pair]{as(pipeline.SampledPreference.Pair), encoded(func(p data.Preference) (rewardmodel.Pair, error) {
+func readPairs(paths []string, tmpl *data.Template, context int) (pairs []data.Pair, tooLong int, err error) {
+	rows, err := readAll(paths, "preference", readers[data.Pair]{as(pipeline.SampledPreference.Pair), encoded(func(p data.Preference) (data.Pair, error) {
 		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
 		if err != nil {
-			return rewardmodel.Pair{}, err
+			return data.Pair{}, err
 		}
 		return pairs[0], nil
 	})})

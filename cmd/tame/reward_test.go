@@ -43,6 +43,14 @@ func rewardModel(t *testing.T, from, preferences, kind string, args ...string) (
 	return dir, text
 }
 
+func TestRewardEvaluates(t *testing.T) {
+	from, pairs := tinyModel(t), preferences(t, 60, 30)
+	_, text := rewardModel(t, from, pairs, "safety", "--set", "held_out=0.3", "--set", "epochs=2", "--set", "eval_every=2")
+	assert.Regexp(t, `the weights are those after step \d+, the best on what is held out: loss \d`, text)
+	_, text = rewardModel(t, from, pairs, "safety", "--set", "held_out_data="+preferences(t, 3, 4))
+	assert.Regexp(t, `accuracy .* of 7`, text)
+}
+
 func TestReward(t *testing.T) {
 	from, pairs := tinyModel(t), preferences(t, 60, 30)
 	dir, text := rewardModel(t, from, pairs, "safety", "--set", "held_out=0.3", "--set", "epochs=4")

@@ -75,10 +75,11 @@ func scoreLine(ctx context.Context, scorer *rewardmodel.Scorer, tmpl *data.Templ
 		if len(messages) == 0 || messages[len(messages)-1].Role != data.Assistant {
 			return scoreOutput{}, errors.New("the last message has to be the assistant's: its answer is scored")
 		}
-		var err error
-		if sequences[i], _, err = tmpl.EncodeDialog(messages, data.AllTurns); err != nil {
+		e, err := tmpl.EncodeDialog(messages, data.AllTurns)
+		if err != nil {
 			return scoreOutput{}, err
 		}
+		sequences[i] = e.Tokens
 	}
 	scores, err := scorer.Score(ctx, slices.Clip(sequences))
 	if err != nil {

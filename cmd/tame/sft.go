@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -19,11 +20,7 @@ type sftConfig struct {
 	runConfig
 	// LastTurnOnly takes the loss on the last answer of each conversation alone, instead of all answers. Default false.
 	LastTurnOnly bool
-	// HeldOut is the share of the first questions that are held out, with all rows that begin with them, to report the loss on them
-	// before and after. Default 0.
-	HeldOut float64
-	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
-	SplitSeed uint64
+	heldOutConfig
 	sft.Config
 }
 
@@ -36,12 +33,12 @@ func sftStage() stage[sftConfig] {
 		},
 		check: func(c *sftConfig) error {
 			check := c.runConfig.checks()
-			checkHeldOut(check, c.HeldOut)
+			c.heldOutConfig.check(check, c.EvalEvery)
 			check.Nested("", c.Config.Validate())
 			return check.Err()
 		},
 		plan: func(c *sftConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append([]string{c.Model, c.Tokenizer}, c.Data...)}
+			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
 		},
 		run: runSFT,
 	}
@@ -50,7 +47,7 @@ func sftStage() stage[sftConfig] {
 // sftRow is a row of a dataset as an example.
 type sftRow struct {
 	question string
-	example  sft.Example
+	example  data.Example
 }
 
 // Question is what curate.Split goes by.
@@ -68,35 +65,40 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 	if err != nil {
 		return err
 	}
-	rows, err := readAll(c.Data, "messages", sftForms(tmpl, c.LastTurnOnly))
+	forms := sftForms(tmpl, c.LastTurnOnly)
+	rows, err := readAll(c.Data, "messages", forms)
 	if err != nil {
 		return err
 	}
-	examples, heldOut, err := splitExamples(r, rows, p.Config().MaxSeqLen, c.HeldOut, c.SplitSeed)
+	others, err := readAll(c.HeldOutData, "messages", forms)
+	if err != nil {
+		return err
+	}
+	examples, heldOut, err := splitExamples(r, rows, others, p.Config().MaxSeqLen, c.heldOutConfig)
 	if err != nil {
 		return err
 	}
 	var evaluation *sftEvaluation
 	if len(heldOut) > 0 {
 		evaluation = &sftEvaluation{Rows: len(heldOut)}
-		if evaluation.Base, err = meanLoss(ctx, p, weighted(heldOut), c.MicroTokens, c.MicroSegments); err != nil {
+		if evaluation.Base, err = meanLoss(ctx, p, heldOut, c.MicroTokens, c.MicroSegments); err != nil {
 			return err
 		}
 	}
 	cfg := c.Config
-	cfg.Keep = r.keep(tok)
+	cfg.Checkpointing = r.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = r.onStep("sft")
-	report, err := sft.Train(ctx, p, examples, cfg)
+	report, err := sft.Train(ctx, p, examples, evaluated(heldOut, cfg.EvalEvery), cfg)
 	if err != nil {
 		return err
 	}
 	done()
-	text := fmt.Sprintf("%d steps on %d examples, %d tokens; loss of the last step %.3f", report.Steps, len(examples), report.Tokens, report.Loss)
+	text := fmt.Sprintf("%d steps on %d examples, %d tokens; loss of the last step %.3f", report.Steps, len(examples), report.Tokens, report.Loss) + ending(report)
 	if evaluation == nil {
 		return r.finishModel(p, tok, nil, text)
 	}
-	if evaluation.Loss, err = meanLoss(ctx, p, weighted(heldOut), c.MicroTokens, c.MicroSegments); err != nil {
+	if evaluation.Loss, err = meanLoss(ctx, p, heldOut, c.MicroTokens, c.MicroSegments); err != nil {
 		return err
 	}
 	text += fmt.Sprintf("\nheld out: %d rows, loss %.3f before and %.3f after (nats per token of the answers)", evaluation.Rows, evaluation.Base, evaluation.Loss)
@@ -112,32 +114,22 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[sftRow] {
 	return readers[sftRow]{
 		encoded(func(c data.Conversation) (row sftRow, err error) {
 			row.question = c.Question()
-			row.example.Tokens, row.example.Counted, err = tmpl.EncodeDialog(c.Messages, turns)
+			row.example, err = tmpl.EncodeDialog(c.Messages, turns)
 			return row, err
 		}),
-		as(func(s data.Sample) (row sftRow) {
-			row.question = s.Question()
-			row.example.Tokens, row.example.Counted = data.Join(s.Prompt, s.Tokens)
-			return row
-		}),
+		as(func(s data.Sample) sftRow { return sftRow{s.Question(), data.Join(s.Prompt, s.Tokens)} }),
 	}
 }
 
-// splitExamples leaves out what is too long, counting it, and holds some out.
-func splitExamples(r *stageRun, rows []sftRow, context int, share float64, seed uint64) (examples, heldOut []sft.Example, err error) {
-	var fit []sftRow
-	for _, row := range rows {
-		if len(row.example.Tokens) <= context {
-			fit = append(fit, row)
-		}
-	}
-	if tooLong := len(rows) - len(fit); tooLong > 0 {
-		r.notef("%d of %d rows are longer than the model's context of %d tokens and left out", tooLong, len(rows), context)
-	}
-	train, held, err := curate.Split(fit, share, seed)
+// splitExamples leaves out what is too long, counting it, and holds some of the rows out, or others.
+func splitExamples(r *stageRun, rows, others []sftRow, context int, c heldOutConfig) (examples, heldOut []data.Example, err error) {
+	tooLong := func(row sftRow) bool { return len(row.example.Tokens) > context }
+	fit := fitting(r, rows, "rows", context, tooLong)
+	train, held, err := curate.Split(fit, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return nil, nil, err
 	}
+	held = append(held, fitting(r, others, "held-out rows", context, tooLong)...)
 	if len(train) == 0 {
 		return nil, nil, fmt.Errorf("no row is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(held))
 	}
@@ -145,8 +137,8 @@ func splitExamples(r *stageRun, rows []sftRow, context int, share float64, seed 
 	return onlyExamples(train), onlyExamples(held), nil
 }
 
-func onlyExamples(rows []sftRow) []sft.Example {
-	examples := make([]sft.Example, len(rows))
+func onlyExamples(rows []sftRow) []data.Example {
+	examples := make([]data.Example, len(rows))
 	for i, row := range rows {
 		examples[i] = row.example
 	}
@@ -157,18 +149,4 @@ func onlyExamples(rows []sftRow) []sft.Example {
 func meanLoss(ctx context.Context, p *model.Params, examples []data.Example, microTokens, microSegments int) (float64, error) {
 	loss, err := eval.LossOn(ctx, p, examples, microTokens, microSegments)
 	return loss.Mean(), err
-}
-
-// weighted are examples with weights in the place of marks.
-func weighted(examples []sft.Example) []data.Example {
-	list := make([]data.Example, len(examples))
-	for i, e := range examples {
-		list[i] = data.Example{Tokens: e.Tokens, Weights: make([]float32, len(e.Counted))}
-		for k, counted := range e.Counted {
-			if counted {
-				list[i].Weights[k] = 1
-			}
-		}
-	}
-	return list
 }

@@ -37,9 +37,9 @@ const tokenizerFile = "tokenizer.model"
 // evaluationFile holds a stage's numbers in its folder.
 const evaluationFile = "evaluation.json"
 
-// keep is what a stage's Config needs to save itself in the checkpoint's folder.
-func (r *stageRun) keep(tok *tokenizer.Tokenizer) train.Keep {
-	return train.Keep{Dir: r.output.checkpoint, Every: r.every, WriteFiles: tok.SaveFolder}
+// checkpointing says that a stage saves its state in the checkpoint's folder.
+func (r *stageRun) checkpointing(tok *tokenizer.Tokenizer) train.Checkpointing {
+	return train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: tok.SaveFolder}
 }
 
 // notef tells something about the run.

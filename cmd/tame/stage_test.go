@@ -64,6 +64,25 @@ func yamlFile(t *testing.T, text string) string {
 	return path
 }
 
+// Evaluations while training show in the log, and a run that is stopped by patience says so.
+func TestSFTEvaluates(t *testing.T) {
+	dir := t.TempDir()
+	config, log := yamlFile(t, sftYAML(t)), filepath.Join(dir, "log.jsonl")
+	text := mustRun(t, "sft", "--config", config, "--set", "output="+filepath.Join(dir, "chat"), "--set", "log="+log, "--set", "eval_every=2",
+		"--set", "patience=1", "--set", "epochs=40", "--set", "frozen=[embed, norm]", "--set", "lr_factors=[layers.0.*=0.5]")
+	assert.Contains(t, text, "stopped early: no better evaluation in 1")
+	assert.Regexp(t, `the weights are those after step \d+, the best on what is held out: loss (\d\.\d+)`, text)
+	assert.Regexp(t, `held out: \d+ rows, loss (\d\.\d+) before and (\d\.\d+) after`, text)
+	lines, err := os.ReadFile(log)
+	require.NoError(t, err)
+	assert.Contains(t, string(lines), `"eval/loss":`)
+	assert.Contains(t, string(lines), `"eval/mean_token_accuracy":`)
+
+	// Other data to evaluate on, instead of a share.
+	text = mustRun(t, "sft", "--config", config, "--set", "output="+filepath.Join(dir, "chat2"), "--set", "held_out=0", "--set", "held_out_data="+conversations(t, 5))
+	assert.Contains(t, text, "held out: 5 rows, loss ")
+}
+
 // sameFolders compares two results file by file.
 func sameFolders(t *testing.T, want, got string) {
 	t.Helper()

@@ -79,8 +79,8 @@ func encode(tok *tokenizer.Tokenizer, in tokenizeInput) ([]int32, error) {
 		if err != nil {
 			return nil, err
 		}
-		ids, _, err := tmpl.EncodeDialog(in.Messages, data.AllTurns)
-		return ids, err
+		e, err := tmpl.EncodeDialog(in.Messages, data.AllTurns)
+		return e.Tokens, err
 	}
 	return nil, errors.New(`"text" or "messages" is missing`)
 }

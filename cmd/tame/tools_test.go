@@ -126,6 +126,46 @@ held_out: 0.4
 	assert.ErrorContains(t, err, "--set shape.head_dim=7: shape.head_dim is 7, want an even number")
 }
 
+// A stream gives the model that it gives again, evaluates on other data, and refuses what it cannot do.
+func TestPretrainStream(t *testing.T) {
+	text := file(t, "cats.txt", strings.Repeat("the cat sat on the mat<|endoftext|>a dog sat on a log<|endoftext|>the dog and the cat<|endoftext|>", 8))
+	arrow := filepath.Join(t.TempDir(), "cats.arrow")
+	mustRun(t, "convert", "data", text, arrow, "--as", "text")
+	args := []string{"pretrain"}
+	for _, set := range []string{
+		"vocab_size=285", "shape.dim=16", "shape.num_layers=1", "shape.num_heads=2", "shape.num_kv_heads=1", "shape.head_dim=8", "shape.hidden_dim=32",
+		"shape.max_seq_len=32", "optim.learning_rate=1e-2", "warmup_steps=2", "steps=20", "batch_tokens=128", "micro_tokens=128", "micro_segments=16",
+		"stream=true", "stream_block=5", "held_out_data=" + text, "eval_every=4",
+	} {
+		args = append(args, "--set", set)
+	}
+	out := filepath.Join(t.TempDir(), "base")
+	got := mustRun(t, append(args, "--set", "data="+arrow, "--set", "output="+out)...)
+	assert.Contains(t, got, "training a tokenizer of 285 pieces")
+	assert.Regexp(t, `held out: 24 documents, loss 5\.\d+ before and [0-4]\.\d+ after`, got)
+	assert.Contains(t, got, "the weights are those after step 20, the best on what is held out: loss ")
+	mustRun(t, append(args, "--set", "data="+arrow, "--set", "output="+out+"2", "--set", "checkpoint_every=3")...)
+	assert.Equal(t, fingerprint(t, filepath.Join(out, "model.safetensors")), fingerprint(t, filepath.Join(out+"2", "model.safetensors")))
+
+	for want, sets := range map[string][]string{
+		"held_out is 0.1, want 0 with held_out_data":               {"held_out=0.1"},
+		"held_out is 0.1, want 0 with stream: give held_out_data":  {"held_out=0.1", "held_out_data=[]"},
+		"eval_every is 4, want 0 without held_out":                 {"held_out_data=[]"},
+		"want a dataset with stream: tame convert data " + text:     {"data=" + text},
+		"stream_block is 0, want at least 1":                       {"stream_block=0"},
+		`Frozen has the pattern "layer", which matches none`:       {"frozen=layer"},
+		"--set patience=-1: patience is -1, want at least 0":       {"patience=-1"},
+		`"embed" is not a learning rate factor, want PATTERN=FACT`: {"lr_factors=embed"},
+	} {
+		more := append(slices.Clone(args), "--set", "data="+arrow, "--set", "output="+out+"3")
+		for _, set := range sets {
+			more = append(more, "--set", set)
+		}
+		_, err := tame(t, "", more...)
+		assert.ErrorContains(t, err, want)
+	}
+}
+
 func TestChat(t *testing.T) {
 	dir := chatModel(t)
 	p, tok, err := model.LoadWithTokenizer(dir, "")

@@ -61,7 +61,7 @@ func (l *lab) note(start time.Time, format string, args ...any) {
 func (l *lab) chatModel(ctx context.Context) (*model.Params, error) {
 	p, start := model.NewParams(l.model, tensor.Float32), time.Now()
 	p.Init(rand.New(rand.NewPCG(l.settings.world.Seed, 1)))
-	read, err := pretrain.Train(ctx, p, pretrain.Encode(l.tok, slices.Collect(l.world.Pretraining())), l.pretrain)
+	read, err := pretrain.Train(ctx, p, pretrain.Encode(l.tok, slices.Collect(l.world.Pretraining())), nil, l.pretrain)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (l *lab) chatModel(ctx context.Context) (*model.Params, error) {
 	if err != nil {
 		return nil, err
 	}
-	report, err := sft.Train(ctx, p, examples, l.sft)
+	report, err := sft.Train(ctx, p, examples, nil, l.sft)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (l *lab) safetyModel(ctx context.Context, chat *model.Params) (*rewardmodel
 	if err != nil {
 		return nil, err
 	}
-	var pairs []rewardmodel.Pair
+	var pairs []data.Pair
 	for i, prompt := range asked {
 		for k := 0; k < 2*l.pairs; k += 2 {
 			pref, ok, err := l.annotator.Compare(prompt, texts[i][k], texts[i][k+1], data.SafetySet)
@@ -107,7 +107,7 @@ func (l *lab) safetyModel(ctx context.Context, chat *model.Params) (*rewardmodel
 			if pref.Chosen != texts[i][k] {
 				chosen, rejected = rejected, chosen
 			}
-			pairs = append(pairs, rewardmodel.Pair{
+			pairs = append(pairs, data.Pair{
 				Prompt: requests[i].Prompt, Chosen: chosen, Rejected: rejected, Rating: pref.Rating,
 				ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: data.SafetySet,
 			})
@@ -115,7 +115,7 @@ func (l *lab) safetyModel(ctx context.Context, chat *model.Params) (*rewardmodel
 	}
 	p := chat.Clone()
 	p.AddHead(rand.New(rand.NewPCG(l.safety.Seed, 2)))
-	report, err := rewardmodel.Train(ctx, p, pairs, l.safety)
+	report, err := rewardmodel.Train(ctx, p, pairs, nil, l.safety)
 	if err != nil {
 		return nil, err
 	}

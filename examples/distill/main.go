@@ -134,10 +134,10 @@ func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled, origi
 		return row{}, err
 	}
 	for _, e := range slices.Concat(distilled, originals) {
-		examples = append(examples, sft.Example{Tokens: e.Tokens, Counted: e.Counted()})
+		examples = append(examples, e)
 	}
 	p := chat.Clone()
-	if _, err := sft.Train(ctx, p, examples, l.tuning); err != nil {
+	if _, err := sft.Train(ctx, p, examples, nil, l.tuning); err != nil {
 		return row{}, err
 	}
 	return l.evaluate(ctx, p, nil, name, len(distilled))

@@ -9,12 +9,11 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
-	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 const (
-	beta          = 0.3 // price of moving away from the reference
+	beta          = 0.3 // the KL coefficient of the reference
 	learningRate  = 5e-4
 	epochs        = 4
 	pairsPerStep  = 24
@@ -58,33 +57,27 @@ func dpo(in lossInputs) (train.Terms, error) {
 	}, x.Err()
 }
 
-// graph is a policy and its loss, for one train.Step or one train.Forward.
-type graph struct {
-	in       *model.Inputs
-	trunk    *model.Trunk
-	logProbs *gorgonia.Node
-	terms    train.Terms
+// loss builds dpo on a model, which the graph calls its trunk.
+func loss(g train.Graph) (train.Terms, error) {
+	logProbs, err := g.Trunk.LogProbs()
+	if err != nil {
+		return train.Terms{}, err
+	}
+	return dpo(lossInputs{
+		LogProbs: logProbs, RefLogProbs: g.In.TokenColumn(columnRef), Mask: g.In.Mask,
+		Segments: g.In.Segments, SegMask: g.In.SegMask, Seqs: g.In.Scalar(train.ScalarSeqs),
+	})
 }
 
-func newGraph(p *model.Params) (g graph, err error) {
-	g.in = model.NewInputs(tensor.Float32, microTokens, microSegments)
-	if g.trunk, err = model.NewTrunk(g.in, p, "policy"); err != nil {
-		return g, err
-	}
-	if g.logProbs, err = g.trunk.LogProbs(); err != nil {
-		return g, err
-	}
-	g.terms, err = dpo(lossInputs{
-		LogProbs: g.logProbs, RefLogProbs: g.in.TokenColumn(columnRef), Mask: g.in.Mask,
-		Segments: g.in.Segments, SegMask: g.in.SegMask, Seqs: g.in.Scalar(train.ScalarSeqs),
-	})
-	return g, err
+// lengths are the tokens of both members of a pair, which share a micro-batch.
+func lengths(p *pair) []int {
+	return []int{len(p.prompt) + len(p.answers[0]), len(p.prompt) + len(p.answers[1])}
 }
 
 // add puts a pair into two neighbouring segments of a micro-batch, with the reference's log-probabilities.
-func (p *pair) add(r *data.Ragged) error {
+func add(r *data.Ragged, p *pair) error {
 	for k, answer := range p.answers {
-		seg, err := r.Append(data.Join(p.prompt, answer))
+		seg, err := r.AppendExample(data.Join(p.prompt, answer))
 		if err != nil {
 			return err
 		}
@@ -95,67 +88,47 @@ func (p *pair) add(r *data.Ragged) error {
 }
 
 // reference remembers the pairs' log-probabilities under the model as it is now.
-func reference(ctx context.Context, p *model.Params, pairs []pair) error {
-	g, err := newGraph(p)
+func reference(ctx context.Context, p *model.Params, pairs []*pair) error {
+	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
+	trunk, err := model.NewTrunk(in, p, "reference")
 	if err != nil {
 		return err
 	}
-	forward, err := train.NewForward(g.in, []*gorgonia.Node{g.logProbs}, []*model.Trunk{g.trunk})
+	logProbs, err := trunk.LogProbs()
 	if err != nil {
 		return err
 	}
-	batch := data.NewRagged(microTokens, microSegments)
-	for i := range pairs {
-		batch.Reset()
-		if err := pairs[i].add(batch); err != nil {
-			return err
-		}
-		out, err := forward.Run(ctx, batch)
-		if err != nil {
-			return err
-		}
-		for k := range pairs[i].ref {
-			lo, hi := batch.Span(k)
-			pairs[i].ref[k] = out[0][lo:hi]
-		}
+	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
+	if err != nil {
+		return err
 	}
-	return nil
+	groups := make([][]int, len(pairs))
+	for i, p := range pairs {
+		groups[i] = lengths(p)
+	}
+	put := func(r *data.Ragged, i int) error { return add(r, pairs[i]) }
+	return forward.Each(ctx, groups, put, func(r *data.Ragged, items []int, out [][]float32) {
+		for k, i := range items {
+			for member := range 2 {
+				lo, hi := r.Span(2*k + member)
+				pairs[i].ref[member] = out[0][lo:hi]
+			}
+		}
+	})
 }
 
-// optimise trains the policy in place on pairs whose reference is known, and tells what each step reported.
-func optimise(ctx context.Context, policy *model.Params, pairs []pair, onStep func(train.Result)) error {
-	g, err := newGraph(policy)
+// optimise trains the policy in place on pairs whose reference is known, and calls onStep after each step.
+func optimise(ctx context.Context, policy *model.Params, pairs []*pair, onStep func(train.StepInfo)) error {
+	batches, err := train.NewEpochs(pairs, pairsPerStep, 1)
 	if err != nil {
 		return err
 	}
-	step, err := train.NewStep(g.in, g.terms, []train.Network{{
-		Name: "policy", Trunk: g.trunk, Optim: optim.DefaultAdamW(), MaxGradNorm: 1,
-		Schedule: optim.Constant{Peak: learningRate, Warmup: 3},
-	}}, train.Options{})
-	if err != nil {
-		return err
-	}
-	lengths := make([][]int, len(pairs)) // of both members of each pair, which share a micro-batch
-	for i, p := range pairs {
-		lengths[i] = []int{len(p.prompt) + len(p.answers[0]), len(p.prompt) + len(p.answers[1])}
-	}
-	batch := train.NewBatch(microTokens, microSegments)
-	for epoch := range epochs {
-		plans, err := data.Batches(lengths, data.Shuffled(len(pairs), 1, epoch), pairsPerStep, microTokens, microSegments)
-		if err != nil {
-			return err
-		}
-		for _, plan := range plans { // one optimisation step, cut into micro-batches
-			micro, err := batch.Fill(plan, func(r *data.Ragged, i int) error { return pairs[i].add(r) })
-			if err != nil {
-				return err
-			}
-			result, err := step.Run(ctx, micro)
-			if err != nil {
-				return err
-			}
-			onStep(result.Clone()) // whose maps the next step uses again
-		}
-	}
-	return nil
+	settings := train.DefaultSettings(learningRate)
+	settings.MinLRRatio = 1 // a constant rate
+	settings.MicroTokens, settings.MicroSegments = microTokens, microSegments
+	settings.OnStep = onStep
+	_, err = train.Fit(ctx, policy, train.Task[*pair]{
+		Stage: "dpo", Steps: epochs * batches.Steps(), Warmup: 3, Source: batches, Lengths: lengths, Add: add, Loss: loss,
+	}, settings)
+	return err
 }

@@ -30,10 +30,10 @@ const bos, eos, first, numbers = 1, 2, 3, 16
 func number(n int) int32 { return int32(first + (n+numbers)%numbers) }
 
 // world draws the prompts "a b"; the answers "b+1 b+2" and "b-1 b-2" do not depend on a. A quarter is held out.
-func world() (training, heldOut []pair) {
+func world() (training, heldOut []*pair) {
 	for i, k := range rand.New(rand.NewPCG(1, 1)).Perm(numbers * numbers) {
 		a, b := k/numbers, k%numbers
-		p := pair{
+		p := &pair{
 			prompt:  []int32{bos, number(a), number(b)},
 			answers: [2][]int32{{number(b + 1), number(b + 2), eos}, {number(b - 1), number(b - 2), eos}},
 		}
@@ -47,29 +47,28 @@ func world() (training, heldOut []pair) {
 }
 
 // undecided trains a model that gives one answer as gladly as the other.
-func undecided(ctx context.Context, pairs []pair) (*model.Params, error) {
+func undecided(ctx context.Context, pairs []*pair) (*model.Params, error) {
 	p := model.NewParams(model.Config{
 		Dim: 32, NumLayers: 1, NumHeads: 2, NumKVHeads: 2, HeadDim: 16, HiddenDim: 64, VocabSize: first + numbers,
 		MaxSeqLen: 8, NormEps: 1e-5, RopeTheta: 1e4, BOS: bos, EOS: eos,
 	}, tensor.Float32)
 	p.Init(rand.New(rand.NewPCG(1, 2)))
-	var examples []sft.Example
+	var examples []data.Example
 	for _, pair := range pairs {
 		for _, answer := range pair.answers {
-			ids, counted := data.Join(pair.prompt, answer)
-			examples = append(examples, sft.Example{Tokens: ids, Counted: counted})
+			examples = append(examples, data.Join(pair.prompt, answer))
 		}
 	}
 	cfg := sft.DefaultConfig()
 	cfg.Optim = optim.DefaultConfig(5e-3)
 	cfg.Epochs = 30
 	cfg.MicroTokens, cfg.MicroSegments = 512, 64
-	_, err := sft.Train(ctx, p, examples, cfg)
+	_, err := sft.Train(ctx, p, examples, nil, cfg)
 	return p, err
 }
 
 // up samples an answer to each prompt and gives the share that counts up.
-func up(ctx context.Context, p *model.Params, pairs []pair) (float64, error) {
+func up(ctx context.Context, p *model.Params, pairs []*pair) (float64, error) {
 	requests := make([]generate.Request, len(pairs))
 	for i, pair := range pairs {
 		requests[i] = generate.Request{Prompt: pair.prompt, ID: uint64(i), Samples: 1}
@@ -91,7 +90,7 @@ func up(ctx context.Context, p *model.Params, pairs []pair) (float64, error) {
 
 // report is what a run came to.
 type report struct {
-	steps       []train.Result
+	steps       []train.StepInfo
 	before, now float64 // share of answers to held-out prompts that count up
 }
 
@@ -108,9 +107,9 @@ func run(ctx context.Context, out io.Writer) (r report, err error) {
 		return r, err
 	}
 	fmt.Fprintln(out, "step   loss  accuracy  margin")
-	err = optimise(ctx, policy, training, func(s train.Result) {
+	err = optimise(ctx, policy, training, func(s train.StepInfo) {
 		r.steps = append(r.steps, s)
-		fmt.Fprintf(out, "%4d %6.3f  %8.2f  %6.3f\n", s.Step, s.Loss, s.Metrics["accuracy"], s.Metrics["margin"])
+		fmt.Fprintf(out, "%4d %6.3f  %8.2f  %6.3f\n", s.Step, s.Metrics["loss"], s.Metrics["accuracy"], s.Metrics["margin"])
 	})
 	if err != nil {
 		return r, err

@@ -75,9 +75,9 @@ func TestRun(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, r.steps)
 	start, end := r.steps[0], r.steps[len(r.steps)-1]
-	assert.InDelta(t, math.Ln2, start.Loss, 1e-6, "the policy is its own reference")
+	assert.InDelta(t, math.Ln2, start.Metrics["loss"], 1e-6, "the policy is its own reference")
 	assert.Zero(t, start.Metrics["margin"])
-	assert.Less(t, end.Loss, 0.5)
+	assert.Less(t, end.Metrics["loss"], 0.5)
 	assert.Greater(t, end.Metrics["accuracy"], 0.9)
 	assert.Less(t, r.before, 0.6)
 	assert.Greater(t, r.now, 0.7)

@@ -112,7 +112,7 @@ func chatModel(ctx context.Context, out io.Writer, s settings) (l *lab, p *model
 		MaxSeqLen: 1024, NormEps: 1e-5, RopeTheta: 1e4, BOS: l.tok.BOS(), EOS: l.tok.EOS(), // 20 turns with the instruction in each have 700
 	}, tensor.Float32)
 	p.Init(rand.New(rand.NewPCG(s.world.Seed, 1)))
-	pretrained, err := pretrain.Train(ctx, p, pretrain.Encode(l.tok, docs), s.pretrain)
+	pretrained, err := pretrain.Train(ctx, p, pretrain.Encode(l.tok, docs), nil, s.pretrain)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -127,7 +127,7 @@ func chatModel(ctx context.Context, out io.Writer, s settings) (l *lab, p *model
 		if err != nil {
 			return nil, nil, err
 		}
-		tuned, err := sft.Train(ctx, p, examples, stage.cfg)
+		tuned, err := sft.Train(ctx, p, examples, nil, stage.cfg)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -19,6 +19,7 @@ import (
 	"os"
 	"os/signal"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -79,12 +80,12 @@ func (l *lab) fineTune(ctx context.Context, chat *model.Params, transcripts []ga
 	if err != nil {
 		return nil, err
 	}
-	examples := make([]sft.Example, len(made))
+	examples := make([]data.Example, len(made))
 	for i, e := range made {
-		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
+		examples[i] = e
 	}
 	p := chat.Clone()
-	_, err = sft.Train(ctx, p, examples, l.last)
+	_, err = sft.Train(ctx, p, examples, nil, l.last)
 	return p, err
 }
 

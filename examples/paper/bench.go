@@ -22,7 +22,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
-	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/train"
 	"github.com/tame-rlhf/tame/pkg/world"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
@@ -105,7 +104,7 @@ func (b *bench) pretrained(ctx context.Context, name string, cfg model.Config) (
 		World    world.Config
 		Pretrain pretrain.Config
 	}{cfg, b.Settings.World, b.Pretrain}, b.Pretrain.Seed, nil}
-	return b.params(name, s, func(keep train.Keep) (*model.Params, error) {
+	return b.params(name, s, func(keep train.Checkpointing) (*model.Params, error) {
 		l := *b.Lab
 		l.Model, l.Work = cfg, keep.Dir
 		return l.Base(ctx)
@@ -114,7 +113,7 @@ func (b *bench) pretrained(ctx context.Context, name string, cfg model.Config) (
 
 // tuned is SFT on the demonstrations.
 func (b *bench) tuned(ctx context.Context, name, from string, p *model.Params) (*model.Params, error) {
-	return b.params(name, step{"SFT", b.SFT, b.SFT.Seed, []string{from}}, func(keep train.Keep) (*model.Params, error) {
+	return b.params(name, step{"SFT", b.SFT, b.SFT.Seed, []string{from}}, func(keep train.Checkpointing) (*model.Params, error) {
 		demos, err := b.Demonstrations()
 		if err != nil {
 			return nil, err
@@ -123,7 +122,7 @@ func (b *bench) tuned(ctx context.Context, name, from string, p *model.Params) (
 	})
 }
 
-func (b *bench) fineTune(ctx context.Context, name string, p *model.Params, examples []sft.Example, keep train.Keep) (*model.Params, error) {
+func (b *bench) fineTune(ctx context.Context, name string, p *model.Params, examples []data.Example, keep train.Checkpointing) (*model.Params, error) {
 	l := *b.Lab
 	l.Work = keep.Dir
 	return l.FineTune(ctx, name, p, examples, b.SFT)
@@ -240,12 +239,12 @@ func (b *bench) watch() func(pipeline.Event) {
 
 // rewardModel trains one from a chat model, as the run does: the same start of the head, so that models with other settings or data can be
 // compared with the run's.
-func (b *bench) rewardModel(ctx context.Context, name, from string, pairs []rewardmodel.Pair, cfg rewardmodel.Config) (*model.Params, error) {
+func (b *bench) rewardModel(ctx context.Context, name, from string, pairs []data.Pair, cfg rewardmodel.Config) (*model.Params, error) {
 	s := step{"reward model", struct {
 		rewardmodel.Config
 		Pairs string
 	}{cfg, digest(pairs)}, cfg.Seed, []string{from}}
-	return b.params(name, s, func(keep train.Keep) (*model.Params, error) {
+	return b.params(name, s, func(keep train.Checkpointing) (*model.Params, error) {
 		p, err := model.Load(b.path(from))
 		if err != nil {
 			return nil, err
@@ -253,8 +252,8 @@ func (b *bench) rewardModel(ctx context.Context, name, from string, pairs []rewa
 		p.AddHead(rand.New(rand.NewPCG(b.Iteration.Seed, 1)))
 		steps := (len(pairs) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
 		return p, b.Task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
-			cfg.Keep, cfg.OnStep = keep, onStep
-			report, err := rewardmodel.Train(ctx, p, pairs, cfg)
+			cfg.Checkpointing, cfg.OnStep = keep, onStep
+			report, err := rewardmodel.Train(ctx, p, pairs, nil, cfg)
 			return report.Tokens, err
 		})
 	})

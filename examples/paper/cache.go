@@ -14,7 +14,6 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -56,7 +55,7 @@ func (c *cache) there(name string, want data.Lineage) (bool, error) {
 }
 
 // params reads a model or makes it. Training that was stopped goes on from what it keeps.
-func (c *cache) params(name string, s step, compute func(train.Keep) (*model.Params, error)) (*model.Params, error) {
+func (c *cache) params(name string, s step, compute func(train.Checkpointing) (*model.Params, error)) (*model.Params, error) {
 	l, err := c.lineage(s)
 	if err != nil {
 		return nil, err
@@ -69,7 +68,7 @@ func (c *cache) params(name string, s step, compute func(train.Keep) (*model.Par
 	if done {
 		return model.Load(c.path(name))
 	}
-	p, err := compute(train.Keep{Dir: work, Every: 100})
+	p, err := compute(train.Checkpointing{Dir: work, Every: 100})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +110,7 @@ func rows[T data.Row](c *cache, name string, s step, compute func() ([]T, error)
 }
 
 // digest names pairs by their content.
-func digest(pairs []rewardmodel.Pair) string {
+func digest(pairs []data.Pair) string {
 	h := sha256.New()
 	for _, p := range pairs {
 		fmt.Fprintf(h, "%v\n", p)

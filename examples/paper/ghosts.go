@@ -75,14 +75,14 @@ func (b *bench) retuned(ctx context.Context, rounds []pipeline.Version, v int, a
 		Ghost    bool
 		Dialogs  int
 	}{b.Iteration.FineTune, cfg, a.ghost, b.Ghosts}, b.Iteration.FineTune.Seed, inputs}
-	return b.params(a.path, s, func(keep train.Keep) (*model.Params, error) {
+	return b.params(a.path, s, func(keep train.Checkpointing) (*model.Params, error) {
 		best, _, err := data.Read[data.Sample](b.path(winners))
 		if err != nil {
 			return nil, err
 		}
-		examples := make([]sft.Example, len(best))
+		examples := make([]data.Example, len(best))
 		for i, w := range best {
-			examples[i].Tokens, examples[i].Counted = data.Join(w.Prompt, w.Tokens)
+			examples[i] = data.Join(w.Prompt, w.Tokens)
 		}
 		ghosts, err := b.ghostExamples(ctx, policy, a, cfg)
 		if err != nil {
@@ -95,7 +95,7 @@ func (b *bench) retuned(ctx context.Context, rounds []pipeline.Version, v int, a
 				return nil, err
 			}
 			for _, e := range rows {
-				examples = append(examples, sft.Example{Tokens: e.Tokens, Counted: e.Counted})
+				examples = append(examples, data.NewExample(e.Tokens, e.Counted))
 			}
 		}
 		p, err := model.Load(b.path(from))
@@ -110,7 +110,7 @@ func (b *bench) retuned(ctx context.Context, rounds []pipeline.Version, v int, a
 
 // ghostExamples are an arm's examples of Ghost Attention. The dialogues are sampled again and are
 // those of the run, since their random streams are.
-func (b *bench) ghostExamples(ctx context.Context, policy string, a arm, cfg gatt.Config) ([]sft.Example, error) {
+func (b *bench) ghostExamples(ctx context.Context, policy string, a arm, cfg gatt.Config) ([]data.Example, error) {
 	if !a.ghost {
 		return nil, nil
 	}
@@ -127,9 +127,9 @@ func (b *bench) ghostExamples(ctx context.Context, policy string, a arm, cfg gat
 		return nil, err
 	}
 	made, err := gatt.Examples(b.Tmpl, transcripts, cfg)
-	examples := make([]sft.Example, len(made))
+	examples := make([]data.Example, len(made))
 	for i, e := range made {
-		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
+		examples[i] = e
 	}
 	return examples, err
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
 // lottery draws what experiments measure: effect 0 is noise of the right shape, in which nothing
@@ -180,7 +179,7 @@ func judgedDraws() map[string]func(lottery) findings {
 		"table28": func(l lottery) findings {
 			test := testPairs{questions: groups(800, 3)}
 			for i := range test.questions {
-				test.pairs = append(test.pairs, rewardmodel.Pair{Rating: ratings[i%len(ratings)]})
+				test.pairs = append(test.pairs, data.Pair{Rating: ratings[i%len(ratings)]})
 			}
 			list := []margin{{name: "no margin"}, {name: "small margin"}, {name: "large margin"}}
 			for m := range list {
@@ -283,7 +282,7 @@ func safetyTest(l lottery) testPairs {
 	test := testPairs{questions: groups(400, 2)}
 	labels := []data.Safety{data.Safe, data.Unsafe}
 	for range test.questions {
-		test.pairs = append(test.pairs, rewardmodel.Pair{ChosenSafe: labels[l.IntN(2)], RejectedSafe: labels[l.IntN(2)]})
+		test.pairs = append(test.pairs, data.Pair{ChosenSafe: labels[l.IntN(2)], RejectedSafe: labels[l.IntN(2)]})
 	}
 	return test
 }

@@ -21,7 +21,7 @@ var sets = []data.Set{data.HelpfulnessSet, data.SafetySet}
 // testPairs are the pairs of answers to test prompts that annotators compared for one of the sets, with the questions of their prompts, since pairs that ask the
 // same are not independent.
 type testPairs struct {
-	pairs     []rewardmodel.Pair
+	pairs     []data.Pair
 	texts     []string // of the prompts
 	questions []string // that they ask
 }
@@ -45,8 +45,8 @@ func (b *bench) collected(batches int, set data.Set) ([]pipeline.SampledPreferen
 }
 
 // mixes are what the helpfulness and the safety model of a version are trained on (section 3.2.2).
-func (b *bench) mixes(batches int) (helpfulness, safety []rewardmodel.Pair, err error) {
-	var pairs [2][]rewardmodel.Pair
+func (b *bench) mixes(batches int) (helpfulness, safety []data.Pair, err error) {
+	var pairs [2][]data.Pair
 	for _, set := range sets {
 		list, err := b.collected(batches, set)
 		if err != nil {
@@ -70,10 +70,10 @@ func (b *bench) mixes(batches int) (helpfulness, safety []rewardmodel.Pair, err 
 	return helpfulness, safety, nil
 }
 
-func pairsOf(list []pipeline.SampledPreference) []rewardmodel.Pair {
-	pairs := make([]rewardmodel.Pair, len(list))
+func pairsOf(list []pipeline.SampledPreference) []data.Pair {
+	pairs := make([]data.Pair, len(list))
 	for i, p := range list {
-		pairs[i] = rewardmodel.Pair{
+		pairs[i] = data.Pair{
 			Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs,
 			Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
 		}
@@ -143,7 +143,7 @@ func (b *bench) General(ctx context.Context) (*model.Params, error) {
 	if err != nil {
 		return nil, err
 	}
-	var pairs []rewardmodel.Pair
+	var pairs []data.Pair
 	for _, set := range sets {
 		list, err := b.collected(len(rounds), set)
 		if err != nil {
@@ -170,7 +170,7 @@ func (b *bench) General(ctx context.Context) (*model.Params, error) {
 }
 
 // scores scores both answers of every pair: chosen and rejected in turn.
-func scores(ctx context.Context, p *model.Params, pairs []rewardmodel.Pair) ([]float64, error) {
+func scores(ctx context.Context, p *model.Params, pairs []data.Pair) ([]float64, error) {
 	scorer, err := rewardmodel.NewScorer(p, lab.MicroTokens, lab.MicroSegments)
 	if err != nil {
 		return nil, err
@@ -198,11 +198,11 @@ func hits(scores []float64) []float64 {
 
 // only are the values of the pairs with a rating, and their questions.
 func (t testPairs) only(values []float64, rating data.Rating) (some []float64, questions []string) {
-	return t.where(values, func(p rewardmodel.Pair) bool { return p.Rating == rating })
+	return t.where(values, func(p data.Pair) bool { return p.Rating == rating })
 }
 
 // where are the values of some pairs, and their questions.
-func (t testPairs) where(values []float64, of func(rewardmodel.Pair) bool) (some []float64, questions []string) {
+func (t testPairs) where(values []float64, of func(data.Pair) bool) (some []float64, questions []string) {
 	for i, p := range t.pairs {
 		if of(p) {
 			some, questions = append(some, values[i]), append(questions, t.questions[i])

@@ -199,7 +199,7 @@ func (c *climber) byRejection(ctx context.Context, budget []mark, temperature fl
 	batch := min(tune.BatchSize, len(all))
 	drawn := 0 // batches of prompts
 	for _, until := range budget {
-		var examples []sft.Example
+		var examples []data.Example
 		training := 0
 		for c.tokens+training < until.Tokens {
 			cfg.Seed = c.Iteration.Rejection.Seed + uint64(drawn) + 1
@@ -213,7 +213,7 @@ func (c *climber) byRejection(ctx context.Context, budget []mark, temperature fl
 			}
 			for _, best := range rejection.Best(candidates) {
 				e := best.Example()
-				examples = append(examples, sft.Example{Tokens: e.Tokens, Counted: e.Counted()})
+				examples = append(examples, e)
 				training += tune.Epochs * len(e.Tokens)
 			}
 		}

@@ -65,7 +65,7 @@ func (b *bench) doses(ctx context.Context) ([]dose, []oracle.Kind, error) {
 			Train         any
 			Helpful, Safe int
 		}{b.SFT, len(helpful), d.examples}, b.SFT.Seed, []string{baseName, runName + "/v1/winners.arrow"}}
-		p, err := b.params(v.path, s, func(keep train.Keep) (*model.Params, error) {
+		p, err := b.params(v.path, s, func(keep train.Checkpointing) (*model.Params, error) {
 			return b.fineTune(ctx, v.name, base, slices.Concat(helpful, safe[:d.examples]), keep)
 		})
 		if err != nil {
@@ -80,7 +80,7 @@ func (b *bench) doses(ctx context.Context) ([]dose, []oracle.Kind, error) {
 }
 
 // safetyData are the examples of both kinds.
-func (b *bench) safetyData() (helpful, safe []sft.Example, err error) {
+func (b *bench) safetyData() (helpful, safe []data.Example, err error) {
 	demos := slices.DeleteFunc(b.World.Demonstrations(), func(d data.Conversation) bool {
 		kind, e := b.Oracle.Kind(d.Prompt())
 		if e != nil {
@@ -103,8 +103,7 @@ func (b *bench) safetyData() (helpful, safe []sft.Example, err error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		var e sft.Example
-		e.Tokens, e.Counted = data.Join(w.Prompt, w.Tokens)
+		e := data.Join(w.Prompt, w.Tokens)
 		switch kind {
 		case normal:
 			helpful = append(helpful, e)

@@ -10,7 +10,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
 // caught says of each answer that is labelled unsafe whether its score calls it so, being below the
@@ -105,7 +104,7 @@ func table29(ctx context.Context, b *bench, r *report) error {
 		r.row(name+", accuracy", []string{"63.7", "64.5"}[i], m, percent)
 		c := curve{name: name, y: []eval.Mean{m}}
 		for _, k := range kinds {
-			values, groups := test.where(right, func(p rewardmodel.Pair) bool { return p.ChosenSafe == k.chosen && p.RejectedSafe == k.rejected })
+			values, groups := test.where(right, func(p data.Pair) bool { return p.ChosenSafe == k.chosen && p.RejectedSafe == k.rejected })
 			m := clustered(values, groups)
 			r.row(fmt.Sprintf("%s, %s", name, k.name), k.paper[i], m, percent)
 			c.y = append(c.y, m)

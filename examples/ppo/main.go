@@ -65,7 +65,7 @@ func babbler(ctx context.Context) (*model.Params, error) {
 	cfg.Optim = optim.DefaultConfig(5e-3)
 	cfg.Steps, cfg.WarmupSteps, cfg.BatchTokens = 50, 5, 500
 	cfg.MicroTokens, cfg.MicroSegments = 1024, 256
-	_, err := pretrain.Train(ctx, p, docs, cfg)
+	_, err := pretrain.Train(ctx, p, docs, nil, cfg)
 	return p, err
 }
 

@@ -71,7 +71,7 @@ func pretrained(ctx context.Context, texts []string, onStep func(train.StepInfo)
 	cfg.Steps, cfg.WarmupSteps, cfg.BatchTokens = 60, 5, 500
 	cfg.MicroTokens, cfg.MicroSegments = 600, 100
 	cfg.OnStep = onStep
-	_, err = pretrain.Train(ctx, p, pretrain.Encode(tok, texts), cfg)
+	_, err = pretrain.Train(ctx, p, pretrain.Encode(tok, texts), nil, cfg)
 	return tok, p, err
 }
 

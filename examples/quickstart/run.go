@@ -151,7 +151,7 @@ func (c *chain) testRewardModels(ctx context.Context, versions []version, last p
 			return nil, err
 		}
 		for _, set := range []data.Set{data.HelpfulnessSet, data.SafetySet} {
-			var pairs []rewardmodel.Pair
+			var pairs []data.Pair
 			var preferences []data.Preference
 			for _, c := range comparisons {
 				if c.Pair.Set == set {

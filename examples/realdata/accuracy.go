@@ -49,7 +49,7 @@ func testRewardModels(ctx context.Context, models []version, tested []comparison
 
 // testSet is pairs, and which of them have their prompt in common.
 type testSet struct {
-	pairs   []rewardmodel.Pair
+	pairs   []data.Pair
 	prompt  []int // of each pair
 	prompts map[string]int
 }
@@ -66,8 +66,8 @@ func (s *testSet) add(c comparison) {
 func (s *testSet) sequences() [][]int32 {
 	var list [][]int32
 	for _, p := range s.pairs {
-		chosen, _ := data.Join(p.Prompt, p.Chosen)
-		rejected, _ := data.Join(p.Prompt, p.Rejected)
+		chosen := data.Join(p.Prompt, p.Chosen).Tokens
+		rejected := data.Join(p.Prompt, p.Rejected).Tokens
 		list = append(list, chosen, rejected)
 	}
 	return list
@@ -87,7 +87,7 @@ func (s *testSet) judge(scores []float64) (accuracies, error) {
 	all := make([]rewardmodel.Count, len(s.prompts))
 	byRating := map[string][]rewardmodel.Count{}
 	for i, p := range s.pairs {
-		e, err := rewardmodel.Judge([]rewardmodel.Pair{p}, scores[2*i:2*i+2])
+		e, err := rewardmodel.Judge([]data.Pair{p}, scores[2*i:2*i+2])
 		if err != nil {
 			return accuracies{}, err
 		}

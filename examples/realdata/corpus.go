@@ -29,14 +29,14 @@ type side struct {
 // demo is a demonstration for SFT.
 type demo struct {
 	data.Conversation
-	example sft.Example
+	example data.Example
 	file    int // index into corpus.files
 }
 
 // comparison is a preference for a reward model.
 type comparison struct {
 	data.Preference
-	pair  rewardmodel.Pair
+	pair  data.Pair
 	group string // row of the table of accuracies
 	file  int    // index into corpus.files
 }
@@ -207,8 +207,8 @@ func (c *corpus) count() {
 }
 
 // examples are the demonstrations as SFT wants them.
-func (s side) examples() []sft.Example {
-	list := make([]sft.Example, len(s.demos))
+func (s side) examples() []data.Example {
+	list := make([]data.Example, len(s.demos))
 	for i, d := range s.demos {
 		list[i] = d.example
 	}
@@ -216,8 +216,8 @@ func (s side) examples() []sft.Example {
 }
 
 // set is the pairs of one set.
-func (s side) set(set data.Set) []rewardmodel.Pair {
-	var list []rewardmodel.Pair
+func (s side) set(set data.Set) []data.Pair {
+	var list []data.Pair
 	for _, p := range s.pairs {
 		if p.Set == set {
 			list = append(list, p.pair)

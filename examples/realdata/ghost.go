@@ -70,7 +70,7 @@ func (l *lab) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts,
 	if err != nil {
 		return r, err
 	}
-	demos = slices.DeleteFunc(demos, func(e sft.Example) bool { return len(e.Tokens) > chat.Config().MaxSeqLen })
+	demos = slices.DeleteFunc(demos, func(e data.Example) bool { return len(e.Tokens) > chat.Config().MaxSeqLen })
 	start, err := l.fineTune(ctx, "SFT on instructions", chat, demos, g.teach)
 	if err != nil {
 		return r, err
@@ -96,7 +96,7 @@ func (l *lab) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts,
 	}
 
 	// 2. Both sample, and both learn from as many dialogues.
-	var made [2][]sft.Example
+	var made [2][]data.Example
 	for i, cfg := range []gatt.Config{once, repeated} {
 		if made[i], err = l.ownAnswers(ctx, start, training, cfg); err != nil {
 			return r, err
@@ -124,7 +124,7 @@ func (l *lab) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts,
 }
 
 // ownAnswers are examples of dialogues that the model answers itself, each answer the last one once.
-func (l *lab) ownAnswers(ctx context.Context, p *model.Params, dialogs []gatt.Dialog, cfg gatt.Config) ([]sft.Example, error) {
+func (l *lab) ownAnswers(ctx context.Context, p *model.Params, dialogs []gatt.Dialog, cfg gatt.Config) ([]data.Example, error) {
 	name := "dialogues, told once"
 	if cfg.Repeat {
 		name = "dialogues, told in every turn"
@@ -140,9 +140,9 @@ func (l *lab) ownAnswers(ctx context.Context, p *model.Params, dialogs []gatt.Di
 	if len(made) == 0 {
 		return nil, fmt.Errorf("%s: no answer ended within %d tokens", name, cfg.MaxNewTokens)
 	}
-	list := make([]sft.Example, len(made))
+	list := make([]data.Example, len(made))
 	for i, e := range made {
-		list[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
+		list[i] = e
 	}
 	return list, nil
 }

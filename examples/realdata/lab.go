@@ -128,24 +128,24 @@ func (l *lab) note(name string, tokens int, took time.Duration) {
 }
 
 // fineTune is SFT on a copy of p.
-func (l *lab) fineTune(ctx context.Context, name string, p *model.Params, examples []sft.Example, cfg sft.Config) (*model.Params, error) {
+func (l *lab) fineTune(ctx context.Context, name string, p *model.Params, examples []data.Example, cfg sft.Config) (*model.Params, error) {
 	p = p.Clone()
 	steps := (len(examples) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
 	return p, l.task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
 		cfg.OnStep = onStep
-		report, err := sft.Train(ctx, p, examples, cfg)
+		report, err := sft.Train(ctx, p, examples, nil, cfg)
 		return report.Tokens, err
 	})
 }
 
 // rewardModel trains one on top of the chat model.
-func (l *lab) rewardModel(ctx context.Context, name string, chat *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config) (*model.Params, error) {
+func (l *lab) rewardModel(ctx context.Context, name string, chat *model.Params, pairs []data.Pair, cfg rewardmodel.Config) (*model.Params, error) {
 	p := chat.Clone()
 	p.AddHead(rand.New(rand.NewPCG(cfg.Seed, 2)))
 	steps := (len(pairs) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
 	return p, l.task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
 		cfg.OnStep = onStep
-		report, err := rewardmodel.Train(ctx, p, pairs, cfg)
+		report, err := rewardmodel.Train(ctx, p, pairs, nil, cfg)
 		return report.Tokens, err
 	})
 }

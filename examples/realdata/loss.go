@@ -8,12 +8,11 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // nll is the mean negative log-likelihood of the answers' tokens of each example, in nats.
-func nll(ctx context.Context, p *model.Params, examples []sft.Example) ([]float64, error) {
+func nll(ctx context.Context, p *model.Params, examples []data.Example) ([]float64, error) {
 	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
 	trunk, err := model.NewTrunk(in, p, "model")
 	if err != nil {
@@ -27,13 +26,13 @@ func nll(ctx context.Context, p *model.Params, examples []sft.Example) ([]float6
 	if err != nil {
 		return nil, err
 	}
-	lengths := make([]int, len(examples))
+	lengths := make([][]int, len(examples))
 	for i, e := range examples {
-		lengths[i] = len(e.Tokens)
+		lengths[i] = []int{len(e.Tokens)}
 	}
 	losses := make([]float64, len(examples))
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(examples[i].Tokens, examples[i].Counted)
+		_, err := r.AppendExample(examples[i])
 		return err
 	}, func(r *data.Ragged, items []int, out [][]float32) {
 		for k, i := range items {

@@ -116,7 +116,7 @@ func TestQuestionIsAlpacas(t *testing.T) {
 func TestAccuracy(t *testing.T) {
 	long, short := []int32{3, 3}, []int32{3}
 	set := &testSet{prompts: map[string]int{}}
-	for i, p := range []rewardmodel.Pair{
+	for i, p := range []data.Pair{
 		{Chosen: long, Rejected: short, Rating: data.Better}, {Chosen: short, Rejected: long, Rating: data.SlightlyBetter},
 		{Chosen: long, Rejected: short, Rating: data.Better}, {Chosen: long, Rejected: long, Rating: data.SlightlyBetter},
 	} {

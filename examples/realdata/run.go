@@ -11,7 +11,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
-	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -149,10 +148,10 @@ func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *pipe
 	r.Winners = len(winners)
 	l.note("rejection sampling", tokens, task.Done(fmt.Sprintf("%d winners of %d answers", len(winners), len(candidates))))
 
-	examples := make([]sft.Example, len(winners))
+	examples := make([]data.Example, len(winners))
 	for i, w := range winners {
 		e := w.Example()
-		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
+		examples[i] = e
 	}
 	return l.fineTune(ctx, "SFT on the winners", chat, examples, l.winners)
 }

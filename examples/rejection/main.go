@@ -61,16 +61,16 @@ var reward = data.EachAnswer(func(a data.Answer) float64 {
 
 // fineTune is supervised fine-tuning on answers.
 func fineTune(ctx context.Context, p *model.Params, answers []data.Answer, epochs int, seed uint64) error {
-	examples := make([]sft.Example, len(answers))
+	examples := make([]data.Example, len(answers))
 	for i, a := range answers {
 		e := a.Example()
-		examples[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted()}
+		examples[i] = e
 	}
 	cfg := sft.DefaultConfig()
 	cfg.Optim = optim.DefaultConfig(5e-3)
 	cfg.Epochs, cfg.BatchSize, cfg.Seed = epochs, 16, seed
 	cfg.MicroTokens, cfg.MicroSegments = 256, 16
-	_, err := sft.Train(ctx, p, examples, cfg)
+	_, err := sft.Train(ctx, p, examples, nil, cfg)
 	return err
 }
 

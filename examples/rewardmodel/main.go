@@ -128,7 +128,7 @@ func run(ctx context.Context, out io.Writer) (losses []float64, e rewardmodel.Ev
 			fmt.Fprintf(out, "step %2d of %d  loss %.2f  accuracy %.2f\n", s.Step, s.Total, s.Metrics["loss"], s.Metrics["accuracy"])
 		}
 	}
-	if _, err := rewardmodel.Train(ctx, p, pairs, cfg); err != nil {
+	if _, err := rewardmodel.Train(ctx, p, pairs, nil, cfg); err != nil {
 		return nil, e, err
 	}
 

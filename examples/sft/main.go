@@ -118,7 +118,7 @@ func run(ctx context.Context, out io.Writer) (r report, err error) {
 			fmt.Fprintf(out, "step %3d of %d  loss %.2f nats per token\n", s.Step, s.Total, s.Metrics["loss"])
 		}
 	}
-	if _, err := sft.Train(ctx, p, examples, cfg); err != nil {
+	if _, err := sft.Train(ctx, p, examples, nil, cfg); err != nil {
 		return r, err
 	}
 

@@ -31,6 +31,7 @@ var levels = [][]string{
 	{"pkg/world"},
 	{"pkg/world/internal/"},
 	{"pkg/losstest"},
+	{"pkg/train/traintest"},
 	{"pkg/train"},
 	{"pkg/generate"},
 	{"pkg/model"},

@@ -18,7 +18,7 @@
 //	required     must not be empty
 //	place        where the result lies or how a run is watched, not what comes out: left out by JSON
 //	input        files or folders that are read: JSON has their names without their folders
-//	omit=a b     of a struct: these keys of it are left out, because the command sets them itself
+//	omit=a b     of a struct: these keys of it, and of structs embedded in it, are left out, because the command sets them itself
 //
 // # Values
 //

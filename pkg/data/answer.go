@@ -64,7 +64,18 @@ type Example struct {
 	Weights []float32
 }
 
-// Counted tells which tokens have a weight other than 0.
+// NewExample is the tokens with weight 1 where they count, else 0.
+func NewExample(tokens []int32, counted []bool) Example {
+	e := Example{Tokens: tokens, Weights: make([]float32, len(counted))}
+	for i, c := range counted {
+		if c {
+			e.Weights[i] = 1
+		}
+	}
+	return e
+}
+
+// Counted says which tokens count in the loss, whatever their weight.
 func (e Example) Counted() []bool {
 	counted := make([]bool, len(e.Weights))
 	for i, w := range e.Weights {

@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -86,33 +87,31 @@ func (t *Template) EncodePrompt(messages []Message) ([]int32, error) {
 	if err := CheckPrompt(messages); err != nil {
 		return nil, err
 	}
-	ids, _, err := t.EncodeDialog(messages, AllTurns)
-	return ids, err
+	e, err := t.EncodeDialog(messages, AllTurns)
+	return e.Tokens, err
 }
 
-// EncodeDialog returns the ids of the whole dialogue, and which of them count for the loss: the ids of the chosen
-// answers, EOS included. counted is aligned with ids, as Ragged.Append wants it. A user's message at the end stands
-// there without an answer and does not count.
-func (t *Template) EncodeDialog(messages []Message, count Turns) (ids []int32, counted []bool, err error) {
+// EncodeDialog returns the whole dialogue to train on: the ids of the chosen answers, EOS included,
+// have weight 1, all others 0. A user's message at the end stands there without an answer and does
+// not count.
+func (t *Template) EncodeDialog(messages []Message, count Turns) (Example, error) {
 	turns, err := t.EncodeTurns(messages)
 	if err != nil {
-		return nil, nil, err
+		return Example{}, err
 	}
 	last := len(turns) - 1
 	if turns[last].Answer == nil {
 		last--
 	}
+	var e Example
 	for i, turn := range turns {
-		answer := len(ids) + len(turn.Prompt)
-		ids = append(append(ids, turn.Prompt...), turn.Answer...)
-		counted = append(counted, make([]bool, len(ids)-len(counted))...)
-		if count == AllTurns || i == last {
-			for j := answer; j < len(ids); j++ {
-				counted[j] = true
-			}
+		one := Join(turn.Prompt, turn.Answer)
+		if count != AllTurns && i != last {
+			clear(one.Weights)
 		}
+		e.Tokens, e.Weights = append(e.Tokens, one.Tokens...), append(e.Weights, one.Weights...)
 	}
-	return ids, counted, nil
+	return e, nil
 }
 
 // EncodeTurns returns the ids of a dialogue turn by turn.
@@ -146,15 +145,15 @@ func (t *Template) begin(ids []int32) []int32 {
 	return append(append(make([]int32, 0, len(ids)+1), t.tok.BOS()), ids...)
 }
 
-// Join puts the ids of a prompt and of an answer together, counting the answer: what EncodePrompt gave and what was
-// sampled after it, with its EOS if it was finished. Neither is changed.
-func Join(prompt, answer []int32) (ids []int32, counted []bool) {
-	ids = append(append(make([]int32, 0, len(prompt)+len(answer)), prompt...), answer...)
-	counted = make([]bool, len(ids))
-	for i := len(prompt); i < len(ids); i++ {
-		counted[i] = true
+// Join puts the ids of a prompt and of an answer together, with weight 1 for the answer: what
+// EncodePrompt returned and what was sampled after it, with its EOS if it was finished. Neither is
+// changed.
+func Join(prompt, answer []int32) Example {
+	e := Example{Tokens: slices.Concat(prompt, answer), Weights: make([]float32, len(prompt)+len(answer))}
+	for i := len(prompt); i < len(e.Weights); i++ {
+		e.Weights[i] = 1
 	}
-	return ids, counted
+	return e
 }
 
 func commonPrefix(a, b []int32) int {

@@ -60,10 +60,10 @@ func (w *words) Decode(ids []int32) string {
 }
 
 // marked is the text with every counted piece in braces.
-func (w *words) marked(ids []int32, counted []bool) string {
+func (w *words) marked(e data.Example) string {
 	var b strings.Builder
-	for i, id := range ids {
-		if counted[i] {
+	for i, id := range e.Tokens {
+		if e.Weights[i] == 1 {
 			fmt.Fprintf(&b, "{%s}", w.names[id])
 		} else {
 			b.WriteString(w.names[id])
@@ -90,24 +90,24 @@ func TestTemplateText(t *testing.T) {
 	require.NoError(t, err)
 	messages := withSystem(" Be kind. ", dialog("  Hi there\n", "\tHello. \x1f", "Bye", "Bye bye"))
 
-	ids, counted, err := template.EncodeDialog(messages, data.AllTurns)
+	e, err := template.EncodeDialog(messages, data.AllTurns)
 	require.NoError(t, err)
 	// The form of the reference code, written out: the first message is stripped together with the system prompt.
 	assert.Equal(t, "<s> [INST] <<SYS>>\n Be kind. \n<</SYS>>\n\n  Hi there [/INST] Hello. </s>"+
-		"<s> [INST] Bye [/INST] Bye bye </s>", tok.Decode(ids))
+		"<s> [INST] Bye [/INST] Bye bye </s>", tok.Decode(e.Tokens))
 	assert.Equal(t, "<s> [INST] <<SYS>>\n Be kind. \n<</SYS>>\n\n  Hi there [/INST]{ Hello.}{ }{</s>}"+
-		"<s> [INST] Bye [/INST]{ Bye}{ bye}{ }{</s>}", tok.marked(ids, counted))
+		"<s> [INST] Bye [/INST]{ Bye}{ bye}{ }{</s>}", tok.marked(e))
 
-	ids, counted, err = template.EncodeDialog(messages, data.LastTurn)
+	e, err = template.EncodeDialog(messages, data.LastTurn)
 	require.NoError(t, err)
 	assert.Equal(t, "<s> [INST] <<SYS>>\n Be kind. \n<</SYS>>\n\n  Hi there [/INST] Hello. </s>"+
-		"<s> [INST] Bye [/INST]{ Bye}{ bye}{ }{</s>}", tok.marked(ids, counted))
+		"<s> [INST] Bye [/INST]{ Bye}{ bye}{ }{</s>}", tok.marked(e))
 
 	// A question without an answer: the last answer is the one before.
-	ids, counted, err = template.EncodeDialog(messages[:4], data.LastTurn)
+	e, err = template.EncodeDialog(messages[:4], data.LastTurn)
 	require.NoError(t, err)
 	assert.Equal(t, "<s> [INST] <<SYS>>\n Be kind. \n<</SYS>>\n\n  Hi there [/INST]{ Hello.}{ }{</s>}"+
-		"<s> [INST] Bye [/INST]", tok.marked(ids, counted))
+		"<s> [INST] Bye [/INST]", tok.marked(e))
 }
 
 func TestTemplateTokenInTokenOut(t *testing.T) {
@@ -118,14 +118,12 @@ func TestTemplateTokenInTokenOut(t *testing.T) {
 		dialog("Hi", ""),
 		withSystem("Be kind.", dialog("Hi", "Hello", "Bye", "Bye bye")),
 	} {
-		whole, counted, err := template.EncodeDialog(messages, data.LastTurn)
+		whole, err := template.EncodeDialog(messages, data.LastTurn)
 		require.NoError(t, err)
 		prompt, err := template.EncodePrompt(messages[:len(messages)-1])
 		require.NoError(t, err)
-		require.Equal(t, prompt, whole[:len(prompt)], "the prompt's ids are a prefix of the dialogue's")
-		ids, joinedCounted := data.Join(prompt, whole[len(prompt):])
-		assert.Equal(t, whole, ids)
-		assert.Equal(t, counted, joinedCounted)
+		require.Equal(t, prompt, whole.Tokens[:len(prompt)], "the prompt's ids are a prefix of the dialogue's")
+		assert.Equal(t, whole, data.Join(prompt, whole.Tokens[len(prompt):]))
 	}
 }
 
@@ -134,9 +132,9 @@ func TestTemplateMergeAcrossBoundary(t *testing.T) {
 	tok.merge = true
 	template, err := data.Llama2Template(tok)
 	require.NoError(t, err)
-	ids, counted, err := template.EncodeDialog(dialog("Hi", "Hello there"), data.AllTurns)
+	e, err := template.EncodeDialog(dialog("Hi", "Hello there"), data.AllTurns)
 	require.NoError(t, err)
-	assert.Equal(t, "<s> [INST] Hi{ [/INST] Hello}{ there}{ }{</s>}", tok.marked(ids, counted))
+	assert.Equal(t, "<s> [INST] Hi{ [/INST] Hello}{ there}{ }{</s>}", tok.marked(e))
 }
 
 func TestPieceTemplate(t *testing.T) {
@@ -150,14 +148,14 @@ func TestPieceTemplate(t *testing.T) {
 	same, err := data.Llama2Template(reference)
 	require.NoError(t, err)
 	messages := withSystem("Be kind.", dialog("Hi there", "Hello.", "Bye", "Bye bye"))
-	ids, counted, err := template.EncodeDialog(messages, data.AllTurns)
+	e, err := template.EncodeDialog(messages, data.AllTurns)
 	require.NoError(t, err)
 	for _, tag := range data.Tags() {
-		assert.Contains(t, ids, tok.ids[tag], "%s is one id", tag)
+		assert.Contains(t, e.Tokens, tok.ids[tag], "%s is one id", tag)
 	}
-	sameIDs, sameCounted, err := same.EncodeDialog(messages, data.AllTurns)
+	sameExample, err := same.EncodeDialog(messages, data.AllTurns)
 	require.NoError(t, err)
-	assert.Equal(t, reference.marked(sameIDs, sameCounted), tok.marked(ids, counted))
+	assert.Equal(t, reference.marked(sameExample), tok.marked(e))
 }
 
 // cutter makes a token of every byte.
@@ -195,7 +193,7 @@ func TestTemplateRefuses(t *testing.T) {
 		"tag in assistant":  {dialog("Hi", "[INST]"), `message 1 (assistant) has "[INST]"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := template.EncodeDialog(c.messages, data.AllTurns)
+			_, err := template.EncodeDialog(c.messages, data.AllTurns)
 			assert.ErrorContains(t, err, c.want)
 			assert.Equal(t, strings.HasPrefix(name, "tag"), strings.Contains(err.Error(), data.ErrTag.Error()))
 		})

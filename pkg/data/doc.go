@@ -21,12 +21,12 @@
 //
 //	template, err := data.Llama2Template(tok)
 //	for i, c := range train {
-//		ids[i], counted[i], err = template.EncodeDialog(c.Messages, data.AllTurns)
-//		items[i] = []int{len(ids[i])}
+//		examples[i], err = template.EncodeDialog(c.Messages, data.AllTurns)
+//		items[i] = []int{len(examples[i].Tokens)}
 //	}
 //	batches, err := data.Batches(items, data.Shuffled(len(items), seed, epoch), 64, 4096, 32)
 //	for _, i := range batches[0][0] { // first optimisation batch, first micro-batch
-//		_, err = ragged.Append(ids[i], counted[i])
+//		_, err = ragged.AppendExample(examples[i])
 //	}
 //
 // docs/data.md has the columns of every dataset.

@@ -62,7 +62,7 @@ func ExampleTemplate_EncodeDialog() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ids, counted, err := template.EncodeDialog([]data.Message{
+	e, err := template.EncodeDialog([]data.Message{
 		{Role: data.System, Content: "Be kind."},
 		{Role: data.User, Content: "Hi"},
 		{Role: data.Assistant, Content: "Hello there."},
@@ -72,7 +72,7 @@ func ExampleTemplate_EncodeDialog() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%q\n", tok.marked(ids, counted)) // counted pieces in braces
+	fmt.Printf("%q\n", tok.marked(e)) // counted pieces in braces
 	// Output:
 	// "<s> [INST] <<SYS>>\nBe kind.\n<</SYS>>\n\nHi [/INST] Hello there. </s><s> [INST] Bye [/INST]{ Bye}{ bye!}{ }{</s>}"
 }

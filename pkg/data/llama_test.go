@@ -38,8 +38,9 @@ func TestLlama2TemplateReference(t *testing.T) {
 			IDs      []int32
 		}
 		require.NoError(t, json.Unmarshal(lines.Bytes(), &want))
-		ids, counted, err := template.EncodeDialog(want.Messages, data.AllTurns)
+		e, err := template.EncodeDialog(want.Messages, data.AllTurns)
 		require.NoError(t, err)
+		ids, counted := e.Tokens, e.Counted()
 		assert.Equal(t, want.IDs, ids, "dialogue %d", count)
 
 		// What counts, decoded, are the answers and nothing else.
@@ -88,11 +89,11 @@ func TestPieceTemplateTrained(t *testing.T) {
 		dialog("Hi\n\nthere.", ""),
 		dialog("日本", "\u00a0 é ~"),
 	} {
-		whole, _, err := template.EncodeDialog(messages, data.AllTurns)
+		whole, err := template.EncodeDialog(messages, data.AllTurns)
 		require.NoError(t, err)
 		prompt, err := template.EncodePrompt(messages[:len(messages)-1])
 		require.NoError(t, err)
-		assert.Equal(t, prompt, whole[:len(prompt)])
+		assert.Equal(t, prompt, whole.Tokens[:len(prompt)])
 		end, _ := tok.ID("[/INST]")
 		assert.Equal(t, end, prompt[len(prompt)-1])
 	}

@@ -83,10 +83,10 @@ func Chars(row interface{ Parts() []Part }) Size {
 // BOS and EOS; of a conversation the tokens that count for the loss are the answer's. A sample has the ids it was sampled with.
 func (t *Template) Size(row any) (Size, error) {
 	dialog := func(messages []Message, count Turns) (Size, error) {
-		ids, counted, err := t.EncodeDialog(messages, count)
+		e, err := t.EncodeDialog(messages, count)
 		var s Size
-		for i := range ids {
-			if counted[i] {
+		for _, counts := range e.Counted() {
+			if counts {
 				s.Answer++
 			} else {
 				s.Prompt++

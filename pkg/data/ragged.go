@@ -52,7 +52,7 @@ type Ragged struct {
 	Segments []int32   // (N) segment of each slot, -1 in unused slots
 	Mask     []float32 // (N) 1 where the target is counted, else 0
 
-	TokenColumns   map[string][]float32 // (N) each, aligned as Mask, 0 in unused slots; see TokenColumn
+	TokenColumns   map[string][]float32 // (N) each, aligned as Mask, 0 in unused slots; see TokenColumn, WeightColumn
 	SegmentColumns map[string][]float32 // (S) each, 0 for unused segments; see SegmentColumn
 }
 
@@ -66,7 +66,7 @@ func NewRagged(n, s int) *Ragged {
 		Shared:         make([]int32, s),
 		Segments:       make([]int32, n),
 		Mask:           make([]float32, n),
-		TokenColumns:   map[string][]float32{},
+		TokenColumns:   map[string][]float32{WeightColumn: make([]float32, n)},
 		SegmentColumns: map[string][]float32{},
 	}
 	r.Reset()
@@ -143,6 +143,7 @@ func (r *Ragged) append(shared int, tokens []int32, counted []bool) (seg int, er
 		}
 	}
 	n, s := r.Used()
+	weights := r.TokenColumn(WeightColumn)
 	for i, id := range tokens {
 		slot := n + i
 		r.Tokens[slot], r.Segments[slot] = id, int32(s)
@@ -151,7 +152,7 @@ func (r *Ragged) append(shared int, tokens []int32, counted []bool) (seg int, er
 		}
 		r.Targets[slot-1] = id
 		if counted != nil && counted[i] {
-			r.Mask[slot-1] = 1
+			r.Mask[slot-1], weights[slot-1] = 1, 1
 		}
 	}
 	r.Layout[0], r.Shared[s] = int32(s+1), int32(shared)
@@ -160,6 +161,32 @@ func (r *Ragged) append(shared int, tokens []int32, counted []bool) (seg int, er
 		r.Layout[1+i] = end
 	}
 	return s, nil
+}
+
+// AppendExample adds an example as the next segment, a root: a token counts if its weight is not 0.
+func (r *Ragged) AppendExample(e Example) (seg int, err error) {
+	if len(e.Weights) != len(e.Tokens) {
+		return 0, fmt.Errorf("data: append: %d weights for %d tokens", len(e.Weights), len(e.Tokens))
+	}
+	if seg, err = r.Append(e.Tokens, e.Counted()); err != nil {
+		return 0, err
+	}
+	lo, hi := r.Span(seg)
+	copy(r.TokenColumn(WeightColumn)[lo:hi-1], e.Weights[1:])
+	return seg, nil
+}
+
+// WeightColumn names the token column of the weights of the targets: those of AppendExample, 1 for
+// what counts of other segments, else 0.
+const WeightColumn = "weight"
+
+// Weight is the sum of the weights of the targets, as many as Counted if each has weight 1.
+func (r *Ragged) Weight() float64 {
+	sum := 0.0
+	for _, w := range r.TokenColumns[WeightColumn] {
+		sum += float64(w)
+	}
+	return sum
 }
 
 // Span returns the slots [lo, hi) of a used segment, those of its own tokens.

@@ -49,6 +49,10 @@ func (r *Reader[T]) Lineage() Lineage { return r.lineage }
 // BytesRead is about how many bytes of the file were read since the last call of Rows, Len or Check.
 func (r *Reader[T]) BytesRead() int64 { return r.file.BytesRead() }
 
+// Progress is the share of the file that the last Rows has read, in record batches. It depends on
+// the number of rows read alone.
+func (r *Reader[T]) Progress() float64 { return r.file.Progress() }
+
 // Close closes the file. Rows that were read stay valid.
 func (r *Reader[T]) Close() error { return r.file.Close() }
 

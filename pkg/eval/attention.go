@@ -51,12 +51,12 @@ func (w Weights) Mean() float64 {
 // Attention measures what a model attends to (Touvron et al. 2023, figure 10): softmax(q kᵀ / √D) of every layer and head, in float64 from the
 // queries and keys of the float32 forward pass. n and s are the budget of a micro-batch; a dialogue has at most n tokens.
 func Attention(ctx context.Context, p *model.Params, queries []AttentionQuery, n, s int) ([]Weights, error) {
-	lengths := make([]int, len(queries))
+	lengths := make([][]int, len(queries))
 	for i, q := range queries {
 		if err := q.check(p); err != nil {
 			return nil, fmt.Errorf("eval: attention: dialogue %d: %w", i, err)
 		}
-		lengths[i] = len(q.Tokens)
+		lengths[i] = []int{len(q.Tokens)}
 	}
 	if len(queries) == 0 {
 		return nil, nil
@@ -72,7 +72,7 @@ func Attention(ctx context.Context, p *model.Params, queries []AttentionQuery, n
 	}
 	out := make([]Weights, len(queries))
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(queries[i].Tokens, make([]bool, lengths[i]))
+		_, err := r.Append(queries[i].Tokens, nil)
 		return err
 	}, func(r *data.Ragged, items []int, qkv [][]float32) {
 		parallel.For(len(items), 1, func(lo, hi int) {

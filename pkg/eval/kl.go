@@ -32,9 +32,9 @@ func KL(ctx context.Context, p, q *model.Params, answers []data.Answer, temperat
 	if !(temperature > 0) || math.IsInf(temperature, 1) {
 		return nil, fmt.Errorf("eval: the temperature is %v, want a positive number", temperature)
 	}
-	lengths := make([]int, len(answers))
+	lengths := make([][]int, len(answers))
 	for i, a := range answers {
-		lengths[i] = len(a.Prompt.Tokens) + len(a.Tokens)
+		lengths[i] = []int{len(a.Prompt.Tokens) + len(a.Tokens)}
 	}
 	forward, err := hiddenStates(p, q, n, s)
 	if err != nil {
@@ -43,7 +43,7 @@ func KL(ctx context.Context, p, q *model.Params, answers []data.Answer, temperat
 	kl := make([]float64, len(answers))
 	outputs := [2]output{outputOf(p), outputOf(q)}
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(data.Join(answers[i].Prompt.Tokens, answers[i].Tokens))
+		_, err := r.AppendExample(answers[i].Example())
 		return err
 	}, func(r *data.Ragged, items []int, hidden [][]float32) {
 		perSlot := divergence(hidden, outputs, r, temperature)

@@ -51,12 +51,12 @@ func LossOn(ctx context.Context, p *model.Params, examples []data.Example, n, s 
 	if err != nil {
 		return loss, fmt.Errorf("eval: %w", err)
 	}
-	lengths := make([]int, len(examples))
+	lengths := make([][]int, len(examples))
 	for i, e := range examples {
-		lengths[i] = len(e.Tokens)
+		lengths[i] = []int{len(e.Tokens)}
 	}
 	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(examples[i].Tokens, counted(examples[i]))
+		_, err := r.AppendExample(examples[i])
 		return err
 	}, func(r *data.Ragged, _ []int, out [][]float32) {
 		loss.Tokens += r.Counted()
@@ -69,15 +69,6 @@ func LossOn(ctx context.Context, p *model.Params, examples []data.Example, n, s 
 		return TokenLoss{}, fmt.Errorf("eval: %w", err)
 	}
 	return loss, nil
-}
-
-// counted tells which tokens of an example have a weight other than 0.
-func counted(e data.Example) []bool {
-	list := make([]bool, len(e.Weights))
-	for i, w := range e.Weights {
-		list[i] = w != 0
-	}
-	return list
 }
 
 // Windows cuts documents into sequences of at most size tokens, of which every token but the first

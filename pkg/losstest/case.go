@@ -33,8 +33,8 @@ type Case struct {
 	Segment map[string][]float64
 	// Group holds the (P) columns, one number for each group, P being their length.
 	Group map[string][]float64
-	// Scalar holds the () inputs. Those of the fields Tokens, Seqs, Pairs and Step that are missing are filled in: counted
-	// tokens, used segments, used groups, 0.
+	// Scalar holds the () inputs. Those of the fields Tokens, Weight, Seqs, Pairs and Step that are missing are filled in:
+	// counted tokens, the sum of the column Weights (counted tokens without it), used segments, used groups, 0.
 	Scalar map[string]float64
 
 	// MaskOf names the masks of columns that have one of their own, such as "ChosenSafe": "ChosenKnown". The others have
@@ -205,6 +205,15 @@ func (c Case) scalars() map[string]float64 {
 	for _, m := range c.Token[TokenMask] {
 		if m != 0 {
 			all["Tokens"]++
+		}
+	}
+	all["Weight"] = all["Tokens"]
+	if weights, ok := c.Token["Weights"]; ok {
+		all["Weight"] = 0
+		for i, m := range c.Token[TokenMask] {
+			if m != 0 {
+				all["Weight"] += weights[i]
+			}
 		}
 	}
 	for _, g := range c.groups() {

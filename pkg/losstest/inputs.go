@@ -65,7 +65,7 @@ func fill[In any](nodes map[string]*gorgonia.Node) (In, error) {
 			extra = &field
 		}
 	}
-	for _, name := range []string{"Tokens", "Seqs", "Pairs", "Step", "Segments", "Layout", TokenMask, SegmentMask, GroupMask} {
+	for _, name := range []string{"Tokens", "Weight", "Weights", "Seqs", "Pairs", "Step", "Segments", "Layout", TokenMask, SegmentMask, GroupMask} {
 		delete(rest, name) // offered, not asked for
 	}
 	if extra != nil {

@@ -38,6 +38,7 @@ func RandomSFT(rng *rand.Rand, segments, tokens int) Case {
 	c.draw("LogProbs", func() float64 { return -0.1 - rng.ExpFloat64() })
 	c.draw("Entropy", func() float64 { return 0.1 + 2*rng.Float64() })
 	c.draw("Hits", func() float64 { return float64(rng.IntN(2)) })
+	c.draw("Weights", func() float64 { return 0.5 + rng.Float64() })
 	c.Wrt = []string{"LogProbs", "Entropy"}
 	return c
 }

@@ -43,7 +43,8 @@ type AdamW struct {
 
 	steps   int
 	moments []Moment
-	backend backend.Backend // nil for cpu.Backend
+	backend backend.Backend    // nil for cpu.Backend
+	factors map[string]float64 // of the learning rate, see SetLRFactor
 }
 
 // SetBackend changes what computes the steps. Nil means cpu.Backend.
@@ -95,6 +96,14 @@ func (o *AdamW) Init(params []Param) error {
 	return nil
 }
 
+// SetLRFactor multiplies the learning rate of the parameter of that name, weight decay included.
+func (o *AdamW) SetLRFactor(name string, factor float64) {
+	if o.factors == nil {
+		o.factors = map[string]float64{}
+	}
+	o.factors[name] = factor
+}
+
 // Steps is the number of steps done.
 func (o *AdamW) Steps() int { return o.steps }
 
@@ -123,6 +132,10 @@ func (o *AdamW) Step(params []Param, grads []*tensor.Dense, lr, gradScale float6
 	o.steps++
 	for i, p := range params {
 		m, v := o.moments[i].M, o.moments[i].V
+		lr := lr
+		if factor, ok := o.factors[p.Name]; ok {
+			lr *= factor
+		}
 		if p.Value.Dtype() == tensor.Float32 {
 			apply(o, p.Value.Float32s(), grads[i].Float32s(), m.Float32s(), v.Float32s(), lr, gradScale, p.Decay)
 		} else {

@@ -172,3 +172,22 @@ func TestAdamWRefuses(t *testing.T) {
 	require.NoError(t, err)
 	assert.ErrorContains(t, optim.DefaultAdamW().Init([]optim.Param{{Name: "p", Value: view.(*tensor.Dense)}}), "is a view")
 }
+
+// A factor multiplies the learning rate of its parameter alone, decay included: the step of the rate times the factor.
+func TestLRFactor(t *testing.T) {
+	stepped := func(lr, factor float64) []float32 {
+		o := optim.DefaultAdamW()
+		if factor != 1 {
+			o.SetLRFactor("b", factor)
+		}
+		value := func() *tensor.Dense { return tensor.New(tensor.WithShape(2), tensor.WithBacking([]float32{1, -2})) }
+		params := []optim.Param{{Name: "a", Value: value(), Decay: true}, {Name: "b", Value: value(), Decay: true}}
+		g := tensor.New(tensor.WithShape(2), tensor.WithBacking([]float32{0.5, 0.25}))
+		require.NoError(t, o.Step(params, []*tensor.Dense{g, g}, lr, 1))
+		return append(params[0].Value.Float32s(), params[1].Value.Float32s()...)
+	}
+	got := stepped(0.5, 0.25)
+	assert.Equal(t, stepped(0.5, 1)[:2], got[:2])
+	assert.Equal(t, stepped(0.125, 1)[2:], got[2:])
+	assert.Equal(t, []float32{1, -2}, stepped(0.5, 0)[2:])
+}

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
@@ -10,7 +11,7 @@ import (
 // calibration gives a helpfulness model its level after training.
 type calibration struct {
 	cfg                        rewardmodel.Calibration
-	pairs                      []rewardmodel.Pair
+	pairs                      []data.Pair
 	microTokens, microSegments int
 	level                      rewardmodel.Level // what it did
 }

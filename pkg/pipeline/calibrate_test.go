@@ -43,9 +43,9 @@ func TestWinnersDoNotDependOnTheBias(t *testing.T) {
 	used, _, err := curate.Split(rows, cfg.HeldOut, cfg.Seed)
 	require.NoError(t, err)
 	require.Less(t, len(used), len(rows))
-	var pairs []rewardmodel.Pair
+	var pairs []data.Pair
 	for _, row := range used {
-		pairs = append(pairs, rewardmodel.Pair{Prompt: row.PromptIDs, Chosen: row.ChosenIDs, Rejected: row.RejectedIDs})
+		pairs = append(pairs, data.Pair{Prompt: row.PromptIDs, Chosen: row.ChosenIDs, Rejected: row.RejectedIDs})
 	}
 
 	// What the run noted, and what the folder's weights do.

@@ -36,9 +36,9 @@ type Config struct {
 	HeldOut float64
 
 	// Helpfulness trains the helpfulness model, from the start model, on all preferences so far.
-	Helpfulness rewardmodel.Config
+	Helpfulness rewardmodel.Config `conf:"omit=eval_every patience"`
 	// Safety trains the safety model likewise.
-	Safety rewardmodel.Config
+	Safety rewardmodel.Config `conf:"omit=eval_every patience"`
 	// Calibration sets the level of the helpfulness model after training, on the version's fresh helpfulness pairs that are not held out (if it has
 	// none, on those of the last version that has): answers of the newest model and the one before it. Its Level may not be below the logit of PPO.SafetyThreshold. The safety model is never moved.
 	// Open: rewardmodel.DefaultCalibration.
@@ -51,7 +51,7 @@ type Config struct {
 	// compare too.
 	Rejection rejection.Config `conf:"omit=stop temperature version"`
 	// FineTune is SFT on the best answers.
-	FineTune sft.Config
+	FineTune sft.Config `conf:"omit=eval_every patience"`
 	// PPO runs on top, judged by both reward models.
 	PPO ppo.Config `conf:"omit=stop"`
 	// GAttFrom is the first version whose fine-tuning has examples of Ghost Attention, made by GAtt with Data.Dialogs if there are any. Paper 3.3: it
@@ -119,6 +119,12 @@ func (c Config) Validate() error {
 	check.That(len(c.Temperatures) > 0, "Temperatures", c.Temperatures, "at least one temperature")
 	check.AtLeast("KeepEvery", c.KeepEvery, 1)
 	check.AtLeast("PartPrompts", c.PartPrompts, 1)
+	for _, f := range []struct {
+		path  string
+		every int
+	}{{"Helpfulness.EvalEvery", c.Helpfulness.EvalEvery}, {"Safety.EvalEvery", c.Safety.EvalEvery}, {"FineTune.EvalEvery", c.FineTune.EvalEvery}} {
+		check.That(f.every == 0, f.path, f.every, "0: a version trains without held-out items")
+	}
 	gate := ppo.Logit(c.PPO.SafetyThreshold)
 	check.That(c.Calibration.Method == rewardmodel.CalibrateNone || !(c.Calibration.Level < gate), "Calibration.Level", c.Calibration.Level,
 		fmt.Sprintf("at least %v, the logit of PPO.SafetyThreshold: an answer below the gate gains when the gate catches it", gate))

@@ -9,7 +9,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -101,8 +100,8 @@ func (SampledPreference) Schema() data.Schema { return data.Preference{}.Schema(
 func (p SampledPreference) Question() string { return data.Preference{Messages: p.Messages}.Question() }
 
 // Pair is the preference as ids.
-func (p SampledPreference) Pair() rewardmodel.Pair {
-	return rewardmodel.Pair{
+func (p SampledPreference) Pair() data.Pair {
+	return data.Pair{
 		Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs,
 		Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
 	}

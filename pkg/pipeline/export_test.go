@@ -8,37 +8,38 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // Spy is called before each stage of a run with what the stage is given. Judges, if not nil, makes
 // the judges of a version.
 type Spy struct {
-	RewardModel func(p *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config)
-	FineTune    func(p *model.Params, examples []sft.Example, cfg sft.Config)
+	RewardModel func(p *model.Params, pairs []data.Pair, cfg rewardmodel.Config)
+	FineTune    func(p *model.Params, examples []data.Example, cfg sft.Config)
 	PPO         func(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r ppo.Rewarder, cfg ppo.Config)
 	Judges      func(version int, helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error)
 }
 
 // Run is pipeline.Run with the spy.
 func (s Spy) Run(ctx context.Context, dir string, d Data, cfg Config) ([]Version, error) {
-	train, st := trained(), trained()
-	st.rewardModel = func(ctx context.Context, p *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config) (rewardmodel.Report, error) {
+	real, st := trained(), trained()
+	st.rewardModel = func(ctx context.Context, p *model.Params, pairs, heldOut []data.Pair, cfg rewardmodel.Config) (train.Report, error) {
 		if s.RewardModel != nil {
 			s.RewardModel(p, pairs, cfg)
 		}
-		return train.rewardModel(ctx, p, pairs, cfg)
+		return real.rewardModel(ctx, p, pairs, heldOut, cfg)
 	}
-	st.fineTune = func(ctx context.Context, p *model.Params, examples []sft.Example, cfg sft.Config) (sft.Report, error) {
+	st.fineTune = func(ctx context.Context, p *model.Params, examples, heldOut []data.Example, cfg sft.Config) (train.Report, error) {
 		if s.FineTune != nil {
 			s.FineTune(p, examples, cfg)
 		}
-		return train.fineTune(ctx, p, examples, cfg)
+		return real.fineTune(ctx, p, examples, heldOut, cfg)
 	}
 	st.ppo = func(ctx context.Context, policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r ppo.Rewarder, cfg ppo.Config) (ppo.Report, error) {
 		if s.PPO != nil {
 			s.PPO(policy, critic, prompts, heldOut, r, cfg)
 		}
-		return train.ppo(ctx, policy, critic, prompts, heldOut, r, cfg)
+		return real.ppo(ctx, policy, critic, prompts, heldOut, r, cfg)
 	}
 	if s.Judges != nil {
 		st.judges = s.Judges

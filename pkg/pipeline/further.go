@@ -9,7 +9,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
 // Example is a dialogue to fine-tune on, as ids, with its text for readers. Tools that read conversations read its files too.
@@ -94,10 +93,10 @@ func (r *iteration) distilled(ctx context.Context, v int, policy string, p *mode
 	return name, rows, err
 }
 
-func examplesOf(rows []Example) []sft.Example {
-	list := make([]sft.Example, len(rows))
+func examplesOf(rows []Example) []data.Example {
+	list := make([]data.Example, len(rows))
 	for i, e := range rows {
-		list[i] = sft.Example{Tokens: e.Tokens, Counted: e.Counted}
+		list[i] = data.NewExample(e.Tokens, e.Counted)
 	}
 	return list
 }

@@ -24,8 +24,8 @@ func (p *preferences) add(fresh []SampledPreference, heldOut float64, seed uint6
 	return err
 }
 
-func pairsOf(rows []SampledPreference) []rewardmodel.Pair {
-	pairs := make([]rewardmodel.Pair, len(rows))
+func pairsOf(rows []SampledPreference) []data.Pair {
+	pairs := make([]data.Pair, len(rows))
 	for i, row := range rows {
 		pairs[i] = row.Pair()
 	}
@@ -33,7 +33,7 @@ func pairsOf(rows []SampledPreference) []rewardmodel.Pair {
 }
 
 // rewardModel trains one of the two on top of the start model, on the paper's mix of all preferences so far, and calibrates it if c is not nil.
-func (r *iteration) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []rewardmodel.Pair, inputs []string, c *calibration) (*model.Params, error) {
+func (r *iteration) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []data.Pair, inputs []string, c *calibration) (*model.Params, error) {
 	name := at(v, which)
 	l, err := r.store.lineage(of(v, which+" model"), struct {
 		Config      rewardmodel.Config
@@ -46,8 +46,8 @@ func (r *iteration) rewardModel(ctx context.Context, v int, which string, cfg re
 	return r.store.params(name, l, func() (*model.Params, error) {
 		p := r.data.Start.Clone()
 		p.AddHead(rand.New(rand.NewPCG(r.cfg.Seed, streamHead)))
-		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
-		if _, err := r.stages.rewardModel(ctx, p, pairs, cfg); err != nil {
+		cfg.Checkpointing, cfg.OnStep = r.store.keep(name), r.steps(name)
+		if _, err := r.stages.rewardModel(ctx, p, pairs, nil, cfg); err != nil {
 			return nil, err
 		}
 		return p, c.apply(ctx, p)
@@ -126,7 +126,7 @@ func (r *iteration) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, se
 	if set == data.SafetySet {
 		held = r.safety.heldOut
 	}
-	var pairs []rewardmodel.Pair
+	var pairs []data.Pair
 	for _, row := range held {
 		if row.Version == batch {
 			pairs = append(pairs, row.Pair())

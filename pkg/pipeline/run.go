@@ -61,7 +61,7 @@ type iteration struct {
 	data   Data
 	stages stages
 
-	open                []rewardmodel.Pair
+	open                []data.Pair
 	prompts, validation []data.TokenPrompt
 	messages            map[string][]data.Message // of the prompts, by ID
 	isSafety            map[string]bool           // likewise
@@ -313,8 +313,8 @@ func (r *iteration) ppo(ctx context.Context, v int, name string, tuned, helpfuln
 	}
 	_, err = r.store.params(name, l, func() (*model.Params, error) {
 		p := tuned.Clone()
-		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
-		cfg.Keep.Every = 1
+		cfg.Checkpointing, cfg.OnStep = r.store.keep(name), r.steps(name)
+		cfg.Checkpointing.Every = 1
 		_, err := r.stages.ppo(ctx, p, helpfulness.Clone(), r.prompts, r.validation, judges, cfg)
 		return p, err
 	})

@@ -56,7 +56,7 @@ func smallRun(t testing.TB) (pipeline.Data, pipeline.Config) {
 	require.NoError(t, err)
 	sc := sft.DefaultConfig()
 	sc.Optim, sc.BatchSize, sc.Epochs, sc.MicroTokens = optim.DefaultConfig(1e-2), 8, 20, 512
-	_, err = sft.Train(t.Context(), start, demos, sc)
+	_, err = sft.Train(t.Context(), start, demos, nil, sc)
 	require.NoError(t, err)
 
 	cfg := pipeline.DefaultConfig()

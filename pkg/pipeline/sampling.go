@@ -7,7 +7,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rejection"
-	"github.com/tame-rlhf/tame/pkg/sft"
 )
 
 // Tuning is a temperature that was tried (figure 8).
@@ -121,7 +120,7 @@ func (r *iteration) winners(ctx context.Context, v int, judges *Judges) ([]data.
 }
 
 // fineTune is SFT on the winners, "the best answer becomes the new gold answer" of its prompt, and on further examples.
-func (r *iteration) fineTune(ctx context.Context, v int, inputs []string, start *model.Params, examples []sft.Example) (*model.Params, error) {
+func (r *iteration) fineTune(ctx context.Context, v int, inputs []string, start *model.Params, examples []data.Example) (*model.Params, error) {
 	name := at(v, "tuned")
 	cfg := r.cfg.FineTune
 	l, err := r.store.lineage(of(v, "SFT on the best answers"), cfg, cfg.Seed, inputs...)
@@ -130,16 +129,16 @@ func (r *iteration) fineTune(ctx context.Context, v int, inputs []string, start 
 	}
 	return r.store.params(name, l, func() (*model.Params, error) {
 		p := start.Clone()
-		cfg.Keep, cfg.OnStep = r.store.keep(name), r.steps(name)
-		_, err := r.stages.fineTune(ctx, p, examples, cfg)
+		cfg.Checkpointing, cfg.OnStep = r.store.keep(name), r.steps(name)
+		_, err := r.stages.fineTune(ctx, p, examples, nil, cfg)
 		return p, err
 	})
 }
 
-func examplesOfWinners(winners []data.Sample) []sft.Example {
-	examples := make([]sft.Example, len(winners))
+func examplesOfWinners(winners []data.Sample) []data.Example {
+	examples := make([]data.Example, len(winners))
 	for i, w := range winners {
-		examples[i].Tokens, examples[i].Counted = data.Join(w.Prompt, w.Tokens)
+		examples[i] = data.Join(w.Prompt, w.Tokens)
 	}
 	return examples
 }

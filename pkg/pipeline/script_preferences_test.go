@@ -205,14 +205,14 @@ func (s *script) testPreferences(t *testing.T) {
 
 // collected are the pairs of a set up to a version that reward models may be trained on, and those
 // that are held out.
-func (s *script) collected(t *testing.T, v int, set data.Set) (train []rewardmodel.Pair, heldOut []pipeline.SampledPreference) {
+func (s *script) collected(t *testing.T, v int, set data.Set) (train []data.Pair, heldOut []pipeline.SampledPreference) {
 	for k := 1; k <= v; k++ {
 		for _, p := range s.preferences(t, k, set) {
 			if s.heldOut(p.Messages[0].Content) {
 				heldOut = append(heldOut, p)
 				continue
 			}
-			train = append(train, rewardmodel.Pair{
+			train = append(train, data.Pair{
 				Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs,
 				Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
 			})
@@ -262,16 +262,16 @@ func (s *script) testRewardModels(t *testing.T) {
 		forHelpfulness, forSafety := rewardmodel.Mixes(helpfulness, safety, public, s.cfg.Seed)
 		for i, want := range []struct {
 			name  string
-			pairs []rewardmodel.Pair
+			pairs []data.Pair
 			cfg   rewardmodel.Config
 		}{{"helpfulness", forHelpfulness, s.cfg.Helpfulness}, {"safety", forSafety, s.cfg.Safety}} {
 			got := s.rewardModels[2*(v-1)+i]
 			assert.Equal(t, want.pairs, got.pairs, "V%d %s", v, want.name)
 			assert.Equal(t, weights(s.data.Start, true), weights(got.start, true), "V%d %s starts from SFT", v, want.name)
 			assert.Equal(t, weights(s.rewardModels[0].start, false), weights(got.start, false), "one head for all")
-			assert.Equal(t, s.cfg.KeepEvery, got.cfg.Keep.Every)
+			assert.Equal(t, s.cfg.KeepEvery, got.cfg.Checkpointing.Every)
 			assert.NotNil(t, got.cfg.OnStep)
-			got.cfg.Keep, got.cfg.OnStep = want.cfg.Keep, nil
+			got.cfg.Checkpointing, got.cfg.OnStep = want.cfg.Checkpointing, nil
 			assert.Equal(t, want.cfg, got.cfg, "V%d %s", v, want.name)
 			assert.NotEqual(t, weights(got.start, true), weights(got.trained, true), "V%d %s is trained", v, want.name)
 			assert.Equal(t, weights(got.trained, false), weights(load(t, s.path(v, want.name)), false), "V%d %s is kept", v, want.name)

@@ -177,11 +177,11 @@ func (s *script) testDistilled(t *testing.T) {
 				continue
 			}
 			require.NotEmpty(t, rows, "V%d", v)
-			tokens, counted := data.Join(c.Original.Prompt.Tokens, c.Distilled.Tokens)
+			joined := data.Join(c.Original.Prompt.Tokens, c.Distilled.Tokens)
 			answer := data.Message{Role: data.Assistant, Content: s.text(t, c.Distilled.Tokens)}
 			assert.Equal(t, pipeline.Example{
 				Messages: append(slices.Clone(c.Prompt.Messages), answer), Source: "safety context distillation",
-				Tokens: tokens, Counted: counted,
+				Tokens: joined.Tokens, Counted: joined.Counted(),
 			}, rows[0], "V%d", v)
 			rows = rows[1:]
 		}
@@ -196,10 +196,10 @@ func (s *script) testDistilled(t *testing.T) {
 // distillation add.
 func (s *script) testFineTuning(t *testing.T) {
 	for v := 1; v <= s.cfg.Versions; v++ {
-		var want []sft.Example
+		var want []data.Example
 		for _, w := range rowsOf[data.Sample](t, s.path(v, "winners.arrow")) {
 			counted := append(make([]bool, len(w.Prompt)), slices.Repeat([]bool{true}, len(w.Tokens))...)
-			want = append(want, sft.Example{Tokens: slices.Concat(w.Prompt, w.Tokens), Counted: counted})
+			want = append(want, data.NewExample(slices.Concat(w.Prompt, w.Tokens), counted))
 		}
 		for _, further := range []struct {
 			name string
@@ -209,7 +209,7 @@ func (s *script) testFineTuning(t *testing.T) {
 				continue
 			}
 			for _, e := range rowsOf[pipeline.Example](t, s.path(v, further.name)) {
-				want = append(want, sft.Example{Tokens: e.Tokens, Counted: e.Counted})
+				want = append(want, data.NewExample(e.Tokens, e.Counted))
 			}
 		}
 		got := s.fineTunings[v-1]
@@ -217,9 +217,9 @@ func (s *script) testFineTuning(t *testing.T) {
 		assert.Equal(t, weights(load(t, s.model(v-1)), false), weights(got.start, false), "V%d starts from the version before", v)
 		assert.NotEqual(t, weights(got.start, false), weights(got.trained, false), "V%d is trained", v)
 		assert.Equal(t, weights(got.trained, false), weights(load(t, s.path(v, "tuned")), false), "V%d is kept", v)
-		assert.Equal(t, s.cfg.KeepEvery, got.cfg.Keep.Every)
+		assert.Equal(t, s.cfg.KeepEvery, got.cfg.Checkpointing.Every)
 		assert.NotNil(t, got.cfg.OnStep)
-		got.cfg.Keep, got.cfg.OnStep = s.cfg.FineTune.Keep, nil
+		got.cfg.Checkpointing, got.cfg.OnStep = s.cfg.FineTune.Checkpointing, nil
 		assert.Equal(t, s.cfg.FineTune, got.cfg)
 	}
 }
@@ -245,9 +245,9 @@ func (s *script) testPPO(t *testing.T) {
 		assert.Equal(t, weights(got.trained, false), weights(load(t, s.path(v, "ppo")), false))
 		assert.Equal(t, encoded(s.data.Prompts), got.prompts)
 		assert.Equal(t, encoded(s.data.Validation), got.heldOut)
-		assert.Equal(t, 1, got.cfg.Keep.Every)
+		assert.Equal(t, 1, got.cfg.Checkpointing.Every)
 		assert.NotNil(t, got.cfg.OnStep)
-		got.cfg.Keep, got.cfg.OnStep = s.cfg.PPO.Keep, nil
+		got.cfg.Checkpointing, got.cfg.OnStep = s.cfg.PPO.Checkpointing, nil
 		assert.Equal(t, s.cfg.PPO, got.cfg)
 
 		answer := data.Answer{Prompt: got.prompts[0], Tokens: []int32{7, 2}}
@@ -274,7 +274,7 @@ func TestFromStart(t *testing.T) {
 	d, cfg := smallRun(t)
 	cfg.FromStart, cfg.PPOFrom = true, 3
 	var starts []*model.Params
-	spy := pipeline.Spy{FineTune: func(p *model.Params, _ []sft.Example, _ sft.Config) { starts = append(starts, p.Clone()) }}
+	spy := pipeline.Spy{FineTune: func(p *model.Params, _ []data.Example, _ sft.Config) { starts = append(starts, p.Clone()) }}
 	dir := t.TempDir()
 	versions, err := spy.Run(t.Context(), dir, d, cfg)
 	require.NoError(t, err)

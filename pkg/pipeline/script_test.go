@@ -44,7 +44,7 @@ type comparison struct {
 // start is a model as a stage is given it, trained the same model after the run.
 type rewardModelCall struct {
 	start, trained *model.Params
-	pairs          []rewardmodel.Pair
+	pairs          []data.Pair
 	cfg            rewardmodel.Config
 }
 
@@ -55,7 +55,7 @@ type judgesCall struct {
 
 type fineTuneCall struct {
 	start, trained *model.Params
-	examples       []sft.Example
+	examples       []data.Example
 	cfg            sft.Config
 }
 
@@ -85,10 +85,10 @@ func scriptedRun(t *testing.T) *script {
 	s := &script{data: d, cfg: cfg, dir: filepath.Join(t.TempDir(), "run")}
 	d.Annotate = s.annotate
 	spy := pipeline.Spy{
-		RewardModel: func(p *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config) {
+		RewardModel: func(p *model.Params, pairs []data.Pair, cfg rewardmodel.Config) {
 			s.rewardModels = append(s.rewardModels, rewardModelCall{p.Clone(), p, pairs, cfg})
 		},
-		FineTune: func(p *model.Params, examples []sft.Example, cfg sft.Config) {
+		FineTune: func(p *model.Params, examples []data.Example, cfg sft.Config) {
 			s.fineTunings = append(s.fineTunings, fineTuneCall{p.Clone(), p, examples, cfg})
 		},
 		PPO: func(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r ppo.Rewarder, cfg ppo.Config) {

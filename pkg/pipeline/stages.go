@@ -8,14 +8,15 @@ import (
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // stages are the functions that a run calls for training and judging. Tests replace them, to see
 // what each is given and to judge by rules.
 type stages struct {
-	rewardModel func(context.Context, *model.Params, []rewardmodel.Pair, rewardmodel.Config) (rewardmodel.Report, error)
+	rewardModel func(context.Context, *model.Params, []data.Pair, []data.Pair, rewardmodel.Config) (train.Report, error)
 	judges      func(version int, helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, error)
-	fineTune    func(context.Context, *model.Params, []sft.Example, sft.Config) (sft.Report, error)
+	fineTune    func(context.Context, *model.Params, []data.Example, []data.Example, sft.Config) (train.Report, error)
 	ppo         func(ctx context.Context, policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r ppo.Rewarder, cfg ppo.Config) (ppo.Report, error)
 }
 

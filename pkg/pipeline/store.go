@@ -62,7 +62,9 @@ func (s *store) work(name string) string {
 }
 
 // keep is where a training step saves itself.
-func (s *store) keep(name string) train.Keep { return train.Keep{Dir: s.work(name), Every: s.every} }
+func (s *store) keep(name string) train.Checkpointing {
+	return train.Checkpointing{Dir: s.work(name), Every: s.every}
+}
 
 // lineage describes a step: what it does, its settings, and the results that it reads.
 func (s *store) lineage(stage string, cfg any, seed uint64, inputs ...string) (data.Lineage, error) {

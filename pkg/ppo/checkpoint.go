@@ -100,9 +100,9 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 	return nil
 }
 
-// resume identifies a run with Config.Keep, and restores its checkpoint if there is one.
+// resume identifies a run with Config.Checkpointing, and restores its checkpoint if there is one.
 func (t *Trainer) resume() error {
-	if t.cfg.Keep.Dir == "" {
+	if t.cfg.Checkpointing.Dir == "" {
 		return nil
 	}
 	start := []run.Weights{t.policy}
@@ -121,7 +121,7 @@ func (t *Trainer) resume() error {
 	if t.id, err = run.NewIdentity(stage, t.cfg, items, start...); err != nil {
 		return fmt.Errorf("ppo: %w", err)
 	}
-	c, err := t.cfg.Keep.Load(t.id)
+	c, err := t.cfg.Checkpointing.Load(t.id)
 	if err != nil || c == nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (t *Trainer) resume() error {
 // keep saves the run when a checkpoint is due. Within an iteration there is nothing to save: the
 // answers would be lost.
 func (t *Trainer) keep() error {
-	k := t.cfg.Keep
+	k := t.cfg.Checkpointing
 	if k.Dir == "" || t.iteration%k.Every != 0 && !t.Done() {
 		return nil
 	}

@@ -31,7 +31,7 @@ func TestResume(t *testing.T) {
 		require.NoError(t, err)
 		iterate(t, straight, 4)
 
-		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
+		cfg.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
 		var broken *Trainer
 		for range 4 {
 			policy, critic = start()
@@ -51,8 +51,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestKeep kills Train in every iteration and wants the bits of a run that was not.
-func TestKeep(t *testing.T) {
+// TestCheckpointing kills Train in every iteration and wants the bits of a run that was not.
+func TestCheckpointing(t *testing.T) {
 	cfg := smallConfig()
 	cfg.Iterations, cfg.EvalEvery, cfg.KLControl = 5, 2, KLAdaptive
 	start := func() (policy, critic *model.Params) { return tinyModel(t, 9, 2, 1), tinyCritic(t, 9, 1, 2) }
@@ -61,7 +61,7 @@ func TestKeep(t *testing.T) {
 	require.NoError(t, err)
 
 	for stop := 1; stop <= cfg.Iterations; stop++ {
-		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 2}
+		cfg.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 2}
 		cfg.OnStep = func(info train.StepInfo) {
 			if info.Step == stop {
 				panic("killed")
@@ -85,7 +85,7 @@ func TestKeep(t *testing.T) {
 func TestResumeRefuses(t *testing.T) {
 	resume := func(change func(*train.Checkpoint)) error {
 		cfg := smallConfig()
-		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
+		cfg.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
 		tr := newTiny(t, cfg, sevens)
 		c, err := tr.checkpoint()
 		require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestResumeRefuses(t *testing.T) {
 		change(c)
 		id := tr.id
 		id.Stage = c.State.Stage
-		require.NoError(t, cfg.Keep.Save(c, id))
+		require.NoError(t, cfg.Checkpointing.Save(c, id))
 		_, err = New(tinyModel(t, 9, 2, 1), tinyCritic(t, 9, 1, 2), somePrompts(), nil, sevens, cfg)
 		return err
 	}

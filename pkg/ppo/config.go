@@ -135,8 +135,9 @@ type Config struct {
 	// ExtraSegment and ExtraToken name columns that the Rewarder returns in Score.Extra and Score.TokenExtra and that a
 	// custom loss reads from LossInputs.Extra. A name is in one of them only.
 	ExtraSegment, ExtraToken []string
-	// Keep says where a run saves itself after iterations, to resume after a stop. Default: nowhere.
-	Keep train.Keep `json:"-"`
+	// Checkpointing says where a run saves itself after iterations, to resume after a stop. Default:
+	// nowhere.
+	Checkpointing train.Checkpointing `json:"-"`
 	// OnSamples, if not nil, is called with the answers of each iteration and their scores.
 	OnSamples func(iteration int, answers []data.Answer, scores []Score) `json:"-"`
 	// OnStep, if not nil, is called after each iteration.
@@ -162,7 +163,7 @@ func DefaultConfig() Config {
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
 	check := setting.NewChecks("ppo: Config")
-	check.Nested("Keep", c.Keep.Validate())
+	check.Nested("Checkpointing", c.Checkpointing.Validate())
 	check.AtLeast("Iterations", c.Iterations, 1)
 	check.AtLeast("BatchSize", c.BatchSize, 1)
 	check.That(c.BatchSize != 1 || !c.WhitenScores, "BatchSize", c.BatchSize, "at least 2 with WhitenScores: one score alone whitens to 0, whatever it is")

@@ -29,7 +29,7 @@
 //	fmt.Println("best after iteration", report.BestIteration, report.BestScore)
 //
 // New and Trainer.Iterate are the parts of Train for a custom loop. A run that may be interrupted sets
-// Config.Keep: it saves itself, and resumes when it is started again with the same arguments.
+// Config.Checkpointing: it saves itself, and resumes when it is started again with the same arguments.
 //
 // # Changed logits
 //

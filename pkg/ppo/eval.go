@@ -23,6 +23,8 @@ type Report struct {
 	BestScore     float64
 	// Stopped says that the held-out score ended training before its last iteration.
 	Stopped bool
+	// StopReason is what Config.OnStep gave to StepInfo.Stop, which ended training; else empty.
+	StopReason string
 }
 
 // best is the best policy so far on the held-out prompts.
@@ -121,7 +123,7 @@ func (t *Trainer) Finish() Report {
 }
 
 func (t *Trainer) report() Report {
-	r := Report{Iterations: t.iteration, Steps: t.step.Done(), BestIteration: t.iteration, BestScore: math.NaN()}
+	r := Report{Iterations: t.iteration, Steps: t.step.Done(), BestIteration: t.iteration, BestScore: math.NaN(), StopReason: t.stopped}
 	if t.best.weights != nil {
 		r.BestIteration, r.BestScore = t.best.iteration, t.best.score
 		r.Stopped = t.best.stopped && t.iteration < t.cfg.Iterations

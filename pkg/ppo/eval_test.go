@@ -155,7 +155,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 
 	for stop := 1; stop <= 5; stop += 2 {
 		e := exam()
-		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
+		cfg.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
 		broken := newExamined(t, cfg, e)
 		iterate(t, broken, stop)
 		resumed := newExamined(t, cfg, e)
@@ -173,7 +173,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 
 	// The same with Train: in the middle of the countdown, and after its end.
 	for _, stop := range []int{3, 5} {
-		cfg.Keep = train.Keep{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
+		cfg.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "ppo"), Every: 1}
 		ctx, cancel := context.WithCancel(t.Context())
 		cfg.OnStep = func(info train.StepInfo) {
 			if info.Step == stop {

@@ -70,10 +70,10 @@ func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) error
 }
 
 // lengths counts the tokens of each episode, prompt included.
-func lengths(episodes []*episode) []int {
-	n := make([]int, len(episodes))
+func lengths(episodes []*episode) [][]int {
+	n := make([][]int, len(episodes))
 	for i, e := range episodes {
-		n[i] = len(e.Prompt.Tokens) + len(e.Tokens)
+		n[i] = []int{len(e.Prompt.Tokens) + len(e.Tokens)}
 	}
 	return n
 }

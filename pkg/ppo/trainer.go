@@ -26,7 +26,8 @@ type Trainer struct {
 	iteration int
 	klCoef    float64
 	best      best
-	id        run.Identity // of a run with Config.Keep
+	id        run.Identity // of a run with Config.Checkpointing
+	stopped   string       // the reason that OnStep gave
 }
 
 // New prepares PPO. Policy and critic, float32 weights, are trained in place; the reference π_0 is a
@@ -34,7 +35,7 @@ type Trainer struct {
 // such as a copy of the helpfulness reward model; with Config.SharedTrunk it is nil and the policy has
 // the head. heldOut are the prompts of the evaluation, none for no evaluation.
 //
-// With Config.Keep a run that was stopped resumes after the last iteration that was saved: policy and
+// With Config.Checkpointing a run that was stopped resumes after the last iteration that was saved: policy and
 // critic, given as they were at its start, take the weights of the checkpoint.
 func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Rewarder, cfg Config) (*Trainer, error) {
 	if err := check(policy, critic, prompts, heldOut, r, cfg); err != nil {
@@ -75,10 +76,12 @@ func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut [
 }
 
 // Done says whether all iterations are done or training has stopped early.
-func (t *Trainer) Done() bool { return t.iteration >= t.cfg.Iterations || t.best.stopped }
+func (t *Trainer) Done() bool {
+	return t.iteration >= t.cfg.Iterations || t.best.stopped || t.stopped != ""
+}
 
 // Iterate is one iteration: it samples answers, judges them, trains policy and critic on them, and
-// saves the run if Config.Keep says so. It returns the metrics that Config.OnStep gets: doc.go has
+// saves the run if Config.Checkpointing says so. It returns the metrics that Config.OnStep gets: doc.go has
 // their names.
 func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	cfg, clock, m := t.cfg, newClock(), map[string]float64{}
@@ -158,9 +161,7 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 		clock.lap(m, "eval")
 	}
 	clock.total(m, episodes)
-	if cfg.OnStep != nil {
-		cfg.OnStep(train.StepInfo{Stage: stage, Step: t.iteration, Total: cfg.Iterations, Metrics: m})
-	}
+	t.stopped = train.StepInfo{Stage: stage, Step: t.iteration, Total: cfg.Iterations, Metrics: m}.Tell(cfg.OnStep)
 	return m, t.keep()
 }
 
@@ -183,7 +184,7 @@ func (t *Trainer) draw(first, count int) []data.TokenPrompt {
 // update runs the optimisation steps of an iteration and averages their metrics over the mini-batches.
 func (t *Trainer) update(ctx context.Context, episodes []*episode, m map[string]float64) error {
 	cfg, steps := t.cfg, 0
-	items := slices.Collect(slices.Chunk(lengths(episodes), 1))
+	items := lengths(episodes)
 	sums := map[string]float64{}
 epochs:
 	for epoch := range cfg.Epochs {

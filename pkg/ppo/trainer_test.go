@@ -137,7 +137,7 @@ func TestBudgetsDoNotMatter(t *testing.T) {
 		f, err := train.NewForward(g.in, grads, g.trunks())
 		require.NoError(t, err)
 		f.SetScalar(train.ScalarTokens, float64(tokens))
-		plan, err := data.Pack(lengths(episodes), cfg.MicroTokens, cfg.MicroSegments)
+		plan, err := data.PackGroups(lengths(episodes), cfg.MicroTokens, cfg.MicroSegments)
 		require.NoError(t, err)
 		for _, items := range plan {
 			micro, err := tr.batch.Fill([][]int{items}, func(r *data.Ragged, i int) error { return episodes[i].add(r, cfg) })

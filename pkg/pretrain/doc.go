@@ -9,7 +9,9 @@
 //	docs := pretrain.Encode(tok, texts)
 //	cfg := pretrain.DefaultConfig()
 //	cfg.Steps = 2000
-//	report, err := pretrain.Train(ctx, params, docs, cfg) // params change in place
+//	report, err := pretrain.Train(ctx, params, docs, nil, cfg) // params change in place
+//
+// TrainStream reads text that is larger than memory.
 //
 // # Concurrency
 //

@@ -50,7 +50,7 @@ func ExampleTrain() {
 	cfg.Optim = optim.DefaultConfig(1e-2)
 	cfg.Steps, cfg.WarmupSteps, cfg.BatchTokens = 80, 5, 40
 	cfg.MicroTokens, cfg.MicroSegments = 64, 8
-	report, err := pretrain.Train(context.Background(), p, docs, cfg)
+	report, err := pretrain.Train(context.Background(), p, docs, nil, cfg)
 	if err != nil {
 		log.Fatal(err)
 	}

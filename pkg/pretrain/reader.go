@@ -1,36 +1,56 @@
 package pretrain
 
-import "github.com/tame-rlhf/tame/pkg/data"
+import (
+	"context"
+	"encoding/json"
+	"fmt"
 
-// reader hands out windows in an order that is shuffled anew in each epoch.
-type reader struct {
-	windows [][]int32
-	seed    uint64
-	epoch   int
-	order   []int
-	at      int // place in order
+	"github.com/tame-rlhf/tame/pkg/data"
+)
+
+// windows is a train.Source over windows in memory, in an order that is shuffled again in each epoch.
+type windows struct {
+	all    [][]int32
+	tokens int // at least so many each step
+	seed   uint64
+
+	place
+	order []int // of the epoch, nil before its first window
 }
 
-// take gives windows with at least that many tokens in all, and their lengths.
-func (r *reader) take(tokens int) (picked [][]int32, lengths []int) {
-	for got := 0; got < tokens; {
-		if r.at == len(r.order) {
-			if r.order != nil {
-				r.epoch++
-			}
-			r.order, r.at = data.Shuffled(len(r.windows), r.seed, r.epoch), 0
+// place is the position in the windows.
+type place struct {
+	Epoch int // complete passes before
+	At    int // windows of this pass before
+}
+
+// Next implements train.Source: windows with at least w.tokens tokens in all.
+func (w *windows) Next(context.Context) (picked [][]int32, epochs float64, err error) {
+	for got := 0; got < w.tokens; {
+		if w.At == len(w.all) {
+			w.place, w.order = place{Epoch: w.Epoch + 1}, nil
 		}
-		w := r.windows[r.order[r.at]]
-		r.at++
-		picked, lengths = append(picked, w), append(lengths, len(w))
-		got += len(w)
+		if w.order == nil {
+			w.order = data.Shuffled(len(w.all), w.seed, w.Epoch)
+		}
+		next := w.all[w.order[w.At]]
+		w.At++
+		picked, got = append(picked, next), got+len(next)
 	}
-	return picked, lengths
+	return picked, float64(w.Epoch) + float64(w.At)/float64(len(w.all)), nil
 }
 
-// epochs is the number of passes so far.
-func (r *reader) epochs() float64 {
-	return float64(r.epoch) + float64(r.at)/float64(max(len(r.order), 1))
+// Position implements train.Source.
+func (w *windows) Position() (json.RawMessage, error) { return json.Marshal(w.place) }
+
+// Seek implements train.Source.
+func (w *windows) Seek(position json.RawMessage) error {
+	var to place
+	if err := json.Unmarshal(position, &to); err != nil || to.Epoch < 0 || to.At < 0 || to.At > len(w.all) {
+		return fmt.Errorf("pretrain: %s is not a position in %d windows", position, len(w.all))
+	}
+	w.place, w.order = to, nil
+	return nil
 }
 
 // cut cuts documents into windows of at most size tokens. A window's last token is the next one's first, so that every
@@ -47,13 +67,4 @@ func cut(docs [][]int32, size int) [][]int32 {
 		}
 	}
 	return windows
-}
-
-// everything marks every token as counted.
-func everything(n int) []bool {
-	marks := make([]bool, n)
-	for i := range marks {
-		marks[i] = true
-	}
-	return marks
 }

@@ -45,32 +45,36 @@ func TestCut(t *testing.T) {
 
 // Every epoch hands out every window once, in an order of its own; a batch may span two epochs.
 func TestReader(t *testing.T) {
-	var windows [][]int32
+	var all [][]int32
 	for d := range 10 {
-		windows = append(windows, document(d, 3))
+		all = append(all, document(d, 3))
 	}
-	r := &reader{windows: windows, seed: 1}
-	assert.Zero(t, r.epochs())
+	r := &windows{all: all, tokens: 10, seed: 1}
 	var seen []string
+	var epochs float64
 	for range 5 { // 4 windows each: 12 tokens are the first to reach 10
-		picked, lengths := r.take(10)
+		var picked [][]int32
+		var err error
+		picked, epochs, err = r.Next(t.Context())
+		require.NoError(t, err)
 		require.Len(t, picked, 4)
-		assert.Equal(t, []int{3, 3, 3, 3}, lengths)
 		for _, w := range picked {
 			seen = append(seen, fmt.Sprint(w[0]/1000))
 		}
 	}
-	assert.InDelta(t, 2, r.epochs(), 1e-12)
+	assert.InDelta(t, 2, epochs, 1e-12)
 	first, second := seen[:10], seen[10:]
 	assert.NotEqual(t, first, second)
 	every := []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
 	assert.Equal(t, every, slices.Sorted(slices.Values(first)))
 	assert.Equal(t, every, slices.Sorted(slices.Values(second)))
 
-	r.take(15)
-	assert.InDelta(t, 2.5, r.epochs(), 1e-12)
-	again := &reader{windows: windows, seed: 1}
-	picked, _ := again.take(30)
+	r.tokens = 15
+	_, epochs, err := r.Next(t.Context())
+	require.NoError(t, err)
+	assert.InDelta(t, 2.5, epochs, 1e-12)
+	picked, _, err := (&windows{all: all, tokens: 30, seed: 1}).Next(t.Context())
+	require.NoError(t, err)
 	for i, w := range picked {
 		assert.Equal(t, first[i], fmt.Sprint(w[0]/1000), "the same seed gives the same order")
 	}

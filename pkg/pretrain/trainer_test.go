@@ -93,10 +93,10 @@ func TestFirstLoss(t *testing.T) {
 		cfg := tinyConfig()
 		cfg.Steps, cfg.BatchTokens = 1, read
 		cfg.MicroTokens, cfg.MicroSegments = micro[0], micro[1]
-		report, err := Train(context.Background(), tinyModel(t, 8), docs, cfg)
+		report, err := Train(context.Background(), tinyModel(t, 8), docs, nil, cfg)
 		require.NoError(t, err)
 		assert.InDelta(t, sum/float64(predicted), report.Loss, 1e-5, "%v", micro)
-		assert.Equal(t, Report{Steps: 1, Tokens: read, Loss: report.Loss}, report)
+		assert.Equal(t, train.Report{Steps: 1, Tokens: read, Loss: report.Loss}, report)
 	}
 }
 
@@ -106,7 +106,7 @@ func TestTrainLearns(t *testing.T) {
 	cfg := tinyConfig()
 	var steps []train.StepInfo
 	cfg.OnStep = func(s train.StepInfo) { steps = append(steps, s) }
-	report, err := Train(context.Background(), p, counting(2, 50), cfg)
+	report, err := Train(context.Background(), p, counting(2, 50), nil, cfg)
 	require.NoError(t, err)
 	require.Len(t, steps, 40)
 	assert.Equal(t, 40, report.Steps)
@@ -125,21 +125,21 @@ func TestTrainLearns(t *testing.T) {
 
 	again := tinyModel(t, 16)
 	cfg.OnStep = nil
-	_, err = Train(context.Background(), again, counting(2, 50), cfg)
+	_, err = Train(context.Background(), again, counting(2, 50), nil, cfg)
 	require.NoError(t, err)
 	assert.Equal(t, numbers(p), numbers(again), "the same run gives the same bits")
 }
 
 func TestTrainRefuses(t *testing.T) {
 	ctx := context.Background()
-	_, err := Train(ctx, tinyModel(t, 16), [][]int32{{1}, {}}, tinyConfig())
+	_, err := Train(ctx, tinyModel(t, 16), [][]int32{{1}, {}}, nil, tinyConfig())
 	assert.ErrorIs(t, err, data.ErrEmpty)
-	_, err = Train(ctx, tinyModel(t, 16), append(counting(1, 5), []int32{1, vocab}), tinyConfig())
+	_, err = Train(ctx, tinyModel(t, 16), append(counting(1, 5), []int32{1, vocab}), nil, tinyConfig())
 	assert.ErrorContains(t, err, "pretrain: document 5: model: token 1 is")
 	assert.ErrorContains(t, err, "does the tokenizer belong to the model?")
-	_, err = Train(ctx, nil, counting(1, 1), tinyConfig())
+	_, err = Train(ctx, nil, counting(1, 1), nil, tinyConfig())
 	assert.ErrorContains(t, err, "the model is nil")
-	_, err = Train(ctx, tinyModel(t, 1), counting(1, 1), tinyConfig())
+	_, err = Train(ctx, tinyModel(t, 1), counting(1, 1), nil, tinyConfig())
 	assert.ErrorContains(t, err, "pretrain: the model has a context of 1")
 
 	cfg := tinyConfig()
@@ -148,7 +148,7 @@ func TestTrainRefuses(t *testing.T) {
 	for _, field := range []string{"Steps is 0", "BatchTokens is 0", "MicroTokens is 1", "MinLRRatio is -1"} {
 		assert.ErrorContains(t, err, field)
 	}
-	_, got := Train(ctx, tinyModel(t, 16), counting(1, 1), cfg)
+	_, got := Train(ctx, tinyModel(t, 16), counting(1, 1), nil, cfg)
 	assert.Equal(t, err, got)
 	assert.NoError(t, DefaultConfig().Validate())
 }
@@ -165,7 +165,7 @@ func TestCancel(t *testing.T) {
 			cancel()
 		}
 	}
-	report, err := Train(ctx, p, counting(3, 20), cfg)
+	report, err := Train(ctx, p, counting(3, 20), nil, cfg)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, 2, report.Steps)
 	assert.Equal(t, finished, numbers(p))
@@ -186,25 +186,4 @@ func (l letters) Encode(text string) (ids []int32) {
 func TestEncode(t *testing.T) {
 	assert.Equal(t, [][]int32{{1, 'a', 'b', 2}, {1, 2}}, Encode(letters{1, 2}, []string{"ab", ""}))
 	assert.Equal(t, [][]int32{{'a', 'b'}}, Encode(letters{-1, -1}, []string{"ab"}))
-}
-
-// Recompute is less memory for the same bits.
-func TestRecompute(t *testing.T) {
-	trained := func(recompute bool) ([]float32, int) {
-		shape := tinyModel(t, 16).Config()
-		shape.NumLayers = 4
-		p := model.NewParams(shape, tensor.Float32)
-		p.Init(rand.New(rand.NewPCG(1, 9)))
-		cfg := tinyConfig()
-		cfg.Steps, cfg.MicroTokens, cfg.MicroSegments, cfg.Recompute = 3, 32, 4, recompute
-		_, err := Train(context.Background(), p, counting(4, 20), cfg)
-		require.NoError(t, err)
-		step, err := newStep(p, cfg)
-		require.NoError(t, err)
-		return numbers(p), step.Memory().Intermediates
-	}
-	kept, more := trained(false)
-	again, less := trained(true)
-	assert.Equal(t, kept, again)
-	assert.Less(t, less, more*3/4)
 }

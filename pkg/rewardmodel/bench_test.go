@@ -42,7 +42,7 @@ func BenchmarkStep(b *testing.B) {
 	require.NoError(b, err)
 	micro := data.NewRagged(cfg.MicroTokens, cfg.MicroSegments)
 	for range pairs {
-		pair := Pair{Prompt: drawTokens(rng, promptLen), Chosen: drawTokens(rng, answerLen), Rejected: drawTokens(rng, answerLen), Rating: data.Better}
+		pair := data.Pair{Prompt: drawTokens(rng, promptLen), Chosen: drawTokens(rng, answerLen), Rejected: drawTokens(rng, answerLen), Rating: data.Better}
 		require.NoError(b, appendPair(micro, pair, cfg.Margins))
 	}
 	b.ReportAllocs()

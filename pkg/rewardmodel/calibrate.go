@@ -120,7 +120,7 @@ func (l Level) String() string {
 }
 
 // CalibratePairs is Calibrate on the answers of pairs that cfg.Answers names.
-func CalibratePairs(ctx context.Context, s *Scorer, pairs []Pair, cfg Calibration) (Level, error) {
+func CalibratePairs(ctx context.Context, s *Scorer, pairs []data.Pair, cfg Calibration) (Level, error) {
 	var prompts, answers [][]int32
 	for _, p := range pairs {
 		prompts, answers = append(prompts, p.Prompt), append(answers, p.Chosen)

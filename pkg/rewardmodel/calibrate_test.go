@@ -40,7 +40,7 @@ func TestStatistic(t *testing.T) {
 }
 
 // calibrated gives a tiny model a bias and calibrates it on pairs.
-func calibrated(t *testing.T, bias float32, pairs []Pair, cfg Calibration) (*model.Params, *Scorer, Level) {
+func calibrated(t *testing.T, bias float32, pairs []data.Pair, cfg Calibration) (*model.Params, *Scorer, Level) {
 	t.Helper()
 	p := tinyModel(t)
 	p.Get("score.bias").Value.Float32s()[0] = bias
@@ -52,7 +52,7 @@ func calibrated(t *testing.T, bias float32, pairs []Pair, cfg Calibration) (*mod
 }
 
 // answersOf are prompt and answer of the pairs: the chosen ones, and all.
-func answersOf(pairs []Pair) (chosen, all [][]int32) {
+func answersOf(pairs []data.Pair) (chosen, all [][]int32) {
 	chosen = sequencesOf(pairs)
 	all = append(all, chosen...)
 	for _, p := range pairs {

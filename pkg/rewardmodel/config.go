@@ -1,11 +1,8 @@
 package rewardmodel
 
 import (
-	"errors"
-	"fmt"
-
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -39,10 +36,6 @@ func (m Margins) Of(r data.Rating) float64 {
 
 // Config of a reward model. Take DefaultConfig and change what differs: a zero is never replaced by a default.
 type Config struct {
-	// Optim is AdamW; its learning rate is the peak. Paper 3.2.2: 1e-5, 5e-6 for 70B.
-	Optim optim.Config
-	// MinLRRatio is the end of the cosine as a share of the peak. Paper 3.2.2: 0.1.
-	MinLRRatio float64
 	// WarmupRatio and MinWarmupSteps: the warm-up is that share of all steps, but at least so many. Paper 3.2.2: 3 %, 5.
 	WarmupRatio    float64
 	MinWarmupSteps int
@@ -55,33 +48,20 @@ type Config struct {
 	Epochs int
 	// BatchSize is the number of pairs of an optimisation step. Paper 3.2.2: 512.
 	BatchSize int
-	// MicroTokens and MicroSegments are the budget of one micro-batch; a pair takes two segments, so the latter is even.
-	MicroTokens, MicroSegments int
-	// Recompute keeps only what goes into each layer for the backward pass, which computes the rest once more: the intermediates of
-	// 12 layers need a sixth of the memory, and a step takes up to a third longer. The bits are the same. Default false.
-	Recompute bool
-	// Seed of the order of the pairs.
-	Seed uint64
+	train.Settings
 	// Loss is what is minimised; nil means RankingLoss(SafetyWeight).
 	Loss Loss `json:"-"`
-	// Keep says where the run saves itself, to go on after a stop. Default: nowhere.
-	Keep train.Keep `json:"-"`
-	// OnStep is called after each optimisation step; nil means nobody is told.
-	OnStep func(train.StepInfo) `json:"-"`
 }
 
 // DefaultConfig holds the paper's values for the helpfulness model (section 3.2.2).
 func DefaultConfig() Config {
 	return Config{
-		Optim:          optim.DefaultConfig(1e-5),
-		MinLRRatio:     0.1,
 		WarmupRatio:    0.03,
 		MinWarmupSteps: 5,
 		Margins:        LargeMargin,
 		Epochs:         1,
 		BatchSize:      512,
-		MicroTokens:    4096,
-		MicroSegments:  64,
+		Settings:       train.DefaultSettings(1e-5),
 	}
 }
 
@@ -94,21 +74,15 @@ func SafetyConfig() Config {
 
 // Validate reports every setting that makes no sense.
 func (c Config) Validate() error {
-	errs := []error{c.Optim.Validate(), c.Keep.Validate()}
-	check := func(ok bool, field string, value any, want string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("rewardmodel: Config.%s is %v, want %s", field, value, want))
-		}
-	}
-	check(c.MinLRRatio >= 0 && c.MinLRRatio <= 1, "MinLRRatio", c.MinLRRatio, "a share in [0, 1]")
-	check(c.WarmupRatio >= 0 && c.WarmupRatio <= 1, "WarmupRatio", c.WarmupRatio, "a share in [0, 1]")
-	check(c.MinWarmupSteps >= 0, "MinWarmupSteps", c.MinWarmupSteps, "at least 0")
-	check(c.SafetyWeight >= 0, "SafetyWeight", c.SafetyWeight, "at least 0")
-	check(c.Epochs >= 1, "Epochs", c.Epochs, "at least 1")
-	check(c.BatchSize >= 1, "BatchSize", c.BatchSize, "at least 1")
-	check(c.MicroSegments >= 2 && c.MicroSegments%2 == 0, "MicroSegments", c.MicroSegments, "an even number of at least 2")
-	check(c.MicroTokens >= c.MicroSegments, "MicroTokens", c.MicroTokens, "at least MicroSegments")
-	return errors.Join(errs...)
+	checks := setting.NewChecks("rewardmodel: Config")
+	checks.Nested("", c.Settings.Validate())
+	checks.Share("WarmupRatio", c.WarmupRatio)
+	checks.AtLeast("MinWarmupSteps", c.MinWarmupSteps, 0)
+	checks.NotNegative("SafetyWeight", c.SafetyWeight)
+	checks.AtLeast("Epochs", c.Epochs, 1)
+	checks.AtLeast("BatchSize", c.BatchSize, 1)
+	checks.That(c.MicroSegments%2 == 0, "MicroSegments", c.MicroSegments, "an even number: a pair takes two")
+	return checks.Err()
 }
 
 // warmup is the paper's rule for the number of warm-up steps.

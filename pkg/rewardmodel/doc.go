@@ -13,7 +13,7 @@
 //	pairs, err := rewardmodel.Encode(template, preferences)
 //	safety, helpfulness := rewardmodel.BySet(pairs, data.SafetySet)
 //	forHelpfulness, forSafety := rewardmodel.Mixes(helpfulness, safety, nil, seed)
-//	report, err := rewardmodel.Train(ctx, rm, forHelpfulness, rewardmodel.DefaultConfig())
+//	report, err := rewardmodel.Train(ctx, rm, forHelpfulness, nil, rewardmodel.DefaultConfig())
 //	scorer, err := rewardmodel.NewScorer(rm, 4096, 64)
 //	eval, err := rewardmodel.Evaluate(ctx, scorer, heldOut) // accuracy per rating, recall of unsafe answers
 //	level, err := rewardmodel.CalibratePairs(ctx, scorer, pairs, rewardmodel.DefaultCalibration()) // a helpfulness model's level

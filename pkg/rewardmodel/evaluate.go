@@ -39,7 +39,7 @@ type Evaluation struct {
 }
 
 // Evaluate scores both answers of every pair.
-func Evaluate(ctx context.Context, s *Scorer, pairs []Pair) (Evaluation, error) {
+func Evaluate(ctx context.Context, s *Scorer, pairs []data.Pair) (Evaluation, error) {
 	if len(pairs) == 0 {
 		return Evaluation{}, fmt.Errorf("rewardmodel: evaluation: %w", data.ErrEmpty)
 	}
@@ -55,7 +55,7 @@ func Evaluate(ctx context.Context, s *Scorer, pairs []Pair) (Evaluation, error) 
 }
 
 // Judge compares scores, those of chosen and rejected answer in turn, with what the annotators said.
-func Judge(pairs []Pair, scores []float64) (Evaluation, error) {
+func Judge(pairs []data.Pair, scores []float64) (Evaluation, error) {
 	if len(scores) != 2*len(pairs) {
 		return Evaluation{}, fmt.Errorf("rewardmodel: %d scores for %d pairs, want two for each", len(scores), len(pairs))
 	}

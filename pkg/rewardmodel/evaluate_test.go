@@ -31,7 +31,7 @@ func TestInterval(t *testing.T) {
 }
 
 func TestJudgeByHand(t *testing.T) {
-	pairs := []Pair{
+	pairs := []data.Pair{
 		{Rating: data.SignificantlyBetter, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe, Chosen: []int32{5, 2}, Rejected: []int32{2}},
 		{Rating: data.SignificantlyBetter, ChosenSafe: data.Unsafe, RejectedSafe: data.Unsafe, Chosen: []int32{2}, Rejected: []int32{5, 2}},
 		{Rating: data.SlightlyBetter, ChosenSafe: data.Safe, Chosen: []int32{5, 6, 2}, Rejected: []int32{2}},
@@ -93,7 +93,7 @@ func TestEvaluationReports(t *testing.T) {
 // An answer is called unsafe when its safety reward, a probability, is below 0.5: its score is below 0. One of exactly 0 is not.
 func TestUnsafeThreshold(t *testing.T) {
 	below := math.Nextafter(0, -1)
-	pairs := []Pair{
+	pairs := []data.Pair{
 		{ChosenSafe: data.Unsafe, RejectedSafe: data.Unsafe},
 		{ChosenSafe: data.Safe, RejectedSafe: data.Safe},
 	}

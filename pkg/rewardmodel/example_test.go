@@ -26,11 +26,11 @@ func tinyModel() *model.Params {
 }
 
 // preferences are pairs in whose answers the annotator likes a 4 and not a 5. Token 1 is BOS, 2 is EOS.
-func preferences(count int) []rewardmodel.Pair {
-	pairs := make([]rewardmodel.Pair, count)
+func preferences(count int) []data.Pair {
+	pairs := make([]data.Pair, count)
 	for i := range pairs {
 		other := int32(6 + i%6)
-		pairs[i] = rewardmodel.Pair{
+		pairs[i] = data.Pair{
 			Prompt: []int32{1, int32(6 + i/6%6)}, Chosen: []int32{4, other, 2}, Rejected: []int32{5, other, 2},
 			Rating: data.SignificantlyBetter,
 		}
@@ -50,7 +50,7 @@ func config() rewardmodel.Config {
 func ExampleTrain() {
 	rm := tinyModel()
 	rm.AddHead(rand.New(rand.NewPCG(3, 4)))
-	if _, err := rewardmodel.Train(context.Background(), rm, preferences(144), config()); err != nil {
+	if _, err := rewardmodel.Train(context.Background(), rm, preferences(144), nil, config()); err != nil {
 		log.Fatal(err)
 	}
 	scorer, err := rewardmodel.NewScorer(rm, 256, 32)
@@ -77,7 +77,7 @@ func ExampleConfig_loss() {
 	}
 	rm := tinyModel()
 	rm.AddHead(rand.New(rand.NewPCG(3, 4)))
-	report, err := rewardmodel.Train(context.Background(), rm, preferences(144), cfg)
+	report, err := rewardmodel.Train(context.Background(), rm, preferences(144), nil, cfg)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func ExampleNewScorer() {
 }
 
 func ExampleJudge() {
-	pairs := []rewardmodel.Pair{
+	pairs := []data.Pair{
 		{Rating: data.Better, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe},
 		{Rating: data.SlightlyBetter},
 	}

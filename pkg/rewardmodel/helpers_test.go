@@ -10,6 +10,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 const vocab = 12
@@ -38,7 +39,7 @@ func tinyConfig() Config {
 
 // tastes draws pairs of answers of two to four tokens of which the chosen one has a 4 among them and the other one a 5:
 // never at its end, where the score is read, so that attention has to find it.
-func tastes(seed uint64, count int) []Pair {
+func tastes(seed uint64, count int) []data.Pair {
 	rng := rand.New(rand.NewPCG(seed, 3))
 	noise := func(n int) []int32 {
 		ids := make([]int32, n)
@@ -47,14 +48,14 @@ func tastes(seed uint64, count int) []Pair {
 		}
 		return ids
 	}
-	pairs := make([]Pair, count)
+	pairs := make([]data.Pair, count)
 	for i := range pairs {
 		answer := func(mark int32) []int32 {
 			ids := noise(1 + rng.IntN(3))
 			ids[rng.IntN(len(ids))] = mark
 			return append(ids, 2)
 		}
-		pairs[i] = Pair{
+		pairs[i] = data.Pair{
 			Prompt: append([]int32{1}, noise(1+rng.IntN(3))...),
 			Chosen: answer(4), Rejected: answer(5),
 			Rating: data.Rating(1 + rng.IntN(4)),
@@ -70,4 +71,21 @@ func numbers(p *model.Params) []float32 {
 		all = append(all, q.Value.Float32s()...)
 	}
 	return all
+}
+
+// newStep is one optimisation step of training.
+func newStep(p *model.Params, cfg Config, total int) (*train.Step, error) {
+	in := model.NewInputs(tensor.Float32, cfg.MicroTokens, cfg.MicroSegments)
+	trunk, err := model.NewTrunk(in, p, "model")
+	if err != nil {
+		return nil, err
+	}
+	terms, err := cfg.terms(train.Graph{In: in, Trunk: trunk})
+	if err != nil {
+		return nil, err
+	}
+	return train.NewStep(in, terms, []train.Network{{
+		Name: "model", Trunk: trunk, Optim: cfg.Optim.AdamW(), Schedule: cfg.Optim.Cosine(cfg.MinLRRatio, cfg.warmup(total), total),
+		MaxGradNorm: cfg.Optim.MaxGradNorm,
+	}}, train.Options{})
 }

@@ -3,7 +3,6 @@ package rewardmodel
 import (
 	"gorgonia.org/gorgonia"
 
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
@@ -22,11 +21,14 @@ type LossInputs struct {
 	RejectedKnown *gorgonia.Node
 
 	Scores   *gorgonia.Node // (S) the scores of all answers, chosen and rejected in turn, differentiable
-	Hidden   *gorgonia.Node // (N, C) differentiable, for heads of one's own; what both answers share is there once
+	Hidden   *gorgonia.Node // (N, C) differentiable, for custom heads; what both answers share is there once
 	Segments *gorgonia.Node // (N) int32, the segment of each token: that of the chosen answer where both share it
+	Layout   *gorgonia.Node // (S+2) int32, for operators of pkg/ops on rows of Hidden
 	SegMask  *gorgonia.Node // (S) 1 for used segments
 	Pairs    *gorgonia.Node // () pairs of the whole optimisation batch
 	Step     *gorgonia.Node // () optimisation step, for schedules
+
+	Extra map[string]*gorgonia.Node // Config.ExtraWeights by name
 }
 
 // Terms and Metric are what a loss returns.
@@ -81,31 +83,33 @@ const (
 	columnKnown  = "safety_known"
 )
 
-// newLossInputs names the nodes of a trunk.
-func newLossInputs(in *model.Inputs, trunk *model.Trunk) (LossInputs, error) {
-	scores, err := trunk.SegmentScores()
+// newLossInputs names the nodes of a graph.
+func newLossInputs(g train.Graph) (LossInputs, error) {
+	scores, err := g.Trunk.SegmentScores()
 	if err != nil {
 		return LossInputs{}, err
 	}
-	x := ops.Expr(in.G)
+	x := ops.Expr(g.In.G)
 	first := func(v *gorgonia.Node) *gorgonia.Node { return x.Stride(v, 0, 2) }
 	second := func(v *gorgonia.Node) *gorgonia.Node { return x.Stride(v, 1, 2) }
-	safe, known := in.SegmentColumn(columnSafe), in.SegmentColumn(columnKnown)
+	safe, known := g.In.SegmentColumn(columnSafe), g.In.SegmentColumn(columnKnown)
 	inputs := LossInputs{
 		Chosen:        first(scores),
 		Rejected:      second(scores),
-		Margin:        first(in.SegmentColumn(columnMargin)),
-		PairMask:      first(in.SegMask),
+		Margin:        first(g.In.SegmentColumn(columnMargin)),
+		PairMask:      first(g.In.SegMask),
 		ChosenSafe:    first(safe),
 		RejectedSafe:  second(safe),
 		ChosenKnown:   first(known),
 		RejectedKnown: second(known),
 		Scores:        scores,
-		Hidden:        trunk.Hidden,
-		Segments:      in.Segments,
-		SegMask:       in.SegMask,
-		Pairs:         x.Scale(in.Scalar(train.ScalarSeqs), 0.5),
-		Step:          in.Scalar(train.ScalarStep),
+		Hidden:        g.Trunk.Hidden,
+		Segments:      g.In.Segments,
+		Layout:        g.In.Layout,
+		SegMask:       g.In.SegMask,
+		Pairs:         x.Scale(g.In.Scalar(train.ScalarSeqs), 0.5),
+		Step:          g.In.Scalar(train.ScalarStep),
+		Extra:         g.Extra,
 	}
 	return inputs, x.Err()
 }

@@ -8,21 +8,11 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-// Pair is two answers to one prompt as token ids, and what the annotator said.
-type Pair struct {
-	Prompt           []int32
-	Chosen, Rejected []int32 // answers, with their EOS if they were finished
-	Rating           data.Rating
-	ChosenSafe       data.Safety
-	RejectedSafe     data.Safety
-	Set              data.Set
-}
-
 // Encode turns preferences into pairs.
-func Encode(tmpl *data.Template, preferences []data.Preference) ([]Pair, error) {
-	pairs := make([]Pair, len(preferences))
+func Encode(tmpl *data.Template, preferences []data.Preference) ([]data.Pair, error) {
+	pairs := make([]data.Pair, len(preferences))
 	for i, p := range preferences {
-		pair := Pair{Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set}
+		pair := data.Pair{Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set}
 		var err error
 		if pair.Prompt, pair.Chosen, err = encodeAnswer(tmpl, p.Messages, p.Chosen); err == nil {
 			_, pair.Rejected, err = encodeAnswer(tmpl, p.Messages, p.Rejected)
@@ -62,8 +52,8 @@ func encodeAnswer(tmpl *data.Template, prompt []data.Message, answer string) (be
 // WithoutUnsafeChoices leaves out the pairs whose preferred answer is unsafe while the other is
 // safe (section 3.2.1): the paper has none of them, because the safer answer should also be the
 // preferred one.
-func WithoutUnsafeChoices(pairs []Pair) []Pair {
-	return slices.DeleteFunc(slices.Clone(pairs), func(p Pair) bool {
+func WithoutUnsafeChoices(pairs []data.Pair) []data.Pair {
+	return slices.DeleteFunc(slices.Clone(pairs), func(p data.Pair) bool {
 		return p.ChosenSafe == data.Unsafe && p.RejectedSafe == data.Safe
 	})
 }
@@ -73,7 +63,7 @@ func WithoutUnsafeChoices(pairs []Pair) []Pair {
 // pairs are on the side of the helpfulness data, open safety pairs, such as Anthropic's
 // harmlessness data, on the side of the safety data: the safety model is trained on all of them.
 // Pairs that WithoutUnsafeChoices leaves out are in neither mix, and do not count in any share.
-func Mixes(helpfulness, safety, open []Pair, seed uint64) (forHelpfulness, forSafety []Pair) {
+func Mixes(helpfulness, safety, open []data.Pair, seed uint64) (forHelpfulness, forSafety []data.Pair) {
 	helpfulness, safety, open = WithoutUnsafeChoices(helpfulness), WithoutUnsafeChoices(safety), WithoutUnsafeChoices(open)
 	harmless, helpful := BySet(open, data.SafetySet)
 	return HelpfulnessMix(helpfulness, slices.Concat(safety, open), seed),
@@ -85,18 +75,18 @@ func Mixes(helpfulness, safety, open []Pair, seed uint64) (forHelpfulness, forSa
 // remaining data uniformly sampled" from both. That is read as: the others together are one half of
 // the mix, and each of their pairs is drawn with the same probability, so that safety and open data
 // take part by their sizes and not half and half.
-func HelpfulnessMix(helpfulness, others []Pair, seed uint64) []Pair {
+func HelpfulnessMix(helpfulness, others []data.Pair, seed uint64) []data.Pair {
 	return mix(helpfulness, others, len(helpfulness), seed)
 }
 
 // SafetyMix is the data of the safety model (section 3.2.2): all safety pairs, harmlessness data
 // included, with helpfulness pairs at a proportion of 90 to 10, drawn at random.
-func SafetyMix(safety, helpfulness []Pair, seed uint64) []Pair {
+func SafetyMix(safety, helpfulness []data.Pair, seed uint64) []data.Pair {
 	return mix(safety, helpfulness, (len(safety)+4)/9, seed)
 }
 
-func mix(own, others []Pair, n int, seed uint64) []Pair {
-	mixed := append([]Pair(nil), own...)
+func mix(own, others []data.Pair, n int, seed uint64) []data.Pair {
+	mixed := append([]data.Pair(nil), own...)
 	for _, i := range rand.New(rand.NewPCG(seed, 0x6d6978)).Perm(len(others))[:min(n, len(others))] {
 		mixed = append(mixed, others[i])
 	}
@@ -104,7 +94,7 @@ func mix(own, others []Pair, n int, seed uint64) []Pair {
 }
 
 // BySet separates the pairs of a set from the others.
-func BySet(pairs []Pair, set data.Set) (of, others []Pair) {
+func BySet(pairs []data.Pair, set data.Set) (of, others []data.Pair) {
 	for _, p := range pairs {
 		if p.Set == set {
 			of = append(of, p)

@@ -52,15 +52,15 @@ func TestEncode(t *testing.T) {
 }
 
 // named makes pairs that can be told apart by their prompts.
-func named(first, count int32) []Pair {
-	pairs := make([]Pair, count)
+func named(first, count int32) []data.Pair {
+	pairs := make([]data.Pair, count)
 	for i := range pairs {
 		pairs[i].Prompt = []int32{first + int32(i)}
 	}
 	return pairs
 }
 
-func names(pairs []Pair) []int32 {
+func names(pairs []data.Pair) []int32 {
 	var ids []int32
 	for _, p := range pairs {
 		ids = append(ids, p.Prompt[0])
@@ -70,7 +70,7 @@ func names(pairs []Pair) []int32 {
 
 func TestMixes(t *testing.T) {
 	for name, c := range map[string]struct {
-		mix           func(own, others []Pair, seed uint64) []Pair
+		mix           func(own, others []data.Pair, seed uint64) []data.Pair
 		own, others   int32
 		drawnOfOthers int
 	}{
@@ -99,7 +99,7 @@ func TestMixes(t *testing.T) {
 }
 
 // of puts pairs into a set.
-func of(set data.Set, pairs []Pair) []Pair {
+func of(set data.Set, pairs []data.Pair) []data.Pair {
 	for i := range pairs {
 		pairs[i].Set = set
 	}
@@ -107,7 +107,7 @@ func of(set data.Set, pairs []Pair) []Pair {
 }
 
 // thousand counts the pairs whose names begin with that thousand.
-func thousand(pairs []Pair, first int32) (n int) {
+func thousand(pairs []data.Pair, first int32) (n int) {
 	for _, id := range names(pairs) {
 		if id >= first && id < first+1000 {
 			n++
@@ -144,7 +144,7 @@ func TestMixesOfOpenData(t *testing.T) {
 
 // Pairs whose chosen answer alone is unsafe are gone before the shares are counted.
 func TestMixesWithoutUnsafeChoices(t *testing.T) {
-	unsafe := func(pairs []Pair) []Pair {
+	unsafe := func(pairs []data.Pair) []data.Pair {
 		for i := range pairs {
 			pairs[i].ChosenSafe, pairs[i].RejectedSafe = data.Unsafe, data.Safe
 		}
@@ -168,7 +168,7 @@ func TestBySet(t *testing.T) {
 }
 
 func TestWithoutUnsafeChoices(t *testing.T) {
-	pairs := []Pair{
+	pairs := []data.Pair{
 		{ChosenSafe: data.Unsafe, RejectedSafe: data.Safe, Rating: 1},
 		{ChosenSafe: data.Unsafe, RejectedSafe: data.Unsafe, Rating: 2},
 		{ChosenSafe: data.Safe, RejectedSafe: data.Unsafe, Rating: 3},
@@ -183,11 +183,11 @@ func TestWithoutUnsafeChoices(t *testing.T) {
 // A pair as a micro-batch, by hand: the prompt 1 6, and the 4 that both answers begin with, are there once.
 func TestAppendPair(t *testing.T) {
 	r := data.NewRagged(20, 4)
-	require.NoError(t, appendPair(r, Pair{
+	require.NoError(t, appendPair(r, data.Pair{
 		Prompt: []int32{1, 6}, Chosen: []int32{4, 5, 2}, Rejected: []int32{4, 7, 2},
 		Rating: data.Better, ChosenSafe: data.Safe, RejectedSafe: data.Unsafe,
 	}, LargeMargin))
-	require.NoError(t, appendPair(r, Pair{Prompt: []int32{1}, Chosen: []int32{3, 2, 2}, Rejected: []int32{3, 2}, RejectedSafe: data.Safe}, LargeMargin))
+	require.NoError(t, appendPair(r, data.Pair{Prompt: []int32{1}, Chosen: []int32{3, 2, 2}, Rejected: []int32{3, 2}, RejectedSafe: data.Safe}, LargeMargin))
 	assert.Equal(t, []int32{1, 6, 4, 5, 2, 7, 2, 1, 3, 2, 2, 2}, r.Tokens[:12])
 	assert.Equal(t, []int32{4, 0, 5, 7, 11, 12}, r.Layout)
 	assert.Equal(t, []int32{0, 3, 0, 2}, r.Shared)

@@ -18,7 +18,6 @@ import (
 type Scorer struct {
 	params  *model.Params
 	forward *train.Forward
-	batch   *train.Batch
 	n, s    int // budget of a micro-batch
 	maxLen  int
 }
@@ -41,7 +40,7 @@ func NewScorer(p *model.Params, n, s int) (*Scorer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
-	return &Scorer{p, forward, train.NewBatch(n, s), n, s, p.Config().MaxSeqLen}, nil
+	return &Scorer{p, forward, n, s, p.Config().MaxSeqLen}, nil
 }
 
 // Score gives the raw score, before any sigmoid, of each sequence: prompt, answer and its EOS. It is read at the last
@@ -66,15 +65,25 @@ func (s *Scorer) ScoreAnswers(ctx context.Context, prompts, answers [][]int32) (
 			lengths[g] = append(lengths[g], len(seg.tokens))
 		}
 	}
-	plan, err := data.PackGroups(lengths, s.n, s.s)
+	scores := make([]float64, len(answers))
+	err = s.forward.Each(ctx, lengths, func(r *data.Ragged, g int) error {
+		for _, seg := range groups[g] {
+			if err := seg.append(r); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func(_ *data.Ragged, inside []int, out [][]float32) {
+		k := 0
+		for _, g := range inside {
+			for _, seg := range groups[g] {
+				scores[seg.answer] = float64(out[0][k])
+				k++
+			}
+		}
+	})
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
-	scores := make([]float64, len(answers))
-	for _, micro := range plan {
-		if err := s.run(ctx, groups, micro, scores); err != nil {
-			return nil, fmt.Errorf("rewardmodel: %w", err)
-		}
 	}
 	return scores, nil
 }
@@ -110,31 +119,6 @@ func (s *Scorer) group(prompts, answers [][]int32) (groups [][]segment, err erro
 		room -= len(seg.tokens)
 	}
 	return groups, nil
-}
-
-// run scores the groups of a micro-batch.
-func (s *Scorer) run(ctx context.Context, groups [][]segment, micro []int, scores []float64) error {
-	var inside []segment
-	filled, err := s.batch.Fill([][]int{micro}, func(r *data.Ragged, g int) error {
-		for _, seg := range groups[g] {
-			if err := seg.append(r); err != nil {
-				return err
-			}
-			inside = append(inside, seg)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	out, err := s.forward.Run(ctx, filled[0])
-	if err != nil {
-		return err
-	}
-	for k, seg := range inside {
-		scores[seg.answer] = float64(out[0][k])
-	}
-	return nil
 }
 
 func (seg segment) append(r *data.Ragged) (err error) {

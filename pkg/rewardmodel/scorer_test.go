@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 func score(t testing.TB, s *Scorer, sequences [][]int32) []float64 {
@@ -16,7 +18,7 @@ func score(t testing.TB, s *Scorer, sequences [][]int32) []float64 {
 	return scores
 }
 
-func sequencesOf(pairs []Pair) (sequences [][]int32) {
+func sequencesOf(pairs []data.Pair) (sequences [][]int32) {
 	for _, p := range pairs {
 		sequences = append(sequences, slices.Concat(p.Prompt, p.Chosen))
 	}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-
-	"gorgonia.org/tensor"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -14,90 +12,68 @@ import (
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// Report is what Train did.
-type Report struct {
-	Steps    int     // optimisation steps
-	Tokens   int     // tokens read
-	Loss     float64 // of the last step
-	Accuracy float64 // of the last step, on the pairs before they were trained on
-}
-
-// Train trains p, which needs a scalar head (Params.AddHead), in place on the pairs. When the context ends, p holds the
-// weights of the last finished step. With Config.Keep a run that was stopped goes on where it was.
-func Train(ctx context.Context, p *model.Params, pairs []Pair, cfg Config) (Report, error) {
-	var report Report
+// Train trains p, which needs a scalar head (Params.AddHead), in place on the pairs. heldOut are
+// evaluated every Config.EvalEvery steps, nil for none; the best evaluation is the one with the
+// highest accuracy, of equal ones that with the lowest loss. See train.Fit for stopping and resuming.
+func Train(ctx context.Context, p *model.Params, pairs, heldOut []data.Pair, cfg Config) (train.Report, error) {
 	if err := cfg.Validate(); err != nil {
-		return report, err
+		return train.Report{}, err
 	}
-	lengths, err := check(p, pairs)
+	if err := check(p, cfg.Budget, pairs, heldOut); err != nil {
+		return train.Report{}, err
+	}
+	batches, err := train.NewEpochs(pairs, cfg.BatchSize, cfg.Seed)
 	if err != nil {
-		return report, err
+		return train.Report{}, fmt.Errorf("rewardmodel: %w", err)
 	}
-
-	// 1. Build the graph: trunk, scalar head at each answer's last token, loss, gradients.
-	perEpoch := (len(pairs) + cfg.BatchSize - 1) / cfg.BatchSize
-	total := perEpoch * cfg.Epochs
-	step, err := newStep(p, cfg, total)
-	if err != nil {
-		return report, err
-	}
-	batch := train.NewBatch(cfg.MicroTokens, cfg.MicroSegments)
-
-	// 2. Go on where an earlier run stopped.
-	kept, err := cfg.Keep.Begin("reward", cfg, func(d *run.Digest) {
-		for _, pair := range pairs {
-			d.Pair(data.Pair(pair))
-		}
-	}, p, step, &report)
+	total := batches.Steps() * cfg.Epochs
+	report, err := train.Fit(ctx, p, train.Task[data.Pair]{
+		Stage: "reward", Config: cfg, Data: run.Items((*run.Digest).Pair, pairs), Digest: (*run.Digest).Pair,
+		Steps: total, Warmup: cfg.warmup(total),
+		Source:  batches,
+		Lengths: lengths,
+		Add:     func(r *data.Ragged, pair data.Pair) error { return appendPair(r, pair, cfg.Margins) },
+		Loss:    cfg.terms,
+		HeldOut: heldOut,
+		Better:  moreAccurate,
+	}, cfg.Settings)
 	if err != nil {
 		return report, fmt.Errorf("rewardmodel: %w", err)
-	}
-
-	for epoch := report.Steps / perEpoch; epoch < cfg.Epochs; epoch++ {
-		// 3. Shuffle, cut into optimisation batches; the two answers of a pair share a micro-batch.
-		batches, err := data.Batches(lengths, data.Shuffled(len(pairs), cfg.Seed, epoch), cfg.BatchSize, cfg.MicroTokens, cfg.MicroSegments)
-		if err != nil {
-			return report, fmt.Errorf("rewardmodel: %w", err)
-		}
-		for _, plan := range batches[report.Steps%perEpoch:] {
-			// 4. Fill the micro-batches.
-			micro, err := batch.Fill(plan, func(r *data.Ragged, i int) error { return appendPair(r, pairs[i], cfg.Margins) })
-			if err != nil {
-				return report, fmt.Errorf("rewardmodel: %w", err)
-			}
-
-			// 5. One optimisation step on the whole batch.
-			result, err := step.Run(ctx, micro)
-			if err != nil {
-				return report, kept.Stopped(report, fmt.Errorf("rewardmodel: step %d: %w", report.Steps, err))
-			}
-
-			// 6. Report and keep.
-			report.Steps++
-			report.Loss, report.Accuracy = result.Loss, result.Metrics["accuracy"]
-			report.Tokens += train.UsedTokens(micro)
-			if cfg.OnStep != nil {
-				cfg.OnStep(train.StepInfo{Stage: "reward", Step: report.Steps, Total: total, Metrics: metrics(result, report, perEpoch)})
-			}
-			if err := kept.Stepped(report); err != nil {
-				return report, fmt.Errorf("rewardmodel: %w", err)
-			}
-		}
 	}
 	return report, nil
 }
 
+// terms builds the loss.
+func (c Config) terms(g train.Graph) (train.Terms, error) {
+	in, err := newLossInputs(g)
+	if err != nil {
+		return train.Terms{}, err
+	}
+	loss := c.Loss
+	if loss == nil {
+		loss = RankingLoss(c.SafetyWeight)
+	}
+	return loss(in)
+}
+
+// moreAccurate compares evaluations. A custom loss without the metric is compared by the loss alone.
+func moreAccurate(now, best map[string]float64) bool {
+	if a, b := now["accuracy"], best["accuracy"]; a != b {
+		return a > b
+	}
+	return now["loss"] < best["loss"]
+}
+
 // appendPair puts a pair into the micro-batch: prompt and chosen answer in an even segment, and behind it what the rejected
 // one has of its own, as a branch.
-func appendPair(r *data.Ragged, p Pair, margins Margins) error {
-	chosen, counted := data.Join(p.Prompt, p.Chosen)
-	first, err := r.Append(chosen, counted)
+func appendPair(r *data.Ragged, p data.Pair, margins Margins) error {
+	first, err := r.AppendExample(data.Join(p.Prompt, p.Chosen))
 	if err != nil {
 		return err
 	}
-	rejected, counted := data.Join(p.Prompt, p.Rejected)
+	rejected := data.Join(p.Prompt, p.Rejected)
 	shared := sharedTokens(p.Prompt, p.Chosen, p.Rejected)
-	if _, err := r.AppendBranch(shared, rejected[shared:], counted[shared:]); err != nil {
+	if _, err := r.AppendBranch(shared, rejected.Tokens[shared:], rejected.Counted()[shared:]); err != nil {
 		return err
 	}
 	r.SegmentColumn(columnMargin)[first] = float32(margins.Of(p.Rating))
@@ -115,78 +91,47 @@ func mark(b bool) float32 {
 	return 0
 }
 
-// check refuses what training could not use, and gives the lengths of each pair's segments; see appendPair.
-func check(p *model.Params, pairs []Pair) ([][]int, error) {
+// lengths are those of a pair's segments; see appendPair.
+func lengths(p data.Pair) []int {
+	return []int{len(p.Prompt) + len(p.Chosen), len(p.Prompt) + len(p.Rejected) - sharedTokens(p.Prompt, p.Chosen, p.Rejected)}
+}
+
+const maxErrors = 10 // of one kind are enough to see what is wrong
+
+// check refuses what training could not use.
+func check(p *model.Params, budget train.Budget, pairs, heldOut []data.Pair) error {
 	if p == nil {
-		return nil, errors.New("rewardmodel: the model is nil")
-	}
-	if len(pairs) == 0 {
-		return nil, fmt.Errorf("rewardmodel: %w", data.ErrEmpty)
+		return errors.New("rewardmodel: the model is nil")
 	}
 	if !p.HasHead() {
-		return nil, errors.New("rewardmodel: the model has no scalar head: call Params.AddHead first")
+		return errors.New("rewardmodel: the model has no scalar head: call Params.AddHead first")
 	}
 	var errs []error
-	lengths := make([][]int, len(pairs))
-	for i, pair := range pairs {
-		chosen, rejected := len(pair.Prompt)+len(pair.Chosen), len(pair.Prompt)+len(pair.Rejected)
-		lengths[i] = []int{chosen, rejected - sharedTokens(pair.Prompt, pair.Chosen, pair.Rejected)}
-		switch longest := max(chosen, rejected); {
+	for i, pair := range slices.Concat(pairs, heldOut) {
+		name := fmt.Sprintf("pair %d", i)
+		if i >= len(pairs) {
+			name = fmt.Sprintf("held-out pair %d", i-len(pairs))
+		}
+		longest := len(pair.Prompt) + max(len(pair.Chosen), len(pair.Rejected))
+		switch {
 		case len(pair.Prompt) == 0 || len(pair.Chosen) == 0 || len(pair.Rejected) == 0:
-			errs = append(errs, fmt.Errorf("rewardmodel: pair %d: prompt or answer without tokens", i))
+			errs = append(errs, fmt.Errorf("rewardmodel: %s: prompt or answer without tokens", name))
 		case longest > p.Config().MaxSeqLen:
-			errs = append(errs, fmt.Errorf("rewardmodel: pair %d has %d tokens, the model's context is %d: leave it out", i, longest, p.Config().MaxSeqLen))
+			errs = append(errs, fmt.Errorf("rewardmodel: %s has %d tokens, the model's context is %d: leave it out", name, longest, p.Config().MaxSeqLen))
+		default:
+			segments := lengths(pair)
+			if n := segments[0] + segments[1]; n > budget.MicroTokens {
+				errs = append(errs, fmt.Errorf("rewardmodel: %s: %w", name, &data.TooLongError{Index: -1, Length: n, Budget: budget.MicroTokens, Unit: "tokens"}))
+			}
 		}
 		for _, ids := range [][]int32{pair.Prompt, pair.Chosen, pair.Rejected} {
 			if err := p.Config().CheckTokens(ids); err != nil {
-				errs = append(errs, fmt.Errorf("rewardmodel: pair %d: %w", i, err))
+				errs = append(errs, fmt.Errorf("rewardmodel: %s: %w", name, err))
 			}
 		}
 		if len(errs) >= maxErrors {
 			break
 		}
 	}
-	return lengths, errors.Join(errs...)
-}
-
-const maxErrors = 10 // of one kind are enough to see what is wrong
-
-func newStep(p *model.Params, cfg Config, total int) (*train.Step, error) {
-	in := model.NewInputs(tensor.Float32, cfg.MicroTokens, cfg.MicroSegments)
-	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
-	inputs, err := newLossInputs(in, trunk)
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
-	loss := cfg.Loss
-	if loss == nil {
-		loss = RankingLoss(cfg.SafetyWeight)
-	}
-	terms, err := train.Build(loss, inputs)
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: loss: %w", err)
-	}
-	return train.NewStep(in, terms, []train.Network{{
-		Name:        "model",
-		Trunk:       trunk,
-		Params:      p,
-		Optim:       cfg.Optim.AdamW(),
-		Schedule:    cfg.Optim.Cosine(cfg.MinLRRatio, cfg.warmup(total), total),
-		MaxGradNorm: cfg.Optim.MaxGradNorm,
-	}}, train.Options{Recompute: cfg.Recompute})
-}
-
-func metrics(r train.Result, report Report, perEpoch int) map[string]float64 {
-	m := map[string]float64{
-		"loss":          r.Loss,
-		"num_tokens":    float64(report.Tokens),
-		"learning_rate": r.LR["model"],
-		"grad_norm":     r.GradNorm["model"],
-		"epoch":         float64(report.Steps) / float64(perEpoch),
-	}
-	maps.Copy(m, r.Metrics)
-	return m
+	return errors.Join(errs...)
 }

@@ -3,17 +3,14 @@ package rewardmodel
 import (
 	"context"
 	"math"
-	"math/rand/v2"
 	"runtime/debug"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ops"
 	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -46,9 +43,9 @@ func TestPaperValues(t *testing.T) {
 // Every epoch sees all pairs, each in an order of its own: that of the key that resumed runs rely on.
 func TestOrderOfEpochs(t *testing.T) {
 	const n = 8
-	pairs := make([]Pair, n) // pair i has i+3 tokens
+	pairs := make([]data.Pair, n) // pair i has i+3 tokens
 	for i := range pairs {
-		pairs[i] = Pair{Prompt: []int32{1}, Chosen: make([]int32, i+1), Rejected: []int32{3}}
+		pairs[i] = data.Pair{Prompt: []int32{1}, Chosen: make([]int32, i+1), Rejected: []int32{3}}
 	}
 	cfg := tinyConfig()
 	cfg.BatchSize, cfg.Epochs, cfg.Seed = 1, 3, 5
@@ -60,7 +57,7 @@ func TestOrderOfEpochs(t *testing.T) {
 		before = s.Metrics["num_tokens"]
 		rates = append(rates, s.Metrics["learning_rate"])
 	}
-	_, err := Train(t.Context(), tinyModel(t), pairs, cfg)
+	_, err := Train(t.Context(), tinyModel(t), pairs, nil, cfg)
 	require.NoError(t, err)
 	var want []int
 	for epoch := range 3 {
@@ -82,7 +79,7 @@ func TestGradientIsClipped(t *testing.T) {
 		cfg.Optim.MaxGradNorm, cfg.Optim.WeightDecay = norm, 0
 		p := tinyModel(t)
 		before := numbers(p)
-		_, err := Train(t.Context(), p, tastes(1, 16), cfg)
+		_, err := Train(t.Context(), p, tastes(1, 16), nil, cfg)
 		require.NoError(t, err)
 		for i, x := range numbers(p) {
 			most = max(most, math.Abs(float64(x-before[i])))
@@ -106,7 +103,7 @@ func TestTrainSeparates(t *testing.T) {
 	cfg := tinyConfig()
 	var steps []train.StepInfo
 	cfg.OnStep = func(s train.StepInfo) { steps = append(steps, s) }
-	report, err := Train(context.Background(), p, tastes(1, 320), cfg)
+	report, err := Train(context.Background(), p, tastes(1, 320), nil, cfg)
 	require.NoError(t, err)
 	after, err := Evaluate(context.Background(), scorer, heldOut)
 	require.NoError(t, err)
@@ -131,7 +128,7 @@ func TestTrainSeparates(t *testing.T) {
 
 // With the auxiliary loss scores get a meaning of their own: below 0 is unsafe.
 func TestTrainSafety(t *testing.T) {
-	label := func(pairs []Pair) []Pair {
+	label := func(pairs []data.Pair) []data.Pair {
 		for i := range pairs {
 			pairs[i].ChosenSafe, pairs[i].RejectedSafe = data.Safe, data.Unsafe
 		}
@@ -140,7 +137,7 @@ func TestTrainSafety(t *testing.T) {
 	cfg := tinyConfig()
 	cfg.SafetyWeight = SafetyConfig().SafetyWeight
 	p := tinyModel(t)
-	_, err := Train(context.Background(), p, label(tastes(1, 320)), cfg)
+	_, err := Train(context.Background(), p, label(tastes(1, 320)), nil, cfg)
 	require.NoError(t, err)
 	scorer, err := NewScorer(p, 256, 32)
 	require.NoError(t, err)
@@ -163,7 +160,7 @@ func TestMicroBatchesDoNotMatter(t *testing.T) {
 		for k := range pairs {
 			pairs[k].ChosenSafe = data.Safety(k % 3)
 		}
-		_, err := Train(context.Background(), p, pairs, cfg)
+		_, err := Train(context.Background(), p, pairs, nil, cfg)
 		require.NoError(t, err)
 		if i == 0 {
 			want = numbers(p)
@@ -174,32 +171,32 @@ func TestMicroBatchesDoNotMatter(t *testing.T) {
 
 func TestTrainRefuses(t *testing.T) {
 	ctx := context.Background()
-	good := Pair{Prompt: []int32{1}, Chosen: []int32{2}, Rejected: []int32{3}}
-	for want, bad := range map[string]Pair{
+	good := data.Pair{Prompt: []int32{1}, Chosen: []int32{2}, Rejected: []int32{3}}
+	for want, bad := range map[string]data.Pair{
 		"pair 1 has 17 tokens, the model's context is 16": {Prompt: make([]int32, 10), Chosen: []int32{2}, Rejected: make([]int32, 7)},
 		"pair 1: model: ":                         {Prompt: []int32{1}, Chosen: []int32{2}, Rejected: []int32{1 << 20}},
 		"pair 1: prompt or answer without tokens": {Prompt: []int32{1}, Chosen: []int32{2}},
 	} {
-		_, err := Train(ctx, tinyModel(t), []Pair{good, bad}, tinyConfig())
+		_, err := Train(ctx, tinyModel(t), []data.Pair{good, bad}, nil, tinyConfig())
 		assert.ErrorContains(t, err, want)
 	}
-	_, err := Train(ctx, tinyModel(t), nil, tinyConfig())
+	_, err := Train(ctx, tinyModel(t), nil, nil, tinyConfig())
 	assert.ErrorIs(t, err, data.ErrEmpty)
-	_, err = Train(ctx, nil, []Pair{good}, tinyConfig())
+	_, err = Train(ctx, nil, []data.Pair{good}, nil, tinyConfig())
 	assert.ErrorContains(t, err, "the model is nil")
 
 	p := tinyModel(t)
 	p.DropHead()
-	_, err = Train(ctx, p, []Pair{good}, tinyConfig())
+	_, err = Train(ctx, p, []data.Pair{good}, nil, tinyConfig())
 	assert.ErrorContains(t, err, "AddHead")
 
 	cfg := tinyConfig()
 	cfg.MicroTokens, cfg.MicroSegments = 10, 2
-	long := Pair{Prompt: make([]int32, 9), Chosen: []int32{2}, Rejected: []int32{3}} // the prompt counts once
-	_, err = Train(ctx, tinyModel(t), []Pair{good, long}, cfg)
+	long := data.Pair{Prompt: make([]int32, 9), Chosen: []int32{2}, Rejected: []int32{3}} // the prompt counts once
+	_, err = Train(ctx, tinyModel(t), []data.Pair{good, long}, nil, cfg)
 	assert.ErrorIs(t, err, data.ErrTooLong)
 	cfg.MicroTokens = 11
-	_, err = Train(ctx, tinyModel(t), []Pair{good, long}, cfg)
+	_, err = Train(ctx, tinyModel(t), []data.Pair{good, long}, nil, cfg)
 	assert.NoError(t, err, "11 tokens, because the prompt counts once")
 
 	cfg = tinyConfig()
@@ -224,7 +221,7 @@ func TestCancel(t *testing.T) {
 			cancel()
 		}
 	}
-	report, err := Train(ctx, p, tastes(1, 80), cfg)
+	report, err := Train(ctx, p, tastes(1, 80), nil, cfg)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, 2, report.Steps)
 	assert.Equal(t, finished, numbers(p))
@@ -260,7 +257,7 @@ func TestFirstLoss(t *testing.T) {
 	} {
 		cfg := tinyConfig()
 		cfg.Margins, cfg.SafetyWeight = SmallMargin, c.set
-		report, err := Train(context.Background(), tinyModel(t), pairs, cfg)
+		report, err := Train(context.Background(), tinyModel(t), pairs, nil, cfg)
 		require.NoError(t, err)
 		assert.Equal(t, 1, report.Steps)
 		assert.InDelta(t, c.want, report.Loss, 1e-6, "weight %v", c.set)
@@ -275,35 +272,13 @@ func TestCustomLoss(t *testing.T) {
 		x := ops.Expr(in.Chosen.Graph())
 		return Terms{Loss: x.MaskedMean(x.Square(x.Sub(in.Chosen, x.Const(3, in.Chosen))), in.PairMask, in.Pairs)}, x.Err()
 	}
-	_, err := Train(context.Background(), p, tastes(1, 480), cfg)
+	_, err := Train(context.Background(), p, tastes(1, 480), nil, cfg)
 	require.NoError(t, err)
 	scorer, err := NewScorer(p, 256, 32)
 	require.NoError(t, err)
 	for _, s := range score(t, scorer, sequencesOf(tastes(2, 10))) {
 		assert.InDelta(t, 3, s, 0.5)
 	}
-}
-
-// Recompute is less memory for the same bits.
-func TestRecompute(t *testing.T) {
-	trained := func(recompute bool) ([]float32, int) {
-		shape := tinyModel(t).Config()
-		shape.NumLayers = 4
-		p := model.NewParams(shape, tensor.Float32)
-		p.Init(rand.New(rand.NewPCG(1, 9)))
-		p.AddHead(rand.New(rand.NewPCG(2, 9)))
-		cfg := tinyConfig()
-		cfg.MicroTokens, cfg.MicroSegments, cfg.Recompute = 60, 12, recompute
-		_, err := Train(context.Background(), p, tastes(4, 48), cfg)
-		require.NoError(t, err)
-		step, err := newStep(p, cfg, 1)
-		require.NoError(t, err)
-		return numbers(p), step.Memory().Intermediates
-	}
-	kept, more := trained(false)
-	again, less := trained(true)
-	assert.Equal(t, kept, again)
-	assert.Less(t, less, more*3/4)
 }
 
 // Branches do not make a step allocate.

@@ -83,6 +83,16 @@ func (d *Digest) Numbers(x []float32) {
 	}
 }
 
+// Items returns a function that writes a list: their number, and each of them.
+func Items[T any](write func(*Digest, T), items []T) func(*Digest) {
+	return func(d *Digest) {
+		d.Int(len(items))
+		for _, item := range items {
+			write(d, item)
+		}
+	}
+}
+
 // Example writes a sequence to train on.
 func (d *Digest) Example(e data.Example) {
 	d.Tokens(e.Tokens)

@@ -2,16 +2,16 @@
 //
 // The loss is the mean negative log-likelihood of the answers' tokens,
 //
-//	L = -1/T Σ_i m_i log p(x_i+1 | x_≤i),
+//	L = -1/W Σ_i w_i log p(x_i+1 | x_≤i),
 //
-// where m is 1 on slots whose next token belongs to an answer and T is the number of such slots in the whole
-// optimisation batch, however it is cut into micro-batches.
+// where w is the weight of the next token, 1 for those of an answer and 0 for others (data.Example), and W is the sum of the
+// weights in the whole optimisation batch, however it is cut into micro-batches.
 //
 //	examples, err := sft.Encode(template, dialogs, data.AllTurns)
 //	cfg := sft.DefaultConfig()
-//	report, err := sft.Train(ctx, params, examples, cfg) // params change in place
+//	report, err := sft.Train(ctx, params, examples, nil, cfg) // params change in place
 //
-// A loss of one's own is a function from LossInputs to Terms in Config.Loss; package losstest checks it without a model.
+// A custom loss is a function from LossInputs to Terms in Config.Loss; package losstest checks it without a model.
 //
 // # Shapes
 //

@@ -27,11 +27,10 @@ func tinyModel() *model.Params {
 }
 
 // successors are examples that answer a number with the two after it: BOS 5 | 6 7 EOS. Only the answer counts.
-func successors() []sft.Example {
-	var examples []sft.Example
+func successors() []data.Example {
+	var examples []data.Example
 	for n := int32(3); n < 10; n++ {
-		ids, counted := data.Join([]int32{1, n}, []int32{n + 1, n + 2, 2})
-		examples = append(examples, sft.Example{Tokens: ids, Counted: counted})
+		examples = append(examples, data.Join([]int32{1, n}, []int32{n + 1, n + 2, 2}))
 	}
 	return examples
 }
@@ -47,7 +46,7 @@ func config() sft.Config {
 
 func ExampleTrain() {
 	p := tinyModel()
-	report, err := sft.Train(context.Background(), p, successors(), config())
+	report, err := sft.Train(context.Background(), p, successors(), nil, config())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -71,7 +70,7 @@ func ExampleConfig_loss() {
 		return sft.Terms{Loss: x.Sub(nll, x.Scale(entropy, 0.5)), Metrics: []sft.Metric{{Name: "nll", Value: nll}}}, x.Err()
 	}
 	cfg.OnStep = nil // would be told loss and nll after every step
-	report, err := sft.Train(context.Background(), tinyModel(), successors(), cfg)
+	report, err := sft.Train(context.Background(), tinyModel(), successors(), nil, cfg)
 	if err != nil {
 		log.Fatal(err)
 	}

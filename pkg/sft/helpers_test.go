@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
 )
@@ -36,18 +37,18 @@ func tinyConfig() Config {
 }
 
 // copies draws examples "BOS a b 3 a b EOS": a prompt, a separator, and the prompt again, which counts.
-func copies(seed uint64, count int) []Example {
+func copies(seed uint64, count int) []data.Example {
 	rng := rand.New(rand.NewPCG(seed, 3))
-	examples := make([]Example, count)
+	examples := make([]data.Example, count)
 	for i := range examples {
 		var word []int32
 		for range 1 + rng.IntN(3) {
 			word = append(word, 4+rng.Int32N(vocab-4))
 		}
-		e := Example{Tokens: append(append([]int32{1}, word...), 3)}
-		e.Counted = make([]bool, len(e.Tokens))
+		e := data.Example{Tokens: append(append([]int32{1}, word...), 3)}
+		e.Weights = make([]float32, len(e.Tokens))
 		for _, id := range append(word, 2) {
-			e.Tokens, e.Counted = append(e.Tokens, id), append(e.Counted, true)
+			e.Tokens, e.Weights = append(e.Tokens, id), append(e.Weights, 1)
 		}
 		examples[i] = e
 	}
@@ -55,10 +56,10 @@ func copies(seed uint64, count int) []Example {
 }
 
 // nll is the sum of -log p over the counted tokens of an example, by the decoder and plain float64, and their number.
-func nll(t testing.TB, p *model.Params, e Example) (sum float64, counted int) {
+func nll(t testing.TB, p *model.Params, e data.Example) (sum float64, counted int) {
 	t.Helper()
 	for i := 1; i < len(e.Tokens); i++ {
-		if !e.Counted[i] {
+		if e.Weights[i] == 0 {
 			continue
 		}
 		dec, err := model.NewDecoder(p, 1, len(e.Tokens))

@@ -3,7 +3,7 @@ package sft
 import (
 	"gorgonia.org/gorgonia"
 
-	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/ops"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
@@ -14,13 +14,18 @@ type LossInputs struct {
 	LogProbs *gorgonia.Node // log p(next token), differentiable
 	Entropy  *gorgonia.Node // over the whole vocabulary, differentiable
 	Hits     *gorgonia.Node // 1 where the next token is the most probable one, no gradient
-	Mask     *gorgonia.Node // 1 where the next token is one of an answer
-	Hidden   *gorgonia.Node // (N, C) differentiable, for heads of one's own
+	Mask     *gorgonia.Node // 1 where the next token counts, whatever its weight
+	Weights  *gorgonia.Node // the weight of the next token, see data.Example
+	Hidden   *gorgonia.Node // (N, C) differentiable, for custom heads
 	Segments *gorgonia.Node // (N) int32, the segment of each token
+	Layout   *gorgonia.Node // (S+2) int32, for operators of pkg/ops on rows of Hidden
 	SegMask  *gorgonia.Node // (S) 1 for used segments
 	Tokens   *gorgonia.Node // () counted tokens of the whole optimisation batch
+	Weight   *gorgonia.Node // () the sum of their weights
 	Seqs     *gorgonia.Node // () sequences of the whole optimisation batch
 	Step     *gorgonia.Node // () optimisation step, for schedules
+
+	Extra map[string]*gorgonia.Node // Config.ExtraWeights by name
 }
 
 // Terms and Metric are what a loss returns.
@@ -32,38 +37,47 @@ type (
 // Loss builds the terms. It is called once, when the graph is built.
 type Loss func(LossInputs) (Terms, error)
 
-// NLL is the mean negative log-likelihood of the answers' tokens (section 3.1: the loss on the prompt is zeroed out),
-// over all counted tokens of the whole optimisation batch.
+// NLL is the mean negative log-likelihood of the answers' tokens (section 3.1: the loss on the prompt
+// is zeroed out), over all counted tokens of the whole optimisation batch. A token of weight w counts
+// w times; without Weights each counts once. The metrics do not look at weights.
 func NLL(in LossInputs) (Terms, error) {
 	x := ops.Expr(in.LogProbs.Graph())
-	loss := x.Neg(x.MaskedMean(in.LogProbs, in.Mask, in.Tokens))
+	logProbs, total := in.LogProbs, in.Tokens
+	if in.Weights != nil {
+		logProbs, total = x.Mul(in.LogProbs, in.Weights), in.Weight
+	}
+	loss := x.Neg(x.MaskedMean(logProbs, in.Mask, total))
 	return Terms{Loss: loss, Metrics: []Metric{
 		{Name: "entropy", Value: x.MaskedMean(in.Entropy, in.Mask, in.Tokens)},
 		{Name: "mean_token_accuracy", Value: x.MaskedMean(in.Hits, in.Mask, in.Tokens)},
 	}}, x.Err()
 }
 
-// newLossInputs names the nodes of a trunk.
-func newLossInputs(in *model.Inputs, trunk *model.Trunk) (LossInputs, error) {
-	logProbs, err := trunk.LogProbs()
+// newLossInputs names the nodes of a graph.
+func newLossInputs(g train.Graph) (LossInputs, error) {
+	logProbs, err := g.Trunk.LogProbs()
 	if err != nil {
 		return LossInputs{}, err
 	}
-	entropy, err := trunk.Entropy()
+	entropy, err := g.Trunk.Entropy()
 	if err != nil {
 		return LossInputs{}, err
 	}
-	hits, err := trunk.Hits()
+	hits, err := g.Trunk.Hits()
 	return LossInputs{
 		LogProbs: logProbs,
 		Entropy:  entropy,
 		Hits:     hits,
-		Mask:     in.Mask,
-		Hidden:   trunk.Hidden,
-		Segments: in.Segments,
-		SegMask:  in.SegMask,
-		Tokens:   in.Scalar(train.ScalarTokens),
-		Seqs:     in.Scalar(train.ScalarSeqs),
-		Step:     in.Scalar(train.ScalarStep),
+		Mask:     g.In.Mask,
+		Weights:  g.In.TokenColumn(data.WeightColumn),
+		Hidden:   g.Trunk.Hidden,
+		Segments: g.In.Segments,
+		Layout:   g.In.Layout,
+		SegMask:  g.In.SegMask,
+		Tokens:   g.In.Scalar(train.ScalarTokens),
+		Weight:   g.In.Scalar(train.ScalarWeight),
+		Seqs:     g.In.Scalar(train.ScalarSeqs),
+		Step:     g.In.Scalar(train.ScalarStep),
+		Extra:    g.Extra,
 	}, err
 }

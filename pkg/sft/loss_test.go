@@ -37,3 +37,19 @@ func TestNLLChecks(t *testing.T) {
 		losstest.CheckGrad(t, NLL, c)
 	}
 }
+
+// A token of weight w counts w times, in a mean over the sum of the weights.
+func TestNLLWeights(t *testing.T) {
+	got, err := losstest.Eval(NLL, losstest.Case{
+		Segments: []int32{0, 0, 0, 0, -1},
+		Token: map[string][]float64{
+			"LogProbs": {-2, -0.5, -1, 0, 0}, "Entropy": {1, 2, 1, 0, 0}, "Hits": {1, 0, 0, 0, 0}, "Mask": {1, 1, 1, 0, 0},
+			"Weights": {3, 1, 0.5, 0, 0},
+		},
+		Wrt: []string{"LogProbs"},
+	})
+	require.NoError(t, err)
+	assert.InDelta(t, (3*2+0.5+0.5*1)/4.5, got.Loss, 1e-12)
+	assert.InDeltaSlice(t, []float64{-3 / 4.5, -1 / 4.5, -0.5 / 4.5, 0, 0}, got.Grads["LogProbs"], 1e-12)
+	assert.InDelta(t, 4.0/3, got.Metrics["entropy"], 1e-12, "metrics count tokens")
+}

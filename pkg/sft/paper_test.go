@@ -48,12 +48,12 @@ func TestGradientsAreClipped(t *testing.T) {
 func TestLongestExampleAndEpochs(t *testing.T) {
 	examples := copies(8, 12)
 	for len(examples[0].Tokens) < tinyModel(t).Config().MaxSeqLen {
-		examples[0].Tokens, examples[0].Counted = append(examples[0].Tokens, 5), append(examples[0].Counted, true)
+		examples[0].Tokens, examples[0].Weights = append(examples[0].Tokens, 5), append(examples[0].Weights, 1)
 	}
 	var epochs []float64
 	cfg := tinyConfig()
 	cfg.OnStep = func(s train.StepInfo) { epochs = append(epochs, s.Metrics["epoch"]) }
-	_, err := Train(context.Background(), tinyModel(t), examples, cfg)
+	_, err := Train(context.Background(), tinyModel(t), examples, nil, cfg)
 	require.NoError(t, err)
 	assert.Equal(t, []float64{0.5, 1, 1.5, 2}, epochs)
 }

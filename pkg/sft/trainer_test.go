@@ -3,13 +3,12 @@ package sft
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
+	"math"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -18,7 +17,7 @@ import (
 )
 
 // oneStep trains one step on all examples.
-func oneStep(t testing.TB, examples []Example, change func(*Config)) (*model.Params, Report) {
+func oneStep(t testing.TB, examples []data.Example, change func(*Config)) (*model.Params, train.Report) {
 	t.Helper()
 	p := tinyModel(t)
 	cfg := tinyConfig()
@@ -26,7 +25,7 @@ func oneStep(t testing.TB, examples []Example, change func(*Config)) (*model.Par
 	if change != nil {
 		change(&cfg)
 	}
-	report, err := Train(context.Background(), p, examples, cfg)
+	report, err := Train(context.Background(), p, examples, nil, cfg)
 	require.NoError(t, err)
 	return p, report
 }
@@ -34,8 +33,8 @@ func oneStep(t testing.TB, examples []Example, change func(*Config)) (*model.Par
 // The loss of the first step is the mean over the counted tokens, and over nothing else, as the decoder has them.
 func TestLossOnCountedTokensOnly(t *testing.T) {
 	examples := copies(1, 6)
-	examples[2].Counted[1] = true                               // a token of a prompt that counts
-	examples[3].Counted = make([]bool, len(examples[3].Tokens)) // an example of which nothing counts
+	examples[2].Weights[1] = 1                                     // a token of a prompt that counts
+	examples[3].Weights = make([]float32, len(examples[3].Tokens)) // an example of which nothing counts
 	sum, counted, tokens := 0.0, 0, 0
 	for _, e := range examples {
 		s, c := nll(t, tinyModel(t), e)
@@ -43,7 +42,7 @@ func TestLossOnCountedTokensOnly(t *testing.T) {
 	}
 	_, report := oneStep(t, examples, nil)
 	assert.InDelta(t, sum/float64(counted), report.Loss, 1e-5)
-	assert.Equal(t, Report{Steps: 1, Tokens: tokens, Loss: report.Loss}, report)
+	assert.Equal(t, train.Report{Steps: 1, Tokens: tokens, Loss: report.Loss}, report)
 }
 
 // What does not count and what nothing that counts can see trains nothing.
@@ -52,7 +51,7 @@ func TestUncountedTokensTrainNothing(t *testing.T) {
 	want, _ := oneStep(t, examples, nil)
 	changed := slices.Clone(examples)
 	for i, e := range changed {
-		changed[i] = Example{Tokens: append(slices.Clone(e.Tokens), 7, 8), Counted: append(slices.Clone(e.Counted), false, false)}
+		changed[i] = data.Example{Tokens: append(slices.Clone(e.Tokens), 7, 8), Weights: append(slices.Clone(e.Weights), 0, 0)}
 	}
 	got, _ := oneStep(t, changed, nil)
 	assert.Equal(t, numbers(want), numbers(got))
@@ -93,7 +92,7 @@ func TestTrainLearns(t *testing.T) {
 	cfg.WarmupSteps = 4
 	var steps []train.StepInfo
 	cfg.OnStep = func(s train.StepInfo) { steps = append(steps, s) }
-	report, err := Train(context.Background(), p, copies(4, 330), cfg)
+	report, err := Train(context.Background(), p, copies(4, 330), nil, cfg)
 	require.NoError(t, err)
 	assert.Less(t, mean(), 0.6*before)
 
@@ -125,34 +124,34 @@ func TestCustomLoss(t *testing.T) {
 	broken := errors.New("broken")
 	cfg := tinyConfig()
 	cfg.Loss = func(LossInputs) (Terms, error) { return Terms{}, broken }
-	_, err := Train(context.Background(), tinyModel(t), copies(5, 8), cfg)
+	_, err := Train(context.Background(), tinyModel(t), copies(5, 8), nil, cfg)
 	assert.ErrorIs(t, err, broken)
 	assert.ErrorContains(t, err, "sft: loss: ")
 }
 
 func TestTrainRefuses(t *testing.T) {
 	good := copies(6, 3)
-	for want, bad := range map[string]Example{
-		"example 3 has 17 tokens, the model's context is 16: leave it out": {Tokens: make([]int32, 17), Counted: make([]bool, 17)},
-		"example 3 has 2 tokens and 1 marks":                               {Tokens: []int32{1, 2}, Counted: []bool{true}},
-		"sequence 3, member 0 has 0 tokens":                                {},
-		"example 3: model: ":                                               {Tokens: []int32{1, vocab}, Counted: []bool{false, true}},
+	for want, bad := range map[string]data.Example{
+		"example 3 has 17 tokens, the model's context is 16: leave it out": {Tokens: make([]int32, 17), Weights: make([]float32, 17)},
+		"example 3 has 2 tokens and 1 weights":                             {Tokens: []int32{1, 2}, Weights: []float32{1}},
+		"example 3 has 0 tokens":                                           {},
+		"example 3: model: ":                                               {Tokens: []int32{1, vocab}, Weights: []float32{0, 1}},
 	} {
 		p := tinyModel(t)
 		before := numbers(p)
-		_, err := Train(context.Background(), p, append(good, bad), tinyConfig())
+		_, err := Train(context.Background(), p, append(good, bad), nil, tinyConfig())
 		assert.ErrorContains(t, err, want)
 		assert.ErrorContains(t, err, "sft: ")
 		assert.Equal(t, before, numbers(p), want)
 	}
-	_, err := Train(context.Background(), tinyModel(t), nil, tinyConfig())
+	_, err := Train(context.Background(), tinyModel(t), nil, nil, tinyConfig())
 	assert.ErrorIs(t, err, data.ErrEmpty)
-	_, err = Train(context.Background(), nil, good, tinyConfig())
+	_, err = Train(context.Background(), nil, good, nil, tinyConfig())
 	assert.ErrorContains(t, err, "the model is nil")
 
 	cfg := tinyConfig()
 	cfg.MicroTokens, cfg.MicroSegments = 4, 1
-	_, err = Train(context.Background(), tinyModel(t), copies(6, 30), cfg)
+	_, err = Train(context.Background(), tinyModel(t), copies(6, 30), nil, cfg)
 	assert.ErrorIs(t, err, data.ErrTooLong)
 	assert.ErrorContains(t, err, "sft: ")
 
@@ -176,7 +175,7 @@ func TestCancel(t *testing.T) {
 			cancel()
 		}
 	}
-	report, err := Train(ctx, p, copies(7, 40), cfg)
+	report, err := Train(ctx, p, copies(7, 40), nil, cfg)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, 2, report.Steps)
 	assert.Equal(t, finished, numbers(p))
@@ -208,7 +207,7 @@ func TestEncode(t *testing.T) {
 		require.NoError(t, err)
 		var counted []byte
 		for i, id := range examples[0].Tokens {
-			if examples[0].Counted[i] {
+			if examples[0].Weights[i] == 1 {
 				counted = append(counted, byte(id))
 			}
 		}
@@ -224,7 +223,7 @@ func TestEpochs(t *testing.T) {
 	cfg.Optim.LearningRate, cfg.BatchSize = 0, 1 // nothing moves: an example has the same loss in every epoch
 	var losses []float64
 	cfg.OnStep = func(s train.StepInfo) { losses = append(losses, s.Metrics["loss"]) }
-	_, err := Train(context.Background(), tinyModel(t), copies(8, 10), cfg)
+	_, err := Train(context.Background(), tinyModel(t), copies(8, 10), nil, cfg)
 	require.NoError(t, err)
 	require.Len(t, losses, 20)
 	first, second := losses[:10], losses[10:]
@@ -232,23 +231,45 @@ func TestEpochs(t *testing.T) {
 	assert.ElementsMatch(t, first, second)
 }
 
-// Recompute is less memory for the same bits.
-func TestRecompute(t *testing.T) {
-	trained := func(recompute bool) ([]float32, int) {
-		shape := tinyModel(t).Config()
-		shape.NumLayers = 4
-		p := model.NewParams(shape, tensor.Float32)
-		p.Init(rand.New(rand.NewPCG(1, 9)))
-		cfg := tinyConfig()
-		cfg.MicroTokens, cfg.MicroSegments, cfg.Recompute = 32, 4, recompute
-		_, err := Train(context.Background(), p, copies(6, 24), cfg)
-		require.NoError(t, err)
-		step, err := newStep(p, cfg, 1)
-		require.NoError(t, err)
-		return numbers(p), step.Memory().Intermediates
+// Weights reach the loss: the mean is over the sum of the weights, and the decoder agrees. Weights of 1 have the bits of a
+// loss that does not read them, however the batch is cut.
+func TestTokenWeights(t *testing.T) {
+	examples := copies(1, 6)
+	for i, e := range examples {
+		for j := range e.Weights {
+			e.Weights[j] *= float32(1+(i+j)%3) / 2
+		}
 	}
-	kept, more := trained(false)
-	again, less := trained(true)
-	assert.Equal(t, kept, again)
-	assert.Less(t, less, more*3/4)
+	sum, total := 0.0, 0.0
+	for _, e := range examples {
+		for j, w := range e.Weights {
+			if w == 0 {
+				continue
+			}
+			one := data.Example{Tokens: e.Tokens, Weights: make([]float32, len(e.Weights))}
+			one.Weights[j] = 1
+			s, _ := nll(t, tinyModel(t), one)
+			sum, total = sum+float64(w)*s, total+float64(w)
+		}
+	}
+	for _, micro := range [][2]int{{128, 16}, {16, 2}} {
+		_, report := oneStep(t, examples, func(c *Config) { c.MicroTokens, c.MicroSegments = micro[0], micro[1] })
+		assert.InDelta(t, sum/total, report.Loss, 1e-5)
+	}
+
+	plain, _ := oneStep(t, copies(1, 6), func(c *Config) {
+		c.MicroTokens, c.MicroSegments = 32, 4
+		c.Loss = func(in LossInputs) (Terms, error) {
+			x := ops.Expr(in.LogProbs.Graph())
+			return Terms{Loss: x.Neg(x.MaskedMean(in.LogProbs, in.Mask, in.Tokens))}, x.Err()
+		}
+	})
+	ones, _ := oneStep(t, copies(1, 6), func(c *Config) { c.MicroTokens, c.MicroSegments = 32, 4 })
+	assert.Equal(t, numbers(plain), numbers(ones))
+
+	for _, bad := range []float32{-1, float32(math.NaN()), float32(math.Inf(1))} {
+		examples[3].Weights[2] = bad
+		_, err := Train(context.Background(), tinyModel(t), examples, nil, tinyConfig())
+		assert.ErrorContains(t, err, "example 3: token 2 has the weight ")
+	}
 }

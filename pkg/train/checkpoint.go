@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"gorgonia.org/tensor"
@@ -21,6 +22,7 @@ const (
 	trainerDir    = "trainer"
 	stateFile     = "state.json"
 	optimSuffix   = ".adamw.safetensors"
+	extraSuffix   = ".extra.safetensors"
 	formatVersion = 2 // 1 had the SHA-256 of the JSON of the data in its identity
 )
 
@@ -29,6 +31,7 @@ const (
 //
 //	trainer/state.json                 State and the optimisers' step counts
 //	trainer/NAME.adamw.safetensors     moments of network NAME
+//	trainer/NAME.extra.safetensors     custom weights of network NAME, if it has any
 //	trainer/NAME/                      a further model, such as the critic
 type Checkpoint struct {
 	// Params is the model that the folder is about, float32.
@@ -37,6 +40,8 @@ type Checkpoint struct {
 	Models map[string]*model.Params
 	// Optim are the optimisers' states by the name of the network. See Step.Checkpoint and Step.Restore.
 	Optim map[string]optim.State
+	// Extra are custom weights by the name of the network, see Network.Extra.
+	Extra map[string][]optim.Param
 	// State is the rest.
 	State State
 	// WriteFiles, if not nil, writes further files such as the tokenizer into the folder. Load leaves it nil.
@@ -53,7 +58,7 @@ type State struct {
 	Position json.RawMessage `json:"position,omitempty"`
 	// Rand are the states of random sources by name, as MarshalBinary of math/rand/v2 gives them.
 	Rand map[string][]byte `json:"rand,omitempty"`
-	// Identity is the run that a stage's own checkpoints belong to, see Keep.
+	// Identity is the run that a stage's checkpoints belong to, see Checkpointing.
 	Identity run.Identity `json:"identity,omitzero"`
 	// Metrics are the last numbers, for a reader. NaN and Inf are left out.
 	Metrics map[string]float64 `json:"metrics,omitempty"`
@@ -65,6 +70,7 @@ type stateJSON struct {
 	State
 	OptimSteps map[string]int `json:"optim_steps"`
 	Models     []string       `json:"models"`
+	Extra      []string       `json:"extra,omitempty"`
 }
 
 // Checkpoint collects the step count and the optimisers' states. They are the Step's own memory: save before the next Run.
@@ -73,10 +79,20 @@ func (s *Step) Checkpoint(c *Checkpoint) {
 	c.Optim = make(map[string]optim.State, len(s.nets))
 	for _, n := range s.nets {
 		c.Optim[n.Name] = n.Optim.State()
+		for _, w := range n.Extra {
+			c.addExtra(n.Name, w.Param)
+		}
 	}
 }
 
-// Restore takes the step count and the optimisers' states back. The weights are those that the trunks were made with:
+func (c *Checkpoint) addExtra(name string, params ...optim.Param) {
+	if c.Extra == nil {
+		c.Extra = map[string][]optim.Param{}
+	}
+	c.Extra[name] = append(c.Extra[name], params...)
+}
+
+// Restore takes the step count, the optimisers' states and the custom weights back. The other weights are those that the trunks were made with:
 // make them from the checkpoint's. On an error the Step must not be used.
 func (s *Step) Restore(c *Checkpoint) error {
 	for _, n := range s.nets {
@@ -86,6 +102,11 @@ func (s *Step) Restore(c *Checkpoint) error {
 		}
 		if err := n.Optim.Restore(n.params, state); err != nil {
 			return fmt.Errorf("train: network %q: %w", n.Name, err)
+		}
+		for _, w := range n.Extra {
+			if err := copyInto([]optim.Param{w.Param}, c.Extra[n.Name]); err != nil {
+				return fmt.Errorf("train: network %q: %w", n.Name, err)
+			}
 		}
 	}
 	s.step = c.State.Step
@@ -138,6 +159,14 @@ func (c *Checkpoint) validate() error {
 			}
 		}
 	}
+	for n, extra := range c.Extra {
+		name("custom weights", n)
+		for _, w := range extra {
+			if w.Value.Dtype() != tensor.Float32 {
+				errs = append(errs, fmt.Errorf("train: checkpoint: custom weight %s/%s is %v, checkpoints hold float32", n, w.Name, w.Value.Dtype()))
+			}
+		}
+	}
 	return errors.Join(errs...)
 }
 
@@ -159,12 +188,20 @@ func (c *Checkpoint) writeTrainer(dir string) error {
 			return err
 		}
 	}
+	for name, extra := range c.Extra {
+		state.Extra = append(state.Extra, name)
+		if err := writeExtra(filepath.Join(dir, name+extraSuffix), extra); err != nil {
+			return err
+		}
+	}
+	slices.Sort(state.Extra)
 	for name, p := range c.Models {
 		state.Models = append(state.Models, name)
 		if err := model.Save(filepath.Join(dir, name), p, nil); err != nil {
 			return err
 		}
 	}
+	slices.Sort(state.Models)
 	raw, err := json.MarshalIndent(state, "", "  ")
 	if err != nil {
 		return fmt.Errorf("train: %s: %w", stateFile, err)
@@ -172,19 +209,32 @@ func (c *Checkpoint) writeTrainer(dir string) error {
 	return os.WriteFile(filepath.Join(dir, stateFile), append(raw, '\n'), 0o666)
 }
 
-// writeMoments writes the moments as tensors m/NAME and v/NAME.
-func writeMoments(path string, moments []optim.Moment) (err error) {
-	f, err := os.Create(path)
-	if err != nil {
-		return err
+// writeExtra writes custom weights by their names.
+func writeExtra(path string, extra []optim.Param) error {
+	tensors := make([]model.Tensor, len(extra))
+	for i, w := range extra {
+		tensors[i] = model.Tensor{Name: w.Name, Shape: w.Value.Shape(), Data: w.Value.Float32s()}
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	return writeTensors(path, tensors)
+}
+
+// writeMoments writes the moments as tensors m/NAME and v/NAME.
+func writeMoments(path string, moments []optim.Moment) error {
 	var tensors []model.Tensor
 	for _, m := range moments {
 		tensors = append(tensors,
 			model.Tensor{Name: "m/" + m.Name, Shape: m.M.Shape(), Data: m.M.Float32s()},
 			model.Tensor{Name: "v/" + m.Name, Shape: m.V.Shape(), Data: m.V.Float32s()})
 	}
+	return writeTensors(path, tensors)
+}
+
+func writeTensors(path string, tensors []model.Tensor) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
 	return model.WriteSafetensors(f, tensors, nil)
 }
 
@@ -223,6 +273,15 @@ func LoadCheckpoint(dir string) (*Checkpoint, error) {
 		}
 		c.Optim[name] = optim.State{Steps: steps, Moments: moments}
 	}
+	for _, name := range state.Extra {
+		tensors, err := model.ReadSafetensors(filepath.Join(dir, trainerDir, filepath.Base(name)+extraSuffix))
+		if err != nil {
+			return nil, fmt.Errorf("train: checkpoint: custom weights of %q: %w", name, err)
+		}
+		for _, t := range tensors {
+			c.addExtra(name, optim.Param{Name: t.Name, Value: dense(t)})
+		}
+	}
 	return c, nil
 }
 
@@ -242,10 +301,11 @@ func readMoments(path string) ([]optim.Moment, error) {
 		if !ok || v.Name != "v/"+name {
 			return nil, fmt.Errorf("%s has tensors %q and %q, want m and v of one weight", filepath.Base(path), m.Name, v.Name)
 		}
-		dense := func(t model.Tensor) *tensor.Dense {
-			return tensor.New(tensor.WithShape(t.Shape...), tensor.WithBacking(t.Data))
-		}
 		moments[i] = optim.Moment{Name: name, M: dense(m), V: dense(v)}
 	}
 	return moments, nil
+}
+
+func dense(t model.Tensor) *tensor.Dense {
+	return tensor.New(tensor.WithShape(t.Shape...), tensor.WithBacking(t.Data))
 }

@@ -18,10 +18,22 @@
 //		r, err := step.Run(ctx, batch) // r.Loss, r.GradNorm["policy"], r.LR["policy"]
 //	}
 //
+// Fit is the loop around it: of pretraining, SFT, reward models, and of a custom stage. It takes a Task (where items come
+// from, how one is put into a micro-batch, the loss) and Settings, which a stage embeds in its Config. Package traintest
+// tests a stage.
+//
+//	batches, err := train.NewEpochs(pairs, 64, seed)
+//	report, err := train.Fit(ctx, params, train.Task[Pair]{
+//		Stage: "dpo", Config: cfg, Data: pairs, Steps: batches.Steps(), Source: batches,
+//		Lengths: lengths, // tokens of each segment of a pair
+//		Add:     add,     // puts a pair into a micro-batch
+//		Loss:    loss,    // func(train.Graph) (train.Terms, error)
+//	}, cfg.Settings)
+//
 // # Batches and micro-batches
 //
 // The gradient of a batch does not depend on how it is cut. A loss is a sum over its micro-batch divided by a count of the
-// whole batch, which Run puts into the scalar inputs ScalarTokens (counted tokens) and ScalarSeqs (segments). Gradients,
+// whole batch, which Run puts into the scalar inputs ScalarTokens (counted tokens), ScalarWeight (the sum of their weights) and ScalarSeqs (segments). Gradients,
 // losses and metrics of the micro-batches are added in their order. The same micro-batches give the same bits on any number
 // of threads; another cut agrees up to rounding.
 //

@@ -21,12 +21,13 @@ type Forward struct {
 	batch   *Batch
 }
 
-// NewForward compiles what the outputs need. trunks are the models that they are computed by.
-func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk) (*Forward, error) {
+// NewForward compiles what the outputs need. trunks are the models that they are computed by, extra
+// the custom weights.
+func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, extra ...Weight) (*Forward, error) {
 	if in == nil {
 		return nil, fmt.Errorf("train: inputs are nil")
 	}
-	program, feed, err := compile(in, outputs, trunks, exec.Options{})
+	program, feed, err := compile(in, outputs, trunks, extra, exec.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -37,11 +38,12 @@ func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trun
 func (f *Forward) SetScalar(name string, x float64) { f.scalars[name] = x }
 
 // Run computes the outputs of one micro-batch, as new slices in the order of the outputs: (N) per token, (S) per segment,
-// one number for a scalar, rows one after another for a matrix. What lies in unused slots is 0. ScalarTokens and ScalarSeqs are
-// the counts of this micro-batch and ScalarStep is 0, unless SetScalar gave them.
+// one number for a scalar, rows one after another for a matrix. What lies in unused slots is 0. ScalarTokens, ScalarWeight and
+// ScalarSeqs are the counts of this micro-batch and ScalarStep is 0, unless SetScalar gave them.
 func (f *Forward) Run(ctx context.Context, batch *data.Ragged) ([][]float32, error) {
 	_, segments := batch.Used()
 	scalars := map[string]float64{ScalarTokens: float64(batch.Counted()), ScalarSeqs: float64(segments), ScalarStep: 0}
+	scalars[ScalarWeight] = batch.Weight()
 	for name, x := range f.scalars {
 		scalars[name] = x
 	}
@@ -65,16 +67,18 @@ func (f *Forward) Run(ctx context.Context, batch *data.Ragged) ([][]float32, err
 	return values, nil
 }
 
-// Each packs sequences of these lengths into micro-batches of the graph's budget and computes the outputs of one after the
-// other: add puts sequence i into a micro-batch, got is given the micro-batch, the sequences in it, items[k] in segment k, and
-// the outputs as Run gives them. A sequence that is longer than the budget is a data.ErrTooLong.
-func (f *Forward) Each(ctx context.Context, lengths []int, add func(r *data.Ragged, i int) error, got func(r *data.Ragged, items []int, out [][]float32)) error {
-	plan, err := data.Pack(lengths, f.batch.n, f.batch.s)
+// Each packs groups of sequences into micro-batches of the graph's budget and computes the outputs of
+// one after the other. lengths has the number of tokens of each sequence of a group, which share a
+// micro-batch. add puts the sequences of group i into a micro-batch, as the next segments. got is
+// called with the micro-batch, the groups in it, in the order of their segments, and the outputs as
+// Run returns them. A group that does not fit into the budget is a data.ErrTooLong.
+func (f *Forward) Each(ctx context.Context, lengths [][]int, add func(r *data.Ragged, i int) error, got func(r *data.Ragged, groups []int, out [][]float32)) error {
+	plan, err := data.PackGroups(lengths, f.batch.n, f.batch.s)
 	if err != nil {
 		return err
 	}
-	for _, items := range plan {
-		micro, err := f.batch.Fill([][]int{items}, add)
+	for _, groups := range plan {
+		micro, err := f.batch.Fill([][]int{groups}, add)
 		if err != nil {
 			return err
 		}
@@ -82,7 +86,7 @@ func (f *Forward) Each(ctx context.Context, lengths []int, add func(r *data.Ragg
 		if err != nil {
 			return err
 		}
-		got(micro[0], items, out)
+		got(micro[0], groups, out)
 	}
 	return nil
 }

@@ -169,7 +169,7 @@ func TestForwardEach(t *testing.T) {
 		return err
 	}
 	seen := map[int]bool{}
-	require.NoError(t, f.Each(t.Context(), []int{24, 24}, add, func(r *data.Ragged, items []int, out [][]float32) {
+	require.NoError(t, f.Each(t.Context(), [][]int{{24}, {24}}, add, func(r *data.Ragged, items []int, out [][]float32) {
 		for k, i := range items {
 			seen[i] = true
 			lo, _ := r.Span(k)
@@ -179,5 +179,5 @@ func TestForwardEach(t *testing.T) {
 		}
 	}))
 	assert.Len(t, seen, 2)
-	assert.ErrorIs(t, f.Each(t.Context(), []int{24, 31}, add, nil), data.ErrTooLong)
+	assert.ErrorIs(t, f.Each(t.Context(), [][]int{{24}, {31}}, add, nil), data.ErrTooLong)
 }

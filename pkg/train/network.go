@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -28,18 +29,27 @@ type Network struct {
 	Schedule optim.Schedule
 	// MaxGradNorm is the global norm that gradients are clipped to. 0 means no clipping. Paper 2.2: 1.0.
 	MaxGradNorm float64
+	// Extra are custom weights that are trained with the trunk's. Their names differ from those of Params.
+	Extra []Weight
+	// Frozen are patterns of names of weights, by path.Match, that are not trained: no gradient of
+	// theirs is computed, and they have no moments.
+	Frozen []string
+	// LRFactors multiply the learning rate of weights by name; the first pattern that fits counts.
+	// They are put into Optim.
+	LRFactors []LRFactor
 }
 
-// network is a Network as a Step works with it: only the weights that the loss depends on, in the order of Params.All.
+// network is a Network as a Step works with it. It starts with all weights that are not frozen, in
+// the order of Params.All and Extra; use drops those that the loss does not depend on.
 type network struct {
 	Network
-	nodes  []*gorgonia.Node // weights, all of them
-	params []optim.Param    // those with a gradient
+	nodes  []*gorgonia.Node // of params, until use
+	params []optim.Param    // weights to train
 	grads  []*gorgonia.Node // their gradients
 	sums   []*tensor.Dense  // their memory in the program, which adds them up over the micro-batches of a step
 }
 
-// newNetwork checks a network. NewStep fills in params and grads.
+// newNetwork checks a network. NewStep fills in grads.
 func newNetwork(n Network) (*network, error) {
 	var errs []error
 	fail := func(format string, args ...any) {
@@ -73,15 +83,74 @@ func newNetwork(n Network) (*network, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return &network{Network: n, nodes: n.Trunk.ParamNodes()}, nil
+	net := &network{Network: n}
+	if err := net.collect(); err != nil {
+		return nil, fmt.Errorf("train: network %q: %w", n.Name, err)
+	}
+	return net, nil
+}
+
+// collect lists the weights that are not frozen, and gives the optimiser their factors.
+func (n *network) collect() error {
+	all, nodes := n.Params.All(), n.Trunk.ParamNodes()
+	if len(all) != len(nodes) {
+		return fmt.Errorf("the weights were changed after the trunk was made: %d instead of %d", len(all), len(nodes))
+	}
+	names := map[string]bool{}
+	fits := make([]bool, len(n.Frozen)+len(n.LRFactors)) // patterns that match a weight
+	add := func(p optim.Param, node *gorgonia.Node) error {
+		if names[p.Name] {
+			return fmt.Errorf("custom weight %q has the name of another weight", p.Name)
+		}
+		names[p.Name] = true
+		frozen, factor := false, 1.0
+		for i, pattern := range n.Frozen {
+			if matches(pattern, p.Name) {
+				frozen, fits[i] = true, true
+			}
+		}
+		for i, f := range slices.Backward(n.LRFactors) {
+			if matches(f.Pattern, p.Name) {
+				factor, fits[len(n.Frozen)+i] = f.Factor, true
+			}
+		}
+		if factor != 1 {
+			n.Optim.SetLRFactor(p.Name, factor)
+		}
+		if !frozen {
+			n.params, n.nodes = append(n.params, p), append(n.nodes, node)
+		}
+		return nil
+	}
+	for i, p := range all {
+		if err := add(optim.Param(*p), nodes[i]); err != nil {
+			return err
+		}
+	}
+	for _, w := range n.Extra {
+		if err := add(w.Param, w.Node); err != nil {
+			return err
+		}
+	}
+	for i, ok := range fits {
+		switch {
+		case ok:
+		case i < len(n.Frozen):
+			return fmt.Errorf("Frozen has the pattern %q, which matches none of its weights", n.Frozen[i])
+		default:
+			return fmt.Errorf("LRFactors has the pattern %q, which matches none of its weights", n.LRFactors[i-len(n.Frozen)].Pattern)
+		}
+	}
+	if len(n.params) == 0 {
+		return errors.New("all of its weights are frozen")
+	}
+	return nil
 }
 
 // use keeps the weights that the loss depends on, and prepares the optimiser for them.
 func (n *network) use(grads []*gorgonia.Node) error {
-	all := n.Params.All()
-	if len(all) != len(n.nodes) {
-		return fmt.Errorf("train: network %q: the weights were changed after the trunk was made: %d instead of %d", n.Name, len(all), len(n.nodes))
-	}
+	all := n.params
+	n.params = nil
 	for i, p := range all {
 		if grads[i] == nil {
 			continue
@@ -89,7 +158,7 @@ func (n *network) use(grads []*gorgonia.Node) error {
 		if !grads[i].Shape().Eq(p.Value.Shape()) {
 			return fmt.Errorf("train: network %q: the gradient of %s is %v, want %v", n.Name, p.Name, grads[i].Shape(), p.Value.Shape())
 		}
-		n.params = append(n.params, optim.Param(*p))
+		n.params = append(n.params, p)
 		n.grads = append(n.grads, grads[i])
 	}
 	if len(n.params) == 0 {

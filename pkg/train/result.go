@@ -16,6 +16,8 @@ type Result struct {
 	LR map[string]float64
 	// Tokens is the number of counted tokens of the batch.
 	Tokens int
+	// Weight is the sum of their weights, see data.Example.
+	Weight float64
 	// Seqs is the number of segments of the batch.
 	Seqs int
 }
@@ -26,7 +28,7 @@ func (r Result) Clone() Result {
 	return r
 }
 
-// StepInfo is what a stage tells its OnStep callback after every optimisation step.
+// StepInfo is what a stage reports to its OnStep callback after every optimisation step.
 type StepInfo struct {
 	// Stage names the stage, such as "sft" or "ppo".
 	Stage string
@@ -34,4 +36,24 @@ type StepInfo struct {
 	Step, Total int
 	// Metrics are the stage's numbers by their log names.
 	Metrics map[string]float64
+
+	stop *string
+}
+
+// Stop ends the run after this step, without an error: it saves its checkpoint, and its report names
+// the reason. Started again it resumes. Only within the callback.
+func (i StepInfo) Stop(reason string) {
+	if i.stop != nil {
+		*i.stop = reason
+	}
+}
+
+// Tell calls a stage's OnStep callback, if it is not nil. stopped is the reason if the callback has
+// called Stop, which the stage then has to do, else "".
+func (i StepInfo) Tell(onStep func(StepInfo)) (stopped string) {
+	if onStep != nil {
+		i.stop = &stopped
+		onStep(i)
+	}
+	return stopped
 }

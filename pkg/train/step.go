@@ -93,8 +93,10 @@ func NewStep(in *model.Inputs, terms Terms, nets []Network, opt Options) (*Step,
 	if err := s.compile(); err != nil {
 		return nil, err
 	}
-	s.tokens = s.program.Needs(in.Mask) ||
-		slices.Contains(in.Scalars(), ScalarTokens) && s.program.Needs(in.Scalar(ScalarTokens))
+	s.tokens = s.program.Needs(in.Mask)
+	for _, name := range []string{ScalarTokens, ScalarWeight} {
+		s.tokens = s.tokens || slices.Contains(in.Scalars(), name) && s.program.Needs(in.Scalar(name))
+	}
 	s.result = Result{Metrics: map[string]float64{}, GradNorm: map[string]float64{}, LR: map[string]float64{}}
 	return s, nil
 }
@@ -128,15 +130,16 @@ func (s *Step) compile() (err error) {
 	}
 	opt := exec.Options{Timing: s.opt.Timing}
 	trunks := slices.Clone(s.opt.Frozen)
+	var extra []Weight
 	for _, n := range s.nets {
 		outputs = append(outputs, n.grads...)
-		trunks = append(trunks, n.Trunk)
+		trunks, extra = append(trunks, n.Trunk), append(extra, n.Extra...)
 		opt.Sums = append(opt.Sums, n.grads...)
 		if s.opt.Recompute {
 			opt.Recompute = append(opt.Recompute, n.Trunk.Layers()...)
 		}
 	}
-	if s.program, s.feed, err = compile(s.in, outputs, trunks, opt); err != nil {
+	if s.program, s.feed, err = compile(s.in, outputs, trunks, extra, opt); err != nil {
 		return err
 	}
 	if s.loss, err = s.program.Buffer(s.terms.Loss); err != nil {
@@ -158,7 +161,7 @@ func (s *Step) compile() (err error) {
 }
 
 // compile makes a program whose weights and inputs are bound.
-func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, opt exec.Options) (*exec.Program, *model.Feed, error) {
+func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, extra []Weight, opt exec.Options) (*exec.Program, *model.Feed, error) {
 	opt.Backend = in.Backend()
 	program, err := exec.Compile(outputs, opt)
 	if err != nil {
@@ -167,6 +170,11 @@ func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, 
 	for _, t := range trunks {
 		if err := t.Bind(program); err != nil {
 			return nil, nil, fmt.Errorf("train: %w", err)
+		}
+	}
+	for _, w := range extra {
+		if err := program.Bind(w.Node, w.Value); err != nil {
+			return nil, nil, fmt.Errorf("train: custom weight %q: %w", w.Name, err)
 		}
 	}
 	feed, err := in.NewFeed(program)
@@ -179,8 +187,8 @@ func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, 
 // Done is the number of steps done, and the number of the next one.
 func (s *Step) Done() int { return s.step }
 
-// SetScalar gives a scalar input, such as "temperature", its value from the next Run on. ScalarTokens, ScalarSeqs and
-// ScalarStep are set by Run itself.
+// SetScalar gives a scalar input, such as "temperature", its value from the next Run on. ScalarTokens, ScalarWeight,
+// ScalarSeqs and ScalarStep are set by Run itself.
 func (s *Step) SetScalar(name string, x float64) { s.scalars[name] = x }
 
 // Timings is the time spent in each operator over all steps, by its name. Empty without Options.Timing.
@@ -197,6 +205,7 @@ func (s *Step) Run(ctx context.Context, micro []*data.Ragged) (Result, error) {
 	for _, b := range micro {
 		_, segments := b.Used()
 		r.Tokens += b.Counted()
+		r.Weight += b.Weight()
 		r.Seqs += segments
 	}
 	if r.Seqs == 0 {
@@ -206,6 +215,7 @@ func (s *Step) Run(ctx context.Context, micro []*data.Ragged) (Result, error) {
 		return Result{}, fmt.Errorf("train: step %d: %w", s.step, ErrNoTokens)
 	}
 	s.scalars[ScalarTokens], s.scalars[ScalarSeqs], s.scalars[ScalarStep] = float64(r.Tokens), float64(r.Seqs), float64(s.step)
+	s.scalars[ScalarWeight] = r.Weight
 
 	// 2. Run the micro-batches and add up.
 	for i, b := range micro {

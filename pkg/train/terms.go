@@ -28,6 +28,9 @@ type Metric struct {
 const (
 	// ScalarTokens is the number of counted tokens (mask 1) in the whole optimisation batch.
 	ScalarTokens = "tokens"
+	// ScalarWeight is the sum of the weights of the counted tokens, see data.Example: as many as
+	// ScalarTokens if each has weight 1.
+	ScalarWeight = "weight"
 	// ScalarSeqs is the number of segments in the whole optimisation batch.
 	ScalarSeqs = "seqs"
 	// ScalarStep is the optimisation step, counted from 0.

@@ -7,7 +7,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/world"
 )
 
@@ -79,7 +78,7 @@ func Rows(answers []Answer, temperature float64) []data.Sample {
 
 // Comparison is a pair of answers as its tokens, with the annotator's preference.
 type Comparison struct {
-	Pair       rewardmodel.Pair
+	Pair       data.Pair
 	Preference data.Preference
 }
 
@@ -107,7 +106,7 @@ func (l *Lab) Compare(ctx context.Context, name string, variants [2]*model.Param
 			if pref.Chosen != first.Text {
 				chosen, rejected = rejected, chosen
 			}
-			list = append(list, Comparison{Preference: pref, Pair: rewardmodel.Pair{
+			list = append(list, Comparison{Preference: pref, Pair: data.Pair{
 				Prompt: first.Prompt.Tokens, Chosen: chosen.Tokens, Rejected: rejected.Tokens,
 				Rating: pref.Rating, ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: set,
 			}})

@@ -117,18 +117,18 @@ func (l *Lab) Base(ctx context.Context) (*model.Params, error) {
 	docs := pretrain.Encode(l.Tok, slices.Collect(l.World.Pretraining()))
 	return p, l.Task("pretraining", l.Pretrain.Steps, func(onStep func(train.StepInfo)) (int, error) {
 		cfg := l.Pretrain
-		cfg.Keep, cfg.OnStep = l.keep("pretraining"), onStep
-		report, err := pretrain.Train(ctx, p, docs, cfg)
+		cfg.Checkpointing, cfg.OnStep = l.keep("pretraining"), onStep
+		report, err := pretrain.Train(ctx, p, docs, nil, cfg)
 		return report.Tokens, err
 	})
 }
 
 // keep is where a stage keeps itself.
-func (l *Lab) keep(name string) train.Keep {
+func (l *Lab) keep(name string) train.Checkpointing {
 	if l.Work == "" {
-		return train.Keep{}
+		return train.Checkpointing{}
 	}
-	return train.Keep{Dir: filepath.Join(l.Work, name), Every: 100}
+	return train.Checkpointing{Dir: filepath.Join(l.Work, name), Every: 100}
 }
 
 // conversations are all demonstrations: single questions, with and without an instruction or a pre-prompt, and dialogues of many turns.
@@ -160,7 +160,7 @@ func texts(w *world.World, demos []data.Conversation) iter.Seq[string] {
 }
 
 // Demonstrations are the examples of SFT.
-func (l *Lab) Demonstrations() ([]sft.Example, error) {
+func (l *Lab) Demonstrations() ([]data.Example, error) {
 	all, err := l.conversations()
 	if err != nil {
 		return nil, err
@@ -169,24 +169,24 @@ func (l *Lab) Demonstrations() ([]sft.Example, error) {
 }
 
 // FineTune is SFT on a copy of p.
-func (l *Lab) FineTune(ctx context.Context, name string, p *model.Params, examples []sft.Example, cfg sft.Config) (*model.Params, error) {
+func (l *Lab) FineTune(ctx context.Context, name string, p *model.Params, examples []data.Example, cfg sft.Config) (*model.Params, error) {
 	p = p.Clone()
 	steps := (len(examples) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
 	return p, l.Task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
-		cfg.Keep, cfg.OnStep = l.keep(name), onStep
-		report, err := sft.Train(ctx, p, examples, cfg)
+		cfg.Checkpointing, cfg.OnStep = l.keep(name), onStep
+		report, err := sft.Train(ctx, p, examples, nil, cfg)
 		return report.Tokens, err
 	})
 }
 
 // RewardModel trains one on top of a chat model.
-func (l *Lab) RewardModel(ctx context.Context, name string, chat *model.Params, pairs []rewardmodel.Pair, cfg rewardmodel.Config) (*model.Params, error) {
+func (l *Lab) RewardModel(ctx context.Context, name string, chat *model.Params, pairs []data.Pair, cfg rewardmodel.Config) (*model.Params, error) {
 	p := chat.Clone()
 	p.AddHead(rand.New(rand.NewPCG(cfg.Seed, 2)))
 	steps := (len(pairs) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
 	return p, l.Task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
 		cfg.OnStep = onStep
-		report, err := rewardmodel.Train(ctx, p, pairs, cfg)
+		report, err := rewardmodel.Train(ctx, p, pairs, nil, cfg)
 		return report.Tokens, err
 	})
 }

@@ -22,11 +22,11 @@ import (
 // sources are the packages whose configs have a form in YAML.
 var sources = []string{
 	"cmd/tame", "pkg/data", "pkg/distill", "pkg/gatt", "pkg/generate", "pkg/model", "pkg/model/arch", "pkg/optim", "pkg/pipeline", "pkg/ppo", "pkg/pretrain", "pkg/rejection",
-	"pkg/rewardmodel", "pkg/sft", "pkg/tokenizer",
+	"pkg/rewardmodel", "pkg/sft", "pkg/tokenizer", "pkg/train",
 }
 
 // parts are structs inside of configs.
-var parts = map[string]bool{"Margins": true, "Calibration": true, "Sampling": true}
+var parts = map[string]bool{"Margins": true, "Calibration": true, "Sampling": true, "Settings": true, "Budget": true}
 
 func main() {
 	if len(os.Args) != 3 {

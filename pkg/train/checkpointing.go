@@ -1,0 +1,64 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/tame-rlhf/tame/pkg/run"
+	"github.com/tame-rlhf/tame/pkg/setting"
+)
+
+// Checkpointing says where and how often a stage saves its state. A stage that is started again
+// with the same config, data and start weights resumes from its last checkpoint, and produces the
+// same bytes as one that was never stopped. It also saves when its context ends.
+type Checkpointing struct {
+	// Dir is the folder of the checkpoint; empty disables checkpoints. It belongs to one run:
+	// delete it once the result is safe.
+	Dir string
+	// Every is the number of steps between two checkpoints (PPO: of iterations), at least 1.
+	Every int
+	// WriteFiles, if not nil, writes further files such as the tokenizer into the checkpoint.
+	WriteFiles func(dir string) error
+}
+
+// Validate reports a setting that makes no sense.
+func (c Checkpointing) Validate() error {
+	checks := setting.NewChecks("train: Checkpointing")
+	if c.Dir != "" {
+		checks.AtLeast("Every", c.Every, 1)
+	}
+	return checks.Err()
+}
+
+// Load reads the checkpoint of this run, nil if there is none yet. One of another run is a run.ErrOtherRun that names the
+// differences.
+func (k Checkpointing) Load(id run.Identity) (*Checkpoint, error) {
+	if k.Dir == "" {
+		return nil, nil
+	}
+	c, err := LoadCheckpoint(k.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if entries, _ := os.ReadDir(k.Dir); len(entries) == 0 { // looked at after loading, which mends an interrupted save
+			return nil, nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := run.Check(k.Dir, c.State.Identity, id); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	return c, nil
+}
+
+// Save writes the checkpoint of this run.
+func (k Checkpointing) Save(c *Checkpoint, id run.Identity) error {
+	if k.Dir == "" {
+		return nil
+	}
+	c.State.Identity = id
+	c.WriteFiles = k.WriteFiles
+	return SaveCheckpoint(k.Dir, c)
+}

@@ -1,0 +1,38 @@
+package train
+
+import (
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// LRFactor multiplies the learning rate of a group of weights. Its text form is "PATTERN=FACTOR".
+type LRFactor struct {
+	// Pattern is matched against the names of the weights by path.Match: * matches any text.
+	Pattern string
+	// Factor of at least 0. With 0 the weights stay as they are but have moments; see Frozen.
+	Factor float64
+}
+
+// MarshalText is PATTERN=FACTOR.
+func (f LRFactor) MarshalText() ([]byte, error) {
+	return []byte(f.Pattern + "=" + strconv.FormatFloat(f.Factor, 'g', -1, 64)), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (f *LRFactor) UnmarshalText(text []byte) error {
+	pattern, number, _ := strings.Cut(string(text), "=")
+	factor, err := strconv.ParseFloat(number, 64)
+	if err != nil || !validPattern(pattern) {
+		return fmt.Errorf("train: %q is not a learning rate factor, want PATTERN=FACTOR, such as embed=0.1", text)
+	}
+	f.Pattern, f.Factor = pattern, factor
+	return nil
+}
+
+// matches says whether a name fits a pattern that is valid.
+func matches(pattern, name string) bool {
+	ok, _ := path.Match(pattern, name)
+	return ok
+}
