@@ -22,7 +22,7 @@ type slot struct {
 	input  bool  // bound, or a constant
 	home   *slot // the slot whose memory this one lies in: the source of a reshape, the sum that it is a part of
 	adds   adds
-	dirty  bool // nobody reads its unused rows
+	dirty  bool // its unused rows are never read
 
 	first, last int // steps that write and that read its memory last
 	offset      int // place in the arena, in words

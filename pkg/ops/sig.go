@@ -150,7 +150,7 @@ func (s *sig) result(i int, diff []bool, grad gradient) (*gorgonia.Node, error) 
 }
 
 // sum makes the node of result i, the gradient of a weight, whose kernel looks at
-// backend.Buffer.Add: with several micro-batches it is added up where it lies.
+// backend.Buffer.Add: with several micro-batches it is added up in place.
 func (s *sig) sum(i int) (*gorgonia.Node, error) { return s.node(i, s.dt, Operator{Adds: true}) }
 
 // table makes the node of the only result, a table of rows.

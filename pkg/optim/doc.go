@@ -23,7 +23,7 @@
 //		}
 //	}
 //
-// State hands out the moments for a checkpoint and Restore takes them back: a restored optimiser goes on with the same bits.
+// State hands out the moments for a checkpoint and Restore takes them back: a restored optimiser resumes with the same bits.
 //
 // # Concurrency
 //

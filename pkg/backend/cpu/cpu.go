@@ -127,7 +127,7 @@ func clearFrom[T kern.Float](dst backend.Buffer, from int) {
 	}
 }
 
-// A layout is the (S+2) int32 table that says where the segments of a ragged batch lie: [0] is the
+// A layout is the (S+2) int32 table that says where the segments of a ragged batch are: [0] is the
 // number s of used segments, [1+i] the first slot of segment i, and [1+i] for i >= s the number n
 // of used slots.
 
