@@ -3,8 +3,6 @@ package kern
 import (
 	"math"
 	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // Operations of BLAS level 1 beside those of vec.go, in float32. Vectors lie one element after the other, but for functions named
@@ -140,8 +138,5 @@ func spreadPair(p pairLoop) {
 		p.Piece(0, len(p.x))
 		return
 	}
-	l := borrow[pairLoop](&pairLoops)
-	defer giveBack(&pairLoops, l)
-	*l = p
-	parallel.Run(len(p.x), vecGrain, l)
+	run(&pairLoops, len(p.x), vecGrain, p)
 }

@@ -25,8 +25,7 @@ func (b *Builder) unary(kind backend.Kind, attrs any, x *gorgonia.Node) *gorgoni
 			return nil, err
 		}
 		g.gives(x.Shape())
-		dx, err := g.result(0, nil, nil)
-		return gorgonia.Nodes{dx}, err
+		return g.grads(1)
 	}))
 }
 
