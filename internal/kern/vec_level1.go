@@ -52,11 +52,16 @@ func Isamax(x []float32) int {
 	if x[0] != x[0] {
 		return 0
 	}
+	best, at := abs(x[0]), 0
 	if !inAsm[float32]() {
-		return argMaxAbs(x)
+		for i, v := range x {
+			if v := abs(v); v > best {
+				best, at = v, i
+			}
+		}
+		return at
 	}
 	const block = 1 << 10
-	best, at := abs(x[0]), 0
 	for i := 0; i < len(x); i += block {
 		if m := maxAbsAsm(min(block, len(x)-i), ptr(x[i:])); m > best {
 			best, at = m, i
@@ -64,16 +69,6 @@ func Isamax(x []float32) int {
 	}
 	for abs(x[at]) != best {
 		at++
-	}
-	return at
-}
-
-func argMaxAbs(x []float32) int {
-	best, at := abs(x[0]), 0
-	for i, v := range x {
-		if v := abs(v); v > best {
-			best, at = v, i
-		}
 	}
 	return at
 }
