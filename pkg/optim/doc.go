@@ -14,7 +14,7 @@
 //	}
 //	for s := 0; s < schedule.Total; s++ {
 //		grads := backward() // []*tensor.Dense, shaped like params
-//		norm, err := optim.GlobalNorm(grads)
+//		norm, err := optim.GlobalNorm(nil, grads) // nil: the CPU
 //		if err != nil {
 //			return err
 //		}

@@ -93,13 +93,26 @@ func kernel[T kern.Float](op backend.Op) backend.Kernel {
 		return gather[T](op.In[0][1])
 	case backend.Scatter:
 		return scatter[T](op.Out[0][0], op.Out[0][1])
+	case backend.Sum, backend.MaskedSum:
+		return sum[T](op.Kind == backend.MaskedSum)
+	case backend.Sum.Derivative(), backend.MaskedSum.Derivative():
+		return sumBackward[T](op.Kind == backend.MaskedSum.Derivative())
+	case backend.SegmentSum:
+		return segmentSum[T]
+	case backend.SegmentSum.Derivative():
+		return segmentSumBackward[T]
+	case backend.Spread:
+		return spread[T]
+	case backend.Spread.Derivative():
+		return spreadBackward[T]
+	case backend.Stride:
+		return stride[T](op.Attrs.(backend.Step))
+	case backend.Stride.Derivative():
+		return strideBackward[T](op.Attrs.(backend.Step))
 	case backend.GradientSum:
 		return gradientSum[T]
 	case backend.Copy:
 		return copyOrAdd[T]
-	}
-	if k := reduction[T](op); k != nil {
-		return k
 	}
 	if k := unary[T](op); k != nil {
 		return k
