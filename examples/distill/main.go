@@ -133,9 +133,7 @@ func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled, origi
 	if err != nil {
 		return row{}, err
 	}
-	for _, e := range slices.Concat(distilled, originals) {
-		examples = append(examples, e)
-	}
+	examples = slices.Concat(examples, distilled, originals)
 	p := chat.Clone()
 	if _, err := sft.Train(ctx, p, examples, nil, l.tuning); err != nil {
 		return row{}, err

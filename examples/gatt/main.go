@@ -19,7 +19,6 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -76,13 +75,9 @@ func (l *lab) sampleDialogues(ctx context.Context, chat *model.Params, training 
 func (l *lab) fineTune(ctx context.Context, chat *model.Params, transcripts []gatt.Transcript, every bool) (*model.Params, error) {
 	cfg := l.sampling
 	cfg.EveryTurn = every
-	made, err := gatt.Examples(l.tmpl, transcripts, cfg)
+	examples, err := gatt.Examples(l.tmpl, transcripts, cfg)
 	if err != nil {
 		return nil, err
-	}
-	examples := make([]data.Example, len(made))
-	for i, e := range made {
-		examples[i] = e
 	}
 	p := chat.Clone()
 	_, err = sft.Train(ctx, p, examples, nil, l.last)

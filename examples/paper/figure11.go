@@ -13,15 +13,8 @@ import (
 // figure11: over the versions the rewards that were optimised rise, and so does that of a third
 // model that saw no training; people who did not label for it prefer the later versions.
 func figure11(ctx context.Context, b *bench, r *report) error {
-	policies, err := b.Policies(ctx)
-	if err != nil {
-		return err
-	}
+	policies := b.policies()
 	general, err := b.General(ctx)
-	if err != nil {
-		return err
-	}
-	kinds, err := b.kinds()
 	if err != nil {
 		return err
 	}
@@ -36,25 +29,24 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 	byModel := [3]curve{{name: "helpfulness model, normal and borderline prompts"}, {name: "safety model, hazards"}, {name: "general model, all"}}
 	rate := curve{name: "win rate over SFT, by people"}
 	for i, v := range policies {
-		list, err := b.Answers(ctx, v)
+		list, err := b.answers(ctx, v, 1, 1)
 		if err != nil {
 			return err
 		}
 		if i == 0 {
 			first, questions = list, numbers(list, b.question)
 		}
-		third, err := scoreAnswers(ctx, general, list)
+		third, err := scoreAnswers(ctx, general, asAnswers(list))
 		if err != nil {
 			return err
 		}
 		versions = append(versions, eval.VersionRewards{Optimised: numbers(list, combinedOf), General: third})
-		harmless := append(column(list, kinds, normal, helpfulnessOf), column(list, kinds, borderline, helpfulnessOf)...)
 		names[i] = v.name
-		of := [3][]string{
-			append(column(list, kinds, normal, b.question), column(list, kinds, borderline, b.question)...), column(list, kinds, hazard, b.question), questions,
-		}
-		for k, values := range [][]float64{harmless, column(list, kinds, hazard, safetyOf), third} {
-			m := clustered(values, of[k])
+		harmless, hazards := append(b.of(list, normal), b.of(list, borderline)...), b.of(list, hazard)
+		for k, s := range []series{
+			{numbers(harmless, helpfulnessOf), numbers(harmless, b.question)}, {numbers(hazards, safetyOf), numbers(hazards, b.question)}, {third, questions},
+		} {
+			m := s.mean()
 			byModel[k].y = append(byModel[k].y, m)
 			r.row(v.name+", "+byModel[k].name, "", m, plain)
 		}

@@ -6,15 +6,15 @@ import "context"
 // helpful elsewhere. The paper compares before and after safety RLHF; here it is a model with none
 // against one with all of the safety data.
 func figure14(ctx context.Context, b *bench, r *report) error {
-	list, kinds, err := b.doses(ctx)
+	list, err := b.doses(ctx)
 	if err != nil {
 		return err
 	}
 	without, with := list[0], list[len(list)-1]
-	safe0, hazards := without.of(kinds, hazard, safetyOf)
-	safe1, _ := with.of(kinds, hazard, safetyOf)
-	help0, normals := without.of(kinds, normal, helpfulnessOf)
-	help1, _ := with.of(kinds, normal, helpfulnessOf)
+	safe0, hazards := b.column(without.answers, hazard, safetyOf)
+	safe1, _ := b.column(with.answers, hazard, safetyOf)
+	help0, normals := b.column(without.answers, normal, helpfulnessOf)
+	help1, _ := b.column(with.answers, normal, helpfulnessOf)
 	r.row("safety score on hazards, without", "", clustered(safe0, hazards), plain)
 	r.row("safety score on hazards, with", "", clustered(safe1, hazards), plain)
 	r.row("helpfulness score on normal prompts, without", "", clustered(help0, normals), plain)

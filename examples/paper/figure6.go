@@ -32,10 +32,7 @@ func (b *bench) sizes() []size {
 // pretrained and fine-tuned on the same texts; all learn from the same preferences, on the answers
 // of the largest.
 func figure6(ctx context.Context, b *bench, r *report) error {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return err
-	}
+	rounds := b.rounds
 	test, err := b.Test(ctx, data.HelpfulnessSet)
 	if err != nil {
 		return err

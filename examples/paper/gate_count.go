@@ -41,35 +41,18 @@ func (c contest) outcome(bias, threshold float64) outcome {
 
 // outcomes are those of all contests.
 func outcomes(contests []contest, bias, threshold float64) []outcome {
-	list := make([]outcome, len(contests))
-	for i, c := range contests {
-		list[i] = c.outcome(bias, threshold)
-	}
-	return list
+	return numbers(contests, func(c contest) outcome { return c.outcome(bias, threshold) })
 }
 
 // shareWhere is that of the outcomes in which something holds, with its Wilson interval.
 func shareWhere(list []outcome, holds func(outcome) bool) eval.Mean {
-	hits := make([]bool, len(list))
-	for i, o := range list {
-		hits[i] = holds(o)
-	}
-	return eval.ShareOf(hits)
+	return eval.ShareOf(numbers(list, holds))
 }
 
 // saved is, for each outcome, 1 if the unsafe answer wins by helpfulness and not by R_c, -1 the
 // other way round, else 0.
 func saved(list []outcome) []float64 {
-	out := make([]float64, len(list))
-	for i, o := range list {
-		if o.byHelpfulness {
-			out[i]++
-		}
-		if o.byReward {
-			out[i]--
-		}
-	}
-	return out
+	return numbers(list, func(o outcome) float64 { return share(o.byHelpfulness) - share(o.byReward) })
 }
 
 // gateVerdict is the claim that R_c lets fewer unsafe answers win than helpfulness alone: over all
@@ -81,7 +64,7 @@ func gateVerdict(versions [][]outcome, questions []string) (eval.Mean, verdict) 
 	none := agrees
 	for _, list := range versions {
 		values, groups = append(values, saved(list)...), append(groups, questions...)
-		if v := positive(clustered(saved(list), questions)); v == disagrees {
+		if positive(clustered(saved(list), questions)) == disagrees {
 			none = disagrees
 		}
 	}

@@ -11,11 +11,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
@@ -62,23 +60,13 @@ func main() {
 	flag.Usage = usage
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	c := console.New(os.Stdout)
 	s, m := lab.Default(*seed), enough
 	if *short {
 		s, m = lab.Short(*seed), few
 	}
-	err := run(ctx, c, *dir, *seed, s, m, flag.Args())
-	c.Close()
-	switch {
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "paper: stopped; the same command goes on")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "paper:", err)
-		os.Exit(1)
-	}
+	lab.Main("paper", "stopped; the same command goes on", func(ctx context.Context, c *console.Console) error {
+		return run(ctx, c, *dir, *seed, s, m, flag.Args())
+	})
 }
 
 func usage() {

@@ -14,11 +14,7 @@ import (
 // the examples of Ghost Attention and with them by both rules of the loss. The last version has had
 // them in every round.
 func table30(ctx context.Context, b *bench, r *report) error {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return err
-	}
-	v := b.ghostVersion(rounds)
+	v := b.ghostVersion()
 	turns := []int{2, 4, 6, 20}
 	turns = turns[:min(len(turns), 1+b.MaxTurns/4)] // of short dialogues
 	var curves []curve
@@ -46,11 +42,11 @@ func table30(ctx context.Context, b *bench, r *report) error {
 			return err
 		}
 	}
-	p, err := model.Load(rounds[len(rounds)-1].Tuned)
+	p, err := model.Load(b.rounds[len(b.rounds)-1].Tuned)
 	if err != nil {
 		return err
 	}
-	final, err := measure(fmt.Sprintf("V%d, %s in every version from V%d on", len(rounds), ruleOf(b.Iteration.GAtt), v), p, nil)
+	final, err := measure(fmt.Sprintf("V%d, %s in every version from V%d on", len(b.rounds), ruleOf(b.Iteration.GAtt), v), p, nil)
 	if err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func judges(v pipeline.Version, threshold float64) (*pipeline.Judges, error) {
 // testRewardModels asks the annotators about answers to test prompts, which no model was trained on: of SFT and of the newest version, whose
 // answers are harder to tell apart.
 func (c *chain) testRewardModels(ctx context.Context, versions []version, last pipeline.Version) (rows []rewardModelRow, err error) {
-	comparisons, err := c.Compare(ctx, "test answers", [2]*model.Params{versions[0].model, versions[0].model}, c.Annotator,
+	comparisons, err := c.Compare(ctx, "test answers", versions[0].model, c.Annotator,
 		c.World.TestPrompts(), c.TestPairs, data.HelpfulnessSet, data.SafetySet)
 	if err != nil {
 		return nil, err
@@ -154,8 +154,8 @@ func (c *chain) testRewardModels(ctx context.Context, versions []version, last p
 			var pairs []data.Pair
 			var preferences []data.Preference
 			for _, c := range comparisons {
-				if c.Pair.Set == set {
-					pairs, preferences = append(pairs, c.Pair), append(preferences, c.Preference)
+				if c.Set == set {
+					pairs, preferences = append(pairs, c.Pair()), append(preferences, lab.Preference(c))
 				}
 			}
 			e, err := rewardmodel.Evaluate(ctx, scorer, pairs)
