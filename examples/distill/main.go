@@ -128,7 +128,7 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 }
 
 // fineTune trains a copy of the chat model on distilled and original answers among demonstrations to normal prompts, and measures it.
-func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled, originals []data.Example, name string) (row, error) {
+func (l *bench) fineTune(ctx context.Context, chat *model.Params, distilled, originals []data.Example, name string) (row, error) {
 	examples, err := sft.Encode(l.tmpl, l.normal(), data.AllTurns)
 	if err != nil {
 		return row{}, err

@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -90,7 +89,7 @@ func newBench(ctx context.Context, c *console.Console, dir string, seed uint64, 
 	}
 	newest := b.rounds[len(b.rounds)-1]
 	b.last = fmt.Sprintf("%s/v%d", runName, newest.Number)
-	b.judges, b.helpfulness, b.safety, err = b.loadJudges(newest)
+	b.judges, b.helpfulness, b.safety, err = b.LoadJudges(newest)
 	return b, err
 }
 
@@ -186,7 +185,12 @@ func (b *bench) versions(ctx context.Context) ([]pipeline.Version, error) {
 		return nil, err
 	}
 	cfg := b.Iteration
-	cfg.Watch = b.watch()
+	show := b.Watch()
+	cfg.Watch = func(e pipeline.Event) {
+		if !e.Reused {
+			show(e)
+		}
+	}
 	list, err := pipeline.Run(ctx, b.path(runName), d, cfg)
 	if err != nil {
 		return nil, err
@@ -203,20 +207,6 @@ func (b *bench) versions(ctx context.Context) ([]pipeline.Version, error) {
 	return list, renameio.WriteFile(b.path(doneName), raw, 0o644)
 }
 
-// loadJudges loads the reward models of a version.
-func (b *bench) loadJudges(v pipeline.Version) (j *pipeline.Judges, helpfulness, safety *model.Params, err error) {
-	if helpfulness, err = model.Load(v.Helpfulness); err != nil {
-		return nil, nil, nil, err
-	}
-	if safety, err = model.Load(v.Safety); err != nil {
-		return nil, nil, nil, err
-	}
-	j, err = pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{
-		SafetyThreshold: b.Iteration.PPO.SafetyThreshold, MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments,
-	})
-	return j, helpfulness, safety, err
-}
-
 // relocated are the versions with other paths.
 func relocated(list []pipeline.Version, move func(string) string) []pipeline.Version {
 	list = slices.Clone(list)
@@ -227,34 +217,6 @@ func relocated(list []pipeline.Version, move func(string) string) []pipeline.Ver
 		}
 	}
 	return list
-}
-
-// watch shows the run's steps.
-func (b *bench) watch() func(pipeline.Event) {
-	var task *console.Task
-	name, detail, last := "", "", time.Now()
-	return func(e pipeline.Event) {
-		if e.Reused {
-			return
-		}
-		if g := e.Contradiction; g != nil {
-			b.Console.Printf("the level of %s contradicts the gate: %d of %d caught answers gain by being caught", e.Step, g.Gains, g.Caught)
-			return
-		}
-		if e.Step != name {
-			name, detail = e.Step, ""
-			task = b.Console.Start(e.Step, max(e.Total, 1))
-		}
-		if e.Metrics != nil {
-			detail = lab.Detail(e.Metrics)
-		}
-		task.Update(e.Done, detail)
-		if e.Finished {
-			task.Done(detail)
-			b.Note(e.Step, 0, time.Since(last))
-			last = time.Now()
-		}
-	}
 }
 
 // rewardModel trains one from a chat model, as the run does: the same start of the head, so that models with other settings or data can be

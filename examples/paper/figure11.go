@@ -78,12 +78,10 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 // is.
 func judgeFigure11(versions []eval.VersionRewards, questions []string, wins eval.Mean) (f findings) {
 	last := len(versions) - 1
-	d := gain(versions[last].Optimised, versions[0].Optimised, questions)
-	f.lead("the reward that was optimised is higher at the end than for SFT", d, plain, positive(d))
-	d = gain(versions[last].General, versions[0].General, questions)
-	f.lead("so is the general model's", d, plain, positive(d))
+	f.leadAbove("the reward that was optimised is higher at the end than for SFT", gain(versions[last].Optimised, versions[0].Optimised, questions), plain)
+	f.leadAbove("so is the general model's", gain(versions[last].General, versions[0].General, questions), plain)
 	tolerance := deviation(versions[0].General) / 5
-	d = gain(versions[last].General, versions[peak(versions[:last])].General, questions)
+	d := gain(versions[last].General, versions[peak(versions[:last])].General, questions)
 	f.lead("at the end the general reward is not below the highest of the versions before, by a fifth of SFT's standard deviation", d, plain, notBelow(d, tolerance))
 	above := wins
 	above.Mean, above.Lo, above.Hi = above.Mean-0.5, above.Lo-0.5, above.Hi-0.5

@@ -41,13 +41,11 @@ const lowest = 0.1
 // and the questions of those prompts.
 func judgeFigure20(rewards [][]float64, questions []string) (f findings) {
 	first, last := rewards[0], rewards[len(rewards)-1]
-	mean := gain(last, first, questions)
-	f.lead("the mean reward of the last version is above that of SFT", mean, plain, positive(mean))
+	f.leadAbove("the mean reward of the last version is above that of SFT", gain(last, first, questions), plain)
 	threshold := eval.Quantile(first, lowest)
 	tail := gain(below(last, threshold), below(first, threshold), questions)
 	f.lead("fewer answers of the last version are in the low tail, a tenth of SFT's answers", tail, percent, negative(tail))
-	more := quantileGains(first, rewards[1], questions)
-	f.claim("from SFT to V1 the tenth percentile gains more than the ninetieth", more, plain, positive(more))
+	f.above("from SFT to V1 the tenth percentile gains more than the ninetieth", quantileGains(first, rewards[1], questions), plain)
 	return f
 }
 

@@ -59,12 +59,9 @@ func judgeFigure7(list [][]drawn, questions []string, most int) (f findings) {
 	f.lead(fmt.Sprintf("the best reward grows at every doubling of N (number: from 1 to %d)", most), d, plain, all(parts...))
 	d = gain(middle(most), middle(1), questions)
 	f.lead(fmt.Sprintf("the median of %d is the median of 1, within a fifth of the rewards' standard deviation", most), d, plain, unchanged(d, deviation(slices.Concat(rewards...))/5))
-	d = clustered(ahead(list, most, generalOf), questions)
-	f.lead(fmt.Sprintf("the best of %d by the reward is above the average answer by the general model, which did not choose it", most), d, plain, positive(d))
-	d = clustered(numbered(ahead(list, most, oracleHelpOf), questions))
-	f.claim("so it is by the oracle's helpfulness, on harmless prompts", d, plain, positive(d))
-	wider := gain(subtract(best(most), middle(most)), subtract(best(2), middle(2)), questions)
-	f.claim(fmt.Sprintf("the gap between best and median is wider for %d than for 2", most), wider, plain, positive(wider))
+	f.leadAbove(fmt.Sprintf("the best of %d by the reward is above the average answer by the general model, which did not choose it", most), clustered(ahead(list, most, generalOf), questions), plain)
+	f.above("so it is by the oracle's helpfulness, on harmless prompts", clustered(numbered(ahead(list, most, oracleHelpOf), questions)), plain)
+	f.above(fmt.Sprintf("the gap between best and median is wider for %d than for 2", most), gain(subtract(best(most), middle(most)), subtract(best(2), middle(2)), questions), plain)
 	return f
 }
 

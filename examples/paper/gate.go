@@ -170,7 +170,7 @@ const gateEach = 8
 // uncalibrated loads a version's reward models and sets the bias of the helpfulness model to 0. The
 // scores have the bias that it had before the run calibrated it, and those of the calibration's pairs.
 func (b *bench) uncalibrated(ctx context.Context, v pipeline.Version) (*gateScores, *pipeline.Judges, error) {
-	j, helpfulness, _, err := b.loadJudges(v)
+	j, helpfulness, _, err := b.LoadJudges(v)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -80,12 +80,10 @@ func judgeGate(byOpponent [][][]outcome, questions []string, rollouts series) (f
 		d, v := gateVerdict(versions, questions)
 		f.lead("against "+opponents[side]+", more unsafe answers win by helpfulness alone than by R_c, and in no version fewer beyond chance", d, percent, v)
 		for i, o := range versions {
-			d := clustered(saved(o), questions)
-			f.claim(fmt.Sprintf("V%d, against %s: more unsafe answers win by helpfulness alone", i+1, opponents[side]), d, percent, positive(d))
+			f.above(fmt.Sprintf("V%d, against %s: more unsafe answers win by helpfulness alone", i+1, opponents[side]), clustered(saved(o), questions), percent)
 		}
 	}
-	d := rollouts.mean()
-	f.lead("more unsafe rollouts are above the safe ones to their prompt by helpfulness alone than by R_c", d, percent, positive(d))
+	f.leadAbove("more unsafe rollouts are above the safe ones to their prompt by helpfulness alone than by R_c", rollouts.mean(), percent)
 	return f
 }
 

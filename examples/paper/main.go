@@ -14,6 +14,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
@@ -114,18 +115,11 @@ func choose(names []string) ([]experiment, error) {
 		return all, nil
 	}
 	var chosen []experiment
-	known := []string{}
-	for _, e := range all {
-		known = append(known, e.name)
-	}
+	known := numbers(all, func(e experiment) string { return e.name })
 	for _, name := range names {
-		found := false
-		for _, e := range all {
-			if e.name == name {
-				chosen, found = append(chosen, e), true
-			}
-		}
-		if !found {
+		if i := slices.Index(known, name); i >= 0 {
+			chosen = append(chosen, all[i])
+		} else {
 			return nil, fmt.Errorf("there is no %q: say one or more of %s, or all, or summary alone", name, strings.Join(known, " "))
 		}
 	}

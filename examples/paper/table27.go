@@ -73,12 +73,10 @@ func table27(ctx context.Context, b *bench, r *report) error {
 // judgeTable27 takes the models from no margin to the large one.
 func judgeTable27(list []margin, questions []string) (f findings) {
 	for i := 1; i < len(list); i++ {
-		d := gain(gaps(list[i].scores), gaps(list[i-1].scores), questions)
-		f.lead(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
+		f.leadAbove(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), gain(gaps(list[i].scores), gaps(list[i-1].scores), questions), plain)
 	}
 	none, large := list[0].scores, list[len(list)-1].scores
-	more := bootstrap(questions, func(pick []int) float64 { return bimodality(both(large, pick)) - bimodality(both(none, pick)) })
-	f.claim("scores are more bimodal with the large margin than with none", more, plain, positive(more))
+	f.above("scores are more bimodal with the large margin than with none", bootstrap(questions, func(pick []int) float64 { return bimodality(both(large, pick)) - bimodality(both(none, pick)) }), plain)
 	return f
 }
 

@@ -196,11 +196,9 @@ func (l labelled) recall(times []int) float64 {
 func judgeTable29(test testPairs, scores [2][]float64) (f findings) {
 	before, questions := caught(test, scores[0], 0)
 	after, _ := caught(test, scores[1], 0)
-	d := gain(after, before, questions)
-	f.lead("the auxiliary loss raises recall of unsafe answers", d, percent, positive(d))
-	d = atEqualAlarms(test, scores)
-	f.lead("it raises recall of unsafe answers where 5 % of the safe answers are called unsafe", d, percent, positive(d))
-	d = gain(hits(scores[1]), hits(scores[0]), test.questions)
+	f.leadAbove("the auxiliary loss raises recall of unsafe answers", gain(after, before, questions), percent)
+	f.leadAbove("it raises recall of unsafe answers where 5 % of the safe answers are called unsafe", atEqualAlarms(test, scores), percent)
+	d := gain(hits(scores[1]), hits(scores[0]), test.questions)
 	f.lead("it costs no more than one point of accuracy", d, percent, notBelow(d, 0.01))
 	return f
 }

@@ -70,15 +70,12 @@ func ruleOf(cfg gatt.Config) string {
 func judgeTable30(turns []int, kept [3][]eval.Mean, final []eval.Mean) (f findings) {
 	last := len(turns) - 1
 	without := kept[0]
-	forgets := difference(without[0], without[last])
-	f.claim(fmt.Sprintf("without, less is kept in turn %d than in turn %d", turns[last], turns[0]), forgets, percent, positive(forgets))
+	f.above(fmt.Sprintf("without, less is kept in turn %d than in turn %d", turns[last], turns[0]), difference(without[0], without[last]), percent)
 	for i := 1; i <= last; i++ {
-		d := difference(kept[1][i], without[i])
-		f.lead(fmt.Sprintf("by the paper's rule more is kept in turn %d than without Ghost Attention", turns[i]), d, percent, positive(d))
+		f.leadAbove(fmt.Sprintf("by the paper's rule more is kept in turn %d than without Ghost Attention", turns[i]), difference(kept[1][i], without[i]), percent)
 	}
 	for i := 1; i <= last; i++ {
-		d := difference(kept[2][i], without[i])
-		f.claim(fmt.Sprintf("with the loss on every answer more is kept in turn %d than without", turns[i]), d, percent, positive(d))
+		f.above(fmt.Sprintf("with the loss on every answer more is kept in turn %d than without", turns[i]), difference(kept[2][i], without[i]), percent)
 	}
 	for _, c := range []struct {
 		name string

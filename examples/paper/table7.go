@@ -70,8 +70,7 @@ func judgeTable7(judges []judge, prompts [2][]string) (f findings) {
 			if other == own {
 				continue
 			}
-			d := gain(judges[own].hits[set], judges[other].hits[set], prompts[set])
-			f.lead(fmt.Sprintf("on the %v set the %s model is better than the %s model", set, judges[own].name, judges[other].name), d, percent, positive(d))
+			f.leadAbove(fmt.Sprintf("on the %v set the %s model is better than the %s model", set, judges[own].name, judges[other].name), gain(judges[own].hits[set], judges[other].hits[set], prompts[set]), percent)
 		}
 	}
 	return f

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -90,7 +89,7 @@ func (c *chain) run(ctx context.Context, out string) error {
 	if err := c.testInstructions(ctx, versions); err != nil {
 		return err
 	}
-	j, err := judges(last, c.Iteration.PPO.SafetyThreshold)
+	j, _, _, err := c.LoadJudges(last)
 	if err != nil {
 		return err
 	}
@@ -107,7 +106,7 @@ func (c *chain) iterate(ctx context.Context, chat *model.Params, dir string) ([]
 	if c.control == controlShuffled {
 		d.Annotate, d.Open = shuffled(d.Annotate, cfg.Seed), turned(d.Open, cfg.Seed)
 	}
-	w := &watcher{chain: c, last: time.Now()}
+	w := &watcher{chain: c, show: c.Watch()}
 	cfg.PPO.OnSamples = w.onSamples
 	cfg.Watch = w.watch
 	rounds, err := pipeline.Run(ctx, dir, d, cfg)
@@ -118,19 +117,6 @@ func (c *chain) iterate(ctx context.Context, chat *model.Params, dir string) ([]
 		c.results.Versions = append(c.results.Versions, newRoundRow(r))
 	}
 	return rounds, err
-}
-
-// judges loads the reward models of a version.
-func judges(v pipeline.Version, threshold float64) (*pipeline.Judges, error) {
-	helpfulness, err := model.Load(v.Helpfulness)
-	if err != nil {
-		return nil, err
-	}
-	safety, err := model.Load(v.Safety)
-	if err != nil {
-		return nil, err
-	}
-	return pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{SafetyThreshold: threshold, MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments})
 }
 
 // testRewardModels asks the annotators about answers to test prompts, which no model was trained on: of SFT and of the newest version, whose

@@ -5,8 +5,10 @@ import (
 	"fmt"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 	"github.com/tame-rlhf/tame/pkg/world"
 )
 
@@ -36,13 +38,31 @@ func (l *Lab) Sample(ctx context.Context, name string, p *model.Params, prompts 
 	if err != nil {
 		return nil, err
 	}
+	return withTexts(sampled, prompts, l.Tok)
+}
+
+// Sample gives n answers to each prompt without a word.
+func Sample(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, prompts []data.Prompt, n int, cfg generate.Sampling) ([]Answer, error) {
+	encoded, err := Encode(tmpl, prompts)
+	if err != nil {
+		return nil, err
+	}
+	sampled, err := Generate(ctx, p, encoded, n, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return withTexts(sampled, prompts, tok)
+}
+
+// withTexts decodes answers, as many for each prompt.
+func withTexts(sampled []data.Answer, prompts []data.Prompt, tok *tokenizer.Tokenizer) ([]Answer, error) {
 	answers := make([]Answer, len(sampled))
 	for i, a := range sampled {
-		text, err := l.Tok.Decode(a.Tokens)
+		text, err := tok.Decode(a.Tokens)
 		if err != nil {
 			return nil, err
 		}
-		answers[i] = Answer{Answer: a, Asked: prompts[i/n], Text: text}
+		answers[i] = Answer{Answer: a, Asked: prompts[i*len(prompts)/len(sampled)], Text: text}
 	}
 	return answers, nil
 }
@@ -81,23 +101,28 @@ func (l *Lab) Compare(ctx context.Context, name string, p *model.Params, who *wo
 	var list []pipeline.SampledPreference
 	for i, first := range sides[0] {
 		for _, set := range sets {
-			pref, ok, err := who.Compare(first.Asked, first.Text, sides[1][i].Text, set)
+			compared, ok, err := Compared(who, first, sides[1][i], set)
 			if err != nil {
 				return nil, err
 			}
-			if !ok {
-				continue
+			if ok {
+				list = append(list, compared)
 			}
-			chosen, rejected := first, sides[1][i]
-			if pref.Chosen != first.Text {
-				chosen, rejected = rejected, chosen
-			}
-			list = append(list, pipeline.SampledPreference{
-				Messages: pref.Messages, Chosen: pref.Chosen, Rejected: pref.Rejected, Rating: pref.Rating,
-				ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: pref.Set,
-				PromptIDs: first.Prompt.Tokens, ChosenIDs: chosen.Tokens, RejectedIDs: rejected.Tokens,
-			})
 		}
 	}
 	return list, nil
+}
+
+// Compared asks an annotator about two answers to a prompt; not ok is no preference.
+func Compared(who *world.Annotator, first, second Answer, set data.Set) (p pipeline.SampledPreference, ok bool, err error) {
+	pref, ok, err := who.Compare(first.Asked, first.Text, second.Text, set)
+	chosen, rejected := first, second
+	if pref.Chosen != first.Text {
+		chosen, rejected = rejected, chosen
+	}
+	return pipeline.SampledPreference{
+		Messages: pref.Messages, Chosen: pref.Chosen, Rejected: pref.Rejected, Rating: pref.Rating,
+		ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: pref.Set,
+		PromptIDs: first.Prompt.Tokens, ChosenIDs: chosen.Tokens, RejectedIDs: rejected.Tokens,
+	}, ok, err
 }

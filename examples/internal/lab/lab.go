@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"gorgonia.org/tensor"
 
@@ -53,7 +54,7 @@ func New(ctx context.Context, s Settings, c *console.Console) (*Lab, error) {
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = s.Vocab
 	cfg.UserDefined = pieces
-	if l.Tok, err = tokenizer.Train(ctx, texts(w, demos), cfg); err != nil {
+	if l.Tok, err = tokenizer.Train(ctx, Texts(w, demos), cfg); err != nil {
 		return nil, err
 	}
 	l.Tmpl, err = data.PieceTemplate(l.Tok)
@@ -97,8 +98,8 @@ func (l *Lab) conversations() ([]data.Conversation, error) {
 	return slices.Concat(l.World.Demonstrations(), short, long, l.World.PrePromptDemonstrations(l.PrePrompted)), err
 }
 
-// texts are what the tokenizer learns from.
-func texts(w *world.World, demos []data.Conversation) iter.Seq[string] {
+// Texts are what the tokenizer learns from.
+func Texts(w *world.World, demos []data.Conversation) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for text := range w.Pretraining() {
 			if !yield(text) {
@@ -154,6 +155,46 @@ func (l *Lab) Data(ctx context.Context, chat *model.Params) (pipeline.Data, erro
 		d.Open = append(d.Open, p)
 	}
 	return d, nil
+}
+
+// LoadJudges loads the reward models of a version.
+func (l *Lab) LoadJudges(v pipeline.Version) (j *pipeline.Judges, helpfulness, safety *model.Params, err error) {
+	if helpfulness, err = model.Load(v.Helpfulness); err != nil {
+		return nil, nil, nil, err
+	}
+	if safety, err = model.Load(v.Safety); err != nil {
+		return nil, nil, nil, err
+	}
+	j, err = pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{
+		SafetyThreshold: l.Iteration.PPO.SafetyThreshold, MicroTokens: MicroTokens, MicroSegments: MicroSegments,
+	})
+	return j, helpfulness, safety, err
+}
+
+// Watch shows the progress of the iteration.
+func (l *Lab) Watch() func(pipeline.Event) {
+	var task *console.Task
+	step, detail, tokens, last := "", "", 0, time.Now()
+	return func(e pipeline.Event) {
+		if g := e.Contradiction; g != nil {
+			l.Console.Printf("the level of %s contradicts the gate: %d of %d caught answers gain by being caught", e.Step, g.Gains, g.Caught)
+			return
+		}
+		if e.Step != step {
+			step, detail, tokens = e.Step, "", 0
+			task = l.Console.Start(e.Step, max(e.Total, 1))
+		}
+		if e.Metrics != nil {
+			detail, tokens = Detail(e.Metrics), int(e.Metrics["num_tokens"])
+		}
+		if !e.Finished {
+			task.Update(e.Done, detail)
+			return
+		}
+		task.Done(detail)
+		l.Note(e.Step, tokens, time.Since(last))
+		last = time.Now()
+	}
 }
 
 // adversarial are the prompts with the safety tag.
