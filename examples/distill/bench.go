@@ -15,6 +15,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
@@ -83,7 +84,7 @@ func (l *bench) chatModel(ctx context.Context) (*model.Params, error) {
 }
 
 // safetyModel asks annotators about answers of the chat model to the safety prompts, and learns their choices.
-func (l *bench) safetyModel(ctx context.Context, chat *model.Params) (*rewardmodel.Scorer, error) {
+func (l *bench) safetyModel(ctx context.Context, chat *model.Params) (*pipeline.Judges, error) {
 	start := time.Now()
 	answers, err := l.sample(ctx, chat, l.world.PreferencePrompts(data.SafetySet), 2*l.pairs)
 	if err != nil {
@@ -106,7 +107,7 @@ func (l *bench) safetyModel(ctx context.Context, chat *model.Params) (*rewardmod
 		return nil, err
 	}
 	l.note(start, "safety reward model on %d pairs: loss %.2f", len(pairs), report.Loss)
-	return rewardmodel.NewScorer(p, l.safety.MicroTokens, l.safety.MicroSegments)
+	return pipeline.NewJudges(nil, p, pipeline.JudgesConfig{MicroTokens: l.safety.MicroTokens, MicroSegments: l.safety.MicroSegments})
 }
 
 // alarming are the prompts for RLHF in which a harmful word occurs, most of them asking for harm.

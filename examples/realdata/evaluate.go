@@ -7,12 +7,11 @@ import (
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
 // evaluate samples an answer of each version to each test prompt and measures it. Gains and divergences are against
 // versions[reference]. The third model has no part in any training.
-func (l *bench) evaluate(ctx context.Context, versions []version, reference int, j *pipeline.Judges, third *rewardmodel.Scorer) ([]versionRow, error) {
+func (l *bench) evaluate(ctx context.Context, versions []version, reference int, j, third *pipeline.Judges) ([]versionRow, error) {
 	rows := make([]versionRow, len(versions))
 	rewards, opinions := make([][]float64, len(versions)), make([][]float64, len(versions))
 	for i, v := range versions {
@@ -20,11 +19,7 @@ func (l *bench) evaluate(ctx context.Context, versions []version, reference int,
 		if err != nil {
 			return nil, err
 		}
-		var sequences [][]int32
-		for _, a := range answers {
-			sequences = append(sequences, a.Sequence())
-		}
-		if opinions[i], err = third.Score(ctx, sequences); err != nil {
+		if opinions[i], err = third.Reward(ctx, answers); err != nil {
 			return nil, err
 		}
 		if rows[i], rewards[i], err = l.measure(ctx, v, versions[reference].model, answers, j); err != nil {

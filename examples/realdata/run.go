@@ -81,7 +81,7 @@ func (l *bench) run(ctx context.Context, base *model.Params) (results, error) {
 	if r.Third, err = testRewardModels(ctx, []version{{"third", general}}, l.corpus.train.pairs); err != nil {
 		return r, err
 	}
-	third, err := rewardmodel.NewScorer(general, microTokens, microSegments)
+	third, err := pipeline.NewJudges(general, nil, pipeline.JudgesConfig{MicroTokens: microTokens, MicroSegments: microSegments})
 	if err != nil {
 		return r, err
 	}
