@@ -102,11 +102,6 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// typed is any part of the file that says what it is.
-type typed struct {
-	Type string `json:"type"`
-}
-
 func parseHugging(data, config []byte) (*Tokenizer, error) {
 	var f huggingFile
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -145,7 +140,9 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 const otherKinds = "; only files of Llama's kind are read (BPE over characters, \"▁\" for spaces, byte fallback)"
 
 func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
-	var kind typed
+	var kind struct {
+		Type string `json:"type"`
+	}
 	if err := json.Unmarshal(raw, &kind); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: model: %w", err)
 	}

@@ -58,13 +58,7 @@ func Open(dir string, table arch.Table) (_ *Model, err error) {
 }
 
 // Close closes the files.
-func (m *Model) Close() error {
-	var errs []error
-	for _, f := range m.shards {
-		errs = append(errs, f.Close())
-	}
-	return errors.Join(errs...)
-}
+func (m *Model) Close() error { return file.Close(m.shards) }
 
 // Read fills the weights.
 func (m *Model) Read(weight func(name string) []float32) error {

@@ -61,7 +61,7 @@ func (m *Model) open(dir string, table arch.Table) error {
 }
 
 // Close closes the files.
-func (m *Model) Close() error { return m.shards.close() }
+func (m *Model) Close() error { return file.Close(m.shards) }
 
 // Read fills the weights.
 func (m *Model) Read(weight func(name string) []float32) error {
@@ -90,7 +90,7 @@ func openShards(dir string) (_ shards, err error) {
 	var m shards
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, m.close())
+			err = errors.Join(err, file.Close(m))
 		}
 	}()
 	for i, name := range names {
@@ -107,14 +107,6 @@ func openShards(dir string) (_ shards, err error) {
 		return nil, fmt.Errorf("%s has no %s", dir, FirstFile)
 	}
 	return m, nil
-}
-
-func (m shards) close() error {
-	var errs []error
-	for _, f := range m {
-		errs = append(errs, f.Close())
-	}
-	return errors.Join(errs...)
 }
 
 // seen gives what the tensors tell of a model of that width.

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
@@ -80,7 +81,7 @@ func Compare(r Read) error {
 		if err := r.File.readAt(r.Info, lo, got, buf); err != nil {
 			return err
 		}
-		if !bytes.Equal(file.BytesOf(got), file.BytesOf(r.Into[lo:hi])) {
+		if !bytes.Equal(gguf.BytesOf(got), gguf.BytesOf(r.Into[lo:hi])) {
 			return ErrDiffers
 		}
 		return nil
