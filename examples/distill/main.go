@@ -59,13 +59,6 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 	if err != nil {
 		return r, err
 	}
-	score := func(ctx context.Context, answers []data.Answer) ([]float64, error) {
-		sequences := make([][]int32, len(answers))
-		for i, a := range answers {
-			sequences[i] = a.Sequence() // without the pre-prompt
-		}
-		return safety.Score(ctx, sequences)
-	}
 
 	// 2. What it does without a pre-prompt, and with a targeted one.
 	targeted, err := distill.Targeted(l.world.PrePrompts().Targeted, l.world.Category)
@@ -93,7 +86,7 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 		for _, filter := range []bool{true, false} {
 			cfg := l.distill
 			cfg.Filter = filter
-			result, err := distill.Distill(ctx, chat, l.tmpl, l.alarming(), method.prePrompts, score, cfg)
+			result, err := distill.Distill(ctx, chat, l.tmpl, l.alarming(), method.prePrompts, safety.ScoreAnswers, cfg)
 			if err != nil {
 				return r, err
 			}

@@ -95,11 +95,7 @@ func scoreAnswers(ctx context.Context, p *model.Params, list []data.Sample) ([]f
 	if err != nil {
 		return nil, err
 	}
-	prompts, answers := make([][]int32, len(list)), make([][]int32, len(list))
-	for i, a := range list {
-		prompts[i], answers[i] = a.Prompt, a.Tokens
-	}
-	return scorer.ScoreAnswers(ctx, prompts, answers)
+	return scorer.ScoreAnswers(ctx, asAnswers(list))
 }
 
 // kinds says what each test prompt asks.

@@ -175,11 +175,7 @@ func scores(ctx context.Context, p *model.Params, pairs []data.Pair) ([]float64,
 	if err != nil {
 		return nil, err
 	}
-	var prompts, answers [][]int32
-	for _, pair := range pairs {
-		prompts, answers = append(prompts, pair.Prompt, pair.Prompt), append(answers, pair.Chosen, pair.Rejected)
-	}
-	return scorer.ScoreAnswers(ctx, prompts, answers)
+	return scorer.ScoreAnswers(ctx, data.AnswersOf(pairs))
 }
 
 // hits says of each pair whether the chosen answer has the higher score; a tie counts half.

@@ -20,11 +20,7 @@ func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j
 		if err != nil {
 			return nil, err
 		}
-		var sequences [][]int32
-		for _, a := range answers {
-			sequences = append(sequences, a.Sequence())
-		}
-		if opinions[i], err = third.Score(ctx, sequences); err != nil {
+		if opinions[i], err = third.ScoreAnswers(ctx, answers); err != nil {
 			return nil, err
 		}
 		if rows[i], rewards[i], err = l.measure(ctx, v, versions[reference].model, answers, j); err != nil {

@@ -7,9 +7,10 @@ import (
 	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
-// Budget is the room of one micro-batch. It decides memory and speed, not results.
+// Budget is the room of one micro-batch.
 type Budget struct {
-	// MicroTokens is the number of token slots of one micro-batch.
+	// MicroTokens is the number of token slots of one micro-batch. It decides memory and speed, not
+	// results.
 	MicroTokens int
 	// MicroSegments is the number of sequences that one micro-batch has room for. A pair of answers
 	// takes two.
@@ -19,6 +20,9 @@ type Budget struct {
 	// third longer. The bits are the same. Default false.
 	Recompute bool
 }
+
+// DefaultBudget has room for 64 sequences of 64 tokens.
+func DefaultBudget() Budget { return Budget{MicroTokens: 4096, MicroSegments: 64} }
 
 // Validate reports every setting that makes no sense.
 func (b Budget) Validate() error {
@@ -66,7 +70,7 @@ func DefaultSettings(learningRate float64) Settings {
 	return Settings{
 		Optim:      optim.DefaultConfig(learningRate),
 		MinLRRatio: 0.1,
-		Budget:     Budget{MicroTokens: 4096, MicroSegments: 64},
+		Budget:     DefaultBudget(),
 	}
 }
 
