@@ -138,11 +138,11 @@ func (c *climber) byPPO(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	prompts, err := c.encoded(c.World.RLPrompts())
+	prompts, err := c.Tmpl.EncodePrompts(c.World.RLPrompts())
 	if err != nil {
 		return err
 	}
-	heldOut, err := c.encoded(c.World.ValidationPrompts())
+	heldOut, err := c.Tmpl.EncodePrompts(c.World.ValidationPrompts())
 	if err != nil {
 		return err
 	}
@@ -174,23 +174,10 @@ func (c *climber) byPPO(ctx context.Context) error {
 	return err
 }
 
-// encoded are prompts as token ids.
-func (b *bench) encoded(prompts []data.Prompt) ([]data.TokenPrompt, error) {
-	list := make([]data.TokenPrompt, len(prompts))
-	for i, p := range prompts {
-		ids, err := b.Tmpl.EncodePrompt(p.Messages)
-		if err != nil {
-			return nil, fmt.Errorf("prompt %q: %w", p.ID, err)
-		}
-		list[i] = data.TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
-	}
-	return list, nil
-}
-
 // byRejection spends what PPO has spent up to each of its marks on a round of rejection sampling:
 // answers to so many prompts that sampling them and fine-tuning on the best ones costs that much.
 func (c *climber) byRejection(ctx context.Context, budget []mark, temperature float64) error {
-	all, err := c.encoded(c.World.RLPrompts())
+	all, err := c.Tmpl.EncodePrompts(c.World.RLPrompts())
 	if err != nil {
 		return err
 	}

@@ -152,24 +152,17 @@ func (l *lab) rewardModel(ctx context.Context, name string, chat *model.Params, 
 
 // sample gives one answer at temperature 1 to each prompt.
 func (l *lab) sample(ctx context.Context, name string, p *model.Params, prompts []prompt) ([]data.Answer, error) {
-	requests := make([]generate.Request, len(prompts))
-	for i, prompt := range prompts {
-		requests[i] = generate.Request{Prompt: prompt.tokens, ID: data.StreamKey(prompt.ID), Samples: 1}
-	}
 	task := l.console.Start(name, len(prompts))
 	cfg := generate.Sampling{
 		MaxNewTokens: l.maxAnswer, Temperature: 1, TopP: 1, Stop: []int32{l.tok.EOS()}, Seed: l.seed + 7, Slots: 64,
 		OnProgress: func(done, _ int) { task.Update(done, "") },
 	}
-	sampled, err := generate.Generate(ctx, p, requests, cfg)
+	answers, err := generate.Answers(ctx, p, tokenPrompts(prompts), 1, cfg, nil)
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]data.Answer, len(prompts))
-	tokens, asked := 0, tokenPrompts(prompts)
-	for i, samples := range sampled {
-		a := samples[0]
-		answers[i] = data.Answer{Prompt: asked[i], Tokens: a.Tokens, LogProbs: a.LogProbs, Finished: a.Finished}
+	tokens := 0
+	for _, a := range answers {
 		tokens += len(a.Tokens)
 	}
 	l.note(name, tokens, task.Done(fmt.Sprintf("%d answers", len(answers))))

@@ -32,6 +32,24 @@ func (b Budget) Validate() error {
 	return c.Err()
 }
 
+// Passes are the passes of a stage over a list of items.
+type Passes struct {
+	// Epochs is the number of passes over the items. Paper: 2 for SFT (3.1), 1 for reward models,
+	// which more over-fits (3.2.2).
+	Epochs int
+	// BatchSize is the number of items of an optimisation step: examples of SFT, pairs of a reward
+	// model. Paper: 64 (3.1) and 512 (3.2.2).
+	BatchSize int
+}
+
+// Validate reports every setting that makes no sense.
+func (p Passes) Validate() error {
+	c := setting.NewChecks("train: Passes")
+	c.AtLeast("Epochs", p.Epochs, 1)
+	c.AtLeast("BatchSize", p.BatchSize, 1)
+	return c.Err()
+}
+
 // Settings are what every stage that trains by Fit lets its user choose. A stage embeds them in its
 // Config.
 type Settings struct {

@@ -28,36 +28,28 @@ func tokensOf(answers []Answer) []data.Answer {
 
 // Sample gives n answers to each prompt, side by side.
 func (l *Lab) Sample(ctx context.Context, name string, p *model.Params, prompts []data.Prompt, n int, temperature float64, seed uint64) ([]Answer, error) {
-	requests := make([]generate.Request, len(prompts))
-	for i, prompt := range prompts {
-		ids, err := l.Tmpl.EncodePrompt(prompt.Messages)
-		if err != nil {
-			return nil, err
-		}
-		requests[i] = generate.Request{Prompt: ids, ID: data.StreamKey(prompt.ID), Samples: n}
+	encoded, err := l.Tmpl.EncodePrompts(prompts)
+	if err != nil {
+		return nil, err
 	}
 	task := l.Console.Start(name, len(prompts)*n)
 	cfg := generate.Sampling{
 		MaxNewTokens: l.MaxAnswer, Temperature: temperature, TopP: 1,
 		Stop: []int32{l.Tok.EOS()}, Seed: seed, Slots: 64, OnProgress: func(done, _ int) { task.Update(done, "") },
 	}
-	sampled, err := generate.Generate(ctx, p, requests, cfg)
+	sampled, err := generate.Answers(ctx, p, encoded, n, cfg, nil)
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]Answer, 0, len(prompts)*n)
+	answers := make([]Answer, len(sampled))
 	tokens := 0
-	for i, samples := range sampled {
-		for _, s := range samples {
-			text, err := l.Tok.Decode(s.Tokens)
-			if err != nil {
-				return nil, err
-			}
-			prompt := data.TokenPrompt{ID: prompts[i].ID, Tokens: requests[i].Prompt, Safety: prompts[i].Safety}
-			a := data.Answer{Prompt: prompt, Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished}
-			answers = append(answers, Answer{Answer: a, Asked: prompts[i], Text: text})
-			tokens += len(s.Tokens)
+	for i, a := range sampled {
+		text, err := l.Tok.Decode(a.Tokens)
+		if err != nil {
+			return nil, err
 		}
+		answers[i] = Answer{Answer: a, Asked: prompts[i/n], Text: text}
+		tokens += len(a.Tokens)
 	}
 	l.Note(name, tokens, task.Done(fmt.Sprintf("%d answers", len(answers))))
 	return answers, nil
