@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -37,21 +35,12 @@ func dataStatsCommand() *cobra.Command {
 					return err
 				}
 			}
-			c := console.New(cmd.ErrOrStderr())
-			defer c.Close()
-			for row, err := range watched(cmd.Context(), c, "counting", d) {
-				if err != nil {
-					return err
-				}
-				s.add(row)
+			if err := visit(cmd, "counting", s.add, d); err != nil {
+				return err
 			}
-			c.Close()
 			report := s.report()
 			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetEscapeHTML(false)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(report)
+				return printJSON(cmd.OutOrStdout(), report)
 			}
 			return report.print(cmd.OutOrStdout(), args[0])
 		},

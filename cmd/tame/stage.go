@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +17,17 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-//go:generate go run ../../internal/yamlconf/gendocs ../.. fielddocs.gen.go
+//go:generate go run ../../internal/yamlconf/gendocs ../.. fielddocs.json
 //go:generate go test . -run TestSettingsPage -update
+
+//go:embed fielddocs.json
+var fieldDocsJSON []byte
+
+// fieldDocs are what --print-config writes above the keys.
+func fieldDocs() (docs yamlconf.Docs, err error) {
+	err = json.Unmarshal(fieldDocsJSON, &docs)
+	return docs, err
+}
 
 // stage is a command with a configuration C and a result that a stopped run goes on to.
 type stage[C any] struct {
@@ -80,7 +91,8 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 				return err
 			}
 			if printConfig {
-				return yamlconf.Print(cmd.OutOrStdout(), cfg, fieldDocs)
+				docs, err := fieldDocs()
+				return errors.Join(err, yamlconf.Print(cmd.OutOrStdout(), cfg, docs))
 			}
 			errs := []error{err, source.Missing(), source.Explain(s.check(cfg))}
 			if s.needs != nil {
