@@ -107,37 +107,34 @@ func newStats(form data.Schema) *stats {
 	return &stats{form: form, prompts: curate.Dedup{Of: curate.PromptOnly}}
 }
 
-func (s *stats) count(name string, has bool) {
-	i := slices.IndexFunc(s.counts, func(c namedCount) bool { return c.Name == name })
+// at is the first entry that is wanted. If there is none yet, fresh is put behind the others.
+func at[T any](list *[]T, wanted func(T) bool, fresh T) *T {
+	i := slices.IndexFunc(*list, wanted)
 	if i < 0 {
-		i = len(s.counts)
-		s.counts = append(s.counts, namedCount{Name: name})
+		i = len(*list)
+		*list = append(*list, fresh)
 	}
+	return &(*list)[i]
+}
+
+func (s *stats) count(name string, has bool) {
+	c := at(&s.counts, func(c namedCount) bool { return c.Name == name }, namedCount{Name: name})
 	if has {
-		s.counts[i].Rows++
+		c.Rows++
 	}
 }
 
 func (s *stats) number(name string, x float64) {
-	i := slices.IndexFunc(s.numbers, func(n numberList) bool { return n.name == name })
-	if i < 0 {
-		i = len(s.numbers)
-		s.numbers = append(s.numbers, numberList{name: name})
-	}
-	s.numbers[i].all = append(s.numbers[i].all, x)
+	n := at(&s.numbers, func(n numberList) bool { return n.name == name }, numberList{name: name})
+	n.all = append(n.all, x)
 }
 
 func (s *stats) value(column, value string) {
-	i := slices.IndexFunc(s.values, func(v valueTable) bool { return v.Column == column })
-	if i < 0 {
-		i = len(s.values)
-		s.values = append(s.values, valueTable{Column: column})
-	}
-	table := &s.values[i]
-	at := slices.IndexFunc(table.Values, func(c namedCount) bool { return c.Name == value })
+	table := at(&s.values, func(v valueTable) bool { return v.Column == column }, valueTable{Column: column})
+	i := slices.IndexFunc(table.Values, func(c namedCount) bool { return c.Name == value })
 	switch {
-	case at >= 0:
-		table.Values[at].Rows++
+	case i >= 0:
+		table.Values[i].Rows++
 	case len(table.Values) < mostValues:
 		table.Values = append(table.Values, namedCount{value, 1})
 	default:
