@@ -15,9 +15,9 @@ func TestInputs(t *testing.T) {
 	cfg := struct {
 		Model string `conf:"required,input"`
 		inner
-		Data []string `conf:"required,input"`
-		Mix  []string `conf:"input"`
-		Seed uint64
-	}{"m", inner{"", "o"}, []string{"a/b", "c"}, nil, 3}
+		Data  []string `conf:"required,input"`
+		Mix   []string `conf:"input"`
+		Names []string
+	}{"m", inner{"", "o"}, []string{"a/b", "c"}, nil, []string{"n"}}
 	assert.Equal(t, []string{"m", "", "a/b", "c"}, Inputs(&cfg))
 }
