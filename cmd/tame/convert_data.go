@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -222,9 +221,6 @@ func (c dataConversion) keepRefused(im *importer.Import) (done func() error, dro
 // convertWithProgress converts, and shows how far it is where that is known.
 func convertWithProgress(cmd *cobra.Command, im *importer.Import, out string, l data.Lineage, compression data.Compression) error {
 	ctx := cmd.Context()
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	if slices.ContainsFunc(im.Files(), func(f importer.FileDialect) bool { return f.File == importer.Stdin }) {
 		return im.Write(ctx, out, l, compression)
 	}

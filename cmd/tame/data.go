@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -154,15 +155,40 @@ func openDatasets(paths []string) (sets []*dataset, closeAll func(), err error) 
 	return sets, closeAll, nil
 }
 
-// lineageOf says that a command made a dataset from these.
-func lineageOf(command string, config []byte, seed uint64, sets ...*dataset) (data.Lineage, error) {
-	l := data.Lineage{Stage: "data " + command, Config: config, Seed: seed}
+// lineageOf says that a command made a dataset from these. config is nil for none.
+func lineageOf(command string, config any, seed uint64, sets ...*dataset) (l data.Lineage, err error) {
+	l = data.Lineage{Stage: "data " + command, Seed: seed}
+	if config != nil {
+		if l.Config, err = json.Marshal(config); err != nil {
+			return l, err
+		}
+	}
 	for _, d := range sets {
 		if err := l.Add(d.path); err != nil {
 			return l, err
 		}
 	}
 	return l, nil
+}
+
+// visit goes through all rows of datasets, and shows how far it is.
+func visit(cmd *cobra.Command, what string, each func(record), sets ...*dataset) error {
+	c := console.New(cmd.ErrOrStderr())
+	defer c.Close()
+	for row, err := range watched(cmd.Context(), c, what, sets...) {
+		if err != nil {
+			return err
+		}
+		each(row)
+	}
+	return nil
+}
+
+// writeChosen writes those rows of datasets that keep takes, and shows how far it is. Without any it is the error none.
+func writeChosen(cmd *cobra.Command, what, out string, l data.Lineage, keep func(record) bool, none error, sets ...*dataset) error {
+	c := console.New(cmd.ErrOrStderr())
+	defer c.Close()
+	return sets[0].write(out, chosen(watched(cmd.Context(), c, what, sets...), keep, none), l)
 }
 
 // watched are all rows of datasets, one after the other. It shows how far it is, and ends with an error when the command is stopped.

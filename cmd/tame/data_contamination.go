@@ -100,14 +100,10 @@ func (f *contaminationFlags) run(cmd *cobra.Command) error {
 	}
 	defer closeAll()
 
-	c := console.New(cmd.ErrOrStderr())
-	defer c.Close()
 	var samples [][]int32
-	for row, err := range watched(cmd.Context(), c, "evaluation set", eval) {
-		if err != nil {
-			return err
-		}
-		samples = append(samples, tok.Encode(data.Document(row)))
+	encode := func(row record) { samples = append(samples, tok.Encode(data.Document(row))) }
+	if err := visit(cmd, "evaluation set", encode, eval); err != nil {
+		return err
 	}
 	if err := data.NotEmpty(f.eval, len(samples)); err != nil {
 		return err
@@ -122,6 +118,8 @@ func (f *contaminationFlags) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	c := console.New(cmd.ErrOrStderr())
+	defer c.Close()
 	err = encodeAll(watched(cmd.Context(), c, "training data", train...), tok, found.Add)
 	if err != nil {
 		return err
@@ -228,9 +226,7 @@ func (f *contaminationFlags) report(cmd *cobra.Command, samples [][]int32, found
 	}
 	w := cmd.OutOrStdout()
 	if f.asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(reports)
+		return printJSON(w, reports)
 	}
 	return printContamination(w, reports, samples, f.MinLength, scores != nil)
 }

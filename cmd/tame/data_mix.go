@@ -87,11 +87,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 				config.From = mix.Position().Drawn
 			}
 			before := mix.Position().Drawn
-			raw, err := json.Marshal(config)
-			if err != nil {
-				return err
-			}
-			lineage, err := lineageOf("mix", raw, seed, sets...)
+			lineage, err := lineageOf("mix", config, seed, sets...)
 			if err != nil {
 				return err
 			}

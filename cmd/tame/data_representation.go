@@ -1,15 +1,12 @@
 package main
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/corpus"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -31,7 +28,7 @@ upper and lower case alike. The file has axes, each with descriptors and their w
   religion: [christian, muslim, hindu]`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(checkInputs(args), checkInputs([]string{words})); err != nil {
+			if err := checkInputs(append(slices.Clone(args), words)); err != nil {
 				return err
 			}
 			axes, err := corpus.LoadWordLists(words)
@@ -47,20 +44,12 @@ upper and lower case alike. The file has axes, each with descriptors and their w
 				return err
 			}
 			defer closeAll()
-			c := console.New(cmd.ErrOrStderr())
-			defer c.Close()
-			for row, err := range watched(cmd.Context(), c, "reading", sets...) {
-				if err != nil {
-					return err
-				}
-				counter.Add(data.Document(row))
+			err = visit(cmd, "reading", func(row record) { counter.Add(data.Document(row)) }, sets...)
+			if err != nil {
+				return err
 			}
-			c.Close()
 			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetEscapeHTML(false)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(struct {
+				return printJSON(cmd.OutOrStdout(), struct {
 					Documents int
 					Axes      []corpus.AxisCount
 				}{counter.Documents(), counter.Counts()})

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -36,25 +34,19 @@ func dataSplitCommand() *cobra.Command {
 				return err
 			}
 			defer d.close()
-			config, err := json.Marshal(struct{ Share float64 }{share})
+			lineage, err := lineageOf("split", struct{ Share float64 }{share}, seed, d)
 			if err != nil {
 				return err
 			}
-			lineage, err := lineageOf("split", config, seed, d)
-			if err != nil {
-				return err
-			}
-			c := console.New(cmd.ErrOrStderr())
-			defer c.Close()
 			rows := map[bool]int{}
 			side := func(out string, held bool) error {
-				return d.write(out, chosen(watched(cmd.Context(), c, out, d), func(row record) bool {
+				return writeChosen(cmd, out, out, lineage, func(row record) bool {
 					is := curate.HeldOut(row.Question(), share, seed)
 					if is == held {
 						rows[held]++
 					}
 					return is == held
-				}, fmt.Errorf("no question comes to lie on this side: change --share, which is %v", share)), lineage)
+				}, fmt.Errorf("no question comes to lie on this side: change --share, which is %v", share), d)
 			}
 			if err := side(heldOut, true); err != nil {
 				return err
@@ -62,7 +54,6 @@ func dataSplitCommand() *cobra.Command {
 			if err := side(train, false); err != nil {
 				return errors.Join(err, os.Remove(heldOut)) // both or none
 			}
-			c.Close()
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d rows for training, %d held out (%s)\n%s and %s are written\n",
 				rows[false], rows[true], percent(rows[true], rows[true]+rows[false]), train, heldOut)
 			return err
@@ -125,19 +116,13 @@ estimated (MinHash), with an error of a few percent.`,
 }
 
 func dedup(cmd *cobra.Command, c dedupConfig, sets []*dataset, out string) error {
-	config, err := json.Marshal(c)
+	lineage, err := lineageOf("dedup", c, 0, sets...)
 	if err != nil {
 		return err
 	}
-	lineage, err := lineageOf("dedup", config, 0, sets...)
-	if err != nil {
-		return err
-	}
-	progress := console.New(cmd.ErrOrStderr())
-	defer progress.Close()
 	exact := curate.Dedup{Of: c.Of, FoldCase: c.FoldCase}
 	kept, same, alike := 0, 0, 0
-	err = sets[0].write(out, chosen(watched(cmd.Context(), progress, "comparing", sets...), func(row record) bool {
+	err = writeChosen(cmd, "comparing", out, lineage, func(row record) bool {
 		switch {
 		case exact.Seen(row):
 			same++
@@ -148,11 +133,10 @@ func dedup(cmd *cobra.Command, c dedupConfig, sets []*dataset, out string) error
 		}
 		kept++
 		return true
-	}, data.ErrEmpty), lineage)
+	}, data.ErrEmpty, sets...)
 	if err != nil {
 		return err
 	}
-	progress.Close()
 	w, rows := cmd.OutOrStdout(), kept+same+alike
 	fmt.Fprintf(w, "%d rows, %d kept, %d dropped (%s)", rows, kept, rows-kept, percent(rows-kept, rows))
 	if c.Near != nil {
@@ -227,21 +211,15 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 			if cmd.Flags().Changed("max") {
 				config.Max = &filter.Max
 			}
-			raw, err := json.Marshal(config)
-			if err != nil {
-				return err
-			}
-			lineage, err := lineageOf("filter", raw, 0, d)
+			lineage, err := lineageOf("filter", config, 0, d)
 			if err == nil {
 				err = addInputs(&lineage, tokenizerPath)
 			}
 			if err != nil {
 				return err
 			}
-			c := console.New(cmd.ErrOrStderr())
-			defer c.Close()
 			counts, refused := map[int]int{}, 0
-			err = d.write(out, chosen(watched(cmd.Context(), c, "measuring", d), func(row record) bool {
+			err = writeChosen(cmd, "measuring", out, lineage, func(row record) bool {
 				s, err := size(row)
 				if err != nil {
 					refused++
@@ -250,11 +228,10 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 				verdict := filter.Compare(s)
 				counts[verdict]++
 				return verdict == 0
-			}, errors.New("no row is of that length")), lineage)
+			}, errors.New("no row is of that length"), d)
 			if err != nil {
 				return err
 			}
-			c.Close()
 			w := cmd.OutOrStdout()
 			total := counts[0] + counts[-1] + counts[1] + refused
 			fmt.Fprintf(w, "%d rows, %d kept, %d too short, %d too long", total, counts[0], counts[-1], counts[1])

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -37,21 +35,12 @@ func dataStatsCommand() *cobra.Command {
 					return err
 				}
 			}
-			c := console.New(cmd.ErrOrStderr())
-			defer c.Close()
-			for row, err := range watched(cmd.Context(), c, "counting", d) {
-				if err != nil {
-					return err
-				}
-				s.add(row)
+			if err := visit(cmd, "counting", s.add, d); err != nil {
+				return err
 			}
-			c.Close()
 			report := s.report()
 			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetEscapeHTML(false)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(report)
+				return printJSON(cmd.OutOrStdout(), report)
 			}
 			return report.print(cmd.OutOrStdout(), args[0])
 		},
@@ -118,37 +107,34 @@ func newStats(form data.Schema) *stats {
 	return &stats{form: form, prompts: curate.Dedup{Of: curate.PromptOnly}}
 }
 
-func (s *stats) count(name string, has bool) {
-	i := slices.IndexFunc(s.counts, func(c namedCount) bool { return c.Name == name })
+// at is the first entry that is wanted. If there is none yet, fresh is put behind the others.
+func at[T any](list *[]T, wanted func(T) bool, fresh T) *T {
+	i := slices.IndexFunc(*list, wanted)
 	if i < 0 {
-		i = len(s.counts)
-		s.counts = append(s.counts, namedCount{Name: name})
+		i = len(*list)
+		*list = append(*list, fresh)
 	}
+	return &(*list)[i]
+}
+
+func (s *stats) count(name string, has bool) {
+	c := at(&s.counts, func(c namedCount) bool { return c.Name == name }, namedCount{Name: name})
 	if has {
-		s.counts[i].Rows++
+		c.Rows++
 	}
 }
 
 func (s *stats) number(name string, x float64) {
-	i := slices.IndexFunc(s.numbers, func(n numberList) bool { return n.name == name })
-	if i < 0 {
-		i = len(s.numbers)
-		s.numbers = append(s.numbers, numberList{name: name})
-	}
-	s.numbers[i].all = append(s.numbers[i].all, x)
+	n := at(&s.numbers, func(n numberList) bool { return n.name == name }, numberList{name: name})
+	n.all = append(n.all, x)
 }
 
 func (s *stats) value(column, value string) {
-	i := slices.IndexFunc(s.values, func(v valueTable) bool { return v.Column == column })
-	if i < 0 {
-		i = len(s.values)
-		s.values = append(s.values, valueTable{Column: column})
-	}
-	table := &s.values[i]
-	at := slices.IndexFunc(table.Values, func(c namedCount) bool { return c.Name == value })
+	table := at(&s.values, func(v valueTable) bool { return v.Column == column }, valueTable{Column: column})
+	i := slices.IndexFunc(table.Values, func(c namedCount) bool { return c.Name == value })
 	switch {
-	case at >= 0:
-		table.Values[at].Rows++
+	case i >= 0:
+		table.Values[i].Rows++
 	case len(table.Values) < mostValues:
 		table.Values = append(table.Values, namedCount{value, 1})
 	default:

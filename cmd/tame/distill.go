@@ -54,11 +54,8 @@ func distillStage() stage[distillConfig] {
 			check.AtLeast("MaxPrompts", c.MaxPrompts, 0)
 			return check.Err()
 		},
-		plan: func(c *distillConfig) plan {
-			inputs := []string{c.Model, c.Tokenizer, c.Safety}
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append(inputs, c.Data...), c.Mix...)}
-		},
-		run: runDistill,
+		plan: func(c *distillConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
+		run:  runDistill,
 	}
 }
 

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -76,10 +74,7 @@ type measured struct {
 
 func (m measured) print(w io.Writer, asJSON bool) error {
 	if asJSON {
-		encoder := json.NewEncoder(w)
-		encoder.SetEscapeHTML(false)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(m)
+		return printJSON(w, m)
 	}
 	left := ""
 	if m.TooLong > 0 {
@@ -137,18 +132,25 @@ func (a *evaluateArgs) run(ctx context.Context) (measured, error) {
 	switch {
 	case a.lastTurnOnly && (form != "conversation" || both || p.HasHead()):
 		return m, errors.New("--last-turn-only is for a language model and conversations")
-	case both && (form == "conversation" || form == "sample"):
-		judges, err := pipeline.LoadJudges(a.helpfulness, a.safety, tok, a.judgesConfig(p))
-		if err != nil {
-			return m, err
-		}
-		return a.rewards(ctx, m, judges, tmpl)
-	case both:
+	case !both && !p.HasHead():
+		return a.loss(ctx, m, p, tok, tmpl)
+	case !both && form == "preference":
+		return a.accuracy(ctx, m, p, tmpl)
+	case form != "conversation" && form != "sample" && both:
 		return m, fmt.Errorf("%s holds %ss, want conversations or samples for two reward models", a.data[0], form)
-	case p.HasHead():
-		return a.ofRewardModel(ctx, m, p, tmpl)
+	case form != "conversation" && form != "sample":
+		return m, fmt.Errorf("%s is a reward model and %s holds %ss, want preferences, conversations or samples", a.model, a.data[0], form)
 	}
-	return a.loss(ctx, m, p, tok, tmpl)
+	var judges *pipeline.Judges
+	if both {
+		judges, err = pipeline.LoadJudges(a.helpfulness, a.safety, tok, a.judgesConfig(p))
+	} else {
+		judges, err = pipeline.NewJudges(p, nil, a.judgesConfig(p))
+	}
+	if err != nil {
+		return m, err
+	}
+	return a.rewards(ctx, m, judges, tmpl)
 }
 
 // judgesConfig has room for the longest pair.
@@ -156,20 +158,6 @@ func (a *evaluateArgs) judgesConfig(p *model.Params) pipeline.JudgesConfig {
 	cfg := a.judges
 	cfg.MicroTokens = max(2*p.Config().MaxSeqLen, cfg.MicroTokens)
 	return cfg
-}
-
-func (a *evaluateArgs) ofRewardModel(ctx context.Context, m measured, p *model.Params, tmpl *data.Template) (measured, error) {
-	switch m.Form {
-	case "preference":
-		return a.accuracy(ctx, m, p, tmpl)
-	case "conversation", "sample":
-		judges, err := pipeline.NewJudges(p, nil, a.judgesConfig(p))
-		if err != nil {
-			return m, err
-		}
-		return a.rewards(ctx, m, judges, tmpl)
-	}
-	return m, fmt.Errorf("%s is a reward model and %s holds %ss, want preferences, conversations or samples", a.model, a.data[0], m.Form)
 }
 
 // lossReport is what is measured of a language model.

@@ -33,12 +33,8 @@ func (a *evaluateArgs) loss(ctx context.Context, m measured, p *model.Params, to
 		if err != nil {
 			return m, err
 		}
-		for _, row := range rows {
-			if len(row.example.Tokens) <= context {
-				examples = append(examples, row.example)
-			}
-		}
-		m.Rows, m.TooLong = len(examples), len(rows)-len(examples)
+		examples, m.TooLong = upTo(context, items(rows), exampleLength)
+		m.Rows = len(examples)
 	default:
 		return m, fmt.Errorf("%s is a language model and %s holds %ss, want conversations, samples or texts: for preferences give a reward model",
 			a.model, a.data[0], m.Form)
@@ -93,13 +89,8 @@ func (a *evaluateArgs) rewards(ctx context.Context, m measured, judges *pipeline
 	if err != nil {
 		return m, err
 	}
-	var fit []data.Sample
-	for _, row := range rows {
-		if len(row.Prompt)+len(row.Tokens) <= judges.Model().Config().MaxSeqLen {
-			fit = append(fit, row)
-		}
-	}
-	m.Rows, m.TooLong = len(fit), len(rows)-len(fit)
+	fit, tooLong := upTo(judges.Model().Config().MaxSeqLen, rows, func(row data.Sample) int { return len(row.Prompt) + len(row.Tokens) })
+	m.Rows, m.TooLong = len(fit), tooLong
 	if err := a.notEmpty(m); err != nil {
 		return m, err
 	}

@@ -54,10 +54,8 @@ func gattStage() stage[gattConfig] {
 			check.AtLeast("MaxDialogs", c.MaxDialogs, 0)
 			return check.Err()
 		},
-		plan: func(c *gattConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append([]string{c.Model, c.Tokenizer}, c.Data...), c.Mix...)}
-		},
-		run: runGAtt,
+		plan: func(c *gattConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
+		run:  runGAtt,
 	}
 }
 
@@ -84,13 +82,9 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 		return err
 	}
 	task.Done(fmt.Sprintf("%d dialogues", len(transcripts)))
-	made, err := gatt.Examples(tmpl, transcripts, cfg)
+	examples, err := gatt.Examples(tmpl, transcripts, cfg)
 	if err != nil {
 		return err
-	}
-	examples := make([]data.Example, len(made))
-	for i, e := range made {
-		examples[i] = e
 	}
 	turns := 0
 	for _, t := range transcripts {
@@ -139,14 +133,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 		}
 		seen[d.ID] = true
 	}
-	if c.MaxDialogs == 0 || c.MaxDialogs >= len(dialogs) {
-		return dialogs, nil
-	}
-	picked := make([]gatt.Dialog, c.MaxDialogs)
-	for i, at := range data.Shuffled(len(dialogs), c.Seed, 0)[:c.MaxDialogs] {
-		picked[i] = dialogs[at]
-	}
-	return picked, nil
+	return pick(dialogs, c.MaxDialogs, c.Seed), nil
 }
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
@@ -156,16 +143,9 @@ func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer
 	if err != nil {
 		return err
 	}
-	for _, row := range rows {
-		examples = append(examples, row.example)
-	}
-	var fit []data.Example
-	for _, e := range examples {
-		if len(e.Tokens) <= min(p.Config().MaxSeqLen, cfg.MicroTokens) {
-			fit = append(fit, e)
-		}
-	}
-	if tooLong := len(examples) - len(fit); tooLong > 0 {
+	examples = append(examples, items(rows)...)
+	fit, tooLong := upTo(min(p.Config().MaxSeqLen, cfg.MicroTokens), examples, exampleLength)
+	if tooLong > 0 {
 		r.notef("%d of %d examples are longer than the model's context and left out", tooLong, len(examples))
 	}
 	if len(fit) == 0 {

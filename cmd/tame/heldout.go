@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
@@ -24,6 +26,35 @@ func (c heldOutConfig) check(check *setting.Checks, evalEvery int) {
 	check.That(evalEvery <= 0 || c.HeldOut > 0 || len(c.HeldOutData) > 0, "EvalEvery", evalEvery, "0 without HeldOut and HeldOutData")
 }
 
+// splitRow is what is trained on of a row, with the question that curate.Split goes by.
+type splitRow[T any] struct {
+	question string
+	item     T
+}
+
+// Question is what curate.Split goes by.
+func (r splitRow[T]) Question() string { return r.question }
+
+// split leaves out rows longer than the context, counting them, and holds some of the rows out, or others.
+func split[T any](r *stageRun, rows, others []splitRow[T], name string, context int, length func(T) int, c heldOutConfig) (train, heldOut []T, tooLong int, err error) {
+	rowLength := func(row splitRow[T]) int { return length(row.item) }
+	fit := fitting(r, rows, name, context, rowLength)
+	kept, held, err := curate.Split(fit, c.HeldOut, c.SplitSeed)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	held = append(held, fitting(r, others, "held-out "+name, context, rowLength)...)
+	return items(kept), items(held), len(rows) - len(fit), nil
+}
+
+func items[T any](rows []splitRow[T]) []T {
+	list := make([]T, len(rows))
+	for i, row := range rows {
+		list[i] = row.item
+	}
+	return list
+}
+
 // evaluated are the rows that are evaluated while training.
 func evaluated[T any](heldOut []T, evalEvery int) []T {
 	if evalEvery == 0 {
@@ -33,17 +64,18 @@ func evaluated[T any](heldOut []T, evalEvery int) []T {
 }
 
 // fitting leaves out rows that are too long, and reports how many.
-func fitting[T any](r *stageRun, rows []T, name string, context int, tooLong func(T) bool) []T {
-	var fit []T
-	for _, row := range rows {
-		if !tooLong(row) {
-			fit = append(fit, row)
-		}
-	}
-	if n := len(rows) - len(fit); n > 0 {
+func fitting[T any](r *stageRun, rows []T, name string, context int, length func(T) int) []T {
+	fit, n := upTo(context, rows, length)
+	if n > 0 {
 		r.notef("%d of %d %s are longer than the model's context of %d tokens and left out", n, len(rows), name, context)
 	}
 	return fit
+}
+
+// upTo are the rows that are no longer than the context, and how many are longer.
+func upTo[T any](context int, rows []T, length func(T) int) (fit []T, tooLong int) {
+	fit = slices.DeleteFunc(slices.Clone(rows), func(row T) bool { return length(row) > context })
+	return fit, len(rows) - len(fit)
 }
 
 // ending says which weights are the result, and why training has ended early.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -25,10 +24,7 @@ func lineageCommand() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				encoder := json.NewEncoder(cmd.OutOrStdout())
-				encoder.SetEscapeHTML(false)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(l)
+				return printJSON(cmd.OutOrStdout(), l)
 			}
 			if l.Stage == "" {
 				return errors.New(args[0] + " does not say where it comes from: only what tame wrote does")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"gorgonia.org/gorgonia"
@@ -74,11 +75,7 @@ func scoreTokens(ctx context.Context, forward *train.Forward, batch *data.Ragged
 		return nil, err
 	}
 	batch.Reset()
-	counted := make([]bool, len(tokens))
-	for i := range counted {
-		counted[i] = true
-	}
-	if _, err := batch.Append(tokens, counted); err != nil {
+	if _, err := batch.Append(tokens, slices.Repeat([]bool{true}, len(tokens))); err != nil {
 		return nil, err
 	}
 	out, err := forward.Run(ctx, batch)

@@ -54,11 +54,8 @@ func ppoStage() stage[ppoConfig] {
 			check.That(!c.Gate || c.Helpfulness != "" && c.Safety != "", "Gate", c.Gate, "false, or both reward models, Helpfulness and Safety")
 			return check.Err()
 		},
-		plan: func(c *ppoConfig) plan {
-			inputs := []string{c.Model, c.Tokenizer, c.Helpfulness, c.Safety, c.Critic}
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append(inputs, c.Data...), c.HeldOutData...)}
-		},
-		run: runPPO,
+		plan: func(c *ppoConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
+		run:  runPPO,
 	}
 }
 

@@ -68,10 +68,8 @@ func pretrainStage() stage[pretrainConfig] {
 			check.Nested("", c.Config.Validate())
 			return check.Err()
 		},
-		plan: func(c *pretrainConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
-		},
-		run: runPretrain,
+		plan: func(c *pretrainConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
+		run:  runPretrain,
 	}
 }
 

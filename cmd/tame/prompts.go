@@ -48,14 +48,14 @@ func readPrompts(r *stageRun, paths []string, tmpl *data.Template, context, answ
 	return fit, nil
 }
 
-// pick draws at most n prompts, or takes all for 0.
-func pick(prompts []encodedPrompt, n int, seed uint64) []encodedPrompt {
-	if n == 0 || n >= len(prompts) {
-		return prompts
+// pick draws at most n of them, or takes all for 0.
+func pick[T any](all []T, n int, seed uint64) []T {
+	if n == 0 || n >= len(all) {
+		return all
 	}
-	picked := make([]encodedPrompt, n)
-	for i, at := range data.Shuffled(len(prompts), seed, 0)[:n] {
-		picked[i] = prompts[at]
+	picked := make([]T, n)
+	for i, at := range data.Shuffled(len(all), seed, 0)[:n] {
+		picked[i] = all[at]
 	}
 	return picked
 }

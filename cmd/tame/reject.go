@@ -58,11 +58,8 @@ func rejectStage() stage[rejectConfig] {
 			return check.Err()
 		},
 		needs: func(c *rejectConfig) error { return c.judgesConfig.check() },
-		plan: func(c *rejectConfig) plan {
-			inputs := []string{c.Model, c.Tokenizer, c.Helpfulness, c.Safety}
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: append(append(inputs, c.Data...), c.Pool...)}
-		},
-		run: runReject,
+		plan:  func(c *rejectConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
+		run:   runReject,
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
@@ -45,14 +46,10 @@ func readPool(ctx context.Context, r *stageRun, s *pipeline.Sampler, prompts []e
 	for _, p := range prompts {
 		wanted[p.ID] = true
 	}
-	var pool []data.Sample
-	for _, row := range rows {
-		if wanted[row.PromptID] {
-			pool = append(pool, row)
-		}
-	}
-	if len(rows) > 0 {
-		r.notef("%d of the %d answers in the pool are to these prompts", len(pool), len(rows))
+	all := len(rows)
+	pool := slices.DeleteFunc(rows, func(row data.Sample) bool { return !wanted[row.PromptID] })
+	if all > 0 {
+		r.notef("%d of the %d answers in the pool are to these prompts", len(pool), all)
 	}
 	if len(pool) == 0 {
 		return nil, nil

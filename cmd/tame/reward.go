@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 
-	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
@@ -66,10 +64,8 @@ func rewardStage() stage[rewardConfig] {
 			checkCalibration(check, c.Kind, c.Calibration)
 			return check.Err()
 		},
-		plan: func(c *rewardConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
-		},
-		run: runReward,
+		plan: func(c *rewardConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
+		run:  runReward,
 	}
 }
 
@@ -102,26 +98,14 @@ func (m *margins) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown margins %q, want none, small, large, or {significantly: 3, better: 2, slightly: 1, negligibly: 0}", text)
 }
 
-// pairRow is a preference with its pair.
-type pairRow struct {
-	question string
-	pair     data.Pair
-}
-
-// Question is what curate.Split goes by.
-func (r pairRow) Question() string { return r.question }
-
 func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	p, tok, tmpl, err := c.load()
 	if err != nil {
 		return err
 	}
-	forms := readers[pairRow]{encoded(func(p data.Preference) (pairRow, error) {
-		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
-		if err != nil {
-			return pairRow{}, err
-		}
-		return pairRow{question: p.Question(), pair: pairs[0]}, nil
+	forms := readers[splitRow[data.Pair]]{encoded(func(p data.Preference) (splitRow[data.Pair], error) {
+		pair, err := encodePair(tmpl, p)
+		return splitRow[data.Pair]{p.Question(), pair}, err
 	})}
 	rows, err := readAll(c.Data, "preference", forms)
 	if err != nil {
@@ -176,18 +160,24 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	return r.finishModel(p, tok, evaluation, fmt.Sprintf("%s\nheld out:\n%v", text, evaluation))
 }
 
-// splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some of the rows out, or others.
-func splitPairs(r *stageRun, rows, others []pairRow, context int, c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
-	tooLong := func(row pairRow) bool {
-		return len(row.pair.Prompt)+max(len(row.pair.Chosen), len(row.pair.Rejected)) > context
+// encodePair encodes a preference.
+func encodePair(tmpl *data.Template, p data.Preference) (data.Pair, error) {
+	pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
+	if err != nil {
+		return data.Pair{}, err
 	}
-	fit := fitting(r, rows, "pairs", context, tooLong)
-	train, held, err := curate.Split(fit, c.HeldOut, c.SplitSeed)
+	return pairs[0], nil
+}
+
+// pairLength is that of the longer one of its dialogues.
+func pairLength(p data.Pair) int { return len(p.Prompt) + max(len(p.Chosen), len(p.Rejected)) }
+
+// splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some of the rows out, or others.
+func splitPairs(r *stageRun, rows, others []splitRow[data.Pair], context int, c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
+	pairs, heldOut, tooLong, err := split(r, rows, others, "pairs", context, pairLength, c.heldOutConfig)
 	if err != nil {
 		return nil, nil, err
 	}
-	held = append(held, fitting(r, others, "held-out pairs", context, tooLong)...)
-	pairs, heldOut = onlyPairs(train), onlyPairs(held)
 	if c.DropUnsafeChoices {
 		kept := rewardmodel.WithoutUnsafeChoices(pairs)
 		if dropped := len(pairs) - len(kept); dropped > 0 {
@@ -196,17 +186,9 @@ func splitPairs(r *stageRun, rows, others []pairRow, context int, c *rewardConfi
 		pairs = kept
 	}
 	if len(pairs) == 0 {
-		return nil, nil, fmt.Errorf("no pair is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(heldOut))
+		return nil, nil, fmt.Errorf("no pair is left to train on: %d are too long, %d held out", tooLong, len(heldOut))
 	}
 	return pairs, heldOut, nil
-}
-
-func onlyPairs(rows []pairRow) []data.Pair {
-	pairs := make([]data.Pair, len(rows))
-	for i, row := range rows {
-		pairs[i] = row.pair
-	}
-	return pairs
 }
 
 // mixPairs is the data mix of section 3.2.2, if there is anything to mix.

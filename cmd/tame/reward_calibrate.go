@@ -146,19 +146,11 @@ func isSafetyModel(path string) bool {
 // model may have written a tag of the chat format, which text may not have.
 func readPairs(paths []string, tmpl *data.Template, context int) (pairs []data.Pair, tooLong int, err error) {
 	rows, err := readAll(paths, "preference", readers[data.Pair]{as(pipeline.SampledPreference.Pair), encoded(func(p data.Preference) (data.Pair, error) {
-		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
-		if err != nil {
-			return data.Pair{}, err
-		}
-		return pairs[0], nil
+		return encodePair(tmpl, p)
 	})})
 	if err != nil {
 		return nil, 0, err
 	}
-	for _, pair := range rows {
-		if len(pair.Prompt)+max(len(pair.Chosen), len(pair.Rejected)) <= context {
-			pairs = append(pairs, pair)
-		}
-	}
-	return pairs, len(rows) - len(pairs), nil
+	pairs, tooLong = upTo(context, rows, pairLength)
+	return pairs, tooLong, nil
 }

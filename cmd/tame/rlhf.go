@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
@@ -57,12 +58,10 @@ func rlhfStage() stage[rlhfConfig] {
 			return check.Err()
 		},
 		needs: func(c *rlhfConfig) error { return c.annotatorConfig.check() },
-		plan: func(c *rlhfConfig) plan {
+		plan:  func(c *rlhfConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
+		inputs: func(c *rlhfConfig) []string {
 			inputs := []string{c.Model, c.Tokenizer, c.AnnotatorHelpfulness, c.AnnotatorSafety}
-			for _, list := range [][]string{c.HelpfulnessPrompts, c.SafetyPrompts, c.Data, c.Validation, c.Open, c.Dialogs, c.Adversarial} {
-				inputs = append(inputs, list...)
-			}
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: inputs}
+			return slices.Concat(inputs, c.HelpfulnessPrompts, c.SafetyPrompts, c.Data, c.Validation, c.Open, c.Dialogs, c.Adversarial)
 		},
 		run: runRLHF,
 	}

@@ -35,7 +35,9 @@ from the comments of the Go structs by ` + "`go generate ./cmd/tame`" + `.
 func writeSettings[C any](t *testing.T, b *strings.Builder, s stage[C], remarks string) {
 	cfg := s.defaults()
 	fmt.Fprintf(b, "\n## tame %s\n\n%s.%s\n\n", s.name, s.short, remarks)
-	require.NoError(t, yamlconf.Table(b, &cfg, fieldDocs))
+	docs, err := fieldDocs()
+	require.NoError(t, err)
+	require.NoError(t, yamlconf.Table(b, &cfg, docs))
 }
 
 // The page of settings is that of the structs and their comments.

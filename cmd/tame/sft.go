@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 
-	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -37,21 +35,10 @@ func sftStage() stage[sftConfig] {
 			check.Nested("", c.Config.Validate())
 			return check.Err()
 		},
-		plan: func(c *sftConfig) plan {
-			return plan{runConfig: c.runConfig, seed: c.Seed, inputs: slices.Concat([]string{c.Model, c.Tokenizer}, c.Data, c.HeldOutData)}
-		},
-		run: runSFT,
+		plan: func(c *sftConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
+		run:  runSFT,
 	}
 }
-
-// sftRow is a row of a dataset as an example.
-type sftRow struct {
-	question string
-	example  data.Example
-}
-
-// Question is what curate.Split goes by.
-func (r sftRow) Question() string { return r.question }
 
 // sftEvaluation is what evaluation.json holds.
 type sftEvaluation struct {
@@ -74,10 +61,14 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 	if err != nil {
 		return err
 	}
-	examples, heldOut, err := splitExamples(r, rows, others, p.Config().MaxSeqLen, c.heldOutConfig)
+	examples, heldOut, tooLong, err := split(r, rows, others, "rows", p.Config().MaxSeqLen, exampleLength, c.heldOutConfig)
 	if err != nil {
 		return err
 	}
+	if len(examples) == 0 {
+		return fmt.Errorf("no row is left to train on: %d are too long, %d held out", tooLong, len(heldOut))
+	}
+	r.notef("%d rows to train on, %d held out", len(examples), len(heldOut))
 	var evaluation *sftEvaluation
 	if len(heldOut) > 0 {
 		evaluation = &sftEvaluation{Rows: len(heldOut)}
@@ -105,44 +96,23 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 	return r.finishModel(p, tok, evaluation, text)
 }
 
+func exampleLength(e data.Example) int { return len(e.Tokens) }
+
 // sftForms reads conversations, or samples.
-func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[sftRow] {
+func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[splitRow[data.Example]] {
 	turns := data.AllTurns
 	if lastTurnOnly {
 		turns = data.LastTurn
 	}
-	return readers[sftRow]{
-		encoded(func(c data.Conversation) (row sftRow, err error) {
-			row.question = c.Question()
-			row.example, err = tmpl.EncodeDialog(c.Messages, turns)
-			return row, err
+	return readers[splitRow[data.Example]]{
+		encoded(func(c data.Conversation) (splitRow[data.Example], error) {
+			e, err := tmpl.EncodeDialog(c.Messages, turns)
+			return splitRow[data.Example]{c.Question(), e}, err
 		}),
-		as(func(s data.Sample) sftRow { return sftRow{s.Question(), data.Join(s.Prompt, s.Tokens)} }),
+		as(func(s data.Sample) splitRow[data.Example] {
+			return splitRow[data.Example]{s.Question(), data.Join(s.Prompt, s.Tokens)}
+		}),
 	}
-}
-
-// splitExamples leaves out what is too long, counting it, and holds some of the rows out, or others.
-func splitExamples(r *stageRun, rows, others []sftRow, context int, c heldOutConfig) (examples, heldOut []data.Example, err error) {
-	tooLong := func(row sftRow) bool { return len(row.example.Tokens) > context }
-	fit := fitting(r, rows, "rows", context, tooLong)
-	train, held, err := curate.Split(fit, c.HeldOut, c.SplitSeed)
-	if err != nil {
-		return nil, nil, err
-	}
-	held = append(held, fitting(r, others, "held-out rows", context, tooLong)...)
-	if len(train) == 0 {
-		return nil, nil, fmt.Errorf("no row is left to train on: %d are too long, %d held out", len(rows)-len(fit), len(held))
-	}
-	r.notef("%d rows to train on, %d held out", len(train), len(held))
-	return onlyExamples(train), onlyExamples(held), nil
-}
-
-func onlyExamples(rows []sftRow) []data.Example {
-	examples := make([]data.Example, len(rows))
-	for i, row := range rows {
-		examples[i] = row.example
-	}
-	return examples
 }
 
 // meanLoss is the mean negative log-likelihood of the tokens that count, in nats.

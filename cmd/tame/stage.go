@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +17,17 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
-//go:generate go run ../../internal/yamlconf/gendocs ../.. fielddocs.gen.go
+//go:generate go run ../../internal/yamlconf/gendocs ../.. fielddocs.json
 //go:generate go test . -run TestSettingsPage -update
+
+//go:embed fielddocs.json
+var fieldDocsJSON []byte
+
+// fieldDocs are what --print-config writes above the keys.
+func fieldDocs() (docs yamlconf.Docs, err error) {
+	err = json.Unmarshal(fieldDocsJSON, &docs)
+	return docs, err
+}
 
 // stage is a command with a configuration C and a result that a stopped run goes on to.
 type stage[C any] struct {
@@ -30,17 +41,12 @@ type stage[C any] struct {
 	check func(c *C) error
 	// needs reports what is missing beside required keys; nil if nothing can be.
 	needs func(c *C) error
-	// plan says what the run is made from and where its result goes.
-	plan func(c *C) plan
+	// plan says where the result goes, and the run's seed.
+	plan func(c *C) (runConfig, uint64)
+	// inputs are files and folders in a fixed order; empty names are none. Default nil: those of the keys tagged input, in their order.
+	inputs func(c *C) []string
 	// run does the work and ends with stageRun.finish.
 	run func(ctx context.Context, r *stageRun, c *C) error
-}
-
-// plan is what has to be known of a run before it starts.
-type plan struct {
-	runConfig
-	seed   uint64
-	inputs []string // files and folders in a fixed order; empty names are none
 }
 
 // runConfig is what all stages have.
@@ -80,7 +86,8 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 				return err
 			}
 			if printConfig {
-				return yamlconf.Print(cmd.OutOrStdout(), cfg, fieldDocs)
+				docs, err := fieldDocs()
+				return errors.Join(err, yamlconf.Print(cmd.OutOrStdout(), cfg, docs))
 			}
 			errs := []error{err, source.Missing(), source.Explain(s.check(cfg))}
 			if s.needs != nil {
@@ -125,12 +132,16 @@ func loadConfig[C any](s stage[C], file string, sets []string) (*C, *yamlconf.So
 
 // runStage runs a stage with a complete configuration.
 func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again string, out, progress io.Writer) error {
-	p := s.plan(cfg)
-	lineage := data.Lineage{Stage: s.name, Config: yamlconf.JSON(cfg), Seed: p.seed}
-	if err := checkInputs(p.inputs); err != nil {
+	p, seed := s.plan(cfg)
+	lineage := data.Lineage{Stage: s.name, Config: yamlconf.JSON(cfg), Seed: seed}
+	inputs := yamlconf.Inputs(cfg)
+	if s.inputs != nil {
+		inputs = s.inputs(cfg)
+	}
+	if err := checkInputs(inputs); err != nil {
 		return err
 	}
-	if err := addInputs(&lineage, p.inputs...); err != nil {
+	if err := addInputs(&lineage, inputs...); err != nil {
 		return err
 	}
 	r := &stageRun{stage: s.name, output: newOutput(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}

@@ -63,18 +63,24 @@ func (f *flatbuffer) keyValue(table int) {
 func (f *flatbuffer) u32(at int) int { return int(binary.LittleEndian.Uint32(f.buf[at:])) }
 func (f *flatbuffer) u16(at int) int { return int(binary.LittleEndian.Uint16(f.buf[at:])) }
 
+// place is where a field of a table stands, 0 if it is absent.
+func (f *flatbuffer) place(table, field int) int {
+	vtable := table - int(int32(f.u32(table)))
+	if entry := 4 + 2*field; entry < f.u16(vtable) {
+		if at := f.u16(vtable + entry); at != 0 {
+			return table + at
+		}
+	}
+	return 0
+}
+
 // ref is the place that a field of a table refers to, 0 if the field is absent.
 func (f *flatbuffer) ref(table, field int) int {
-	vtable := table - int(int32(f.u32(table)))
-	entry := 4 + 2*field
-	if entry >= f.u16(vtable) {
-		return 0
-	}
-	at := f.u16(vtable + entry)
+	at := f.place(table, field)
 	if at == 0 {
 		return 0
 	}
-	return table + at + f.u32(table+at)
+	return at + f.u32(at)
 }
 
 // vector is the length and place of the elements of a vector, each of that many bytes.
@@ -133,7 +139,10 @@ func checkStream(file io.ReaderAt, size int64) error {
 func (f *flatbuffer) message() int64 {
 	const schemaHeader = 1
 	message := f.u32(0)
-	kind, _ := f.scalar(message, 1, 1)
+	kind := byte(0)
+	if at := f.place(message, 1); at != 0 {
+		kind = f.buf[at]
+	}
 	header := f.ref(message, 2)
 	if header == 0 {
 		panic(errFooter)
@@ -150,20 +159,8 @@ func (f *flatbuffer) message() int64 {
 		f.vector(header, 1, 16) // field nodes
 		f.vector(header, 2, 16) // buffers
 	}
-	body, _ := f.scalar(message, 3, 8)
-	return body
-}
-
-// scalar is a number in a table.
-func (f *flatbuffer) scalar(table, field, size int) (int64, bool) {
-	vtable := table - int(int32(f.u32(table)))
-	if entry := 4 + 2*field; entry < f.u16(vtable) {
-		if at := f.u16(vtable + entry); at != 0 {
-			if size == 1 {
-				return int64(f.buf[table+at]), true
-			}
-			return int64(binary.LittleEndian.Uint64(f.buf[table+at:])), true
-		}
+	if at := f.place(message, 3); at != 0 {
+		return int64(binary.LittleEndian.Uint64(f.buf[at:]))
 	}
-	return 0, false
+	return 0
 }

@@ -59,14 +59,7 @@ type runner struct {
 	root    string        // folder of go.mod
 	timeout time.Duration // for the tests of one package
 
-	lock     sync.Mutex
-	unbroken map[string]*baseline
-}
-
-// baseline is the run of some tests on the code as it is.
-type baseline struct {
-	once sync.Once
-	err  error
+	unbroken sync.Map // of the arguments of a test on the code as it is: a func() error that runs it once
 }
 
 // try breaks the code and runs the tests. An error says that the entry cannot be tried: its line is
@@ -113,27 +106,17 @@ func (r *runner) compiles(ctx context.Context, e entry, overlay string) error {
 // it tests that always fail would kill everything.
 func (r *runner) check(ctx context.Context, e entry) error {
 	args := r.test(e)
-	key := strings.Join(args, " ")
-	r.lock.Lock()
-	if r.unbroken == nil {
-		r.unbroken = map[string]*baseline{}
-	}
-	b := r.unbroken[key]
-	if b == nil {
-		b = &baseline{}
-		r.unbroken[key] = b
-	}
-	r.lock.Unlock()
-	b.once.Do(func() {
+	once, _ := r.unbroken.LoadOrStore(strings.Join(args, " "), sync.OnceValue(func() error {
 		out, err := r.goCommand(ctx, args...)
 		switch {
 		case err != nil:
-			b.err = r.failure(ctx, e, "the tests fail without a break", out)
+			return r.failure(ctx, e, "the tests fail without a break", out)
 		case noTests(out):
-			b.err = r.failure(ctx, e, "no test runs", out)
+			return r.failure(ctx, e, "no test runs", out)
 		}
-	})
-	return b.err
+		return nil
+	}))
+	return once.(func() error)()
 }
 
 // noTests says that a successful run had nothing to run.

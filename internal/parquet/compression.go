@@ -9,7 +9,10 @@ import (
 
 	"github.com/klauspost/compress/s2"
 	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 )
+
+var errDamaged = errors.New("a page is damaged: it cannot be unpacked")
 
 // unpack undoes the compression. Memory is taken as data comes, not as it is claimed.
 func (c *column) unpack(body []byte, size int) (data []byte, err error) {
@@ -18,7 +21,7 @@ func (c *column) unpack(body []byte, size int) (data []byte, err error) {
 		data = body
 	case 1:
 		if n, err := s2.DecodedLen(body); err != nil || n != size || n > 64*len(body)+64 {
-			return nil, errors.New("a page is damaged: it cannot be unpacked")
+			return nil, errDamaged
 		}
 		data, err = s2.Decode(nil, body)
 	case 2:
@@ -51,48 +54,12 @@ func (c *column) unpack(body []byte, size int) (data []byte, err error) {
 	return data, nil
 }
 
-// unpackLZ4 undoes an LZ4 block: literals, then a copy from before, and again.
+// unpackLZ4 undoes an LZ4 block, which grows by a factor of 255 at most.
 func unpackLZ4(in []byte, size int) ([]byte, error) {
-	damaged := errors.New("a page is damaged: it cannot be unpacked")
-	out := make([]byte, 0, min(size, 256*len(in)))
-	length := func(n int) (int, bool) {
-		if n < 15 {
-			return n, true
-		}
-		for len(in) > 0 {
-			c := in[0]
-			in = in[1:]
-			n += int(c)
-			if c != 255 {
-				return n, n <= size
-			}
-		}
-		return n, false
+	out := make([]byte, min(size, 256*len(in)))
+	n, err := lz4.UncompressBlock(in, out)
+	if err != nil {
+		return nil, errDamaged
 	}
-	for len(in) > 0 {
-		token := in[0]
-		in = in[1:]
-		n, ok := length(int(token >> 4))
-		if !ok || n > len(in) || len(out)+n > size {
-			return nil, damaged
-		}
-		out, in = append(out, in[:n]...), in[n:]
-		if len(in) == 0 {
-			return out, nil
-		}
-		if len(in) < 2 {
-			return nil, damaged
-		}
-		back := int(in[0]) | int(in[1])<<8
-		in = in[2:]
-		n, ok = length(int(token & 15))
-		n += 4
-		if !ok || back == 0 || back > len(out) || len(out)+n > size {
-			return nil, damaged
-		}
-		for range n {
-			out = append(out, out[len(out)-back])
-		}
-	}
-	return out, nil
+	return out[:n], nil
 }

@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -163,58 +164,44 @@ func (n *node) groupType() {
 	n.dataType = arrow.StructOf(fields...)
 }
 
+// What the numbers of annotations mean that need no further look: fields of the union of logical types, units of a
+// timestamp, and the older converted types.
+var (
+	logicalTypes = [...]logicalType{
+		1: logicalString, 2: logicalList, 3: logicalList, 4: logicalString, 6: logicalDate, 11: logicalNull, 12: logicalString,
+		14: logicalUUID, 15: logicalFloat16,
+	}
+	timeUnits      = [...]logicalType{1: logicalMillis, 2: logicalMicros, 3: logicalNanos}
+	convertedTypes = map[int64]logicalType{
+		0: logicalString, 1: logicalList, 2: logicalList, 3: logicalList, 4: logicalString, 5: logicalDecimal, 6: logicalDate,
+		9: logicalMillis, 10: logicalMicros,
+		11: logicalUnsigned, 12: logicalUnsigned, 13: logicalUnsigned, 14: logicalUnsigned, 19: logicalString,
+	}
+)
+
 // logicalKind reads the annotations of a field: the logical type, or the older converted type.
 func logicalKind(e thriftStruct) (kind logicalType, scale int) {
-	scale = int(e.number(7, 0))
 	logical := e.sub(10)
-	has := func(id int16) bool { _, ok := logical[id]; return ok }
-	switch {
-	case has(1), has(4), has(12):
-		return logicalString, 0
-	case has(2), has(3):
-		return logicalList, 0
-	case has(5):
+	if len(logical) == 0 {
+		return convertedTypes[e.number(6, -1)], int(e.number(7, 0))
+	}
+	if _, decimal := logical[5]; decimal {
 		return logicalDecimal, int(logical.sub(5).number(1, 0))
-	case has(6):
-		return logicalDate, 0
-	case has(8):
-		unit := logical.sub(8).sub(2)
-		for id, kind := range map[int16]logicalType{1: logicalMillis, 2: logicalMicros, 3: logicalNanos} {
-			if _, ok := unit[id]; ok {
-				return kind, 0
-			}
-		}
-	case has(10):
-		if signed, ok := logical.sub(10)[2].(bool); ok && !signed {
-			return logicalUnsigned, 0
-		}
-	case has(11):
-		return logicalNull, 0
-	case has(14):
-		return logicalUUID, 0
-	case has(15):
-		return logicalFloat16, 0
 	}
-	if len(logical) > 0 {
-		return noLogical, 0
-	}
-	switch e.number(6, -1) {
-	case 0, 4, 19:
-		return logicalString, 0
-	case 1, 2, 3:
-		return logicalList, 0
-	case 5:
-		return logicalDecimal, scale
-	case 6:
-		return logicalDate, 0
-	case 9:
-		return logicalMillis, 0
-	case 10:
-		return logicalMicros, 0
-	case 11, 12, 13, 14:
+	if signed, ok := logical.sub(10)[2].(bool); ok && !signed {
 		return logicalUnsigned, 0
 	}
-	return noLogical, 0
+	return cmp.Or(logical.first(logicalTypes[:]), logical.sub(8).sub(2).first(timeUnits[:])), 0
+}
+
+// first is the kind of the first field that is there.
+func (s thriftStruct) first(kinds []logicalType) logicalType {
+	for id, kind := range kinds {
+		if _, ok := s[int16(id)]; ok && kind != noLogical {
+			return kind
+		}
+	}
+	return noLogical
 }
 
 // leafType is the Arrow type that a column is read as. Decimals become float64.

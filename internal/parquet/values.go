@@ -84,18 +84,12 @@ type plainValues struct {
 }
 
 func (p *plainValues) next() (value, error) {
-	size := p.n.size()
 	if p.n.physical == physicalByteArray {
-		if len(p.buf) < 4 {
-			return value{}, errPage
-		}
-		n := binary.LittleEndian.Uint32(p.buf)
-		p.buf = p.buf[4:]
-		if uint64(n) > uint64(len(p.buf)) {
-			return value{}, errPage
-		}
-		size = int(n)
+		text, rest, err := sized(p.buf)
+		p.buf = rest
+		return value{b: text}, err
 	}
+	size := p.n.size()
 	if len(p.buf) < size {
 		return value{}, errPage
 	}
@@ -190,15 +184,20 @@ func (h *hybrid) next() (value, error) {
 
 // prefixed is a hybrid behind its length in four bytes, and what follows it.
 func prefixed(buf []byte, width int) (*hybrid, []byte, error) {
+	runs, rest, err := sized(buf)
+	return &hybrid{buf: runs, width: width}, rest, err
+}
+
+// sized cuts off what stands behind its length in four bytes.
+func sized(buf []byte) (b, rest []byte, err error) {
 	if len(buf) < 4 {
 		return nil, nil, errPage
 	}
 	n := binary.LittleEndian.Uint32(buf)
-	buf = buf[4:]
-	if uint64(n) > uint64(len(buf)) {
+	if uint64(n) > uint64(len(buf)-4) {
 		return nil, nil, errPage
 	}
-	return &hybrid{buf: buf[:n], width: width}, buf[n:], nil
+	return buf[4 : 4+n], buf[4+n:], nil
 }
 
 // levelWidth is how many bits a level takes.

@@ -53,13 +53,13 @@ func fieldsOf(v reflect.Value, omit []string) []field {
 // isMap reports whether a value is written as a map of keys. A struct with a text form may be both.
 func isMap(v reflect.Value) bool { return v.Kind() == reflect.Struct }
 
-// find gives the field of a key.
-func find(fields []field, key string) (field, bool) {
-	i := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
-	if i < 0 {
-		return field{}, false
+// keysOf lists keys for people.
+func keysOf(fields []field) string {
+	keys := make([]string, len(fields))
+	for i, f := range fields {
+		keys[i] = f.key
 	}
-	return fields[i], true
+	return strings.Join(keys, ", ")
 }
 
 // leaves calls visit for every key that holds no further keys, with the path to it.
@@ -68,13 +68,23 @@ func leaves(v reflect.Value, omit []string, path string, visit func(path string,
 		at := join(path, f.key)
 		if isMap(f.value) {
 			leaves(f.value, f.omit, at, visit)
-			if textual(f.value) {
-				visit(at, f)
-			}
-			continue
 		}
-		visit(at, f)
+		if !isMap(f.value) || textual(f.value) {
+			visit(at, f)
+		}
 	}
+}
+
+// Inputs are the values of the keys tagged input, in the order of the keys.
+func Inputs(cfg any) (paths []string) {
+	leaves(reflect.ValueOf(cfg).Elem(), nil, "", func(_ string, f field) {
+		if list, ok := f.value.Interface().([]string); f.input && ok {
+			paths = append(paths, list...)
+		} else if f.input {
+			paths = append(paths, f.value.String())
+		}
+	})
+	return paths
 }
 
 func join(path, key string) string {

@@ -2,6 +2,7 @@ package yamlconf
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"errors"
 	"fmt"
@@ -107,14 +108,7 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value, omit []string, path st
 	n = resolve(n)
 	fields := fieldsOf(v, omit)
 	if n.Kind != yaml.MappingNode {
-		keys := make([]string, len(fields))
-		for i, f := range fields {
-			keys[i] = f.key
-		}
-		if path == "" {
-			path = "the file"
-		}
-		r.fail(n, "%s is %s, want keys: %s", path, describe(n), strings.Join(keys, ", "))
+		r.fail(n, "%s is %s, want keys: %s", cmp.Or(path, "the file"), describe(n), keysOf(fields))
 		return
 	}
 	seen := map[string]int{}
@@ -126,14 +120,14 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value, omit []string, path st
 			continue
 		}
 		seen[key] = name.Line
-		f, ok := find(fields, key)
-		if !ok {
+		k := slices.IndexFunc(fields, func(f field) bool { return f.key == key })
+		if k < 0 {
 			r.unknown(name, fields, path)
 			continue
 		}
 		at := join(path, key)
 		r.source.at[at] = r.where(name)
-		r.value(value, f.value, f.omit, at)
+		r.value(value, fields[k].value, fields[k].omit, at)
 	}
 }
 

@@ -1,6 +1,7 @@
 package yamlconf
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -14,17 +15,9 @@ func (r *reader) unknown(n *yaml.Node, fields []field, path string) {
 	if path != "" {
 		place = " in " + path
 	}
-	hint := ""
-	if near := nearest(n.Value, fields); near != "" {
+	hint := ", want one of " + keysOf(fields)
+	if near := cmp.Or(nearest(n.Value, fields), elsewhere(n.Value, r.source.root)); near != "" {
 		hint = fmt.Sprintf(", did you mean %s?", near)
-	} else if other := elsewhere(n.Value, r.source.root); other != "" {
-		hint = fmt.Sprintf(", did you mean %s?", other)
-	} else {
-		keys := make([]string, len(fields))
-		for i, f := range fields {
-			keys[i] = f.key
-		}
-		hint = ", want one of " + strings.Join(keys, ", ")
 	}
 	r.fail(n, "unknown key %q%s%s", n.Value, place, hint)
 }

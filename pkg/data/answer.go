@@ -32,14 +32,7 @@ type Answer struct {
 func (a Answer) Sequence() []int32 { return slices.Concat(a.Prompt.Tokens, a.Tokens) }
 
 // Example is prompt and answer as a sequence to train on, with the loss on the answer.
-func (a Answer) Example() Example {
-	e := Example{Tokens: a.Sequence()}
-	e.Weights = make([]float32, len(e.Tokens))
-	for i := len(a.Prompt.Tokens); i < len(e.Tokens); i++ {
-		e.Weights[i] = 1
-	}
-	return e
-}
+func (a Answer) Example() Example { return Join(a.Prompt.Tokens, a.Tokens) }
 
 // RewardFunc gives one number for each answer, in their order, the higher the better: a reward
 // model, a rule, a checker.

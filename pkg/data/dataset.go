@@ -52,19 +52,24 @@ func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, com
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("data: write %s: %w", path, err)
+		}
+	}()
 	schema, err := table.arrowSchema(lineage)
 	if err != nil {
-		return fmt.Errorf("data: write %s: %w", path, err)
+		return err
 	}
 	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
 	if err != nil {
-		return fmt.Errorf("data: write %s: %w", path, err)
+		return err
 	}
 	defer file.Cleanup() // does nothing once the file has its name
 
 	w, err := newSink(path, file, schema, compression, mem)
 	if err != nil {
-		return fmt.Errorf("data: write %s: %w", path, err)
+		return err
 	}
 	b := array.NewRecordBuilder(mem, schema)
 	defer b.Release()
@@ -76,20 +81,20 @@ func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, com
 
 	count, inBatch, size := 0, 0, 0
 	for row, err := range rows {
-		if err != nil {
-			return fmt.Errorf("data: write %s: row %d: %w", path, count, err)
+		n := 0
+		if err == nil {
+			err = Validate(&row)
 		}
-		if err := Validate(&row); err != nil {
-			return fmt.Errorf("data: write %s: row %d: %w", path, count, err)
+		if err == nil {
+			n, err = table.putFields(b.Field, reflect.ValueOf(&row).Elem())
 		}
-		n, err := table.putFields(b.Field, reflect.ValueOf(&row).Elem())
 		if err != nil {
-			return fmt.Errorf("data: write %s: row %d: %w", path, count, err)
+			return fmt.Errorf("row %d: %w", count, err)
 		}
 		count, inBatch, size = count+1, inBatch+1, size+n
 		if inBatch == w.rows || size >= w.bytes {
 			if err := flush(); err != nil {
-				return fmt.Errorf("data: write %s: %w", path, err)
+				return err
 			}
 			inBatch, size = 0, 0
 		}
@@ -103,10 +108,7 @@ func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, com
 	if err == nil {
 		err = file.CloseAtomicallyReplace()
 	}
-	if err != nil {
-		return fmt.Errorf("data: write %s: %w", path, err)
-	}
-	return nil
+	return err
 }
 
 // Read reads all rows of a dataset. An empty dataset is no error; see NotEmpty.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -61,11 +62,11 @@ func thumbRows(cfg PreferenceConfig) converter[data.Preference] {
 		others := waiting.answers[id]
 		if len(others) > 0 && others[0].liked != *r.Label {
 			waiting.set(id, others[1:], -len(others[0].answer))
-			difference := 1.0
-			if !*r.Label {
-				difference = -1
+			v := verdict{prompt: prompt, answers: [2]dialogOrText{text(answer), text(others[0].answer)}, difference: -1}
+			if *r.Label {
+				v.difference = 1
 			}
-			p, err := cfg.pair(verdict{prompt: prompt, answers: [2]dialogOrText{text(answer), text(others[0].answer)}, difference: difference})
+			p, err := cfg.pair(v)
 			return []data.Preference{p}, err
 		}
 		waiting.set(id, append(others, thumb{answer, *r.Label}), len(answer))
@@ -248,10 +249,7 @@ func ultraRows(c Config) converter[data.Preference] {
 			all = append(all, rows...)
 		}
 		if len(all) == 0 {
-			if failed == nil {
-				failed = errAlone
-			}
-			return nil, failed
+			return nil, cmp.Or(failed, error(errAlone))
 		}
 		return all, nil
 	})
@@ -266,30 +264,25 @@ func nemoRows(c Config) converter[data.Preference] {
 		Text  string
 		Label []float64
 	}
-	attribute := c.Score
-	if attribute == "" {
-		attribute = "helpfulness"
-	}
+	attribute := cmp.Or(c.Score, "helpfulness")
 	pairs := newGradedPairs(c.Preference)
 	rows := several(func(r row) ([]data.Preference, error) {
-		for i, name := range nemoAttributes {
-			if name != attribute {
-				continue
-			}
-			if i >= len(r.Label) || r.Label[i] == -100 {
-				return nil, fmt.Errorf("no grade %q", attribute)
-			}
-			dialog, err := parseNemo(r.Text)
-			if err != nil {
-				return nil, err
-			}
-			prompt, answer, err := cutAnswer(dialog)
-			if err != nil {
-				return nil, err
-			}
-			return pairs.add(prompt, answer, r.Label[i])
+		i := slices.Index(nemoAttributes, attribute)
+		if i < 0 {
+			return nil, fmt.Errorf("no attribute %q, want one of %s", attribute, strings.Join(nemoAttributes, ", "))
 		}
-		return nil, fmt.Errorf("no attribute %q, want one of %s", attribute, strings.Join(nemoAttributes, ", "))
+		if i >= len(r.Label) || r.Label[i] == -100 {
+			return nil, fmt.Errorf("no grade %q", attribute)
+		}
+		dialog, err := parseNemo(r.Text)
+		if err != nil {
+			return nil, err
+		}
+		prompt, answer, err := cutAnswer(dialog)
+		if err != nil {
+			return nil, err
+		}
+		return pairs.add(prompt, answer, r.Label[i])
 	})
 	rows.left = pairs.left
 	return rows

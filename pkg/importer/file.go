@@ -20,27 +20,40 @@ var errLongRow = fmt.Errorf("longer than %d MiB", maxRow>>20)
 
 // openText opens a file or takes a stream that is open already, unpacks gzip and Zstandard (known by their content) and
 // drops a byte order mark. count is told the bytes that were read of the file; it may be nil.
-func openText(path string, in io.Reader, count *int64) (io.Closer, *bufio.Reader, error) {
-	var file io.Closer = io.NopCloser(nil)
+func openText(path string, in io.Reader, count *int64) (r *bufio.Reader, done func(), err error) {
+	closeFile := func() {}
 	if in == nil {
-		f, err := os.Open(path)
+		file, err := os.Open(path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("importer: %w", err)
 		}
-		file, in = f, f
+		closeFile = func() { file.Close() }
+		in = file
 	}
 	if count != nil {
-		in = &counter{in, count}
+		in = io.TeeReader(in, (*counter)(count))
 	}
-	r, done, err := unpack(bufio.NewReaderSize(in, 1<<16))
+	r, unpacked, err := unpack(bufio.NewReaderSize(in, 1<<16))
 	if err != nil {
-		file.Close()
+		closeFile()
 		return nil, nil, fmt.Errorf("importer: %s: %w", path, err)
 	}
 	if mark, _ := r.Peek(3); bytes.Equal(mark, []byte("\ufeff")) {
 		_, _ = r.Discard(3)
 	}
-	return closers{done, file}, r, nil
+	return r, func() {
+		unpacked()
+		closeFile()
+	}, nil
+}
+
+// counter counts the bytes that go through a reader.
+type counter int64
+
+// Write is io.Writer's.
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }
 
 var (
@@ -68,28 +81,6 @@ func unpack(r *bufio.Reader) (*bufio.Reader, func(), error) {
 		return bufio.NewReaderSize(unpacked, 1<<16), unpacked.Close, nil
 	}
 	return r, func() {}, nil
-}
-
-type closers struct {
-	done func()
-	file io.Closer
-}
-
-func (c closers) Close() error {
-	c.done()
-	return c.file.Close()
-}
-
-// counter counts what is read.
-type counter struct {
-	r io.Reader
-	n *int64
-}
-
-func (c *counter) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	*c.n += int64(n)
-	return n, err
 }
 
 // firstByte looks at the first byte that is no white space, and leaves it and the line it is in unread.

@@ -24,12 +24,12 @@ func jsonRows(path string) iter.Seq2[rawRow, error] {
 // opened opens a text file for as long as its rows are gone through.
 func opened(path string, count *int64, rows func(r *bufio.Reader) iter.Seq2[rawRow, error]) iter.Seq2[rawRow, error] {
 	return func(yield func(rawRow, error) bool) {
-		file, r, err := openText(path, nil, count)
+		r, done, err := openText(path, nil, count)
 		if err != nil {
 			yield(rawRow{}, err)
 			return
 		}
-		defer file.Close()
+		defer done()
 		rows(r)(yield)
 	}
 }

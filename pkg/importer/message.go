@@ -45,13 +45,7 @@ func (m *importedMessage) UnmarshalJSON(raw []byte) error {
 	if err := json.Unmarshal(raw, &r); err != nil {
 		return err
 	}
-	role, content := r.Role, (*string)(r.Content)
-	if role == nil {
-		role = r.From
-	}
-	if content == nil {
-		content = r.Value
-	}
+	role, content := cmp.Or(r.Role, r.From), cmp.Or((*string)(r.Content), r.Value)
 	if role == nil || content == nil {
 		return errors.New("a message has no role (or from) or no content (or value)")
 	}

@@ -148,7 +148,7 @@ func (im *Import) columns(f *importFile) (bool, error) {
 }
 
 func (im *Import) lookText(f *importFile, in io.Reader) error {
-	closer, r, err := openText(f.path, in, nil)
+	r, done, err := openText(f.path, in, nil)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (im *Import) lookText(f *importFile, in io.Reader) error {
 		return jsonValues(f.name, r)
 	}
 	if in == nil {
-		closer.Close()
+		done()
 		f.rows = opened(f.path, &im.read, form)
 	} else {
 		f.rows = form(r)

@@ -1,10 +1,10 @@
 package importer
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -63,10 +63,9 @@ func evalRows(cfg PreferenceConfig) converter[data.Preference] {
 	}
 	return each(func(r row) (data.Preference, error) {
 		p, err := preference(cfg, text(r.Matching).after(asked(r.Question)), text(r.Other).after(asked(r.Question)))
-		if r.Confidence == nil {
-			return p, err
+		if r.Confidence != nil {
+			p.Rating = cfg.thresholds(shareThresholds).Rate(2**r.Confidence - 1)
 		}
-		p.Rating = cfg.thresholds(shareThresholds).Rate(2**r.Confidence - 1)
 		return p, err
 	})
 }
@@ -246,7 +245,7 @@ func arenaRows(cfg PreferenceConfig) converter[data.Preference] {
 			v.difference = 1
 		case r.Winner == "model_b":
 			v.difference = -1
-		case !bytes.HasPrefix([]byte(r.Winner), []byte("tie")):
+		case !strings.HasPrefix(r.Winner, "tie"):
 			return data.Preference{}, fmt.Errorf(`"winner" is %q, want "model_a", "model_b" or "tie"`, r.Winner)
 		}
 		return cfg.pair(v)

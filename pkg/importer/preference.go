@@ -13,10 +13,7 @@ import (
 // HH reads rows {"chosen": "\n\nHuman: ...\n\nAssistant: ...", "rejected": "..."}: two dialogues that differ in
 // their last answer, as in Anthropic's helpful and harmless data.
 func HH(path string, cfg PreferenceConfig) ([]data.Preference, Report, error) {
-	if err := cfg.Validate(); err != nil {
-		return nil, Report{}, err
-	}
-	return importAll(path, hhRows(cfg))
+	return importPairs(path, cfg, hhRows)
 }
 
 func hhRows(cfg PreferenceConfig) converter[data.Preference] {
@@ -70,10 +67,14 @@ func nextSpeaker(text string) (at int, role data.Role, name string) {
 // "rejected_score", "chosen-rating" and "rejected-rating"; then "chosen_safe" and "rejected_safe" (true, false or "safe",
 // "unsafe", "unknown") and "set" ("helpfulness", "safety").
 func Preferences(path string, cfg PreferenceConfig) ([]data.Preference, Report, error) {
+	return importPairs(path, cfg, preferenceRows)
+}
+
+func importPairs(path string, cfg PreferenceConfig, rows func(PreferenceConfig) converter[data.Preference]) ([]data.Preference, Report, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, Report{}, err
 	}
-	return importAll(path, preferenceRows(cfg))
+	return importAll(path, rows(cfg))
 }
 
 func preferenceRows(cfg PreferenceConfig) converter[data.Preference] {
