@@ -9,6 +9,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -116,7 +117,9 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	forms := readers[pairRow]{encoded(func(p data.Preference) (pairRow, error) {
+	forms := readers[pairRow]{as(func(p pipeline.SampledPreference) pairRow {
+		return pairRow{question: p.Question(), pair: p.Pair()}
+	}), encoded(func(p data.Preference) (pairRow, error) {
 		pairs, err := rewardmodel.Encode(tmpl, []data.Preference{p})
 		if err != nil {
 			return pairRow{}, err
