@@ -50,10 +50,10 @@ func (s *Stream) Reset() {
 
 // Answer adds a turn's prompt to the dialogue and answers it. The answer has the bits of the one that
 // Generate gives to a request whose prompt is the whole dialogue so far, this prompt included. onToken
-// is called with each token when it is drawn, the stop token included.
+// is called with each token when it is drawn, the stop token included; nil disables it.
 //
 // A prompt that leaves no room for an answer is a *PromptTooLongError and leaves the dialogue as it
-// was. After an error of the context or of onToken the dialogue has the prompt and the tokens that
+// was. After an error of the context, of onToken or of Sampling.Logits the dialogue has the prompt and the tokens that
 // were drawn, which are returned with the error.
 func (s *Stream) Answer(ctx context.Context, turn TurnRequest, onToken func(id int32) error) (Sample, error) {
 	if err := checkPrompt(turn.Prompt, s.shape.VocabSize); err != nil {
@@ -74,6 +74,9 @@ func (s *Stream) Answer(ctx context.Context, turn TurnRequest, onToken func(id i
 		if err := s.draw(&out, at, rng); err != nil {
 			return out, fmt.Errorf("generate: token %d of an answer: %w", len(out.Tokens), err)
 		}
+		if onToken == nil {
+			continue
+		}
 		if err := onToken(s.waiting[0]); err != nil {
 			return out, err
 		}
@@ -87,6 +90,7 @@ func (s *Stream) draw(out *Sample, at LogitsContext, rng *rand.Rand) error {
 	if err != nil {
 		return err
 	}
+	s.waiting = nil
 	at.Answer = out.Tokens
 	id, logProb, err := s.sampler.next(logits[0], at, rng)
 	if err != nil {

@@ -273,7 +273,7 @@ func TestFitFrozen(t *testing.T) {
 	assert.Len(t, c.Optim["model"].Moments, moved)
 
 	for want, change := range map[string]func(*train.Settings){
-		`Frozen has the pattern "layer.*", which matches none of its weights`:    func(s *train.Settings) { s.Frozen = []string{"embed", "layer.*"} },
+		`the pattern "layer.*" of frozen weights matches none of its weights`:    func(s *train.Settings) { s.Frozen = []string{"embed", "layer.*"} },
 		`LRFactors has the pattern "heads.*", which matches none of its weights`: func(s *train.Settings) { s.LRFactors = []train.LRFactor{{Pattern: "heads.*", Factor: 2}} },
 		"all of its weights are frozen":                                          func(s *train.Settings) { s.Frozen = []string{"*"} },
 		"EvalEvery is 3, want 0 without held-out items":                          func(s *train.Settings) { s.EvalEvery = 3 },
