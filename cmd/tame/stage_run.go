@@ -121,6 +121,15 @@ type stepLog struct {
 	err      error
 }
 
+// checkWritable makes the file if it is not there yet, and leaves what is in it.
+func checkWritable(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	return file.Close()
+}
+
 func (l *stepLog) write(info train.StepInfo) {
 	if l.err != nil {
 		return
