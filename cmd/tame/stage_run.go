@@ -121,13 +121,13 @@ type stepLog struct {
 	err      error
 }
 
-// checkWritable makes the file if it is not there yet, and leaves what is in it.
-func checkWritable(path string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
-	if err != nil {
-		return err
+// checkPlace wants a folder for a file that is written later.
+func checkPlace(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder, want a file", path)
 	}
-	return file.Close()
+	_, err := os.Stat(filepath.Dir(path))
+	return err
 }
 
 func (l *stepLog) write(info train.StepInfo) {

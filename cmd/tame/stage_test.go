@@ -64,11 +64,11 @@ func yamlFile(t *testing.T, text string) string {
 	return path
 }
 
-// A log that cannot be written is reported before any work.
+// A log without a folder to write it into is reported before any work.
 func TestLogIsCheckedFirst(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "chat")
 	_, err := tame(t, "", "sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output="+out, "--set", "log="+filepath.Join(out, "no", "log.jsonl"))
-	assert.ErrorContains(t, err, "log: open ")
+	assert.ErrorContains(t, err, "log: stat ")
 	assert.NoDirExists(t, out)
 }
 
