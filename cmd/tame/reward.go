@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -103,7 +104,9 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	forms := readers[splitRow[data.Pair]]{encoded(func(p data.Preference) (splitRow[data.Pair], error) {
+	forms := readers[splitRow[data.Pair]]{as(func(p pipeline.SampledPreference) splitRow[data.Pair] {
+		return splitRow[data.Pair]{p.Question(), p.Pair()}
+	}), encoded(func(p data.Preference) (splitRow[data.Pair], error) {
 		pair, err := encodePair(tmpl, p)
 		return splitRow[data.Pair]{p.Question(), pair}, err
 	})}

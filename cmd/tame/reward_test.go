@@ -14,6 +14,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 )
 
 // preferences writes pairs of both sets in which cats are better, and safe.
@@ -48,6 +49,19 @@ func TestRewardEvaluates(t *testing.T) {
 	_, text := rewardModel(t, from, pairs, "safety", "--set", "held_out=0.3", "--set", "epochs=2", "--set", "eval_every=2")
 	assert.Regexp(t, `the weights are those after step \d+, the best on what is held out: loss \d`, text)
 	_, text = rewardModel(t, from, pairs, "safety", "--set", "held_out_data="+preferences(t, 3, 4))
+	assert.Regexp(t, `accuracy .* of 7`, text)
+}
+
+// Of pairs that were sampled the ids are taken: their texts may have tags of the chat format.
+func TestRewardOnSampledPairs(t *testing.T) {
+	var rows []pipeline.SampledPreference
+	for i := range 8 {
+		rows = append(rows, pipeline.SampledPreference{
+			Messages: talk(words[i]), Chosen: "[/INST]", Rejected: "y", Rating: data.Better,
+			PromptIDs: []int32{1, 7}, ChosenIDs: []int32{8, 2}, RejectedIDs: []int32{9, 2},
+		})
+	}
+	_, text := rewardModel(t, tinyModel(t), rowsFile(t, rows...), "helpfulness", "--set", "held_out_data="+preferences(t, 3, 4))
 	assert.Regexp(t, `accuracy .* of 7`, text)
 }
 

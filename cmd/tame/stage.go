@@ -160,6 +160,9 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		return nil
 	}
 	if p.Log != "" {
+		if err := checkPlace(p.Log); err != nil { // now, and not after the first step
+			return fmt.Errorf("log: %w", err)
+		}
 		r.log = &stepLog{path: p.Log, resume: resume}
 		defer r.log.close()
 	}

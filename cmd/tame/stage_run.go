@@ -121,6 +121,15 @@ type stepLog struct {
 	err      error
 }
 
+// checkPlace wants a folder for a file that is written later.
+func checkPlace(path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder, want a file", path)
+	}
+	_, err := os.Stat(filepath.Dir(path))
+	return err
+}
+
 func (l *stepLog) write(info train.StepInfo) {
 	if l.err != nil {
 		return

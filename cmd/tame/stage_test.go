@@ -64,6 +64,27 @@ func yamlFile(t *testing.T, text string) string {
 	return path
 }
 
+// A log without a folder to write it into is reported before any work.
+func TestLogIsCheckedFirst(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "chat")
+	_, err := tame(t, "", "sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output="+out, "--set", "log="+filepath.Join(out, "no", "log.jsonl"))
+	assert.ErrorContains(t, err, "log: stat ")
+	assert.NoDirExists(t, out)
+}
+
+// A list with a wrong value gives one complaint, not a second one about what stands in its place.
+func TestListWithAWrongValue(t *testing.T) {
+	_, err := tame(t, "", "reject", "--config", yamlFile(t, "temperatures: [1, x]"))
+	assert.ErrorContains(t, err, `temperatures[1] is "x", want a number`)
+	assert.NotContains(t, err.Error(), "positive")
+	_, err = tame(t, "", "rlhf", "--config", yamlFile(t, "pair_temperatures: [1, x]"))
+	assert.ErrorContains(t, err, `pair_temperatures[1] is "x", want a number`)
+	assert.NotContains(t, err.Error(), "values")
+	_, err = tame(t, "", "sft", "--config", yamlFile(t, "lr_factors: [embed]"))
+	assert.ErrorContains(t, err, "want PATTERN=FACTOR")
+	assert.NotContains(t, err.Error(), "want a pattern of names")
+}
+
 // Evaluations while training show in the log, and a run that is stopped by patience says so.
 func TestSFTEvaluates(t *testing.T) {
 	dir := t.TempDir()

@@ -153,7 +153,7 @@ func TestPretrainStream(t *testing.T) {
 		"eval_every is 4, want 0 without held_out":                 {"held_out_data=[]"},
 		"want a dataset with stream: tame convert data " + text:    {"data=" + text},
 		"stream_block is 0, want at least 1":                       {"stream_block=0"},
-		`Frozen has the pattern "layer", which matches none`:       {"frozen=layer"},
+		`the pattern "layer" of frozen weights matches none`:       {"frozen=layer"},
 		"--set patience=-1: patience is -1, want at least 0":       {"patience=-1"},
 		`"embed" is not a learning rate factor, want PATTERN=FACT`: {"lr_factors=embed"},
 	} {

@@ -144,8 +144,11 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, omit []string, path string
 	case v.Kind() == reflect.Slice:
 		r.list(n, v, path)
 	case v.Kind() == reflect.Array:
-		list := reflect.New(reflect.SliceOf(v.Type().Elem())).Elem()
+		before, list := len(r.errs), reflect.New(reflect.SliceOf(v.Type().Elem())).Elem()
 		r.list(n, list, path)
+		if len(r.errs) > before {
+			return
+		}
 		if list.Len() != v.Len() {
 			r.fail(n, "%s has %d values, want %d", path, list.Len(), v.Len())
 			return
@@ -171,11 +174,13 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string) {
 		v.SetZero()
 		return
 	}
-	list := reflect.MakeSlice(v.Type(), len(items), len(items))
+	before, list := len(r.errs), reflect.MakeSlice(v.Type(), len(items), len(items))
 	for i, item := range items {
 		r.value(item, list.Index(i), nil, fmt.Sprintf("%s[%d]", path, i))
 	}
-	v.Set(list)
+	if len(r.errs) == before { // else it stays as it was, as other values do
+		v.Set(list)
+	}
 }
 
 // scalar reads a plain value; the error says what is wanted.

@@ -52,15 +52,16 @@ func LossOn(ctx context.Context, p *model.Params, examples []data.Example, n, s 
 	return loss, nil
 }
 
-// Windows cuts documents into sequences of at most size tokens, of which every token but the first
-// counts. What is a single token is left out.
+// Windows cuts documents into sequences of at most size tokens, at least 2. The last token of one is
+// the first of the next, as in pretraining, so that every token but a document's first counts exactly
+// once.
 func Windows(docs [][]int32, size int) []data.Example {
+	size = max(size, 2)
 	var list []data.Example
 	for _, doc := range docs {
-		for window := range slices.Chunk(doc, size) {
-			if len(window) < 2 {
-				continue
-			}
+		for len(doc) > 1 {
+			window := doc[:min(size, len(doc))]
+			doc = doc[len(window)-1:]
 			weights := slices.Repeat([]float32{1}, len(window))
 			weights[0] = 0
 			list = append(list, data.Example{Tokens: window, Weights: weights})

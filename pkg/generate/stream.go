@@ -49,10 +49,10 @@ func (s *Stream) Reset() {
 
 // Answer adds a turn's prompt to the dialogue and answers it. The answer has the bits of the one that
 // Generate gives to a request whose prompt is the whole dialogue so far, this prompt included. onToken
-// is called with each token when it is drawn, the stop token included.
+// is called with each token when it is drawn, the stop token included; nil disables it.
 //
 // A prompt that leaves no room for an answer is a *PromptTooLongError and leaves the dialogue as it
-// was. After an error of the context or of onToken the dialogue has the prompt and the tokens that
+// was. After an error of the context, of onToken or of Sampling.Logits the dialogue has the prompt and the tokens that
 // were drawn, which are returned with the error.
 func (s *Stream) Answer(ctx context.Context, turn TurnRequest, onToken func(id int32) error) (Sample, error) {
 	if err := checkPrompt(turn.Prompt, s.shape.VocabSize); err != nil {
@@ -71,6 +71,7 @@ func (s *Stream) Answer(ctx context.Context, turn TurnRequest, onToken func(id i
 		}
 		logits, err := s.dec.Forward([]model.Chunk{{Slot: 0, Tokens: s.waiting}})
 		if err == nil {
+			s.waiting = nil // is computed, whatever follows
 			err = a.draw(s.sampler, logits[0])
 		}
 		if err != nil {
@@ -78,6 +79,9 @@ func (s *Stream) Answer(ctx context.Context, turn TurnRequest, onToken func(id i
 		}
 		s.waiting = slices.Clone(out.Tokens[len(out.Tokens)-1:])
 		s.said = append(s.said, s.waiting...)
+		if onToken == nil {
+			continue
+		}
 		if err := onToken(s.waiting[0]); err != nil {
 			return out, err
 		}

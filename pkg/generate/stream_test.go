@@ -97,6 +97,29 @@ func TestStreamComputesOnce(t *testing.T) {
 	assert.Equal(t, 14, s.Len())
 }
 
+// After an error of Sampling.Logits the dialogue goes on with what was said.
+func TestStreamAfterAnErrorOfLogits(t *testing.T) {
+	p, cfg := tinyModel(t, 1), tinyGenerate(t)
+	cfg.Stop = nil
+	failing := cfg
+	failing.Logits = func(at LogitsContext, _ []float32) error {
+		if at.ID == 1 && len(at.Answer) == 1 {
+			return errors.New("no")
+		}
+		return nil
+	}
+	s, err := NewStream(p, failing)
+	require.NoError(t, err)
+	first, err := s.Answer(t.Context(), TurnRequest{Prompt: []int32{1, 5}, ID: 1}, nil)
+	require.ErrorContains(t, err, "no")
+	require.Len(t, first.Tokens, 1)
+	got, err := s.Answer(t.Context(), TurnRequest{Prompt: []int32{6, 7}, ID: 2}, nil)
+	require.NoError(t, err)
+	want, err := Generate(t.Context(), p, []Request{{Prompt: []int32{1, 5, first.Tokens[0], 6, 7}, ID: 2, Samples: 1}}, cfg)
+	require.NoError(t, err)
+	assert.Equal(t, want[0][0], got)
+}
+
 func TestStreamRefuses(t *testing.T) {
 	p, cfg := tinyModel(t, 1), tinyGenerate(t)
 	bad := cfg

@@ -38,12 +38,16 @@ func (p *Params) Add(name string, value *tensor.Dense, decay bool) error {
 	switch {
 	case name == "":
 		return errors.New("model: add: a weight without a name")
+	case value == nil:
+		return fmt.Errorf("model: add: %q has no value", name)
 	case known:
 		return fmt.Errorf("model: add: the name %q is that of another weight", name)
 	case value.Dtype() != p.dtype:
 		return fmt.Errorf("model: add: %q is %v, the other weights are %v", name, value.Dtype(), p.dtype)
 	case value.Dims() < 1 || value.Dims() > 2:
 		return fmt.Errorf("model: add: %q has shape %v, want a vector or a matrix", name, value.Shape())
+	case value.Shape().TotalSize() == 0 || value.RequiresIterator() || value.DataOrder().IsColMajor():
+		return fmt.Errorf("model: add: %q is empty or a view, want numbers of its own, row by row", name)
 	}
 	p.byName[name] = &Param{Name: name, Value: value, Decay: decay}
 	p.list = append(p.list, p.byName[name])

@@ -229,17 +229,25 @@ func TestFurtherWeightsInGraph(t *testing.T) {
 }
 
 func TestAddRefuses(t *testing.T) {
+	transposed, whole := zeros(tensor.Float32, 2, 3), zeros(tensor.Float32, 3, 4)
+	require.NoError(t, transposed.T())
+	columns, err := whole.Slice(nil, tensor.S(1, 3))
+	require.NoError(t, err)
 	p := withoutHead(tiny(), 74)
 	p.DropOutput()
 	x := zeros(tensor.Float32, 2)
 	for want, err := range map[string]error{
-		"without a name":              p.Add("", x, false),
-		`"norm" is that of another`:   p.Add("norm", x, false),
-		`"output" is that of another`: p.Add("output", x, false),
-		`"score.bias" is that of`:     p.Add("score.bias", x, false),
-		"is float64, the other":       p.Add("x", zeros(tensor.Float64, 2), false),
-		"want a vector or a matrix":   p.Add("x", zeros(tensor.Float32, 2, 2, 2), false),
-		"Config.Dim is 0":             NewParams(Config{}, tensor.Float32).Add("x", x, false),
+		"without a name":               p.Add("", x, false),
+		`"norm" is that of another`:    p.Add("norm", x, false),
+		`"output" is that of another`:  p.Add("output", x, false),
+		`"score.bias" is that of`:      p.Add("score.bias", x, false),
+		"is float64, the other":        p.Add("x", zeros(tensor.Float64, 2), false),
+		"want a vector or a matrix":    p.Add("x", zeros(tensor.Float32, 2, 2, 2), false),
+		`"x" has no value`:             p.Add("x", nil, false),
+		`"transposed" is empty or a`:   p.Add("transposed", transposed, false),
+		`"columns" is empty or a view`: p.Add("columns", columns.(*tensor.Dense), false),
+		`"empty" is empty or a view`:   p.Add("empty", tensor.New(tensor.WithShape(0), tensor.Of(tensor.Float32)), false),
+		"Config.Dim is 0":              NewParams(Config{}, tensor.Float32).Add("x", x, false),
 	} {
 		assert.ErrorContains(t, err, want)
 	}

@@ -86,6 +86,9 @@ func (s *Step) Checkpoint(c *Checkpoint) {
 }
 
 func (c *Checkpoint) addExtra(name string, params ...optim.Param) {
+	if len(params) == 0 {
+		return
+	}
 	if c.Extra == nil {
 		c.Extra = map[string][]optim.Param{}
 	}

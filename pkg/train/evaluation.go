@@ -35,9 +35,14 @@ func (f *fit[T]) newEvaluation() error {
 		}
 		outputs, e.names = append(outputs, m.Value), append(e.names, m.Name)
 	}
-	e.forward, err = NewForward(g.In, outputs, []*model.Trunk{g.Trunk}, extra...)
+	if e.forward, err = NewForward(g.In, outputs, []*model.Trunk{g.Trunk}, extra...); err != nil {
+		return err
+	}
 	f.eval = e
-	return err
+	if _, err = f.fill(e.batch, f.HeldOut); err != nil { // not only at the first evaluation
+		return fmt.Errorf("held-out items: %w", err)
+	}
+	return nil
 }
 
 // evaluate evaluates the held-out items when it is time, keeps the weights if they are the best ones

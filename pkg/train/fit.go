@@ -244,7 +244,7 @@ func (f *fit[T]) fill(batch *Batch, items []T) ([]*data.Ragged, error) {
 func (f *fit[T]) stepped(r Result, tokens int, epochs float64) (err error) {
 	f.report.Steps++
 	f.report.Tokens += tokens
-	f.report.Loss, f.report.Accuracy = r.Loss, r.Metrics["accuracy"]
+	f.report.Loss, f.report.Accuracy = r.Loss, finite(r.Metrics)["accuracy"]
 	f.reports = map[string]float64{
 		"loss":          r.Loss,
 		"num_tokens":    float64(f.report.Tokens),

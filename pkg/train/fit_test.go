@@ -2,6 +2,7 @@ package train_test
 
 import (
 	"context"
+	"errors"
 	"math"
 	"path/filepath"
 	"slices"
@@ -272,7 +273,7 @@ func TestFitFrozen(t *testing.T) {
 	assert.Len(t, c.Optim["model"].Moments, moved)
 
 	for want, change := range map[string]func(*train.Settings){
-		`Frozen has the pattern "layer.*", which matches none of its weights`:    func(s *train.Settings) { s.Frozen = []string{"embed", "layer.*"} },
+		`the pattern "layer.*" of frozen weights matches none of its weights`:    func(s *train.Settings) { s.Frozen = []string{"embed", "layer.*"} },
 		`LRFactors has the pattern "heads.*", which matches none of its weights`: func(s *train.Settings) { s.LRFactors = []train.LRFactor{{Pattern: "heads.*", Factor: 2}} },
 		"all of its weights are frozen":                                          func(s *train.Settings) { s.Frozen = []string{"*"} },
 		"EvalEvery is 3, want 0 without held-out items":                          func(s *train.Settings) { s.EvalEvery = 3 },
@@ -361,6 +362,46 @@ func headLoss(g train.Graph) (train.Terms, error) {
 	x := ops.Expr(g.In.G)
 	miss := x.MaskedMean(x.Square(x.Sub(score, x.Const(2, score))), g.In.Mask, g.In.Scalar(train.ScalarTokens))
 	return train.Terms{Loss: x.Add(terms.Loss, miss), Metrics: []train.Metric{{Name: "miss", Value: miss}}}, x.Err()
+}
+
+// Held-out items that do not fit into a micro-batch are reported before the first step.
+func TestFitHeldOutTooLong(t *testing.T) {
+	s := settings()
+	s.EvalEvery = 2
+	s.OnStep = func(train.StepInfo) { t.Error("a step") }
+	long := data.NewExample(make([]int32, 33), make([]bool, 33))
+	_, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), task(t, s, []data.Example{long}), s)
+	assert.ErrorContains(t, err, "held-out items: data: sequence 0 has 33 tokens, the budget of a micro-batch is 32")
+}
+
+// A checkpoint has no NaN, which a metric of a custom loss may be, and no file of custom weights if there are none.
+func TestFitCheckpointsNaN(t *testing.T) {
+	s := settings()
+	s.EvalEvery = 2
+	s.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "checkpoint"), Every: 1}
+	tk := task(t, s, examples(7, 3))
+	tk.Loss = func(g train.Graph) (train.Terms, error) {
+		terms, err := nll(g.In, g.Trunk)
+		x := ops.Expr(g.In.G)
+		terms.Metrics = append(terms.Metrics, train.Metric{Name: "accuracy", Value: x.Log(x.Neg(terms.Loss))})
+		return terms, errors.Join(err, x.Err())
+	}
+	report, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), tk, s)
+	require.NoError(t, err)
+	assert.Zero(t, report.Accuracy)
+	files, err := filepath.Glob(filepath.Join(s.Checkpointing.Dir, "trainer", "*.extra.safetensors"))
+	require.NoError(t, err)
+	assert.Empty(t, files)
+}
+
+// Views have numbers in another order than their shape says.
+func TestFitRefusesViews(t *testing.T) {
+	s := settings()
+	view := tensor.New(tensor.WithShape(2, 3), tensor.Of(tensor.Float32))
+	require.NoError(t, view.T())
+	s.ExtraWeights = []optim.Param{{Name: "view", Value: view}}
+	_, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), task(t, s, nil), s)
+	assert.ErrorContains(t, err, `custom weight "view" is empty or a view`)
 }
 
 // Custom weights are trained, saved, restored and follow the best evaluation.

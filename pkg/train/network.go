@@ -136,7 +136,7 @@ func (n *network) collect() error {
 		switch {
 		case ok:
 		case i < len(n.Frozen):
-			return fmt.Errorf("Frozen has the pattern %q, which matches none of its weights", n.Frozen[i])
+			return fmt.Errorf("the pattern %q of frozen weights matches none of its weights", n.Frozen[i])
 		default:
 			return fmt.Errorf("LRFactors has the pattern %q, which matches none of its weights", n.LRFactors[i-len(n.Frozen)].Pattern)
 		}

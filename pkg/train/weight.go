@@ -26,6 +26,8 @@ func NewWeight(in *model.Inputs, p optim.Param) (Weight, error) {
 		return Weight{}, fmt.Errorf("train: custom weight %q has no name or no value", p.Name)
 	case p.Value.Dtype() != in.DType:
 		return Weight{}, fmt.Errorf("train: custom weight %q is %v, the inputs are %v", p.Name, p.Value.Dtype(), in.DType)
+	case p.Value.Shape().TotalSize() == 0 || p.Value.RequiresIterator() || p.Value.DataOrder().IsColMajor():
+		return Weight{}, fmt.Errorf("train: custom weight %q is empty or a view, want numbers of its own, row by row", p.Name)
 	}
 	options := []gorgonia.NodeConsOpt{gorgonia.WithName("extra/" + p.Name), gorgonia.WithShape(p.Value.Shape()...)}
 	switch p.Value.Dims() {
