@@ -168,9 +168,8 @@ func (l *lab) sample(ctx context.Context, name string, p *model.Params, prompts 
 	answers := make([]data.Answer, len(prompts))
 	tokens, asked := 0, tokenPrompts(prompts)
 	for i, samples := range sampled {
-		a := samples[0]
-		answers[i] = data.Answer{Prompt: asked[i], Tokens: a.Tokens, LogProbs: a.LogProbs, Finished: a.Finished}
-		tokens += len(a.Tokens)
+		answers[i] = samples[0].Answer(asked[i])
+		tokens += len(answers[i].Tokens)
 	}
 	l.note(name, tokens, task.Done(fmt.Sprintf("%d answers", len(answers))))
 	return answers, nil

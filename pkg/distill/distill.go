@@ -119,7 +119,7 @@ func sample(ctx context.Context, p *model.Params, tmpl *data.Template, prompts [
 	for i, prompt := range prompts {
 		bare := data.TokenPrompt{ID: prompt.ID, Tokens: requests[2*i].Prompt, Safety: true}
 		answer := func(s generate.Sample) Scored {
-			return Scored{Answer: data.Answer{Prompt: bare, Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished}}
+			return Scored{Answer: s.Answer(bare)}
 		}
 		for k, original := range sampled[2*i] {
 			candidates = append(candidates, Candidate{

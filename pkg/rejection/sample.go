@@ -71,7 +71,7 @@ func Sample(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, re
 	answers := make([]data.Answer, 0, len(prompts)*cfg.Samples)
 	for i, samples := range sampled {
 		for _, s := range samples {
-			answers = append(answers, data.Answer{Prompt: prompts[i], Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished})
+			answers = append(answers, s.Answer(prompts[i]))
 		}
 	}
 	rewards, err := reward(ctx, answers)

@@ -54,8 +54,7 @@ func (l *Lab) Sample(ctx context.Context, name string, p *model.Params, prompts 
 				return nil, err
 			}
 			prompt := data.TokenPrompt{ID: prompts[i].ID, Tokens: requests[i].Prompt, Safety: prompts[i].Safety}
-			a := data.Answer{Prompt: prompt, Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished}
-			answers = append(answers, Answer{Answer: a, Asked: prompts[i], Text: text})
+			answers = append(answers, Answer{Answer: s.Answer(prompt), Asked: prompts[i], Text: text})
 			tokens += len(s.Tokens)
 		}
 	}
