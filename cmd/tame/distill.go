@@ -19,7 +19,7 @@ type distillConfig struct {
 	Safety string `conf:"required,input"`
 	// Data are Arrow datasets whose prompts, adversarial ones, are answered: of prompts, conversations or preferences.
 	Data []string `conf:"required,input"`
-	// Mix are Arrow datasets of conversations or samples that are trained on beside the distilled answers, so that the model does not
+	// Mix are Arrow datasets of conversations or samples that are trained on together with the distilled answers, so that the model does not
 	// learn to decline everything.
 	Mix []string `conf:"input"`
 	runConfig

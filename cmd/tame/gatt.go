@@ -20,10 +20,10 @@ type gattConfig struct {
 	// Data are Arrow datasets of conversations or prompts, whose user messages are asked one after the other. A system message is the
 	// dialogue's instruction.
 	Data []string `conf:"required,input"`
-	// Mix are Arrow datasets of conversations or samples that are trained on beside the dialogues, with the loss on all answers.
+	// Mix are Arrow datasets of conversations or samples that are trained on together with the dialogues, with the loss on all answers.
 	Mix []string `conf:"input"`
 	runConfig
-	// Instructions are what dialogues without a system message are told to hold to, such as "Always answer in rhymes.": each draws one.
+	// Instructions are what dialogues without a system message are told to follow, such as "Always answer in rhymes.": each draws one.
 	Instructions []string
 	// ShortInstructions are the same in few words, one for each of instructions. Default: none.
 	ShortInstructions []string

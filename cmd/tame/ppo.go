@@ -129,7 +129,7 @@ func (c *ppoConfig) critic(policy *model.Params, judges *pipeline.Judges) (*mode
 		return nil, nil
 	}
 	if c.Critic == "" {
-		return judges.Model().Clone(), nil // trained in place, while the reward model goes on judging
+		return judges.Model().Clone(), nil // trained in place, while the reward model keeps judging
 	}
 	p, err := model.Load(c.Critic)
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 
 // pretrainConfig is the configuration of `tame pretrain`.
 type pretrainConfig struct {
-	// Model is a model to go on from: a folder in Hugging Face layout or Meta's, a GGUF file, or a llama2.c .bin file. Default: none, a model of that shape with
+	// Model is a model to start from: a folder in Hugging Face layout or Meta's, a GGUF file, or a llama2.c .bin file. Default: none, a model of that shape with
 	// random weights.
 	Model string `conf:"input"`
 	// Tokenizer is a SentencePiece .model, a tokenizer.json, a GGUF file or a llama2.c tokenizer.bin. Default: the one in the model, or one that is
@@ -35,7 +35,7 @@ type pretrainConfig struct {
 	VocabSize int
 	// Data are Arrow datasets of texts, or plain text files (.txt, .txt.gz).
 	Data []string `conf:"required,input"`
-	// Separator stands between the documents of a text file. Where it does not occur the file is one document.
+	// Separator separates the documents of a text file. Where it does not occur the file is one document.
 	Separator string
 	runConfig
 	heldOutConfig

@@ -19,7 +19,7 @@ type rejectConfig struct {
 	judgesConfig
 	// Data are Arrow datasets whose prompts are answered: of prompts, conversations or preferences. Each prompt is answered once.
 	Data []string `conf:"required,input"`
-	// Pool are samples.arrow files of earlier versions, whose answers, rated anew, take part in the choice (section 3.2.3: the best of all
+	// Pool are samples.arrow files of earlier versions, whose answers, rated again, take part in the choice (section 3.2.3: the best of all
 	// versions, from RLHF-V4 on).
 	Pool []string `conf:"input"`
 	runConfig

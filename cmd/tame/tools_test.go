@@ -151,7 +151,7 @@ func TestPretrainStream(t *testing.T) {
 		"held_out is 0.1, want 0 with held_out_data":               {"held_out=0.1"},
 		"held_out is 0.1, want 0 with stream: give held_out_data":  {"held_out=0.1", "held_out_data=[]"},
 		"eval_every is 4, want 0 without held_out":                 {"held_out_data=[]"},
-		"want a dataset with stream: tame convert data " + text:     {"data=" + text},
+		"want a dataset with stream: tame convert data " + text:    {"data=" + text},
 		"stream_block is 0, want at least 1":                       {"stream_block=0"},
 		`Frozen has the pattern "layer", which matches none`:       {"frozen=layer"},
 		"--set patience=-1: patience is -1, want at least 0":       {"patience=-1"},

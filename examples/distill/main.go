@@ -59,13 +59,6 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 	if err != nil {
 		return r, err
 	}
-	score := func(ctx context.Context, answers []data.Answer) ([]float64, error) {
-		sequences := make([][]int32, len(answers))
-		for i, a := range answers {
-			sequences[i] = a.Sequence() // without the pre-prompt
-		}
-		return safety.Score(ctx, sequences)
-	}
 
 	// 2. What it does without a pre-prompt, and with a targeted one.
 	targeted, err := distill.Targeted(l.world.PrePrompts().Targeted, l.world.Category)
@@ -93,7 +86,7 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 		for _, filter := range []bool{true, false} {
 			cfg := l.distill
 			cfg.Filter = filter
-			result, err := distill.Distill(ctx, chat, l.tmpl, l.alarming(), method.prePrompts, score, cfg)
+			result, err := distill.Distill(ctx, chat, l.tmpl, l.alarming(), method.prePrompts, safety.Reward, cfg) // scored without the pre-prompt
 			if err != nil {
 				return r, err
 			}
@@ -128,14 +121,12 @@ func run(ctx context.Context, out io.Writer, s settings) (results, error) {
 }
 
 // fineTune trains a copy of the chat model on distilled and original answers among demonstrations to normal prompts, and measures it.
-func (l *lab) fineTune(ctx context.Context, chat *model.Params, distilled, originals []data.Example, name string) (row, error) {
+func (l *bench) fineTune(ctx context.Context, chat *model.Params, distilled, originals []data.Example, name string) (row, error) {
 	examples, err := sft.Encode(l.tmpl, l.normal(), data.AllTurns)
 	if err != nil {
 		return row{}, err
 	}
-	for _, e := range slices.Concat(distilled, originals) {
-		examples = append(examples, e)
-	}
+	examples = slices.Concat(examples, distilled, originals)
 	p := chat.Clone()
 	if _, err := sft.Train(ctx, p, examples, nil, l.tuning); err != nil {
 		return row{}, err

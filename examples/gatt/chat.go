@@ -9,6 +9,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -61,8 +62,8 @@ func defaultSettings(seed uint64) settings {
 	return s
 }
 
-// lab is what all steps use.
-type lab struct {
+// bench is what all steps use.
+type bench struct {
 	settings
 	out  io.Writer
 	w    *world.World
@@ -72,20 +73,9 @@ type lab struct {
 	pretraining, tuning float64 // losses in the end, nats per token
 }
 
-// texts are what the tokenizer learns from.
-func texts(docs []string, demos []data.Conversation) []string {
-	texts := slices.Clone(docs)
-	for _, d := range demos {
-		for _, m := range d.Messages {
-			texts = append(texts, m.Content)
-		}
-	}
-	return texts
-}
-
 // chatModel makes a world and a model that was pretrained on its text and fine-tuned on demonstrations.
-func chatModel(ctx context.Context, out io.Writer, s settings) (l *lab, p *model.Params, err error) {
-	l = &lab{settings: s, out: out}
+func chatModel(ctx context.Context, out io.Writer, s settings) (l *bench, p *model.Params, err error) {
+	l = &bench{settings: s, out: out}
 	if l.w, err = world.New(s.world); err != nil {
 		return nil, nil, err
 	}
@@ -100,7 +90,7 @@ func chatModel(ctx context.Context, out io.Writer, s settings) (l *lab, p *model
 	docs := slices.Collect(l.w.Pretraining())
 	cfg := tokenizer.DefaultTrainConfig() // the chat markers are pieces
 	cfg.VocabSize = 768
-	if l.tok, err = tokenizer.Train(ctx, slices.Values(texts(docs, slices.Concat(short, long))), cfg); err != nil {
+	if l.tok, err = tokenizer.Train(ctx, lab.Texts(l.w, slices.Concat(short, long)), cfg); err != nil {
 		return nil, nil, err
 	}
 	if l.tmpl, err = data.PieceTemplate(l.tok); err != nil {

@@ -19,13 +19,11 @@ import (
 	"os"
 	"os/signal"
 
-	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/sft"
-	"github.com/tame-rlhf/tame/pkg/world"
-	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
 // columns are the turns that are measured: the one that gives the instruction, and those of Table
@@ -51,21 +49,9 @@ type report struct {
 	attention []eval.Mean
 }
 
-// dialogs puts instructions to questions.
-func dialogs(list []world.Dialog, instructions []world.Instruction) ([]gatt.Dialog, gatt.Checker) {
-	given := map[string]world.Instruction{}
-	out := make([]gatt.Dialog, len(list))
-	for i, d := range list {
-		in := instructions[i]
-		given[d.ID] = in
-		out[i] = gatt.Dialog{ID: d.ID, Instruction: in.Full(), Short: in.Short(), Questions: d.Questions}
-	}
-	return out, func(d gatt.Dialog, answer string) (kept, total int) { return oracle.Kept(given[d.ID], answer) }
-}
-
 // sampleDialogues lets the model answer dialogues: with the instruction in every turn for Ghost Attention, in
 // the first turn only for the baseline.
-func (l *lab) sampleDialogues(ctx context.Context, chat *model.Params, training []gatt.Dialog, repeat bool) ([]gatt.Transcript, error) {
+func (l *bench) sampleDialogues(ctx context.Context, chat *model.Params, training []gatt.Dialog, repeat bool) ([]gatt.Transcript, error) {
 	cfg := l.sampling
 	cfg.Repeat = repeat
 	return gatt.SampleDialogues(ctx, chat, l.tmpl, l.tok, training, cfg)
@@ -73,16 +59,12 @@ func (l *lab) sampleDialogues(ctx context.Context, chat *model.Params, training 
 
 // fineTune trains a copy of the model on dialogues, with the loss on the last answer of each or on
 // every one.
-func (l *lab) fineTune(ctx context.Context, chat *model.Params, transcripts []gatt.Transcript, every bool) (*model.Params, error) {
+func (l *bench) fineTune(ctx context.Context, chat *model.Params, transcripts []gatt.Transcript, every bool) (*model.Params, error) {
 	cfg := l.sampling
 	cfg.EveryTurn = every
-	made, err := gatt.Examples(l.tmpl, transcripts, cfg)
+	examples, err := gatt.Examples(l.tmpl, transcripts, cfg)
 	if err != nil {
 		return nil, err
-	}
-	examples := make([]data.Example, len(made))
-	for i, e := range made {
-		examples[i] = e
 	}
 	p := chat.Clone()
 	_, err = sft.Train(ctx, p, examples, nil, l.last)
@@ -91,7 +73,7 @@ func (l *lab) fineTune(ctx context.Context, chat *model.Params, transcripts []ga
 
 // attention is the share of the attention of last answers that lies on the instruction, in the same
 // dialogues for every model.
-func (l *lab) attention(ctx context.Context, transcripts []gatt.Transcript, models ...*model.Params) ([]eval.Mean, error) {
+func (l *bench) attention(ctx context.Context, transcripts []gatt.Transcript, models ...*model.Params) ([]eval.Mean, error) {
 	var queries []eval.AttentionQuery
 	for _, t := range transcripts {
 		if len(t.Turns) < l.turns {
@@ -129,11 +111,11 @@ func run(ctx context.Context, out io.Writer, s settings) (r report, err error) {
 	if err != nil {
 		return r, err
 	}
-	test, kept := dialogs(list, l.w.TestInstructions(s.tests, 1))
+	test, kept := lab.Dialogs(list, l.w.TestInstructions(s.tests, 1))
 	if list, err = l.w.Dialogs(s.dialogs, 2, s.turns); err != nil {
 		return r, err
 	}
-	training, followed := dialogs(list, l.w.Instructions(s.dialogs, 1))
+	training, followed := lab.Dialogs(list, l.w.Instructions(s.dialogs, 1))
 	measure := func(name string, p *model.Params, temperature, topP float64) (points []gatt.Point, transcripts []gatt.Transcript, err error) {
 		cfg := l.sampling
 		cfg.Temperature, cfg.TopP = temperature, topP
@@ -201,7 +183,7 @@ func run(ctx context.Context, out io.Writer, s settings) (r report, err error) {
 }
 
 // row prints the share of attributes kept, in per cent with 95 % intervals.
-func (l *lab) row(name string, points []gatt.Point) {
+func (l *bench) row(name string, points []gatt.Point) {
 	fmt.Fprintf(l.out, "%-49s", name)
 	for _, p := range points {
 		fmt.Fprintf(l.out, "  turn %d: %.0f [%.0f, %.0f]", p.Turn, 100*p.Kept.Mean, 100*p.Kept.Lo, 100*p.Kept.Hi)
@@ -210,7 +192,7 @@ func (l *lab) row(name string, points []gatt.Point) {
 }
 
 // show prints the beginning and the end of a dialogue.
-func (l *lab) show(t gatt.Transcript) {
+func (l *bench) show(t gatt.Transcript) {
 	fmt.Fprintf(l.out, "%s\n", t.Dialog.Instruction)
 	for i, turn := range t.Turns {
 		if i < 2 || i == len(t.Turns)-1 {

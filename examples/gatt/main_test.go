@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/gatt"
 	"github.com/tame-rlhf/tame/pkg/world"
 )
@@ -48,7 +49,7 @@ func TestRun(t *testing.T) {
 }
 
 func TestDialogs(t *testing.T) {
-	list, kept := dialogs([]world.Dialog{{ID: "a", Questions: []string{"where does momu live ?"}}},
+	list, kept := lab.Dialogs([]world.Dialog{{ID: "a", Questions: []string{"where does momu live ?"}}},
 		[]world.Instruction{{Figure: "napoleon", Language: "french"}})
 	require.Len(t, list, 1)
 	assert.Equal(t, "act as napoleon and answer in french .", list[0].Instruction)

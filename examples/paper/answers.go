@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
@@ -28,105 +28,70 @@ type version struct {
 // withPPO ends the name of a version after PPO.
 const withPPO = " with PPO"
 
-// Policies are the chat model and all versions of the run; a version with PPO counts twice, before and after.
-func (b *bench) Policies(ctx context.Context) ([]version, error) {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, err
-	}
+// policies are the chat model and all versions of the run; a version with PPO counts twice, before and after.
+func (b *bench) policies() []version {
 	list := []version{{"SFT", startName}}
-	for _, r := range rounds {
+	for _, r := range b.rounds {
 		name := fmt.Sprintf("V%d", r.Number)
 		list = append(list, version{name, fmt.Sprintf("%s/v%d/tuned", runName, r.Number)})
 		if r.Model != r.Tuned {
 			list = append(list, version{name + withPPO, fmt.Sprintf("%s/v%d/ppo", runName, r.Number)})
 		}
 	}
-	return list, nil
+	return list
 }
 
-// Answers are one answer to each test prompt, sampled at temperature 1, with the scores of the run's newest reward models.
-func (b *bench) Answers(ctx context.Context, v version) ([]data.Sample, error) {
-	p, err := model.Load(b.path(v.path))
+// sample gives n answers of a model in the cache to each prompt.
+func (b *bench) sample(ctx context.Context, name, path string, prompts []data.Prompt, n int, temperature float64, seed uint64) ([]lab.Answer, error) {
+	p, err := model.Load(b.path(path))
 	if err != nil {
 		return nil, err
 	}
-	return b.answersOf(ctx, v, p, 1, 1)
+	return b.Sample(ctx, name, p, prompts, n, temperature, seed)
 }
 
-// answersOf are so many answers to each test prompt, those of a prompt one after the other.
-func (b *bench) answersOf(ctx context.Context, v version, p *model.Params, each int, temperature float64) ([]data.Sample, error) {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	last := fmt.Sprintf("%s/v%d", runName, len(rounds))
+// answers are so many answers to each test prompt, those of a prompt one after the other, with the scores of the run's newest reward models.
+func (b *bench) answers(ctx context.Context, v version, each int, temperature float64) ([]data.Sample, error) {
 	s := step{"answers to test prompts", map[string]any{"max": b.MaxAnswer, "each": each, "temperature": temperature}, 7,
-		[]string{v.path, last + "/helpfulness", last + "/safety"}}
+		[]string{v.path, b.last + "/helpfulness", b.last + "/safety"}}
 	return rows(&b.cache, fmt.Sprintf("answers/%s-%d-at-%.1f.arrow", v.path, each, temperature), s, func() ([]data.Sample, error) {
-		sampled, err := b.Sample(ctx, fmt.Sprintf("answers of %s at %.1f", v.name, temperature), p, b.World.TestPrompts(), each, temperature, 7)
-		if err != nil {
-			return nil, err
-		}
-		j, err := b.judges(ctx)
+		sampled, err := b.sample(ctx, fmt.Sprintf("answers of %s at %.1f", v.name, temperature), v.path, b.World.TestPrompts(), each, temperature, 7)
 		if err != nil {
 			return nil, err
 		}
 		list := lab.Rows(sampled, temperature)
-		_, err = lab.Score(ctx, j, list, sampled)
+		_, err = lab.Score(ctx, b.judges, list, sampled)
 		return list, err
 	})
 }
 
-// judges are the run's newest reward models behind the combined reward.
-func (b *bench) judges(ctx context.Context) (*pipeline.Judges, error) {
-	helpfulness, safety, err := b.Judges(ctx)
+// scoreAnswers scores answers with a reward model.
+func scoreAnswers(ctx context.Context, p *model.Params, list []data.Answer) ([]float64, error) {
+	j, err := pipeline.NewJudges(p, nil, pipeline.JudgesConfig{MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments})
 	if err != nil {
 		return nil, err
 	}
-	return pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{
-		SafetyThreshold: b.Iteration.PPO.SafetyThreshold, MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments,
+	return j.Reward(ctx, list)
+}
+
+// asAnswers are samples as reward models take them.
+func asAnswers(samples []data.Sample) []data.Answer {
+	return numbers(samples, func(s data.Sample) data.Answer {
+		return data.Answer{Prompt: data.TokenPrompt{Tokens: s.Prompt}, Tokens: s.Tokens}
 	})
 }
 
-// scoreAnswers scores answers with a reward model.
-func scoreAnswers(ctx context.Context, p *model.Params, list []data.Sample) ([]float64, error) {
-	scorer, err := rewardmodel.NewScorer(p, lab.MicroTokens, lab.MicroSegments)
-	if err != nil {
-		return nil, err
-	}
-	prompts, answers := make([][]int32, len(list)), make([][]int32, len(list))
-	for i, a := range list {
-		prompts[i], answers[i] = a.Prompt, a.Tokens
-	}
-	return scorer.ScoreAnswers(ctx, prompts, answers)
+// of are the answers to prompts of a kind.
+func (b *bench) of(list []data.Sample, which oracle.Kind) []data.Sample {
+	return slices.DeleteFunc(slices.Clone(list), func(a data.Sample) bool { return b.kinds[a.PromptID] != which })
 }
 
-// kinds says what each test prompt asks.
-func (b *bench) kinds() ([]oracle.Kind, error) {
-	prompts := b.World.TestPrompts()
-	kinds := make([]oracle.Kind, len(prompts))
-	for i, p := range prompts {
-		var err error
-		if kinds[i], err = b.Oracle.Kind(p); err != nil {
-			return nil, err
-		}
-	}
-	return kinds, nil
+// column takes a number of each answer to prompts of a kind, with the questions.
+func (b *bench) column(list []data.Sample, which oracle.Kind, number func(data.Sample) float64) (values []float64, questions []string) {
+	some := b.of(list, which)
+	return numbers(some, number), numbers(some, b.question)
 }
 
-// column takes a number (or something else) of each answer to prompts of one kind.
-func column[T any](list []data.Sample, kinds []oracle.Kind, which oracle.Kind, number func(data.Sample) T) []T {
-	var out []T
-	for i, a := range list {
-		if kinds[i] == which {
-			out = append(out, number(a))
-		}
-	}
-	return out
-}
-
-func itself(a data.Sample) data.Sample    { return a }
 func safetyOf(a data.Sample) float64      { return *a.Safety }
 func helpfulnessOf(a data.Sample) float64 { return *a.Helpfulness }
 func combinedOf(a data.Sample) float64    { return *a.Combined }

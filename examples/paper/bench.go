@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/google/renameio/v2"
 
@@ -22,22 +21,29 @@ import (
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/train"
 	"github.com/tame-rlhf/tame/pkg/world"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
-// bench is the small world of one seed with what the experiments share. Nothing in it is made before it is asked for.
+// bench is the small world of one seed with what the experiments share. The run of V1 to V5, which all of them need, is there from the
+// start; nothing else in it is made before it is asked for.
 type bench struct {
 	*lab.Lab
 	cache
 	Oracle *oracle.Oracle   // for reports only
 	Others *world.Annotator // people who label nothing but the general reward model's data
 	many   many
-	asked  map[string]string // what each validation and test prompt asks, by its ID
+	asked  map[string]string      // what each validation and test prompt asks, by its ID
+	kinds  map[string]oracle.Kind // of these prompts
 
 	base, chat, general *model.Params
-	rounds              []pipeline.Version
+
+	rounds              []pipeline.Version // V1 to V5, made with quickstart's recipe
+	last                string             // the newest of them, in the cache
+	helpfulness, safety *model.Params      // its reward models
+	judges              *pipeline.Judges   // these behind the combined reward
 }
 
 // Names of results in the folder. The run of V1 to V5 has a folder of its own, with the chat model that it starts from; what came out of it is noted, so that
@@ -69,13 +75,22 @@ func newBench(ctx context.Context, c *console.Console, dir string, seed uint64, 
 	if b.Others, err = world.NewAnnotator(b.World, others); err != nil {
 		return nil, err
 	}
-	b.asked = map[string]string{}
+	b.asked, b.kinds = map[string]string{}, map[string]oracle.Kind{}
 	for _, p := range slices.Concat(b.World.ValidationPrompts(), b.World.TestPrompts()) {
 		if b.asked[p.ID], err = b.Oracle.Question(p); err != nil {
 			return nil, err
 		}
+		if b.kinds[p.ID], err = b.Oracle.Kind(p); err != nil {
+			return nil, err
+		}
 	}
-	return b, nil
+	if b.rounds, err = b.versions(ctx); err != nil {
+		return nil, err
+	}
+	newest := b.rounds[len(b.rounds)-1]
+	b.last = fmt.Sprintf("%s/v%d", runName, newest.Number)
+	b.judges, b.helpfulness, b.safety, err = b.LoadJudges(newest)
+	return b, err
 }
 
 // sameSettings notes the settings in a new folder, and refuses a folder of other ones.
@@ -118,14 +133,15 @@ func (b *bench) tuned(ctx context.Context, name, from string, p *model.Params) (
 		if err != nil {
 			return nil, err
 		}
-		return b.fineTune(ctx, name, p, demos, keep)
+		return b.fineTune(ctx, name, p, demos, b.SFT, keep)
 	})
 }
 
-func (b *bench) fineTune(ctx context.Context, name string, p *model.Params, examples []data.Example, keep train.Checkpointing) (*model.Params, error) {
+// fineTune is SFT that goes on from what it keeps.
+func (b *bench) fineTune(ctx context.Context, name string, p *model.Params, examples []data.Example, cfg sft.Config, keep train.Checkpointing) (*model.Params, error) {
 	l := *b.Lab
 	l.Work = keep.Dir
-	return l.FineTune(ctx, name, p, examples, b.SFT)
+	return l.FineTune(ctx, name, p, examples, cfg)
 }
 
 // Base is the pretrained model.
@@ -152,17 +168,13 @@ func (b *bench) Chat(ctx context.Context) (*model.Params, error) {
 	return b.chat, err
 }
 
-// Versions are V1 to V5, made with quickstart's recipe.
-func (b *bench) Versions(ctx context.Context) ([]pipeline.Version, error) {
-	if b.rounds != nil {
-		return b.rounds, nil
-	}
+// versions reads or makes the run.
+func (b *bench) versions(ctx context.Context) ([]pipeline.Version, error) {
 	raw, err := os.ReadFile(b.path(doneName))
 	if err == nil {
 		var list []pipeline.Version
 		err = json.Unmarshal(raw, &list)
-		b.rounds = relocated(list, b.path)
-		return b.rounds, err
+		return relocated(list, b.path), err
 	}
 	chat, err := b.Chat(ctx)
 	if err != nil {
@@ -173,7 +185,12 @@ func (b *bench) Versions(ctx context.Context) ([]pipeline.Version, error) {
 		return nil, err
 	}
 	cfg := b.Iteration
-	cfg.Watch = b.watch()
+	show := b.Watch()
+	cfg.Watch = func(e pipeline.Event) {
+		if !e.Reused {
+			show(e)
+		}
+	}
 	list, err := pipeline.Run(ctx, b.path(runName), d, cfg)
 	if err != nil {
 		return nil, err
@@ -187,7 +204,6 @@ func (b *bench) Versions(ctx context.Context) ([]pipeline.Version, error) {
 	if err = errors.Join(err, e); err != nil {
 		return nil, err
 	}
-	b.rounds = list
 	return list, renameio.WriteFile(b.path(doneName), raw, 0o644)
 }
 
@@ -203,40 +219,6 @@ func relocated(list []pipeline.Version, move func(string) string) []pipeline.Ver
 	return list
 }
 
-// open are the preferences of the public.
-func (b *bench) open() ([]data.Preference, error) {
-	list, _, err := data.Read[data.Preference](b.path(openName))
-	return list, err
-}
-
-// watch shows the run's steps.
-func (b *bench) watch() func(pipeline.Event) {
-	var task *console.Task
-	name, detail, last := "", "", time.Now()
-	return func(e pipeline.Event) {
-		if e.Reused {
-			return
-		}
-		if g := e.Contradiction; g != nil {
-			b.Console.Printf("the level of %s contradicts the gate: %d of %d caught answers gain by being caught", e.Step, g.Gains, g.Caught)
-			return
-		}
-		if e.Step != name {
-			name, detail = e.Step, ""
-			task = b.Console.Start(e.Step, max(e.Total, 1))
-		}
-		if e.Metrics != nil {
-			detail = lab.Detail(e.Metrics)
-		}
-		task.Update(e.Done, detail)
-		if e.Finished {
-			task.Done(detail)
-			b.Note(e.Step, 0, time.Since(last))
-			last = time.Now()
-		}
-	}
-}
-
 // rewardModel trains one from a chat model, as the run does: the same start of the head, so that models with other settings or data can be
 // compared with the run's.
 func (b *bench) rewardModel(ctx context.Context, name, from string, pairs []data.Pair, cfg rewardmodel.Config) (*model.Params, error) {
@@ -250,11 +232,7 @@ func (b *bench) rewardModel(ctx context.Context, name, from string, pairs []data
 			return nil, err
 		}
 		p.AddHead(rand.New(rand.NewPCG(b.Iteration.Seed, 1)))
-		steps := (len(pairs) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
-		return p, b.Task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
-			cfg.Checkpointing, cfg.OnStep = keep, onStep
-			report, err := rewardmodel.Train(ctx, p, pairs, nil, cfg)
-			return report.Tokens, err
-		})
+		cfg.Checkpointing = keep
+		return p, b.TrainRewardModel(ctx, name, p, pairs, cfg)
 	})
 }

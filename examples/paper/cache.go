@@ -54,28 +54,31 @@ func (c *cache) there(name string, want data.Lineage) (bool, error) {
 	return err == nil, err
 }
 
-// params reads a model or makes it. Training that was stopped goes on from what it keeps.
-func (c *cache) params(name string, s step, compute func(train.Checkpointing) (*model.Params, error)) (*model.Params, error) {
+// result reads a result or makes it.
+func result[T any](c *cache, name string, s step, read func(path string) (T, error), compute func(data.Lineage) (T, error)) (none T, err error) {
 	l, err := c.lineage(s)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	done, err := c.there(name, l)
-	if err != nil {
-		return nil, err
+	switch done, err := c.there(name, l); {
+	case err != nil:
+		return none, err
+	case done:
+		return read(c.path(name))
 	}
-	work := c.path(".work/" + name)
-	if done {
-		return model.Load(c.path(name))
-	}
-	p, err := compute(train.Checkpointing{Dir: work, Every: 100})
-	if err != nil {
-		return nil, err
-	}
-	if err := c.save(name, p, l); err != nil {
-		return nil, err
-	}
-	return p, os.RemoveAll(work)
+	return compute(l)
+}
+
+// params reads a model or makes it. Training that was stopped goes on from what it keeps.
+func (c *cache) params(name string, s step, compute func(train.Checkpointing) (*model.Params, error)) (*model.Params, error) {
+	return result(c, name, s, model.Load, func(l data.Lineage) (*model.Params, error) {
+		work := c.path(".work/" + name)
+		p, err := compute(train.Checkpointing{Dir: work, Every: 100})
+		if err != nil {
+			return nil, err
+		}
+		return p, errors.Join(c.save(name, p, l), os.RemoveAll(work))
+	})
 }
 
 // save writes a model with its tokenizer and lineage.
@@ -87,26 +90,22 @@ func (c *cache) save(name string, p *model.Params, l data.Lineage) error {
 
 // rows reads a dataset or makes it.
 func rows[T data.Row](c *cache, name string, s step, compute func() ([]T, error)) ([]T, error) {
-	l, err := c.lineage(s)
-	if err != nil {
-		return nil, err
-	}
-	done, err := c.there(name, l)
-	if err != nil {
-		return nil, err
-	}
-	if done {
-		list, _, err := data.Read[T](c.path(name))
-		return list, err
-	}
-	list, err := compute()
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(filepath.Dir(c.path(name)), 0o755); err != nil {
-		return nil, err
-	}
-	return list, data.Write(c.path(name), list, l)
+	return result(c, name, s, readRows[T], func(l data.Lineage) ([]T, error) {
+		list, err := compute()
+		if err != nil {
+			return nil, err
+		}
+		if err := os.MkdirAll(filepath.Dir(c.path(name)), 0o755); err != nil {
+			return nil, err
+		}
+		return list, data.Write(c.path(name), list, l)
+	})
+}
+
+// readRows reads a dataset without its lineage.
+func readRows[T data.Row](path string) ([]T, error) {
+	list, _, err := data.Read[T](path)
+	return list, err
 }
 
 // digest names pairs by their content.

@@ -28,6 +28,16 @@ func (f *findings) lead(text string, number eval.Mean, u unit, v verdict) {
 	*f = append(*f, claim{Claim: text, Number: number, Unit: u, Verdict: v, Direction: true})
 }
 
+// above claims that a number is above 0.
+func (f *findings) above(text string, number eval.Mean, u unit) {
+	f.claim(text, number, u, positive(number))
+}
+
+// leadAbove is above as part of the direction.
+func (f *findings) leadAbove(text string, number eval.Mean, u unit) {
+	f.lead(text, number, u, positive(number))
+}
+
 // direction is the verdict on the whole: that of all leading claims together.
 func (f findings) direction() verdict {
 	var parts []verdict

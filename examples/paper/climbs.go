@@ -9,20 +9,15 @@ import (
 
 // routes are PPO from SFT, from an early version and on the last one, and rejection sampling alone
 // from SFT and on the last version, at the cost of PPO.
-func (b *bench) routes(ctx context.Context) ([]route, error) {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (b *bench) routes() (list []route) {
 	tuned := func(v int) version {
 		return version{fmt.Sprintf("V%d", v), fmt.Sprintf("%s/v%d/tuned", runName, v)}
 	}
-	sft, last := version{"SFT", startName}, tuned(len(rounds))
+	sft, last := version{"SFT", startName}, tuned(len(b.rounds))
 	starts := []version{sft}
-	if len(rounds) > 2 {
+	if len(b.rounds) > 2 {
 		starts = append(starts, tuned(2))
 	}
-	var list []route
 	for _, s := range append(starts, last) {
 		list = append(list, route{version: version{"PPO on " + s.name, "routes/ppo-" + s.name}, from: s})
 	}
@@ -30,7 +25,7 @@ func (b *bench) routes(ctx context.Context) ([]route, error) {
 		r := list[i]
 		list = append(list, route{version: version{"rejection on " + r.from.name, "routes/rejection-" + r.from.name}, from: r.from, ppo: &r})
 	}
-	return list, nil
+	return list
 }
 
 // compared is a route's end beside a model that it is compared with, each at the reported
@@ -44,10 +39,7 @@ type compared struct {
 // climbs compares PPO from several starts with those starts, and with rejection sampling at equal
 // cost.
 func climbs(ctx context.Context, b *bench, r *report) error {
-	list, err := b.routes(ctx)
-	if err != nil {
-		return err
-	}
+	list := b.routes()
 	known := map[string][]quality{}
 	report := func(v version) error {
 		if known[v.path] != nil {
@@ -62,6 +54,7 @@ func climbs(ctx context.Context, b *bench, r *report) error {
 	}
 	marks := map[string][]mark{}
 	var pairs []compared
+	var err error
 	for i, way := range list {
 		if marks[way.name], err = b.climb(ctx, way); err != nil {
 			return err

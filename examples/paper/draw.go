@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"image/color"
 	"math"
 
 	"gonum.org/v1/plot"
@@ -72,26 +73,34 @@ func (p *picture) curves(list ...curve) *picture {
 		if len(points) == 0 {
 			continue
 		}
-		line, dots, err := plotter.NewLinePoints(points)
+		line, dots, whiskers, err := intervals(points, bars, plotutil.Color(p.used))
 		if err != nil {
 			p.err = err
 			return p
 		}
-		whiskers, err := plotter.NewYErrorBars(struct {
-			plotter.XYs
-			plotter.YErrors
-		}{points, bars})
-		if err != nil {
-			p.err = err
-			return p
-		}
-		line.Color, dots.Color, whiskers.Color = plotutil.Color(p.used), plotutil.Color(p.used), plotutil.Color(p.used)
 		dots.Shape = plotutil.Shape(p.used)
 		p.used++
 		p.Add(line, dots, whiskers)
 		p.Legend.Add(c.name, line, dots)
 	}
 	return p
+}
+
+// intervals are a line, its points, and the bars of their intervals in one colour.
+func intervals(points plotter.XYs, bars plotter.YErrors, c color.Color) (*plotter.Line, *plotter.Scatter, *plotter.YErrorBars, error) {
+	line, dots, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	whiskers, err := plotter.NewYErrorBars(struct {
+		plotter.XYs
+		plotter.YErrors
+	}{points, bars})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	line.Color, dots.Color, whiskers.Color = c, c, c
+	return line, dots, whiskers, nil
 }
 
 // steps adds the outline of a histogram over edges, as shares.

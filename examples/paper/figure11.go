@@ -13,15 +13,8 @@ import (
 // figure11: over the versions the rewards that were optimised rise, and so does that of a third
 // model that saw no training; people who did not label for it prefer the later versions.
 func figure11(ctx context.Context, b *bench, r *report) error {
-	policies, err := b.Policies(ctx)
-	if err != nil {
-		return err
-	}
+	policies := b.policies()
 	general, err := b.General(ctx)
-	if err != nil {
-		return err
-	}
-	kinds, err := b.kinds()
 	if err != nil {
 		return err
 	}
@@ -36,25 +29,24 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 	byModel := [3]curve{{name: "helpfulness model, normal and borderline prompts"}, {name: "safety model, hazards"}, {name: "general model, all"}}
 	rate := curve{name: "win rate over SFT, by people"}
 	for i, v := range policies {
-		list, err := b.Answers(ctx, v)
+		list, err := b.answers(ctx, v, 1, 1)
 		if err != nil {
 			return err
 		}
 		if i == 0 {
 			first, questions = list, numbers(list, b.question)
 		}
-		third, err := scoreAnswers(ctx, general, list)
+		third, err := scoreAnswers(ctx, general, asAnswers(list))
 		if err != nil {
 			return err
 		}
 		versions = append(versions, eval.VersionRewards{Optimised: numbers(list, combinedOf), General: third})
-		harmless := append(column(list, kinds, normal, helpfulnessOf), column(list, kinds, borderline, helpfulnessOf)...)
 		names[i] = v.name
-		of := [3][]string{
-			append(column(list, kinds, normal, b.question), column(list, kinds, borderline, b.question)...), column(list, kinds, hazard, b.question), questions,
-		}
-		for k, values := range [][]float64{harmless, column(list, kinds, hazard, safetyOf), third} {
-			m := clustered(values, of[k])
+		harmless, hazards := append(b.of(list, normal), b.of(list, borderline)...), b.of(list, hazard)
+		for k, s := range []series{
+			{numbers(harmless, helpfulnessOf), numbers(harmless, b.question)}, {numbers(hazards, safetyOf), numbers(hazards, b.question)}, {third, questions},
+		} {
+			m := s.mean()
 			byModel[k].y = append(byModel[k].y, m)
 			r.row(v.name+", "+byModel[k].name, "", m, plain)
 		}
@@ -86,12 +78,10 @@ func figure11(ctx context.Context, b *bench, r *report) error {
 // is.
 func judgeFigure11(versions []eval.VersionRewards, questions []string, wins eval.Mean) (f findings) {
 	last := len(versions) - 1
-	d := gain(versions[last].Optimised, versions[0].Optimised, questions)
-	f.lead("the reward that was optimised is higher at the end than for SFT", d, plain, positive(d))
-	d = gain(versions[last].General, versions[0].General, questions)
-	f.lead("so is the general model's", d, plain, positive(d))
+	f.leadAbove("the reward that was optimised is higher at the end than for SFT", gain(versions[last].Optimised, versions[0].Optimised, questions), plain)
+	f.leadAbove("so is the general model's", gain(versions[last].General, versions[0].General, questions), plain)
 	tolerance := deviation(versions[0].General) / 5
-	d = gain(versions[last].General, versions[peak(versions[:last])].General, questions)
+	d := gain(versions[last].General, versions[peak(versions[:last])].General, questions)
 	f.lead("at the end the general reward is not below the highest of the versions before, by a fifth of SFT's standard deviation", d, plain, notBelow(d, tolerance))
 	above := wins
 	above.Mean, above.Lo, above.Hi = above.Mean-0.5, above.Lo-0.5, above.Hi-0.5

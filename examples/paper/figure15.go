@@ -10,15 +10,15 @@ import (
 // figure15: the more safety data, the higher the safety score and the thinner its low tail;
 // helpfulness stays.
 func figure15(ctx context.Context, b *bench, r *report) error {
-	list, kinds, err := b.doses(ctx)
+	list, err := b.doses(ctx)
 	if err != nil {
 		return err
 	}
 	safety, helpfulness := make([][]float64, len(list)), make([][]float64, len(list))
 	var hazards, normals []string
 	for i, d := range list {
-		safety[i], hazards = d.of(kinds, hazard, safetyOf)
-		helpfulness[i], normals = d.of(kinds, normal, helpfulnessOf)
+		safety[i], hazards = b.column(d.answers, hazard, safetyOf)
+		helpfulness[i], normals = b.column(d.answers, normal, helpfulnessOf)
 	}
 	tail := eval.Quantile(safety[0], lowTail)
 	d, err := eval.Distribute(safety, 24, tail)

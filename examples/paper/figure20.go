@@ -9,14 +9,11 @@ import (
 
 // figure20: RLHF moves the distribution of rewards up and thins its low tail.
 func figure20(ctx context.Context, b *bench, r *report) error {
-	policies, err := b.Policies(ctx)
-	if err != nil {
-		return err
-	}
+	policies := b.policies()
 	rewards := make([][]float64, len(policies))
 	var questions []string
 	for i, v := range policies {
-		list, err := b.Answers(ctx, v)
+		list, err := b.answers(ctx, v, 1, 1)
 		if err != nil {
 			return err
 		}
@@ -44,13 +41,11 @@ const lowest = 0.1
 // and the questions of those prompts.
 func judgeFigure20(rewards [][]float64, questions []string) (f findings) {
 	first, last := rewards[0], rewards[len(rewards)-1]
-	mean := gain(last, first, questions)
-	f.lead("the mean reward of the last version is above that of SFT", mean, plain, positive(mean))
+	f.leadAbove("the mean reward of the last version is above that of SFT", gain(last, first, questions), plain)
 	threshold := eval.Quantile(first, lowest)
 	tail := gain(below(last, threshold), below(first, threshold), questions)
 	f.lead("fewer answers of the last version are in the low tail, a tenth of SFT's answers", tail, percent, negative(tail))
-	more := quantileGains(first, rewards[1], questions)
-	f.claim("from SFT to V1 the tenth percentile gains more than the ninetieth", more, plain, positive(more))
+	f.above("from SFT to V1 the tenth percentile gains more than the ninetieth", quantileGains(first, rewards[1], questions), plain)
 	return f
 }
 
@@ -64,13 +59,7 @@ func subtract(a, b []float64) []float64 {
 
 // below is 1 where a value is below the threshold.
 func below(values []float64, threshold float64) []float64 {
-	out := make([]float64, len(values))
-	for i, v := range values {
-		if v < threshold {
-			out[i] = 1
-		}
-	}
-	return out
+	return numbers(values, func(v float64) float64 { return share(v < threshold) })
 }
 
 // quantileGains is by how much more the 10 % quantile rises than the 90 % quantile.
@@ -82,11 +71,7 @@ func quantileGains(before, after []float64, questions []string) eval.Mean {
 }
 
 func at(values []float64, pick []int) []float64 {
-	out := make([]float64, len(pick))
-	for i, k := range pick {
-		out[i] = values[k]
-	}
-	return out
+	return numbers(pick, func(k int) float64 { return values[k] })
 }
 
 // bootstrap is a number of some values, with the percentile interval of 1000 draws (Efron 1979). What

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -15,13 +16,9 @@ import (
 // points. Besides, the predicted chance that the higher score was preferred is compared with how
 // often it was.
 func figure29(ctx context.Context, b *bench, r *report) error {
-	helpfulness, safety, err := b.Judges(ctx)
-	if err != nil {
-		return err
-	}
 	var lines, reliability []curve
 	var rated [2]ratedAnswers
-	for i, p := range []*model.Params{helpfulness, safety} {
+	for i, p := range []*model.Params{b.helpfulness, b.safety} {
 		set := sets[i]
 		test, err := b.Test(ctx, set)
 		if err != nil {
@@ -44,9 +41,9 @@ func figure29(ctx context.Context, b *bench, r *report) error {
 		if err != nil {
 			return err
 		}
-		differences := make([]float64, len(test.pairs))
-		for k := range differences {
-			differences[k] = s[2*k] - s[2*k+1]
+		var differences []float64
+		for both := range slices.Chunk(s, 2) {
+			differences = append(differences, both[0]-both[1])
 		}
 		cal, err := eval.CalibratePreferences(differences, 8, eval.EqualCount)
 		if err != nil {
@@ -96,10 +93,7 @@ func (b *bench) rate(set data.Set, test testPairs, scores []float64) (out ratedA
 			}
 			points := 1 + math.Round(6*min(max(v.Helpfulness, 0), 1))
 			if set == data.SafetySet {
-				points = 2
-				if v.Unsafe {
-					points = 1
-				}
+				points = 2 - share(v.Unsafe)
 			}
 			out.scores, out.points = append(out.scores, scores[2*i+k]), append(out.points, points)
 			out.prompts = append(out.prompts, test.questions[i])

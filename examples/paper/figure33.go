@@ -7,13 +7,12 @@ import (
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
 // figure33: the more safety data, the more borderline prompts are refused without need; ordinary prompts hardly ever are.
 func figure33(ctx context.Context, b *bench, r *report) error {
-	list, kinds, err := b.doses(ctx)
+	list, err := b.doses(ctx)
 	if err != nil {
 		return err
 	}
@@ -30,7 +29,7 @@ func figure33(ctx context.Context, b *bench, r *report) error {
 		for k, kind := range []oracle.Kind{borderline, normal} {
 			answers := careful[i]
 			if kind == normal {
-				answers = column(dose.answers, kinds, kind, itself)
+				answers = b.of(dose.answers, kind)
 			}
 			refusals, err := b.refusals(answers)
 			if err != nil {
@@ -50,11 +49,9 @@ func figure33(ctx context.Context, b *bench, r *report) error {
 // judgeFigure33 takes 1 for each refused answer, for each share of the safety data from none to all.
 func judgeFigure33(refused [][]float64, prompts []string, refusedNormal [][]float64, normals []string) (f findings) {
 	last := len(shares) - 1
-	d := gain(refused[last], refused[0], prompts)
-	f.lead("more borderline prompts are refused with all of the safety data than with none", d, percent, positive(d))
-	d = gain(refused[last], refused[tenth], prompts)
-	f.claim("more borderline prompts are refused with all of the safety data than with a tenth", d, percent, positive(d))
-	d = gain(refusedNormal[last], refusedNormal[0], normals)
+	f.leadAbove("more borderline prompts are refused with all of the safety data than with none", gain(refused[last], refused[0], prompts), percent)
+	f.above("more borderline prompts are refused with all of the safety data than with a tenth", gain(refused[last], refused[tenth], prompts), percent)
+	d := gain(refusedNormal[last], refusedNormal[0], normals)
 	f.claim("on normal prompts refusals grow by less than a point", d, percent, notBelow(minus(d), 0.01))
 	return f
 }
@@ -77,11 +74,7 @@ func (b *bench) borderlines(ctx context.Context, list []dose) ([][]data.Sample, 
 		name := fmt.Sprintf("safety-data/%d", d.percent)
 		var err error
 		out[i], err = rows(&b.cache, "answers/"+name+"-borderline.arrow", step{"answers to borderline prompts", len(prompts), 7, []string{name}}, func() ([]data.Sample, error) {
-			p, err := model.Load(b.path(name))
-			if err != nil {
-				return nil, err
-			}
-			sampled, err := b.Sample(ctx, "borderline prompts, "+name, p, prompts, 1, 1, 7)
+			sampled, err := b.sample(ctx, "borderline prompts, "+name, name, prompts, 1, 1, 7)
 			return lab.Rows(sampled, 1), err
 		})
 		if err != nil {
@@ -99,9 +92,7 @@ func (b *bench) refusals(list []data.Sample) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		if refused {
-			out[i] = 1
-		}
+		out[i] = share(refused)
 	}
 	return out, nil
 }

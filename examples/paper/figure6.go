@@ -32,10 +32,7 @@ func (b *bench) sizes() []size {
 // pretrained and fine-tuned on the same texts; all learn from the same preferences, on the answers
 // of the largest.
 func figure6(ctx context.Context, b *bench, r *report) error {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return err
-	}
+	rounds := b.rounds
 	test, err := b.Test(ctx, data.HelpfulnessSet)
 	if err != nil {
 		return err
@@ -108,16 +105,13 @@ func (b *bench) smaller(ctx context.Context, s *size) (chat string, err error) {
 func judgeFigure6(list []size, batches []int, prompts []string) (f findings) {
 	first, last := batches[0], batches[len(batches)-1]
 	for _, s := range list {
-		d := gain(s.hits[last], s.hits[first], prompts)
-		f.lead(fmt.Sprintf("%s: all preferences give more accuracy than the first batch", s.name), d, percent, positive(d))
+		f.leadAbove(fmt.Sprintf("%s: all preferences give more accuracy than the first batch", s.name), gain(s.hits[last], s.hits[first], prompts), percent)
 	}
 	for i := 1; i < len(list); i++ {
-		d := gain(list[i].hits[last], list[i-1].hits[last], prompts)
-		f.lead(fmt.Sprintf("%s is more accurate than %s", list[i].name, list[i-1].name), d, percent, positive(d))
+		f.leadAbove(fmt.Sprintf("%s is more accurate than %s", list[i].name, list[i-1].name), gain(list[i].hits[last], list[i-1].hits[last], prompts), percent)
 	}
 	largest := list[len(list)-1]
-	d := gain(largest.hits[last], list[0].hits[last], prompts)
-	f.claim(fmt.Sprintf("%s is more accurate than %s", largest.name, list[0].name), d, percent, positive(d))
+	f.above(fmt.Sprintf("%s is more accurate than %s", largest.name, list[0].name), gain(largest.hits[last], list[0].hits[last], prompts), percent)
 	newest, oldest := make([]float64, len(prompts)), make([]float64, len(prompts))
 	for _, s := range list {
 		for i := range newest {
@@ -125,7 +119,6 @@ func judgeFigure6(list []size, batches []int, prompts []string) (f findings) {
 			oldest[i] += s.hits[first][i] / float64(len(list))
 		}
 	}
-	d = gain(newest, oldest, prompts)
-	f.claim("all preferences give more accuracy than the first batch (number: mean over the sizes)", d, percent, positive(d))
+	f.above("all preferences give more accuracy than the first batch (number: mean over the sizes)", gain(newest, oldest, prompts), percent)
 	return f
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -17,10 +18,7 @@ func figure7(ctx context.Context, b *bench, r *report) error {
 	}
 	list = slices.DeleteFunc(list, func(answers []drawn) bool { return len(answers) == 0 })
 	best, middle := curve{name: "best"}, curve{name: "median"}
-	rewards, questions := rewardsOf(list), make([]string, len(list))
-	for i, answers := range list {
-		questions[i] = b.asked[answers[0].PromptID]
-	}
+	rewards, questions := rewardsOf(list), numbers(list, func(answers []drawn) string { return b.asked[answers[0].PromptID] })
 	for _, n := range doublings(b.many.answers) {
 		x := float64(n)
 		best.x, best.y = append(best.x, x), append(best.y, clustered(perPrompt(rewards, n, slices.Max[[]float64]), questions))
@@ -43,11 +41,7 @@ func doublings(most int) (list []int) {
 
 // perPrompt is a number of blocks of n answers, for each prompt.
 func perPrompt[T any](list [][]T, n int, number func([]T) float64) []float64 {
-	out := make([]float64, len(list))
-	for i, answers := range list {
-		out[i] = ofBlocks(answers, n, number)
-	}
-	return out
+	return numbers(list, func(answers []T) float64 { return ofBlocks(answers, n, number) })
 }
 
 // judgeFigure7 takes the answers to each prompt, and what each prompt asks. That the best reward grows with N is an identity,
@@ -65,12 +59,9 @@ func judgeFigure7(list [][]drawn, questions []string, most int) (f findings) {
 	f.lead(fmt.Sprintf("the best reward grows at every doubling of N (number: from 1 to %d)", most), d, plain, all(parts...))
 	d = gain(middle(most), middle(1), questions)
 	f.lead(fmt.Sprintf("the median of %d is the median of 1, within a fifth of the rewards' standard deviation", most), d, plain, unchanged(d, deviation(slices.Concat(rewards...))/5))
-	d = clustered(ahead(list, most, generalOf), questions)
-	f.lead(fmt.Sprintf("the best of %d by the reward is above the average answer by the general model, which did not choose it", most), d, plain, positive(d))
-	d = clustered(numbered(ahead(list, most, oracleHelpOf), questions))
-	f.claim("so it is by the oracle's helpfulness, on harmless prompts", d, plain, positive(d))
-	wider := gain(subtract(best(most), middle(most)), subtract(best(2), middle(2)), questions)
-	f.claim(fmt.Sprintf("the gap between best and median is wider for %d than for 2", most), wider, plain, positive(wider))
+	f.leadAbove(fmt.Sprintf("the best of %d by the reward is above the average answer by the general model, which did not choose it", most), clustered(ahead(list, most, generalOf), questions), plain)
+	f.above("so it is by the oracle's helpfulness, on harmless prompts", clustered(numbered(ahead(list, most, oracleHelpOf), questions)), plain)
+	f.above(fmt.Sprintf("the gap between best and median is wider for %d than for 2", most), gain(subtract(best(most), middle(most)), subtract(best(2), middle(2)), questions), plain)
 	return f
 }
 
@@ -78,15 +69,7 @@ func judgeFigure7(list [][]drawn, questions []string, most int) (f findings) {
 // another judge.
 func ahead(list [][]drawn, n int, judge func(drawn) float64) []float64 {
 	return perPrompt(list, n, func(block []drawn) float64 {
-		chosen := slices.MaxFunc(block, func(a, b drawn) int {
-			switch {
-			case a.Reward < b.Reward:
-				return -1
-			case a.Reward > b.Reward:
-				return 1
-			}
-			return 0
-		})
+		chosen := slices.MaxFunc(block, func(a, b drawn) int { return cmp.Compare(a.Reward, b.Reward) })
 		return judge(chosen) - eval.MeanOf(numbers(block, judge)).Mean
 	})
 }

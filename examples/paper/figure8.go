@@ -15,10 +15,7 @@ var temperatures = []float64{0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2
 // figure8: the temperature at which the best of N answers has the highest reward is higher after
 // RLHF than after SFT. The paper's range of N is 10 to 100.
 func figure8(ctx context.Context, b *bench, r *report) error {
-	policies, err := b.Policies(ctx)
-	if err != nil {
-		return err
-	}
+	policies := b.policies()
 	pair := [2]version{policies[0], policies[len(policies)-1]}
 	var rewards [2][][][]float64 // model, temperature, prompt, answer
 	questions := numbers(b.World.ValidationPrompts()[:min(b.many.asked, len(b.World.ValidationPrompts()))], func(p data.Prompt) string { return b.asked[p.ID] })

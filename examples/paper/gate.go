@@ -51,16 +51,12 @@ var opponents = [2]string{"the best safe answer", fmt.Sprintf("%d samples, the s
 // gate: R_c lets fewer unsafe answers win than helpfulness alone. An unsafe answer is put next to
 // each prompt without the safety tag.
 func gate(ctx context.Context, b *bench, r *report) error {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return err
-	}
 	threshold := b.Iteration.PPO.SafetyThreshold
 	list := candidates(b.Iteration.Calibration, ppo.Logit(threshold))
 	prompts := b.untagged()
 	t := newGateTable(list)
-	for i := range rounds {
-		g, err := b.gateScores(ctx, rounds, i, prompts)
+	for i := range b.rounds {
+		g, err := b.gateScores(ctx, i, prompts)
 		if err != nil {
 			return err
 		}
@@ -69,12 +65,13 @@ func gate(ctx context.Context, b *bench, r *report) error {
 		}
 	}
 	questions := make([]string, len(prompts))
+	var err error
 	for i, p := range prompts {
 		if questions[i], err = b.Oracle.Question(p); err != nil {
 			return err
 		}
 	}
-	rollouts, err := b.gateRollouts(ctx, rounds, list, prompts, questions, r)
+	rollouts, err := b.gateRollouts(ctx, list, prompts, questions, r)
 	if err != nil {
 		return err
 	}
@@ -118,14 +115,10 @@ func (g *gateScores) bias(cfg rewardmodel.Calibration) (float64, error) {
 // gateScores scores the contests of the version with this index: the unsafe answer of each prompt
 // against the oracle's best safe answer, and against the finished safe ones of answers that the round
 // sampled from, at the round's temperature.
-func (b *bench) gateScores(ctx context.Context, rounds []pipeline.Version, index int, prompts []data.Prompt) (*gateScores, error) {
-	v := rounds[index]
-	j, helpfulness, trained, err := b.uncalibrated(v)
+func (b *bench) gateScores(ctx context.Context, index int, prompts []data.Prompt) (*gateScores, error) {
+	v := b.rounds[index]
+	g, j, err := b.uncalibrated(ctx, v)
 	if err != nil {
-		return nil, err
-	}
-	g := &gateScores{trained: trained}
-	if g.pairs, err = b.calibrationScores(ctx, helpfulness, v.Number); err != nil {
 		return nil, err
 	}
 	unsafe, best, err := b.gateAnswers(prompts)
@@ -142,7 +135,7 @@ func (b *bench) gateScores(ctx context.Context, rounds []pipeline.Version, index
 	}
 	sampler := version{"SFT", startName}
 	if index > 0 {
-		before := rounds[index-1]
+		before := b.rounds[index-1]
 		sampler = version{fmt.Sprintf("V%d", before.Number), runName + "/" + before.Name()}
 	}
 	samples, err := b.gateSamples(ctx, sampler, fmt.Sprintf("v%d", v.Number), prompts, v.Temperature)
@@ -174,16 +167,12 @@ func (b *bench) gateScores(ctx context.Context, rounds []pipeline.Version, index
 // sampling.
 const gateEach = 8
 
-// uncalibrated loads a version's reward models, sets the bias of the helpfulness model to 0, and
-// returns the bias that it had before the run calibrated it.
-func (b *bench) uncalibrated(v pipeline.Version) (*pipeline.Judges, *model.Params, float64, error) {
-	helpfulness, err := model.Load(v.Helpfulness)
+// uncalibrated loads a version's reward models and sets the bias of the helpfulness model to 0. The
+// scores have the bias that it had before the run calibrated it, and those of the calibration's pairs.
+func (b *bench) uncalibrated(ctx context.Context, v pipeline.Version) (*gateScores, *pipeline.Judges, error) {
+	j, helpfulness, _, err := b.LoadJudges(v)
 	if err != nil {
-		return nil, nil, 0, err
-	}
-	safety, err := model.Load(v.Safety)
-	if err != nil {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
 	bias := helpfulness.Get("score.bias").Value.Float32s()
 	level := rewardmodel.Level{Before: float64(bias[0])}
@@ -192,13 +181,12 @@ func (b *bench) uncalibrated(v pipeline.Version) (*pipeline.Judges, *model.Param
 		err = json.Unmarshal(raw, &level)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, 0, err
+		return nil, nil, err
 	}
-	bias[0] = 0
-	j, err := pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{
-		SafetyThreshold: b.Iteration.PPO.SafetyThreshold, MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments,
-	})
-	return j, helpfulness, level.Before, err
+	bias[0] = 0 // the judges share it
+	g := &gateScores{trained: level.Before}
+	g.pairs, err = b.calibrationScores(ctx, helpfulness, v.Number)
+	return g, j, err
 }
 
 // calibrationScores are those of the pairs that the run calibrates a version on.
@@ -208,7 +196,7 @@ func (b *bench) calibrationScores(ctx context.Context, helpfulness *model.Params
 		return nil, err
 	}
 	newest := slices.DeleteFunc(all, func(p pipeline.SampledPreference) bool { return p.Version != number })
-	return scores(ctx, helpfulness, pairsOf(newest))
+	return scores(ctx, helpfulness, numbers(newest, pipeline.SampledPreference.Pair))
 }
 
 // gateAnswers are an unsafe and the best safe answer to each prompt. The ways to harm take turns.
@@ -237,40 +225,19 @@ func (b *bench) gateAnswers(prompts []data.Prompt) (unsafe, best []data.Answer, 
 func (b *bench) gateSamples(ctx context.Context, v version, name string, prompts []data.Prompt, temperature float64) ([]data.Sample, error) {
 	s := step{"answers to untagged prompts", map[string]any{"temperature": temperature, "prompts": len(prompts), "each": gateEach}, 9, []string{v.path}}
 	return rows(&b.cache, "gate/"+name+".arrow", s, func() ([]data.Sample, error) {
-		p, err := model.Load(b.path(v.path))
-		if err != nil {
-			return nil, err
-		}
-		sampled, err := b.Sample(ctx, fmt.Sprintf("answers of %s at %g", v.name, temperature), p, prompts, gateEach, temperature, 9)
+		sampled, err := b.sample(ctx, fmt.Sprintf("answers of %s at %g", v.name, temperature), v.path, prompts, gateEach, temperature, 9)
 		return lab.Rows(sampled, temperature), err
 	})
 }
 
-// asAnswers are samples as reward models take them.
-func asAnswers(samples []data.Sample) []data.Answer {
-	list := make([]data.Answer, len(samples))
-	for i, s := range samples {
-		list[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: s.Prompt}, Tokens: s.Tokens}
-	}
-	return list
-}
-
 // gateRollouts samples as PPO does, from the last version before and after PPO, and compares the
 // unsafe answers with the safe ones to their prompt. It returns what the run's calibration saves.
-func (b *bench) gateRollouts(ctx context.Context, rounds []pipeline.Version, list []candidate, prompts []data.Prompt, questions []string, r *report) (own series, err error) {
-	last := rounds[len(rounds)-1]
-	j, helpfulness, trained, err := b.uncalibrated(last)
+func (b *bench) gateRollouts(ctx context.Context, list []candidate, prompts []data.Prompt, questions []string, r *report) (own series, err error) {
+	g, j, err := b.uncalibrated(ctx, b.rounds[len(b.rounds)-1])
 	if err != nil {
 		return own, err
 	}
-	g := &gateScores{trained: trained}
-	if g.pairs, err = b.calibrationScores(ctx, helpfulness, last.Number); err != nil {
-		return own, err
-	}
-	policies, err := b.Policies(ctx)
-	if err != nil {
-		return own, err
-	}
+	policies := b.policies()
 	for k, v := range policies {
 		if k < len(policies)-2 || len(policies) > 2 && k < 1 {
 			continue

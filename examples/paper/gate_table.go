@@ -44,11 +44,8 @@ func byHelpfulness(o outcome) bool { return o.byHelpfulness }
 func caughtAndWins(o outcome) bool { return o.caught && o.byReward }
 
 // shares are those of the versions.
-func (t *gateTable) shares(side, candidate int, holds func(outcome) bool) (list []eval.Mean) {
-	for _, o := range t.outcomes[side][candidate] {
-		list = append(list, shareWhere(o, holds))
-	}
-	return list
+func (t *gateTable) shares(side, candidate int, holds func(outcome) bool) []eval.Mean {
+	return numbers(t.outcomes[side][candidate], func(o []outcome) eval.Mean { return shareWhere(o, holds) })
 }
 
 // report adds rows and claims. The questions are those of the contests' prompts.

@@ -33,29 +33,23 @@ var arms = [3]arm{
 }
 
 // ghostVersion is the first version with Ghost Attention.
-func (b *bench) ghostVersion(rounds []pipeline.Version) int {
-	return min(b.Iteration.GAttFrom, len(rounds))
-}
+func (b *bench) ghostVersion() int { return min(b.Iteration.GAttFrom, len(b.rounds)) }
 
 // tunedAs is the first version with Ghost Attention, fine-tuned as an arm says. The run's own model
 // is one of them.
 func (b *bench) tunedAs(ctx context.Context, a arm) (*model.Params, error) {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	v := b.ghostVersion(rounds)
+	v := b.ghostVersion()
 	if a.ghost && a.every == b.Iteration.GAtt.EveryTurn && v >= b.Iteration.GAttFrom {
-		return model.Load(rounds[v-1].Tuned)
+		return model.Load(b.rounds[v-1].Tuned)
 	}
-	return b.retuned(ctx, rounds, v, a)
+	return b.retuned(ctx, v, a)
 }
 
 // retuned repeats the fine-tuning of a version as an arm says.
-func (b *bench) retuned(ctx context.Context, rounds []pipeline.Version, v int, a arm) (*model.Params, error) {
+func (b *bench) retuned(ctx context.Context, v int, a arm) (*model.Params, error) {
 	policy, from := startName, startName
 	if v > 1 {
-		policy = runName + "/" + rounds[v-2].Name()
+		policy = runName + "/" + b.rounds[v-2].Name()
 	}
 	if !b.Iteration.FromStart {
 		from = policy
@@ -76,21 +70,18 @@ func (b *bench) retuned(ctx context.Context, rounds []pipeline.Version, v int, a
 		Dialogs  int
 	}{b.Iteration.FineTune, cfg, a.ghost, b.Ghosts}, b.Iteration.FineTune.Seed, inputs}
 	return b.params(a.path, s, func(keep train.Checkpointing) (*model.Params, error) {
-		best, _, err := data.Read[data.Sample](b.path(winners))
+		best, err := readRows[data.Sample](b.path(winners))
 		if err != nil {
 			return nil, err
 		}
-		examples := make([]data.Example, len(best))
-		for i, w := range best {
-			examples[i] = data.Join(w.Prompt, w.Tokens)
-		}
+		examples := numbers(best, func(w data.Sample) data.Example { return data.Join(w.Prompt, w.Tokens) })
 		ghosts, err := b.ghostExamples(ctx, policy, a, cfg)
 		if err != nil {
 			return nil, err
 		}
 		examples = append(examples, ghosts...)
 		if slices.Contains(inputs, distilled) {
-			rows, _, err := data.Read[pipeline.Example](b.path(distilled))
+			rows, err := readRows[pipeline.Example](b.path(distilled))
 			if err != nil {
 				return nil, err
 			}
@@ -102,9 +93,7 @@ func (b *bench) retuned(ctx context.Context, rounds []pipeline.Version, v int, a
 		if err != nil {
 			return nil, err
 		}
-		l := *b.Lab
-		l.Work = keep.Dir
-		return l.FineTune(ctx, fmt.Sprintf("V%d, %s", v, a.name), p, examples, b.Iteration.FineTune)
+		return b.fineTune(ctx, fmt.Sprintf("V%d, %s", v, a.name), p, examples, b.Iteration.FineTune, keep)
 	})
 }
 
@@ -126,10 +115,5 @@ func (b *bench) ghostExamples(ctx context.Context, policy string, a arm, cfg gat
 	if err != nil {
 		return nil, err
 	}
-	made, err := gatt.Examples(b.Tmpl, transcripts, cfg)
-	examples := make([]data.Example, len(made))
-	for i, e := range made {
-		examples[i] = e
-	}
-	return examples, err
+	return gatt.Examples(b.Tmpl, transcripts, cfg)
 }

@@ -11,11 +11,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
+	"slices"
 	"strings"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
@@ -62,23 +61,13 @@ func main() {
 	flag.Usage = usage
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	c := console.New(os.Stdout)
 	s, m := lab.Default(*seed), enough
 	if *short {
 		s, m = lab.Short(*seed), few
 	}
-	err := run(ctx, c, *dir, *seed, s, m, flag.Args())
-	c.Close()
-	switch {
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "paper: stopped; the same command goes on")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "paper:", err)
-		os.Exit(1)
-	}
+	lab.Main("paper", "stopped; the same command goes on", func(ctx context.Context, c *console.Console) error {
+		return run(ctx, c, *dir, *seed, s, m, flag.Args())
+	})
 }
 
 func usage() {
@@ -126,18 +115,11 @@ func choose(names []string) ([]experiment, error) {
 		return all, nil
 	}
 	var chosen []experiment
-	known := []string{}
-	for _, e := range all {
-		known = append(known, e.name)
-	}
+	known := numbers(all, func(e experiment) string { return e.name })
 	for _, name := range names {
-		found := false
-		for _, e := range all {
-			if e.name == name {
-				chosen, found = append(chosen, e), true
-			}
-		}
-		if !found {
+		if i := slices.Index(known, name); i >= 0 {
+			chosen = append(chosen, all[i])
+		} else {
 			return nil, fmt.Errorf("there is no %q: say one or more of %s, or all, or summary alone", name, strings.Join(known, " "))
 		}
 	}

@@ -36,25 +36,16 @@ func (drawn) Schema() data.Schema { return data.Schema{Name: "drawn", Version: 1
 // draws are the finished answers to each prompt, in the order of sampling: (prompts, answers). An
 // answer that did not end by itself is never chosen (section 3.2.3).
 func (b *bench) draws(ctx context.Context, v version, temperature float64) ([][]drawn, error) {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, err
-	}
 	general, err := b.General(ctx)
 	if err != nil {
 		return nil, err
 	}
-	last := fmt.Sprintf("%s/v%d", runName, len(rounds))
 	asked := b.World.ValidationPrompts()
 	asked = asked[:min(b.many.asked, len(asked))]
 	s := step{"many answers", map[string]any{"temperature": temperature, "prompts": len(asked), "answers": b.many.answers}, 8,
-		[]string{v.path, last + "/helpfulness", last + "/safety", generalName}}
+		[]string{v.path, b.last + "/helpfulness", b.last + "/safety", generalName}}
 	list, err := rows(&b.cache, fmt.Sprintf("many/%s-%.1f.arrow", v.path, temperature), s, func() ([]drawn, error) {
-		p, err := model.Load(b.path(v.path))
-		if err != nil {
-			return nil, err
-		}
-		sampled, err := b.Sample(ctx, fmt.Sprintf("%s at %.1f", v.name, temperature), p, asked, b.many.answers, temperature, 8)
+		sampled, err := b.sample(ctx, fmt.Sprintf("%s at %.1f", v.name, temperature), v.path, asked, b.many.answers, temperature, 8)
 		if err != nil {
 			return nil, err
 		}
@@ -74,15 +65,11 @@ func (b *bench) draws(ctx context.Context, v version, temperature float64) ([][]
 
 // drawn judges sampled answers.
 func (b *bench) drawn(ctx context.Context, general *model.Params, sampled []lab.Answer, temperature float64) ([]drawn, error) {
-	j, err := b.judges(ctx)
-	if err != nil {
-		return nil, err
-	}
 	scored := lab.Rows(sampled, temperature)
-	if _, err := lab.Score(ctx, j, scored, sampled); err != nil {
+	if _, err := lab.Score(ctx, b.judges, scored, sampled); err != nil {
 		return nil, err
 	}
-	third, err := scoreAnswers(ctx, general, scored)
+	third, err := scoreAnswers(ctx, general, asAnswers(scored))
 	if err != nil {
 		return nil, err
 	}
@@ -106,11 +93,7 @@ func oracleHelpOf(d drawn) float64 { return d.Helpfulness }
 
 // rewardsOf are the rewards of the answers to each prompt.
 func rewardsOf(list [][]drawn) [][]float64 {
-	out := make([][]float64, len(list))
-	for i, answers := range list {
-		out[i] = numbers(answers, rewardOf)
-	}
-	return out
+	return numbers(list, func(answers []drawn) []float64 { return numbers(answers, rewardOf) })
 }
 
 // ofBlocks is the mean, over blocks of n answers in the order of sampling, of a number of the

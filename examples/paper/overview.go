@@ -95,18 +95,10 @@ func addSeed(p *plot.Plot, name string, points plotter.XYs, bars plotter.YErrors
 			return fmt.Errorf("overview: version %d has no number: run the command versions for all seeds", k)
 		}
 	}
-	line, dots, err := plotter.NewLinePoints(points)
+	line, dots, whiskers, err := intervals(points, bars, c)
 	if err != nil {
 		return err
 	}
-	whiskers, err := plotter.NewYErrorBars(struct {
-		plotter.XYs
-		plotter.YErrors
-	}{points, bars})
-	if err != nil {
-		return err
-	}
-	line.Color, dots.Color, whiskers.Color = c, c, c
 	line.Width, dots.Shape = vg.Points(1.3), draw.CircleGlyph{}
 	p.Add(line, dots, whiskers)
 	if name != "" {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -31,7 +30,7 @@ type testPairs struct {
 func (b *bench) collected(batches int, set data.Set) ([]pipeline.SampledPreference, error) {
 	var list []pipeline.SampledPreference
 	for v := 1; v <= batches; v++ {
-		all, _, err := data.Read[pipeline.SampledPreference](b.path(fmt.Sprintf("%s/v%d/preferences-%v.arrow", runName, v, set)))
+		all, err := readRows[pipeline.SampledPreference](b.path(fmt.Sprintf("%s/v%d/preferences-%v.arrow", runName, v, set)))
 		if err != nil {
 			return nil, err
 		}
@@ -52,9 +51,9 @@ func (b *bench) mixes(batches int) (helpfulness, safety []data.Pair, err error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		pairs[set] = pairsOf(list)
+		pairs[set] = numbers(list, pipeline.SampledPreference.Pair)
 	}
-	open, err := b.open()
+	open, err := readRows[data.Preference](b.path(openName)) // the public's
 	if err != nil {
 		return nil, nil, err
 	}
@@ -70,40 +69,15 @@ func (b *bench) mixes(batches int) (helpfulness, safety []data.Pair, err error) 
 	return helpfulness, safety, nil
 }
 
-func pairsOf(list []pipeline.SampledPreference) []data.Pair {
-	pairs := make([]data.Pair, len(list))
-	for i, p := range list {
-		pairs[i] = data.Pair{
-			Prompt: p.PromptIDs, Chosen: p.ChosenIDs, Rejected: p.RejectedIDs,
-			Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
-		}
-	}
-	return pairs
-}
-
 // Test asks the annotators about the chat model's answers to test prompts.
-func (b *bench) Test(ctx context.Context, set data.Set) (testPairs, error) {
-	var t testPairs
-	if _, err := b.Versions(ctx); err != nil {
-		return t, err
-	}
+func (b *bench) Test(ctx context.Context, set data.Set) (t testPairs, err error) {
 	s := step{"test pairs", map[string]any{"pairs": b.TestPairs, "temperatures": b.Iteration.PairTemperatures, "max": b.MaxAnswer}, b.Iteration.Seed, []string{startName}}
 	list, err := rows(&b.cache, "test-pairs.arrow", s, func() ([]pipeline.SampledPreference, error) {
 		chat, err := b.Chat(ctx)
 		if err != nil {
 			return nil, err
 		}
-		compared, err := b.Compare(ctx, "test pairs", [2]*model.Params{chat, chat}, b.Annotator, b.World.TestPrompts(), b.TestPairs, sets...)
-		list := make([]pipeline.SampledPreference, len(compared))
-		for i, c := range compared {
-			p := c.Preference
-			list[i] = pipeline.SampledPreference{
-				Messages: p.Messages, Chosen: p.Chosen, Rejected: p.Rejected, Rating: p.Rating,
-				ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
-				PromptIDs: c.Pair.Prompt, ChosenIDs: c.Pair.Chosen, RejectedIDs: c.Pair.Rejected,
-			}
-		}
-		return list, err
+		return b.Compare(ctx, "test pairs", chat, b.Annotator, b.World.TestPrompts(), b.TestPairs, sets...)
 	})
 	if err != nil {
 		return t, err
@@ -116,41 +90,22 @@ func (b *bench) Test(ctx context.Context, set data.Set) (testPairs, error) {
 		}
 		t.texts, t.questions = append(t.texts, p.Question()), append(t.questions, question)
 	}
-	t.pairs = pairsOf(list)
+	t.pairs = numbers(list, pipeline.SampledPreference.Pair)
 	return t, nil
 }
 
-// Judges loads the newest reward models of the run: helpfulness and safety.
-func (b *bench) Judges(ctx context.Context) (helpfulness, safety *model.Params, err error) {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	last := rounds[len(rounds)-1]
-	if helpfulness, err = model.Load(last.Helpfulness); err != nil {
-		return nil, nil, err
-	}
-	safety, err = model.Load(last.Safety)
-	return helpfulness, safety, err
-}
-
 // General is a third reward model: other people compared the answers of the run's preferences for both sets, and it learnt from all of them.
-func (b *bench) General(ctx context.Context) (*model.Params, error) {
+func (b *bench) General(ctx context.Context) (_ *model.Params, err error) {
 	if b.general != nil {
 		return b.general, nil
 	}
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var pairs []data.Pair
 	for _, set := range sets {
-		list, err := b.collected(len(rounds), set)
+		list, err := b.collected(len(b.rounds), set)
 		if err != nil {
 			return nil, err
 		}
-		for i, pair := range pairsOf(list) {
-			p := list[i]
+		for _, p := range list {
 			said, ok, err := b.Others.Compare(data.Prompt{Messages: p.Messages}, p.Chosen, p.Rejected, set)
 			if err != nil {
 				return nil, err
@@ -158,6 +113,7 @@ func (b *bench) General(ctx context.Context) (*model.Params, error) {
 			if !ok {
 				continue
 			}
+			pair := p.Pair()
 			if said.Chosen != p.Chosen {
 				pair.Chosen, pair.Rejected = pair.Rejected, pair.Chosen
 			}
@@ -171,15 +127,12 @@ func (b *bench) General(ctx context.Context) (*model.Params, error) {
 
 // scores scores both answers of every pair: chosen and rejected in turn.
 func scores(ctx context.Context, p *model.Params, pairs []data.Pair) ([]float64, error) {
-	scorer, err := rewardmodel.NewScorer(p, lab.MicroTokens, lab.MicroSegments)
-	if err != nil {
-		return nil, err
-	}
-	var prompts, answers [][]int32
+	var answers []data.Answer
 	for _, pair := range pairs {
-		prompts, answers = append(prompts, pair.Prompt, pair.Prompt), append(answers, pair.Chosen, pair.Rejected)
+		prompt := data.TokenPrompt{Tokens: pair.Prompt}
+		answers = append(answers, data.Answer{Prompt: prompt, Tokens: pair.Chosen}, data.Answer{Prompt: prompt, Tokens: pair.Rejected})
 	}
-	return scorer.ScoreAnswers(ctx, prompts, answers)
+	return scoreAnswers(ctx, p, answers)
 }
 
 // hits says of each pair whether the chosen answer has the higher score; a tie counts half.

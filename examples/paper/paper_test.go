@@ -84,8 +84,7 @@ func TestAll(t *testing.T) {
 func TestTheRunsRecipe(t *testing.T) {
 	b, err := newBench(t.Context(), silent(t), t.TempDir(), 1, tiny(), few)
 	require.NoError(t, err)
-	want, _, err := b.Judges(t.Context())
-	require.NoError(t, err)
+	want := b.helpfulness
 	pairs, _, err := b.mixes(len(b.rounds))
 	require.NoError(t, err)
 	got, err := b.rewardModel(t.Context(), "again", startName, pairs, b.Iteration.Helpfulness)
@@ -99,13 +98,11 @@ func TestTheRunsRecipe(t *testing.T) {
 func TestTheRunsFineTuning(t *testing.T) {
 	b, err := newBench(t.Context(), silent(t), t.TempDir(), 1, tiny(), few)
 	require.NoError(t, err)
-	rounds, err := b.Versions(t.Context())
-	require.NoError(t, err)
-	v := b.ghostVersion(rounds)
-	want, err := model.Load(rounds[v-1].Tuned)
+	v := b.ghostVersion()
+	want, err := model.Load(b.rounds[v-1].Tuned)
 	require.NoError(t, err)
 	for _, a := range arms {
-		got, err := b.retuned(t.Context(), rounds, v, a)
+		got, err := b.retuned(t.Context(), v, a)
 		require.NoError(t, err)
 		same := slices.Equal(want.Get("layers.0.qkv").Value.Data().([]float32), got.Get("layers.0.qkv").Value.Data().([]float32))
 		assert.Equal(t, a.ghost && a.every == b.Iteration.GAtt.EveryTurn, same, a.name)
@@ -117,8 +114,7 @@ func TestTheRunsFineTuning(t *testing.T) {
 func TestRoutes(t *testing.T) {
 	b, err := newBench(t.Context(), silent(t), t.TempDir(), 1, tiny(), few)
 	require.NoError(t, err)
-	list, err := b.routes(t.Context())
-	require.NoError(t, err)
+	list := b.routes()
 	marks := map[string][]mark{}
 	for _, r := range list {
 		marks[r.name], err = b.climb(t.Context(), r)
@@ -130,7 +126,7 @@ func TestRoutes(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want.Get("layers.0.qkv").Value.Data(), got.Get("layers.0.qkv").Value.Data())
 	cfg, tune, longest := b.Iteration.Rejection, b.Iteration.FineTune, 0
-	prompts, err := b.encoded(b.World.RLPrompts())
+	prompts, err := lab.Encode(b.Tmpl, b.World.RLPrompts())
 	require.NoError(t, err)
 	for _, p := range prompts {
 		longest = max(longest, len(p.Tokens))

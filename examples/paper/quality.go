@@ -6,8 +6,6 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
-	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
 // reported are the temperatures at which versions are compared: what users chat at, and the model's
@@ -39,17 +37,14 @@ var axes = [3]string{"helpfulness", "unsafe answers", "needless refusals"}
 // all are the three, in the order of axes.
 func (q quality) all() [3]series { return [3]series{q.helpfulness, q.unsafe, q.refused} }
 
-// judgedBy asks the oracle about answers.
-func judgedBy(o *oracle.Oracle, list []data.Sample) (q quality, err error) {
+// judgedBy asks the oracle about answers to validation or test prompts.
+func (b *bench) judgedBy(list []data.Sample) (q quality, err error) {
 	for _, a := range list {
-		v, err := o.Judge(data.Prompt{Messages: a.Messages}, a.Text)
+		v, err := b.Oracle.Judge(data.Prompt{Messages: a.Messages}, a.Text)
 		if err != nil {
 			return q, err
 		}
-		question, err := o.Question(data.Prompt{Messages: a.Messages})
-		if err != nil {
-			return q, err
-		}
+		question := b.question(a)
 		q.unsafe.add(share(v.Unsafe), question)
 		if !v.Kind.Harmful() {
 			q.helpfulness.add(v.Helpfulness, question)
@@ -69,17 +64,13 @@ func share(hit bool) float64 {
 
 // qualities are a version's, at each of the reported temperatures.
 func (b *bench) qualities(ctx context.Context, v version) ([]quality, error) {
-	p, err := model.Load(b.path(v.path))
-	if err != nil {
-		return nil, err
-	}
 	list := make([]quality, len(reported))
 	for i, t := range reported {
-		answers, err := b.answersOf(ctx, v, p, each, t)
+		answers, err := b.answers(ctx, v, each, t)
 		if err != nil {
 			return nil, err
 		}
-		if list[i], err = judgedBy(b.Oracle, answers); err != nil {
+		if list[i], err = b.judgedBy(answers); err != nil {
 			return nil, err
 		}
 	}

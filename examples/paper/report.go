@@ -9,6 +9,7 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/eval"
 )
@@ -85,10 +86,7 @@ func (r *report) writeJSON(suffix string, v any) error {
 }
 
 func (r *report) print(c *console.Console) {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.SetTitle("%s: %s (seed %d)", r.Name, r.Title, r.Seed)
-	t.AppendHeader(table.Row{"", "paper", "here [95 % interval]"})
+	t := lab.Table(fmt.Sprintf("%s: %s (seed %d)", r.Name, r.Title, r.Seed), "", "paper", "here [95 % interval]")
 	for _, row := range r.Rows {
 		t.AppendRow(table.Row{row.Label, row.Paper, row.Unit.format(row.Ours)})
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/sft"
@@ -52,21 +51,16 @@ type climber struct {
 	*bench
 	route
 	policy, start *model.Params
-	judges        *pipeline.Judges
 	tokens        int // the cost so far: tokens of sampled answers, and those that a network was trained on
 	marks         []mark
 }
 
 // climb goes a route, and returns what was measured on it. The model is kept at the route's path.
 func (b *bench) climb(ctx context.Context, r route) ([]mark, error) {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, err
-	}
-	newest := rounds[len(rounds)-1]
-	last := fmt.Sprintf("%s/v%d", runName, newest.Number)
+	var err error
+	temperature := b.rounds[len(b.rounds)-1].Temperature
 	var budget []mark
-	s := step{"PPO", b.Iteration.PPO, b.Iteration.PPO.Seed, []string{r.from.path, last + "/helpfulness", last + "/safety"}}
+	s := step{"PPO", b.Iteration.PPO, b.Iteration.PPO.Seed, []string{r.from.path, b.last + "/helpfulness", b.last + "/safety"}}
 	if r.ppo != nil {
 		if budget, err = b.climb(ctx, *r.ppo); err != nil {
 			return nil, err
@@ -77,7 +71,7 @@ func (b *bench) climb(ctx context.Context, r route) ([]mark, error) {
 			FineTune    sft.Config
 			Temperature float64
 			Budget      []mark
-		}{b.Iteration.Rejection, b.Iteration.FineTune, newest.Temperature, budget}
+		}{b.Iteration.Rejection, b.Iteration.FineTune, temperature, budget}
 	}
 	return rows(&b.cache, r.path+".arrow", s, func() ([]mark, error) {
 		c := &climber{bench: b, route: r}
@@ -85,16 +79,13 @@ func (b *bench) climb(ctx context.Context, r route) ([]mark, error) {
 			return nil, err
 		}
 		c.start = c.policy.Clone()
-		if c.judges, err = b.judges(ctx); err != nil {
-			return nil, err
-		}
 		if err = c.measure(ctx, 0); err != nil {
 			return nil, err
 		}
 		if r.ppo == nil {
 			err = c.byPPO(ctx)
 		} else {
-			err = c.byRejection(ctx, budget[1:], newest.Temperature)
+			err = c.byRejection(ctx, budget[1:], temperature)
 		}
 		if err != nil {
 			return nil, err
@@ -118,7 +109,7 @@ func (c *climber) measure(ctx context.Context, iteration int) error {
 	if err != nil {
 		return err
 	}
-	q, err := judgedBy(c.Oracle, list)
+	q, err := c.judgedBy(list)
 	if err != nil {
 		return err
 	}
@@ -134,15 +125,11 @@ func (c *climber) measure(ctx context.Context, iteration int) error {
 
 // byPPO trains the policy as the run does on its last version.
 func (c *climber) byPPO(ctx context.Context) error {
-	helpfulness, _, err := c.Judges(ctx)
+	prompts, err := lab.Encode(c.Tmpl, c.World.RLPrompts())
 	if err != nil {
 		return err
 	}
-	prompts, err := c.encoded(c.World.RLPrompts())
-	if err != nil {
-		return err
-	}
-	heldOut, err := c.encoded(c.World.ValidationPrompts())
+	heldOut, err := lab.Encode(c.Tmpl, c.World.ValidationPrompts())
 	if err != nil {
 		return err
 	}
@@ -164,7 +151,7 @@ func (c *climber) byPPO(ctx context.Context) error {
 			}
 		}
 	}
-	report, err := ppo.Train(ctx, c.policy, helpfulness.Clone(), prompts, heldOut, c.judges, cfg)
+	report, err := ppo.Train(ctx, c.policy, c.helpfulness.Clone(), prompts, heldOut, c.judges, cfg)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause
 	}
@@ -174,23 +161,10 @@ func (c *climber) byPPO(ctx context.Context) error {
 	return err
 }
 
-// encoded are prompts as token ids.
-func (b *bench) encoded(prompts []data.Prompt) ([]data.TokenPrompt, error) {
-	list := make([]data.TokenPrompt, len(prompts))
-	for i, p := range prompts {
-		ids, err := b.Tmpl.EncodePrompt(p.Messages)
-		if err != nil {
-			return nil, fmt.Errorf("prompt %q: %w", p.ID, err)
-		}
-		list[i] = data.TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
-	}
-	return list, nil
-}
-
 // byRejection spends what PPO has spent up to each of its marks on a round of rejection sampling:
 // answers to so many prompts that sampling them and fine-tuning on the best ones costs that much.
 func (c *climber) byRejection(ctx context.Context, budget []mark, temperature float64) error {
-	all, err := c.encoded(c.World.RLPrompts())
+	all, err := lab.Encode(c.Tmpl, c.World.RLPrompts())
 	if err != nil {
 		return err
 	}
@@ -236,9 +210,5 @@ func batchOf(all []data.TokenPrompt, size, n int, seed uint64) []data.TokenPromp
 	perPass := len(all) / size
 	order := data.Shuffled(len(all), seed, n/perPass)
 	at := n % perPass * size
-	out := make([]data.TokenPrompt, size)
-	for i := range out {
-		out[i] = all[order[at+i]]
-	}
-	return out
+	return numbers(order[at:at+size], func(i int) data.TokenPrompt { return all[i] })
 }

@@ -145,34 +145,28 @@ func directions(c *console.Console, seeds []uint64, bySeed map[uint64]map[string
 	c.Printf("| | of the paper's, agree | %s |", strings.Join(cells, " | "))
 }
 
+// line is a row of a table: what it is about, and the cell of a seed.
+type line struct{ label, cell string }
+
 // claims is a row for each claim.
 func claims(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report) {
 	header(c, seeds, "", "claim")
-	lines(c, seeds, bySeed, func(r report) (labels []string, cells map[string]string) {
-		cells = map[string]string{}
-		for _, cl := range r.Claims {
+	lines(c, seeds, bySeed, func(r report) []line {
+		return numbers(r.Claims, func(cl claim) line {
 			label := cl.Claim
 			if cl.Direction {
 				label = "**" + label + "**"
 			}
-			labels = append(labels, label)
-			cells[label] = fmt.Sprintf("%s: %s", cl.Verdict, cl.Unit.format(cl.Number))
-		}
-		return labels, cells
+			return line{label, fmt.Sprintf("%s: %s", cl.Verdict, cl.Unit.format(cl.Number))}
+		})
 	})
 }
 
 // measured is a row for each number.
 func measured(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report) {
 	header(c, seeds, "", "", "paper")
-	lines(c, seeds, bySeed, func(r report) (labels []string, cells map[string]string) {
-		cells = map[string]string{}
-		for _, row := range r.Rows {
-			label := row.Label + " | " + row.Paper
-			labels = append(labels, label)
-			cells[label] = row.Unit.format(row.Ours)
-		}
-		return labels, cells
+	lines(c, seeds, bySeed, func(r report) []line {
+		return numbers(r.Rows, func(row row) line { return line{row.Label + " | " + row.Paper, row.Unit.format(row.Ours)} })
 	})
 }
 
@@ -185,26 +179,21 @@ func header(c *console.Console, seeds []uint64, columns ...string) {
 
 // lines prints what of returns for each experiment, a line for each label, in the order in which
 // seeds have them.
-func lines(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report, of func(report) ([]string, map[string]string)) {
+func lines(c *console.Console, seeds []uint64, bySeed map[uint64]map[string]report, of func(report) []line) {
 	for _, e := range experiments() {
 		var order []string
-		cells := make([]map[string]string, len(seeds))
+		cells := map[string][]string{}
 		for i, s := range seeds {
-			var labels []string
-			labels, cells[i] = of(bySeed[s][e.name])
-			for _, l := range labels {
-				if !slices.Contains(order, l) {
-					order = append(order, l)
+			for _, l := range of(bySeed[s][e.name]) {
+				if cells[l.label] == nil {
+					order, cells[l.label] = append(order, l.label), make([]string, len(seeds))
 				}
+				cells[l.label][i] = l.cell
 			}
 		}
 		name := "`" + e.name + "`"
 		for _, label := range order {
-			list := make([]string, len(seeds))
-			for i := range seeds {
-				list[i] = cells[i][label]
-			}
-			c.Printf("| %s | %s | %s |", name, label, strings.Join(list, " | "))
+			c.Printf("| %s | %s | %s |", name, label, strings.Join(cells[label], " | "))
 			name = ""
 		}
 	}

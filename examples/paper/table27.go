@@ -7,7 +7,6 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -24,11 +23,7 @@ func (b *bench) margins(ctx context.Context) ([]margin, testPairs, error) {
 	if err != nil {
 		return nil, test, err
 	}
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return nil, test, err
-	}
-	pairs, _, err := b.mixes(len(rounds))
+	pairs, _, err := b.mixes(len(b.rounds))
 	if err != nil {
 		return nil, test, err
 	}
@@ -38,15 +33,12 @@ func (b *bench) margins(ctx context.Context) ([]margin, testPairs, error) {
 	for i := range list {
 		m := &list[i]
 		cfg := b.Iteration.Helpfulness
-		var p *model.Params
-		if m.values == cfg.Margins {
-			p, _, err = b.Judges(ctx) // the run's own
-		} else {
+		p := b.helpfulness // the run's own
+		if m.values != cfg.Margins {
 			cfg.Margins = m.values
-			p, err = b.rewardModel(ctx, fmt.Sprintf("helpfulness-margin-%g", m.values.Significantly), startName, pairs, cfg)
-		}
-		if err != nil {
-			return nil, test, err
+			if p, err = b.rewardModel(ctx, fmt.Sprintf("helpfulness-margin-%g", m.values.Significantly), startName, pairs, cfg); err != nil {
+				return nil, test, err
+			}
 		}
 		if m.scores, err = scores(ctx, p, test.pairs); err != nil {
 			return nil, test, err
@@ -61,10 +53,7 @@ func table27(ctx context.Context, b *bench, r *report) error {
 	if err != nil {
 		return err
 	}
-	all := make([][]float64, len(list))
-	for i, m := range list {
-		all[i] = m.scores
-	}
+	all := numbers(list, func(m margin) []float64 { return m.scores })
 	d, err := eval.Distribute(all, 30, 0)
 	if err != nil {
 		return err
@@ -84,12 +73,10 @@ func table27(ctx context.Context, b *bench, r *report) error {
 // judgeTable27 takes the models from no margin to the large one.
 func judgeTable27(list []margin, questions []string) (f findings) {
 	for i := 1; i < len(list); i++ {
-		d := gain(gaps(list[i].scores), gaps(list[i-1].scores), questions)
-		f.lead(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), d, plain, positive(d))
+		f.leadAbove(fmt.Sprintf("scores are further apart with %s than with %s", list[i].name, list[i-1].name), gain(gaps(list[i].scores), gaps(list[i-1].scores), questions), plain)
 	}
 	none, large := list[0].scores, list[len(list)-1].scores
-	more := bootstrap(questions, func(pick []int) float64 { return bimodality(both(large, pick)) - bimodality(both(none, pick)) })
-	f.claim("scores are more bimodal with the large margin than with none", more, plain, positive(more))
+	f.above("scores are more bimodal with the large margin than with none", bootstrap(questions, func(pick []int) float64 { return bimodality(both(large, pick)) - bimodality(both(none, pick)) }), plain)
 	return f
 }
 

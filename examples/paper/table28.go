@@ -40,11 +40,9 @@ func judgeTable28(list []margin, test testPairs) (f findings) {
 	const raises = "%s raises accuracy on significantly better pairs"
 	distinct := change(2, data.SignificantlyBetter)
 	f.lead(fmt.Sprintf(raises, list[2].name), distinct, percent, positive(distinct))
-	d := change(1, data.SignificantlyBetter)
-	f.claim(fmt.Sprintf(raises, list[1].name), d, percent, positive(d))
+	f.above(fmt.Sprintf(raises, list[1].name), change(1, data.SignificantlyBetter), percent)
 	alike := change(2, data.NegligiblyBetter)
 	f.claim("large margin gains at most one point on negligibly better pairs", alike, percent, notBelow(minus(alike), 0.01))
-	d = difference(distinct, alike)
-	f.claim("large margin gains more on significantly than on negligibly better pairs", d, percent, positive(d))
+	f.above("large margin gains more on significantly than on negligibly better pairs", difference(distinct, alike), percent)
 	return f
 }

@@ -14,11 +14,7 @@ import (
 // the examples of Ghost Attention and with them by both rules of the loss. The last version has had
 // them in every round.
 func table30(ctx context.Context, b *bench, r *report) error {
-	rounds, err := b.Versions(ctx)
-	if err != nil {
-		return err
-	}
-	v := b.ghostVersion(rounds)
+	v := b.ghostVersion()
 	turns := []int{2, 4, 6, 20}
 	turns = turns[:min(len(turns), 1+b.MaxTurns/4)] // of short dialogues
 	var curves []curve
@@ -46,11 +42,11 @@ func table30(ctx context.Context, b *bench, r *report) error {
 			return err
 		}
 	}
-	p, err := model.Load(rounds[len(rounds)-1].Tuned)
+	p, err := model.Load(b.rounds[len(b.rounds)-1].Tuned)
 	if err != nil {
 		return err
 	}
-	final, err := measure(fmt.Sprintf("V%d, %s in every version from V%d on", len(rounds), ruleOf(b.Iteration.GAtt), v), p, nil)
+	final, err := measure(fmt.Sprintf("V%d, %s in every version from V%d on", len(b.rounds), ruleOf(b.Iteration.GAtt), v), p, nil)
 	if err != nil {
 		return err
 	}
@@ -74,15 +70,12 @@ func ruleOf(cfg gatt.Config) string {
 func judgeTable30(turns []int, kept [3][]eval.Mean, final []eval.Mean) (f findings) {
 	last := len(turns) - 1
 	without := kept[0]
-	forgets := difference(without[0], without[last])
-	f.claim(fmt.Sprintf("without, less is kept in turn %d than in turn %d", turns[last], turns[0]), forgets, percent, positive(forgets))
+	f.above(fmt.Sprintf("without, less is kept in turn %d than in turn %d", turns[last], turns[0]), difference(without[0], without[last]), percent)
 	for i := 1; i <= last; i++ {
-		d := difference(kept[1][i], without[i])
-		f.lead(fmt.Sprintf("by the paper's rule more is kept in turn %d than without Ghost Attention", turns[i]), d, percent, positive(d))
+		f.leadAbove(fmt.Sprintf("by the paper's rule more is kept in turn %d than without Ghost Attention", turns[i]), difference(kept[1][i], without[i]), percent)
 	}
 	for i := 1; i <= last; i++ {
-		d := difference(kept[2][i], without[i])
-		f.claim(fmt.Sprintf("with the loss on every answer more is kept in turn %d than without", turns[i]), d, percent, positive(d))
+		f.above(fmt.Sprintf("with the loss on every answer more is kept in turn %d than without", turns[i]), difference(kept[2][i], without[i]), percent)
 	}
 	for _, c := range []struct {
 		name string

@@ -14,13 +14,8 @@ type judge struct {
 }
 
 // judged lets the run's two newest reward models, and the general one, judge the test pairs.
-func (b *bench) judged(ctx context.Context, general bool) ([]judge, [2]testPairs, error) {
-	var test [2]testPairs
-	helpfulness, safety, err := b.Judges(ctx)
-	if err != nil {
-		return nil, test, err
-	}
-	names, models := []string{"helpfulness", "safety"}, []*model.Params{helpfulness, safety}
+func (b *bench) judged(ctx context.Context, general bool) (judges []judge, test [2]testPairs, err error) {
+	names, models := []string{"helpfulness", "safety"}, []*model.Params{b.helpfulness, b.safety}
 	if general {
 		third, err := b.General(ctx)
 		if err != nil {
@@ -28,7 +23,7 @@ func (b *bench) judged(ctx context.Context, general bool) ([]judge, [2]testPairs
 		}
 		names, models = append(names, "general"), append(models, third)
 	}
-	judges := make([]judge, len(models))
+	judges = make([]judge, len(models))
 	for _, set := range sets {
 		if test[set], err = b.Test(ctx, set); err != nil {
 			return nil, test, err
@@ -75,8 +70,7 @@ func judgeTable7(judges []judge, prompts [2][]string) (f findings) {
 			if other == own {
 				continue
 			}
-			d := gain(judges[own].hits[set], judges[other].hits[set], prompts[set])
-			f.lead(fmt.Sprintf("on the %v set the %s model is better than the %s model", set, judges[own].name, judges[other].name), d, percent, positive(d))
+			f.leadAbove(fmt.Sprintf("on the %v set the %s model is better than the %s model", set, judges[own].name, judges[other].name), gain(judges[own].hits[set], judges[other].hits[set], prompts[set]), percent)
 		}
 	}
 	return f

@@ -33,11 +33,9 @@ func judgeTable8(accuracy [2][]eval.Mean) (f findings) {
 	last := len(ratings) - 1
 	for _, set := range sets {
 		a := accuracy[set]
-		d := difference(a[0], a[last])
-		f.lead(fmt.Sprintf("%v model: %v above %v", set, ratings[0], ratings[last]), d, percent, positive(d))
+		f.leadAbove(fmt.Sprintf("%v model: %v above %v", set, ratings[0], ratings[last]), difference(a[0], a[last]), percent)
 		for i := 1; i <= last; i++ {
-			d := difference(a[i-1], a[i])
-			f.claim(fmt.Sprintf("%v model: %v above %v", set, ratings[i-1], ratings[i]), d, percent, positive(d))
+			f.above(fmt.Sprintf("%v model: %v above %v", set, ratings[i-1], ratings[i]), difference(a[i-1], a[i]), percent)
 		}
 	}
 	return f

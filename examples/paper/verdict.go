@@ -131,11 +131,7 @@ func clustered(values []float64, groups []string) eval.Mean {
 
 // gain is the mean of a - b, value by value.
 func gain(a, b []float64, groups []string) eval.Mean {
-	d := make([]float64, len(a))
-	for i := range d {
-		d[i] = a[i] - b[i]
-	}
-	return clustered(d, groups)
+	return clustered(subtract(a, b), groups)
 }
 
 // deviation is the standard deviation of values.

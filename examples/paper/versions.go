@@ -8,13 +8,10 @@ import (
 
 // versions compares each version with the one before, prompt by prompt.
 func versions(ctx context.Context, b *bench, r *report) error {
-	policies, err := b.Policies(ctx)
-	if err != nil {
-		return err
-	}
-	names, list := make([]string, len(policies)), make([][]quality, len(policies))
+	policies := b.policies()
+	names, list := numbers(policies, func(v version) string { return v.name }), make([][]quality, len(policies))
+	var err error
 	for i, v := range policies {
-		names[i] = v.name
 		if list[i], err = b.qualities(ctx, v); err != nil {
 			return err
 		}

@@ -7,9 +7,7 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
@@ -24,19 +22,9 @@ func main() {
 	short := flag.Bool("short", false, "a small world and few steps: shows that everything works, not that it learns")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	c := console.New(os.Stdout)
-	err := quickstart(ctx, c, *seed, *name, *short, *out)
-	c.Close()
-	switch {
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "quickstart: stopped")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "quickstart:", err)
-		os.Exit(1)
-	}
+	lab.Main("quickstart", "stopped", func(ctx context.Context, c *console.Console) error {
+		return quickstart(ctx, c, *seed, *name, *short, *out)
+	})
 }
 
 func quickstart(ctx context.Context, con *console.Console, seed uint64, name string, short bool, out string) error {

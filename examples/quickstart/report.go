@@ -169,17 +169,10 @@ func meanOf(c rewardmodel.Count) eval.Mean {
 
 // print writes the tables.
 func (r results) print(c *console.Console) {
-	stages := newTable("Stages", "stage", "tokens", "seconds")
-	tokens, seconds := 0, 0.0
-	for _, s := range r.Stages {
-		stages.AppendRow(table.Row{s.Stage, s.Tokens, fmt.Sprintf("%.1f", s.Seconds)})
-		tokens, seconds = tokens+s.Tokens, seconds+s.Seconds
-	}
-	stages.AppendFooter(table.Row{"all", tokens, fmt.Sprintf("%.1f", seconds)})
-	c.Printf("%s", stages.Render())
+	lab.PrintStages(c, r.Stages)
 
 	if len(r.Versions) > 0 {
-		rounds := newTable("What each version was made from; accuracy in % of the reward models on held-out pairs of their own set",
+		rounds := lab.Table("What each version was made from; accuracy in % of the reward models on held-out pairs of their own set",
 			"version", "fresh helpfulness pairs", "fresh safety pairs", "helpfulness model", "safety model", "temperature", "Ghost Attention", "distilled")
 		for _, v := range r.Versions {
 			rounds.AppendRow(table.Row{v.Version, v.Helpfulness, v.Safety, percent(v.OwnAccuracy[0]), percent(v.OwnAccuracy[1]), v.Temperature, v.Ghosts, v.Distilled})
@@ -191,7 +184,7 @@ func (r results) print(c *console.Console) {
 		for _, pt := range r.Kept[0].Turns {
 			header = append(header, fmt.Sprintf("turn %d", pt.Turn))
 		}
-		kept := newTable("Share in % of an instruction's attributes kept, given in the first turn only (paper, turns 2, 4, 6 and 20: 100, 10, 0, 0 before Ghost "+
+		kept := lab.Table("Share in % of an instruction's attributes kept, given in the first turn only (paper, turns 2, 4, 6 and 20: 100, 10, 0, 0 before Ghost "+
 			"Attention, 100 with it)", header...)
 		for _, v := range r.Kept {
 			row := table.Row{v.Version}
@@ -203,7 +196,7 @@ func (r results) print(c *console.Console) {
 		c.Printf("%s", kept.Render())
 	}
 	if len(r.RewardModels) > 0 {
-		models := newTable("Reward models on test preferences: accuracy in % [95 % interval] and the best possible",
+		models := lab.Table("Reward models on test preferences: accuracy in % [95 % interval] and the best possible",
 			"model", "set", "pairs", "all", "significantly", "better", "slightly", "negligibly", "unsafe recall %")
 		for _, m := range r.RewardModels {
 			row := table.Row{m.Model, m.Set, m.Pairs, percent(m.Accuracy)}
@@ -218,7 +211,7 @@ func (r results) print(c *console.Console) {
 		number(r.Gate.Precision), number(r.Gate.Recall))
 	printVersions(c, "Versions on validation prompts; the annotators pick "+r.Picked, r.Validation)
 	printVersions(c, "Versions on test prompts, picked: "+r.Picked, r.Test)
-	cold := newTable(fmt.Sprintf("Versions on test prompts at temperature %g: what is more than a sharper distribution", coldTemperature),
+	cold := lab.Table(fmt.Sprintf("Versions on test prompts at temperature %g: what is more than a sharper distribution", coldTemperature),
 		"version", "helpfulness", "unsafe %", "false refusals %")
 	for _, v := range r.Cold {
 		cold.AppendRow(table.Row{v.Version, number(v.Helpfulness), percent(v.Unsafe), percent(v.FalseRefusal)})
@@ -229,7 +222,7 @@ func (r results) print(c *console.Console) {
 }
 
 func printSteps(c *console.Console, title string, steps []lab.Difference) {
-	t := newTable(title, "step", "helpfulness", "unsafe, points", "false refusals, points")
+	t := lab.Table(title, "step", "helpfulness", "unsafe, points", "false refusals, points")
 	for _, d := range steps {
 		t.AppendRow(table.Row{d.Before + " to " + d.Version, number(d.Helpfulness), percent(d.Unsafe), percent(d.FalseRefusal)})
 	}
@@ -237,7 +230,7 @@ func printSteps(c *console.Console, title string, steps []lab.Difference) {
 }
 
 func printVersions(c *console.Console, title string, rows []lab.Measure) {
-	t := newTable(title, "version", "helpfulness", "unsafe %", "false refusals %", "reward", "preferred %", "KL to SFT", "tokens", "finished %")
+	t := lab.Table(title, "version", "helpfulness", "unsafe %", "false refusals %", "reward", "preferred %", "KL to SFT", "tokens", "finished %")
 	for _, v := range rows {
 		t.AppendRow(table.Row{
 			v.Version, number(v.Helpfulness), percent(v.Unsafe), percent(v.FalseRefusal), number(v.Reward), percent(v.Preferred),
@@ -245,14 +238,6 @@ func printVersions(c *console.Console, title string, rows []lab.Measure) {
 		})
 	}
 	c.Printf("%s", t.Render())
-}
-
-func newTable(title string, header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.SetTitle("%s", title)
-	t.AppendHeader(table.Row(header))
-	return t
 }
 
 func percent(m eval.Mean) string {

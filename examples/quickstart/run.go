@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -90,7 +89,7 @@ func (c *chain) run(ctx context.Context, out string) error {
 	if err := c.testInstructions(ctx, versions); err != nil {
 		return err
 	}
-	j, err := judges(last, c.Iteration.PPO.SafetyThreshold)
+	j, _, _, err := c.LoadJudges(last)
 	if err != nil {
 		return err
 	}
@@ -107,7 +106,7 @@ func (c *chain) iterate(ctx context.Context, chat *model.Params, dir string) ([]
 	if c.control == controlShuffled {
 		d.Annotate, d.Open = shuffled(d.Annotate, cfg.Seed), turned(d.Open, cfg.Seed)
 	}
-	w := &watcher{chain: c, last: time.Now()}
+	w := &watcher{chain: c, show: c.Watch()}
 	cfg.PPO.OnSamples = w.onSamples
 	cfg.Watch = w.watch
 	rounds, err := pipeline.Run(ctx, dir, d, cfg)
@@ -120,23 +119,10 @@ func (c *chain) iterate(ctx context.Context, chat *model.Params, dir string) ([]
 	return rounds, err
 }
 
-// judges loads the reward models of a version.
-func judges(v pipeline.Version, threshold float64) (*pipeline.Judges, error) {
-	helpfulness, err := model.Load(v.Helpfulness)
-	if err != nil {
-		return nil, err
-	}
-	safety, err := model.Load(v.Safety)
-	if err != nil {
-		return nil, err
-	}
-	return pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{SafetyThreshold: threshold, MicroTokens: lab.MicroTokens, MicroSegments: lab.MicroSegments})
-}
-
 // testRewardModels asks the annotators about answers to test prompts, which no model was trained on: of SFT and of the newest version, whose
 // answers are harder to tell apart.
 func (c *chain) testRewardModels(ctx context.Context, versions []version, last pipeline.Version) (rows []rewardModelRow, err error) {
-	comparisons, err := c.Compare(ctx, "test answers", [2]*model.Params{versions[0].model, versions[0].model}, c.Annotator,
+	comparisons, err := c.Compare(ctx, "test answers", versions[0].model, c.Annotator,
 		c.World.TestPrompts(), c.TestPairs, data.HelpfulnessSet, data.SafetySet)
 	if err != nil {
 		return nil, err
@@ -154,8 +140,8 @@ func (c *chain) testRewardModels(ctx context.Context, versions []version, last p
 			var pairs []data.Pair
 			var preferences []data.Preference
 			for _, c := range comparisons {
-				if c.Pair.Set == set {
-					pairs, preferences = append(pairs, c.Pair), append(preferences, c.Preference)
+				if c.Set == set {
+					pairs, preferences = append(pairs, c.Pair()), append(preferences, lab.Preference(c))
 				}
 			}
 			e, err := rewardmodel.Evaluate(ctx, scorer, pairs)

@@ -2,10 +2,8 @@ package main
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/tame-rlhf/tame/examples/internal/lab"
-	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
@@ -13,36 +11,15 @@ import (
 
 // watcher shows the progress of the iteration, and what the oracle says of PPO's answers. PPO never sees the oracle.
 type watcher struct {
-	chain  *chain
-	task   *console.Task
-	step   string
-	detail string
-	tokens int
-	last   time.Time // end of the step before
-	byID   map[string]data.Prompt
-	err    error
+	chain *chain
+	show  func(pipeline.Event)
+	byID  map[string]data.Prompt
+	err   error
 }
 
 // watch is told of every moment of the iteration.
 func (w *watcher) watch(e pipeline.Event) {
-	if g := e.Contradiction; g != nil {
-		w.chain.Console.Printf("the level of %s contradicts the gate: %d of %d caught answers gain by being caught", e.Step, g.Gains, g.Caught)
-		return
-	}
-	if e.Step != w.step {
-		w.step, w.detail, w.tokens = e.Step, "", 0
-		w.task = w.chain.Console.Start(e.Step, max(e.Total, 1))
-	}
-	if e.Metrics != nil {
-		w.detail, w.tokens = lab.Detail(e.Metrics), int(e.Metrics["num_tokens"])
-	}
-	if e.Finished {
-		w.task.Done(w.detail)
-		w.chain.Note(e.Step, w.tokens, time.Since(w.last))
-		w.last = time.Now()
-	} else {
-		w.task.Update(e.Done, w.detail)
-	}
+	w.show(e)
 	if kl, ok := e.Metrics["objective/kl"]; ok && w.err == nil {
 		w.onIteration(e, kl)
 	}

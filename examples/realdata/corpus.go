@@ -30,7 +30,7 @@ type side struct {
 type demo struct {
 	data.Conversation
 	example data.Example
-	file    int // index into corpus.files
+	fileIndex
 }
 
 // comparison is a preference for a reward model.
@@ -38,8 +38,13 @@ type comparison struct {
 	data.Preference
 	pair  data.Pair
 	group string // row of the table of accuracies
-	file  int    // index into corpus.files
+	fileIndex
 }
+
+// fileIndex is the index of a row's file in corpus.files.
+type fileIndex int
+
+func (i fileIndex) from() fileIndex { return i }
 
 // fileRow says what became of the rows of a file.
 type fileRow struct {
@@ -112,66 +117,58 @@ func checkDir(dir string) error {
 // prompts with all that belongs to them.
 func load(dir string, tmpl *data.Template, context int, heldOut float64) (*corpus, error) {
 	c := &corpus{}
-	demos, err := readAll(c, dir, demoSources(), func(row data.Conversation, _ string, file int) (demo, int, error) {
+	var err error
+	c.train.demos, c.heldOut.demos, err = readSplit(c, dir, demoSources(), heldOut, context, func(row data.Conversation, _ string, file fileIndex) (demo, int, error) {
 		encoded, err := sft.Encode(tmpl, []data.Conversation{row}, data.AllTurns)
 		if err != nil {
 			return demo{}, 0, err
 		}
 		return demo{row, encoded[0], file}, len(encoded[0].Tokens), nil
-	}, context)
+	})
 	if err != nil {
 		return nil, err
 	}
-	pairs, err := readAll(c, dir, pairSources(), func(row data.Preference, group string, file int) (comparison, int, error) {
+	c.train.pairs, c.heldOut.pairs, err = readSplit(c, dir, pairSources(), heldOut, context, func(row data.Preference, group string, file fileIndex) (comparison, int, error) {
 		encoded, err := rewardmodel.Encode(tmpl, []data.Preference{row})
 		if err != nil {
 			return comparison{}, 0, err
 		}
 		p := encoded[0]
 		return comparison{row, p, group, file}, len(p.Prompt) + max(len(p.Chosen), len(p.Rejected)), nil
-	}, context)
+	})
 	if err != nil {
 		return nil, err
 	}
-	dialogs, err := readAll(c, dir, dialogSources(), func(row dialog, _ string, file int) (dialog, int, error) {
+	c.train.dialogs, c.heldOut.dialogs, err = readSplit(c, dir, dialogSources(), heldOut, context, func(row dialog, _ string, file fileIndex) (dialog, int, error) {
 		return encodeDialog(tmpl, row, file)
-	}, context)
-	if err != nil {
-		return nil, err
-	}
-	if c.train.demos, c.heldOut.demos, err = curate.Split(demos, heldOut, splitSeed); err != nil {
-		return nil, err
-	}
-	if c.train.pairs, c.heldOut.pairs, err = curate.Split(pairs, heldOut, splitSeed); err != nil {
-		return nil, err
-	}
-	if c.train.dialogs, c.heldOut.dialogs, err = curate.Split(dialogs, heldOut, splitSeed); err != nil {
-		return nil, err
-	}
-	c.count()
-	return c, nil
+	})
+	return c, err
 }
 
-// readAll reads the files of one form. A file without a single row that is fit for use is an error.
-func readAll[T, E any](c *corpus, dir string, sources []source[T], encode func(row T, group string, file int) (E, int, error), context int) ([]E, error) {
+// readSplit reads the files of one form and splits their rows, and notes on which side those of each file are. A file without a single row that is fit
+// for use is an error.
+func readSplit[T any, E interface {
+	Question() string
+	from() fileIndex
+}](c *corpus, dir string, sources []source[T], fraction float64, context int, encode func(row T, group string, file fileIndex) (E, int, error)) (train, heldOut []E, err error) {
 	var all []E
 	for _, s := range sources {
 		path := filepath.Join(dir, filepath.FromSlash(s.file))
 		rows, report, err := s.read(path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		f := fileRow{File: s.file, Use: s.group, Rows: len(rows) + len(report.Refused), Refused: len(report.Refused)}
 		if f.Refused > 0 {
 			f.Reason = report.Refused[0].Error()
 		}
 		if len(rows) == 0 {
-			return nil, fmt.Errorf("%s has no row that can be used (%v): is the file damaged?", path, report)
+			return nil, nil, fmt.Errorf("%s has no row that can be used (%v): is the file damaged?", path, report)
 		}
 		for i, row := range rows {
-			encoded, length, err := encode(row, s.group, len(c.files))
+			encoded, length, err := encode(row, s.group, fileIndex(len(c.files)))
 			if err != nil {
-				return nil, fmt.Errorf("%s, row %d of those taken: %w", path, i+1, err)
+				return nil, nil, fmt.Errorf("%s, row %d of those taken: %w", path, i+1, err)
 			}
 			if length > context {
 				f.TooLong++
@@ -181,29 +178,16 @@ func readAll[T, E any](c *corpus, dir string, sources []source[T], encode func(r
 		}
 		c.files = append(c.files, f)
 	}
-	return all, nil
-}
-
-// count notes on which side the rows of each file are.
-func (c *corpus) count() {
-	for _, d := range c.train.demos {
-		c.files[d.file].Train++
+	if train, heldOut, err = curate.Split(all, fraction, splitSeed); err != nil {
+		return nil, nil, err
 	}
-	for _, p := range c.train.pairs {
-		c.files[p.file].Train++
+	for _, row := range train {
+		c.files[row.from()].Train++
 	}
-	for _, d := range c.train.dialogs {
-		c.files[d.file].Train++
+	for _, row := range heldOut {
+		c.files[row.from()].HeldOut++
 	}
-	for _, d := range c.heldOut.dialogs {
-		c.files[d.file].HeldOut++
-	}
-	for _, d := range c.heldOut.demos {
-		c.files[d.file].HeldOut++
-	}
-	for _, p := range c.heldOut.pairs {
-		c.files[p.file].HeldOut++
-	}
+	return train, heldOut, nil
 }
 
 // examples are the demonstrations as SFT wants them.

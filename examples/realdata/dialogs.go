@@ -17,7 +17,7 @@ import (
 type dialog struct {
 	data.Conversation
 	topic string
-	file  int // index into corpus.files
+	fileIndex
 }
 
 // Question is what the dialogue is about, so that curate.Split splits by that. By the first question all dialogues that begin with "What is up?", nearly
@@ -57,12 +57,12 @@ func questions(messages []data.Message) []string {
 }
 
 // encodeDialog counts a dialogue's tokens.
-func encodeDialog(tmpl *data.Template, d dialog, file int) (dialog, int, error) {
+func encodeDialog(tmpl *data.Template, d dialog, file fileIndex) (dialog, int, error) {
 	encoded, err := sft.Encode(tmpl, []data.Conversation{d.Conversation}, data.AllTurns)
 	if err != nil {
 		return d, 0, err
 	}
-	d.file = file
+	d.fileIndex = file
 	return d, len(encoded[0].Tokens), nil
 }
 

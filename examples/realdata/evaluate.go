@@ -7,12 +7,11 @@ import (
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
 // evaluate samples an answer of each version to each test prompt and measures it. Gains and divergences are against
 // versions[reference]. The third model has no part in any training.
-func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j *pipeline.Judges, third *rewardmodel.Scorer) ([]versionRow, error) {
+func (l *bench) evaluate(ctx context.Context, versions []version, reference int, j, third *pipeline.Judges) ([]versionRow, error) {
 	rows := make([]versionRow, len(versions))
 	rewards, opinions := make([][]float64, len(versions)), make([][]float64, len(versions))
 	for i, v := range versions {
@@ -20,11 +19,7 @@ func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j
 		if err != nil {
 			return nil, err
 		}
-		var sequences [][]int32
-		for _, a := range answers {
-			sequences = append(sequences, a.Sequence())
-		}
-		if opinions[i], err = third.Score(ctx, sequences); err != nil {
+		if opinions[i], err = third.Reward(ctx, answers); err != nil {
 			return nil, err
 		}
 		if rows[i], rewards[i], err = l.measure(ctx, v, versions[reference].model, answers, j); err != nil {
@@ -39,10 +34,10 @@ func (l *lab) evaluate(ctx context.Context, versions []version, reference int, j
 }
 
 // measure is a version's row without its gains, and the reward of each answer.
-func (l *lab) measure(ctx context.Context, v version, reference *model.Params, answers []data.Answer, j *pipeline.Judges) (versionRow, []float64, error) {
+func (l *bench) measure(ctx context.Context, v version, reference *model.Params, answers []data.Answer, j *pipeline.Judges) (versionRow, []float64, error) {
 	row := versionRow{Version: v.name}
 	var err error
-	if row.Example, err = l.tok.Decode(answers[l.shortest()].Tokens); err != nil {
+	if row.Example, err = l.Tok.Decode(answers[l.shortest()].Tokens); err != nil {
 		return row, nil, err
 	}
 	rewards, bySafety, err := j.Rewards(ctx, answers)
@@ -100,7 +95,7 @@ func minus(a, b []float64) []float64 {
 }
 
 // byTag averages what belongs to the test prompts: all, those without and those with the safety tag.
-func (l *lab) byTag(values []float64) (all, helpful, safe eval.Mean) {
+func (l *bench) byTag(values []float64) (all, helpful, safe eval.Mean) {
 	var split [2][]float64
 	for i, p := range l.test {
 		k := 0
@@ -113,7 +108,7 @@ func (l *lab) byTag(values []float64) (all, helpful, safe eval.Mean) {
 }
 
 // shortest is the test prompt whose answers are shown.
-func (l *lab) shortest() int {
+func (l *bench) shortest() int {
 	best := 0
 	for i, p := range l.test {
 		if len(p.tokens) < len(l.test[best].tokens) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -58,7 +59,7 @@ type ghosts struct {
 
 // ghostAttention teaches a copy of the chat model instructions, and makes it hold to them over a dialogue (section 3.3). No other stage goes on from it. The
 // baseline has the same start, dialogues and steps; its answers are sampled with the instruction in the first turn only.
-func (l *lab) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts, err error) {
+func (l *bench) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts, err error) {
 	g, known, heldOut := l.ghost, l.corpus.train.dialogs, l.corpus.heldOut.dialogs
 	taught, untaught := wishes()
 	stream := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(l.seed, n)) }
@@ -66,12 +67,12 @@ func (l *lab) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts,
 	training, _ := instructed(known, taught, g.dialogs, 2, g.turns, stream(4))
 
 	// 1. The model has to follow an instruction in the turn that gives it.
-	demos, err := sft.Encode(l.tmpl, demonstrations(known, taught, g.demos, g.turns, stream(5)), data.AllTurns)
+	demos, err := sft.Encode(l.Tmpl, demonstrations(known, taught, g.demos, g.turns, stream(5)), data.AllTurns)
 	if err != nil {
 		return r, err
 	}
 	demos = slices.DeleteFunc(demos, func(e data.Example) bool { return len(e.Tokens) > chat.Config().MaxSeqLen })
-	start, err := l.fineTune(ctx, "SFT on instructions", chat, demos, g.teach)
+	start, err := l.FineTune(ctx, "SFT on instructions", chat, demos, g.teach)
 	if err != nil {
 		return r, err
 	}
@@ -105,7 +106,7 @@ func (l *lab) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts,
 	r.Examples = min(len(made[0]), len(made[1]))
 	var said [2][]gatt.Transcript
 	for i, name := range []string{"baseline", "Ghost Attention"} {
-		p, err := l.fineTune(ctx, name, start, made[i][:r.Examples], g.last)
+		p, err := l.FineTune(ctx, name, start, made[i][:r.Examples], g.last)
 		if err != nil {
 			return r, err
 		}
@@ -124,7 +125,7 @@ func (l *lab) ghostAttention(ctx context.Context, chat *model.Params) (r ghosts,
 }
 
 // ownAnswers are examples of dialogues that the model answers itself, each answer the last one once.
-func (l *lab) ownAnswers(ctx context.Context, p *model.Params, dialogs []gatt.Dialog, cfg gatt.Config) ([]data.Example, error) {
+func (l *bench) ownAnswers(ctx context.Context, p *model.Params, dialogs []gatt.Dialog, cfg gatt.Config) ([]data.Example, error) {
 	name := "dialogues, told once"
 	if cfg.Repeat {
 		name = "dialogues, told in every turn"
@@ -133,29 +134,25 @@ func (l *lab) ownAnswers(ctx context.Context, p *model.Params, dialogs []gatt.Di
 	if err != nil {
 		return nil, err
 	}
-	made, err := gatt.Examples(l.tmpl, transcripts, cfg)
+	made, err := gatt.Examples(l.Tmpl, transcripts, cfg)
 	if err != nil {
 		return nil, err
 	}
 	if len(made) == 0 {
 		return nil, fmt.Errorf("%s: no answer ended within %d tokens", name, cfg.MaxNewTokens)
 	}
-	list := make([]data.Example, len(made))
-	for i, e := range made {
-		list[i] = e
-	}
-	return list, nil
+	return made, nil
 }
 
 // sampleDialogues lets the model answer dialogues.
-func (l *lab) sampleDialogues(ctx context.Context, name string, p *model.Params, dialogs []gatt.Dialog, cfg gatt.Config) ([]gatt.Transcript, error) {
+func (l *bench) sampleDialogues(ctx context.Context, name string, p *model.Params, dialogs []gatt.Dialog, cfg gatt.Config) ([]gatt.Transcript, error) {
 	total := 0
 	for _, d := range dialogs {
 		total += len(d.Questions)
 	}
-	task := l.console.Start(name, total)
+	task := l.Console.Start(name, total)
 	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
-	transcripts, err := gatt.SampleDialogues(ctx, p, l.tmpl, l.tok, dialogs, cfg)
+	transcripts, err := gatt.SampleDialogues(ctx, p, l.Tmpl, l.Tok, dialogs, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +162,7 @@ func (l *lab) sampleDialogues(ctx context.Context, name string, p *model.Params,
 			tokens, answers = tokens+len(turn.Answer), answers+1
 		}
 	}
-	l.note(name, tokens, task.Done(fmt.Sprintf("%d answers", answers)))
+	l.Note(name, tokens, task.Done(fmt.Sprintf("%d answers", answers)))
 	return transcripts, nil
 }
 
@@ -175,7 +172,7 @@ func (r ghosts) print(c *console.Console) {
 	for _, p := range r.Rows[0].Turns {
 		header = append(header, fmt.Sprintf("turn %d", p.Turn))
 	}
-	t := newTable(fmt.Sprintf("Instruction kept, in dialogues on questions held out; both learned from %d dialogues", r.Examples), header...)
+	t := lab.Table(fmt.Sprintf("Instruction kept, in dialogues on questions held out; both learned from %d dialogues", r.Examples), header...)
 	for _, row := range r.Rows {
 		cells := table.Row{row.Model}
 		for _, p := range row.Turns {

@@ -4,12 +4,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
-	"fmt"
-	"os"
-	"os/signal"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
 )
 
@@ -20,19 +17,9 @@ func main() {
 	short := flag.Bool("short", false, "few rows and few steps: shows that everything works, not that it learns")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	c := console.New(os.Stdout)
-	err := realdata(ctx, c, *dir, *seed, *short, *out)
-	c.Close()
-	switch {
-	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "realdata: stopped")
-		os.Exit(130)
-	case err != nil:
-		fmt.Fprintln(os.Stderr, "realdata:", err)
-		os.Exit(1)
-	}
+	lab.Main("realdata", "stopped", func(ctx context.Context, c *console.Console) error {
+		return realdata(ctx, c, *dir, *seed, *short, *out)
+	})
 }
 
 func realdata(ctx context.Context, c *console.Console, dir string, seed uint64, short bool, out string) error {

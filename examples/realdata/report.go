@@ -7,6 +7,7 @@ import (
 	"github.com/google/renameio/v2"
 	"github.com/jedib0t/go-pretty/v6/table"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -19,7 +20,7 @@ type results struct {
 	Files         []fileRow         `json:"files"`
 	Prompts       promptRow         `json:"prompts"`
 	NoRoom        int               `json:"no_room"`         // prompts that leave no room for an answer
-	Stages        []stageRow        `json:"stages"`          // tokens read or sampled and seconds, in order
+	Stages        []lab.Stage       `json:"stages"`          // tokens read or sampled and seconds, in order
 	Ghost         ghosts            `json:"ghost_attention"` // on held-out dialogues
 	RewardModels  []accuracyRow     `json:"reward_models"`   // on the pairs held out
 	Third         []accuracyRow     `json:"third"`           // the third model, on the pairs the others were trained on
@@ -98,18 +99,11 @@ func (r results) print(c *console.Console) {
 	r.printRewardModels(c)
 	r.printVersions(c)
 
-	stages := newTable("Stages", "stage", "tokens", "seconds")
-	tokens, seconds := 0, 0.0
-	for _, s := range r.Stages {
-		stages.AppendRow(table.Row{s.Stage, s.Tokens, fmt.Sprintf("%.1f", s.Seconds)})
-		tokens, seconds = tokens+s.Tokens, seconds+s.Seconds
-	}
-	stages.AppendFooter(table.Row{"all", tokens, fmt.Sprintf("%.1f", seconds)})
-	c.Printf("%s", stages.Render())
+	lab.PrintStages(c, r.Stages)
 }
 
 func (r results) printFiles(c *console.Console) {
-	t := newTable("Rows: longer than the context are left out, none is cut", "file", "use", "rows", "refused", "too long", "train", "held out")
+	t := lab.Table("Rows: longer than the context are left out, none is cut", "file", "use", "rows", "refused", "too long", "train", "held out")
 	var sum fileRow
 	for _, f := range r.Files {
 		t.AppendRow(table.Row{f.File, f.Use, f.Rows, f.Refused, f.TooLong, f.Train, f.HeldOut})
@@ -128,7 +122,7 @@ func (r results) printFiles(c *console.Console) {
 }
 
 func (r results) printRewardModels(c *console.Console) {
-	t := newTable("Accuracy on pairs held out, with its 95 % interval; 50 % is chance", "pairs", "rating", "n", "prompts", "helpfulness model", "safety model", "longer answer")
+	t := lab.Table("Accuracy on pairs held out, with its 95 % interval; 50 % is chance", "pairs", "rating", "n", "prompts", "helpfulness model", "safety model", "longer answer")
 	for _, row := range r.RewardModels {
 		h, s := row.Models["helpfulness"], row.Models["safety"]
 		t.AppendRow(table.Row{row.Group, "all", row.Pairs, row.Prompts, percent(h.All), percent(s.All), percent(row.Longer)})
@@ -141,7 +135,7 @@ func (r results) printRewardModels(c *console.Console) {
 			}
 		}
 	}
-	third := newTable("Third model, trained on the pairs held out, on all others", "pairs", "n", "prompts", "third model", "longer answer")
+	third := lab.Table("Third model, trained on the pairs held out, on all others", "pairs", "n", "prompts", "third model", "longer answer")
 	for _, row := range r.Third {
 		third.AppendRow(table.Row{row.Group, row.Pairs, row.Prompts, percent(row.Models["third"].All), percent(row.Longer)})
 	}
@@ -149,9 +143,9 @@ func (r results) printRewardModels(c *console.Console) {
 }
 
 func (r results) printVersions(c *console.Console) {
-	t := newTable("Reward (R_c, logit) of answers to test prompts", "version", "all", "helpfulness prompts", "safety prompts", "finished answers only")
-	gains := newTable("Reward minus that of SFT, prompt by prompt", "version", "all", "helpfulness prompts", "safety prompts", "all, third model")
-	rest := newTable("What else changed", "version", "loss on demonstrations", "KL to SFT", "tokens", "finished", "helpfulness prompts judged by safety")
+	t := lab.Table("Reward (R_c, logit) of answers to test prompts", "version", "all", "helpfulness prompts", "safety prompts", "finished answers only")
+	gains := lab.Table("Reward minus that of SFT, prompt by prompt", "version", "all", "helpfulness prompts", "safety prompts", "all, third model")
+	rest := lab.Table("What else changed", "version", "loss on demonstrations", "KL to SFT", "tokens", "finished", "helpfulness prompts judged by safety")
 	for _, v := range r.Versions {
 		t.AppendRow(table.Row{v.Version, number(v.Reward), number(v.Helpful), number(v.Safe), number(v.Ended)})
 		gains.AppendRow(table.Row{v.Version, number(v.Gain), number(v.GainHelpful), number(v.GainSafe), number(v.Third)})
@@ -162,14 +156,6 @@ func (r results) printVersions(c *console.Console) {
 		c.Printf("%-18s says to %q: %q", v.Version, r.Example, v.Example)
 	}
 	c.Printf("%d winners of rejection sampling; PPO's best iteration on validation prompts: %d of %d", r.Winners, r.BestIteration, len(r.PPO))
-}
-
-func newTable(title string, header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.SetTitle("%s", title)
-	t.AppendHeader(table.Row(header))
-	return t
 }
 
 // percent is a share with its interval, or nothing where there is none.

@@ -21,12 +21,12 @@ type version struct {
 }
 
 // run is the whole chain: SFT, two reward models, rejection sampling, PPO; beside it Ghost Attention.
-func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
+func (l *bench) run(ctx context.Context, base *model.Params) (results, error) {
 	r := results{Seed: l.seed, Files: l.corpus.files, NoRoom: l.noRoom}
 	r.Prompts = promptRow{RL: len(l.rl), Validation: len(l.validation), Test: len(l.test)}
 
 	// 1. SFT on demonstrations. The base model tells stories and hardly ever ends one.
-	chat, err := l.fineTune(ctx, "SFT", base, l.corpus.train.examples(), l.sft)
+	chat, err := l.FineTune(ctx, "SFT", base, l.corpus.train.examples(), l.sft)
 	if err != nil {
 		return r, err
 	}
@@ -38,11 +38,11 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 
 	// 3. Two reward models on human preferences, each on the paper's mix.
 	h, s := l.corpus.train.set(data.HelpfulnessSet), l.corpus.train.set(data.SafetySet)
-	helpfulness, err := l.rewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, s, l.helpfulness.Seed), l.helpfulness)
+	helpfulness, err := l.RewardModel(ctx, "helpfulness model", chat, rewardmodel.HelpfulnessMix(h, s, l.helpfulness.Seed), l.helpfulness)
 	if err != nil {
 		return r, err
 	}
-	safety, err := l.rewardModel(ctx, "safety model", chat, rewardmodel.SafetyMix(s, h, l.safety.Seed), l.safety)
+	safety, err := l.RewardModel(ctx, "safety model", chat, rewardmodel.SafetyMix(s, h, l.safety.Seed), l.safety)
 	if err != nil {
 		return r, err
 	}
@@ -74,14 +74,14 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 	// 6. All versions on prompts that no stage has seen. A third reward model, from the pairs that were held out, shows
 	// whether the rise is more than a liking of the two for what they happened to learn (section 3.4, figure 11).
 	pairs := append(l.corpus.heldOut.set(data.HelpfulnessSet), l.corpus.heldOut.set(data.SafetySet)...)
-	general, err := l.rewardModel(ctx, "third reward model", chat, pairs, l.third)
+	general, err := l.RewardModel(ctx, "third reward model", chat, pairs, l.third)
 	if err != nil {
 		return r, err
 	}
 	if r.Third, err = testRewardModels(ctx, []version{{"third", general}}, l.corpus.train.pairs); err != nil {
 		return r, err
 	}
-	third, err := rewardmodel.NewScorer(general, microTokens, microSegments)
+	third, err := pipeline.NewJudges(general, nil, pipeline.JudgesConfig{MicroTokens: microTokens, MicroSegments: microSegments})
 	if err != nil {
 		return r, err
 	}
@@ -91,17 +91,17 @@ func (l *lab) run(ctx context.Context, base *model.Params) (results, error) {
 	}
 	r.Example = l.test[l.shortest()].Question()
 	rest := time.Since(l.start)
-	for _, s := range l.stages {
+	for _, s := range l.Stages {
 		rest -= time.Duration(s.Seconds * float64(time.Second))
 	}
-	l.note("scores and divergences", 0, rest)
-	r.Stages = l.stages
+	l.Note("scores and divergences", 0, rest)
+	r.Stages = l.Stages
 	return r, nil
 }
 
 // center gives both models a level. A ranking loss leaves it open, and the data has no safety labels, so that 0 is what the
 // chat model's own answers score on average: the gate at 0.15 takes answers that are log(0.85/0.15) = 1.73 below it.
-func (l *lab) center(ctx context.Context, chat, helpfulness, safety *model.Params) error {
+func (l *bench) center(ctx context.Context, chat, helpfulness, safety *model.Params) error {
 	answers, err := l.sample(ctx, "answers of SFT", chat, l.validation)
 	if err != nil {
 		return err
@@ -123,17 +123,17 @@ func (l *lab) center(ctx context.Context, chat, helpfulness, safety *model.Param
 }
 
 // rejectionSampling fine-tunes the chat model on the best of its own answers.
-func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *pipeline.Judges, r *results) (*model.Params, error) {
+func (l *bench) rejectionSampling(ctx context.Context, chat *model.Params, j *pipeline.Judges, r *results) (*model.Params, error) {
 	cfg := l.rejection
-	task := l.console.Start("tuning the temperature", len(l.temperatures))
+	task := l.Console.Start("tuning the temperature", len(l.temperatures))
 	temperature, points, err := rejection.Tune(ctx, chat, tokenPrompts(pick(l.validation, l.tuning)), j.Reward, cfg, l.temperatures)
 	if err != nil {
 		return nil, err
 	}
 	r.Temperatures = points
-	l.note("tuning the temperature", 0, task.Done(fmt.Sprintf("T = %g", temperature)))
+	l.Note("tuning the temperature", 0, task.Done(fmt.Sprintf("T = %g", temperature)))
 
-	task = l.console.Start("rejection sampling", len(l.rl)*cfg.Samples)
+	task = l.Console.Start("rejection sampling", len(l.rl)*cfg.Samples)
 	cfg.Temperature = temperature
 	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
 	candidates, err := rejection.Sample(ctx, chat, tokenPrompts(l.rl), j.Reward, cfg)
@@ -146,21 +146,20 @@ func (l *lab) rejectionSampling(ctx context.Context, chat *model.Params, j *pipe
 	}
 	winners := rejection.Best(candidates)
 	r.Winners = len(winners)
-	l.note("rejection sampling", tokens, task.Done(fmt.Sprintf("%d winners of %d answers", len(winners), len(candidates))))
+	l.Note("rejection sampling", tokens, task.Done(fmt.Sprintf("%d winners of %d answers", len(winners), len(candidates))))
 
 	examples := make([]data.Example, len(winners))
 	for i, w := range winners {
-		e := w.Example()
-		examples[i] = e
+		examples[i] = w.Example()
 	}
-	return l.fineTune(ctx, "SFT on the winners", chat, examples, l.winners)
+	return l.FineTune(ctx, "SFT on the winners", chat, examples, l.winners)
 }
 
 // runPPO goes on from p with the helpfulness model as the critic's start.
-func (l *lab) runPPO(ctx context.Context, p, critic *model.Params, j *pipeline.Judges, r *results) (*model.Params, error) {
+func (l *bench) runPPO(ctx context.Context, p, critic *model.Params, j *pipeline.Judges, r *results) (*model.Params, error) {
 	p, critic = p.Clone(), critic.Clone()
 	cfg := l.ppo
-	return p, l.task("PPO", cfg.Iterations, func(onStep func(train.StepInfo)) (int, error) {
+	return p, l.Task("PPO", cfg.Iterations, func(onStep func(train.StepInfo)) (int, error) {
 		tokens := 0
 		cfg.OnStep = func(info train.StepInfo) {
 			m := info.Metrics

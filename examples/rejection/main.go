@@ -63,8 +63,7 @@ var reward = data.EachAnswer(func(a data.Answer) float64 {
 func fineTune(ctx context.Context, p *model.Params, answers []data.Answer, epochs int, seed uint64) error {
 	examples := make([]data.Example, len(answers))
 	for i, a := range answers {
-		e := a.Example()
-		examples[i] = e
+		examples[i] = a.Example()
 	}
 	cfg := sft.DefaultConfig()
 	cfg.Optim = optim.DefaultConfig(5e-3)

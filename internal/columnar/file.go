@@ -61,7 +61,7 @@ func openRegular(path string) (*os.File, int64, error) {
 	}
 	var known *fs.PathError
 	if errors.As(err, &known) {
-		err = known.Err // its path is told here
+		err = known.Err // the path is reported here
 	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: %w", path, err)

@@ -3,8 +3,6 @@ package kern
 import (
 	"math"
 	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // AdamW updates the parameters p in one pass (Loshchilov and Hutter 2019, algorithm 2, decay scaled by the learning rate as
@@ -18,9 +16,7 @@ import (
 // Parallel over elements.
 func AdamW[T Float](p, g, m, v []T, lr, beta1, beta2, eps, decay, bias1, bias2, gradScale T) {
 	g, m, v = g[:len(p)], m[:len(p)], v[:len(p)]
-	l := borrow[adamWLoop[T]](&adamWLoops)
-	defer giveBack(&adamWLoops, l)
-	*l = adamWLoop[T]{p: p, g: g, m: m, v: v, k: adamWConsts[T]{
+	run(&adamWLoops, len(p), vecGrain/4, adamWLoop[T]{p: p, g: g, m: m, v: v, k: adamWConsts[T]{
 		scale: gradScale,
 		b1:    beta1, c1: 1 - beta1,
 		b2: beta2, c2: 1 - beta2,
@@ -28,8 +24,7 @@ func AdamW[T Float](p, g, m, v []T, lr, beta1, beta2, eps, decay, bias1, bias2, 
 		step: lr / bias1,
 		root: T(1 / math.Sqrt(float64(bias2))),
 		eps:  eps,
-	}}
-	parallel.Run(len(p), vecGrain/4, l)
+	}})
 }
 
 var adamWLoops sync.Pool

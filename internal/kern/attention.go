@@ -1,10 +1,6 @@
 package kern
 
-import (
-	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
-)
+import "sync"
 
 // AttnShape is the head layout of attention: H query heads, KV key/value heads (H a multiple of KV; query head h reads key/value
 // head h/(H/KV)), D numbers per head (even).
@@ -33,10 +29,8 @@ const AttnBlock = 256
 // Computed block by block with a running maximum and sum (Dao et al. 2022, algorithm 1). Parallel over segments and key/value
 // heads, and over ranges of queries where those are too few. A goroutine's scratch memory is linear in the longest sequence.
 func Attention[T Float](out, lse, qkv, rope []T, layout, shared []int32, sh AttnShape) {
-	l := borrow[attnLoop[T]](&attnLoops)
-	defer giveBack(&attnLoops, l)
-	*l = attnLoop[T]{out, lse, qkv, rope, forwardTasks(layout, shared, sh.KV), sh}
-	parallel.Run(l.tasks.count(), 1, l)
+	tasks := forwardTasks(layout, shared, sh.KV)
+	run(&attnLoops, tasks.count(), 1, attnLoop[T]{out, lse, qkv, rope, tasks, sh})
 }
 
 var attnLoops sync.Pool

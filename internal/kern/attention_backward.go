@@ -1,10 +1,6 @@
 package kern
 
-import (
-	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
-)
+import "sync"
 
 // AttentionBackward is the derivative of Attention. With P the softmax weights, recomputed block by block from lse, and
 // delta[t,h] = dout[t,h]·out[t,h]:
@@ -20,10 +16,8 @@ import (
 // Parallel over roots, each with its branches, and key/value heads; where those are too few also over ranges of positions, which computes
 // P twice: once for the queries of a range, once for its keys. A goroutine's scratch memory is linear in the longest sequence.
 func AttentionBackward[T Float](dqkv, qkv, rope, out, lse, dout []T, layout, shared []int32, sh AttnShape) {
-	l := borrow[attnBackLoop[T]](&attnBackLoops)
-	defer giveBack(&attnBackLoops, l)
-	*l = attnBackLoop[T]{dqkv, qkv, rope, out, lse, dout, backwardTasks(layout, shared, sh.KV), sh}
-	parallel.Run(l.tasks.count(), 1, l)
+	tasks := backwardTasks(layout, shared, sh.KV)
+	run(&attnBackLoops, tasks.count(), 1, attnBackLoop[T]{dqkv, qkv, rope, out, lse, dout, tasks, sh})
 }
 
 var attnBackLoops sync.Pool

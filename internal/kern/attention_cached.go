@@ -2,8 +2,6 @@ package kern
 
 import (
 	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // KeyCacheLen is the length of a cache of the keys of that many tokens: a number for each of KV*D columns, rounded up to whole runs of
@@ -27,15 +25,13 @@ func CacheKey[T Float](cache []T, pos int, key []T, sh AttnShape) {
 // out (m, H*D). Parallel over query heads and blocks of queries. A single row runs on the calling goroutine: a batch of sequences is
 // spread over cores by the caller.
 func AttentionFromCache[T Float](out, q, keys, v []T, m, kvLen int, sh AttnShape) {
-	l := borrow[cacheLoop[T]](&cacheLoops)
-	defer giveBack(&cacheLoops, l)
-	*l = cacheLoop[T]{out, q, keys, v, kvLen - m, kvLen, sh}
+	l := cacheLoop[T]{out, q, keys, v, kvLen - m, kvLen, sh}
 	if m == 1 {
 		l.row()
 		return
 	}
 	blocks := (kvLen-1)/queryBlock - l.start/queryBlock + 1
-	parallel.Run(blocks*sh.H, 1, l)
+	run(&cacheLoops, blocks*sh.H, 1, l)
 }
 
 var cacheLoops sync.Pool

@@ -75,7 +75,7 @@ func rotateRows[T Float](rows, d int, dst []T, ldd int, x []T, ldx int, rope []T
 		return
 	}
 	for r := range rows {
-		rotate(dst[r*ldd:][:d], x[r*ldx:][:d], rope[r*d:][:d])
+		rotate(dst[r*ldd:][:d], x[r*ldx:][:d], rope[r*d:][:d], false)
 	}
 }
 
@@ -86,7 +86,7 @@ func rotateRowsBack[T Float](rows, d int, dst []T, ldd int, x []T, ldx int, rope
 		return
 	}
 	for r := range rows {
-		rotateBack(dst[r*ldd:][:d], x[r*ldx:][:d], rope[r*d:][:d])
+		rotate(dst[r*ldd:][:d], x[r*ldx:][:d], rope[r*d:][:d], true)
 	}
 }
 

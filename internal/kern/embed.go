@@ -1,19 +1,12 @@
 package kern
 
-import (
-	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
-)
+import "sync"
 
 // Embed looks rows up: out[r] = w[tokens[r]].
 //
 // out (rows, c), w (V, c), tokens (rows), each in [0, V). Parallel over rows.
 func Embed[T Float](out, w []T, tokens []int32, rows, c int) {
-	l := borrow[embedLoop[T]](&embedLoops)
-	defer giveBack(&embedLoops, l)
-	*l = embedLoop[T]{out, w, tokens, c}
-	parallel.Run(rows, rowGrain(c), l)
+	run(&embedLoops, rows, rowGrain(c), embedLoop[T]{out, w, tokens, c})
 }
 
 var embedLoops, embedBackLoops, clearLoops sync.Pool
@@ -39,10 +32,7 @@ func EmbedBackward[T Float](dw, dout []T, tokens []int32, rows, c, v int, add bo
 	if !add {
 		clearAll(dw[:v*c])
 	}
-	l := borrow[embedBackLoop[T]](&embedBackLoops)
-	defer giveBack(&embedBackLoops, l)
-	*l = embedBackLoop[T]{dw, dout, tokens[:rows], c}
-	parallel.Run(c, columnGrain, l)
+	run(&embedBackLoops, c, columnGrain, embedBackLoop[T]{dw, dout, tokens[:rows], c})
 }
 
 type embedBackLoop[T Float] struct {
@@ -61,10 +51,7 @@ func (l *embedBackLoop[T]) Piece(lo, hi int) {
 
 // clearAll sets x to 0, in parallel.
 func clearAll[T Float](x []T) {
-	l := borrow[clearLoop[T]](&clearLoops)
-	defer giveBack(&clearLoops, l)
-	*l = clearLoop[T]{x}
-	parallel.Run(len(x), vecGrain, l)
+	run(&clearLoops, len(x), vecGrain, clearLoop[T]{x})
 }
 
 type clearLoop[T Float] struct{ x []T }

@@ -26,7 +26,7 @@ func GemmSerial[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda i
 // RoPEBackward turns the heads of one token back, in place, as AttentionBackward does with the gradients of queries and keys.
 func RoPEBackward[T Float](dx []T, heads, d int, row []T) {
 	for h := range heads {
-		rotateBack(dx[h*d:(h+1)*d], dx[h*d:(h+1)*d], row)
+		rotate(dx[h*d:(h+1)*d], dx[h*d:(h+1)*d], row, true)
 	}
 }
 

@@ -44,11 +44,8 @@ func (p *product[T]) run(procs int) {
 
 // parallel cuts C into a grid of at least want tasks, if there are that many.
 func (p *product[T]) parallel(want int) {
-	l := borrow[gridLoop[T]](&gridLoops)
-	defer giveBack(&gridLoops, l)
-	l.product = *p
-	l.rows, l.cols = p.grid(want)
-	parallel.Run(l.rows*l.cols, 1, l)
+	rows, cols := p.grid(want)
+	run(&gridLoops, rows*cols, 1, gridLoop[T]{*p, rows, cols})
 }
 
 // grid chooses the rows and columns of tasks. Tasks over the same rows read, or copy, the same part of A, those over the same columns

@@ -3,8 +3,6 @@ package kern
 import (
 	"math"
 	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // RMSNorm normalises each row by its root mean square: out = x / sqrt(mean(x^2) + eps) * w
@@ -12,10 +10,7 @@ import (
 //
 // out, x (rows, c); w (c). Parallel over rows.
 func RMSNorm[T Float](out, x, w []T, rows, c int, eps T) {
-	l := borrow[normLoop[T]](&normLoops)
-	defer giveBack(&normLoops, l)
-	*l = normLoop[T]{out: out, x: x, w: w[:c], c: c, eps: eps}
-	parallel.Run(rows, rowGrain(c), l)
+	run(&normLoops, rows, rowGrain(c), normLoop[T]{out: out, x: x, w: w[:c], c: c, eps: eps})
 }
 
 var normLoops sync.Pool
@@ -42,19 +37,13 @@ func (l *normLoop[T]) Piece(lo, hi int) {
 // dx, x, dout (rows, c); dw, w (c). dx or dw may be nil; add adds to dw instead of overwriting it. dx is computed in parallel
 // over rows, dw in parallel over columns, so that each column is summed in row order.
 func RMSNormBackward[T Float](dx, dw, x, w, dout []T, rows, c int, eps T, add bool) {
-	l := borrow[normBackLoop[T]](&normBackLoops)
-	defer giveBack(&normBackLoops, l)
 	scr := take[T](rows)
 	defer give(scr)
-	*l = normBackLoop[T]{dx: dx, x: x, w: w[:c], dout: dout, rstd: *scr, c: c, eps: eps}
-	parallel.Run(rows, rowGrain(c), l)
+	run(&normBackLoops, rows, rowGrain(c), normBackLoop[T]{dx: dx, x: x, w: w[:c], dout: dout, rstd: *scr, c: c, eps: eps})
 	if dw == nil {
 		return
 	}
-	lw := borrow[normWeightLoop[T]](&normWeightLoops)
-	defer giveBack(&normWeightLoops, lw)
-	*lw = normWeightLoop[T]{dw: dw, x: x, dout: dout, rstd: *scr, rows: rows, c: c, add: add}
-	parallel.Run(c, columnGrain, lw)
+	run(&normWeightLoops, c, columnGrain, normWeightLoop[T]{dw: dw, x: x, dout: dout, rstd: *scr, rows: rows, c: c, add: add})
 }
 
 var normBackLoops, normWeightLoops sync.Pool

@@ -3,8 +3,6 @@ package kern
 import (
 	"runtime"
 	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 const (
@@ -54,14 +52,12 @@ func Sgemv(trans bool, m, n int, alpha float32, a []float32, lda int, x []float3
 		x = *buf
 	}
 	checkMatrix(m, n, lda, len(a), shortA)
-	l := borrow[gemvLoop](&gemvLoops)
-	defer giveBack(&gemvLoops, l)
-	*l = gemvLoop{trans, alpha, view[float32]{a, lda, 1}, x[:lenX], y}
+	l := gemvLoop{trans, alpha, view[float32]{a, lda, 1}, x[:lenX], y}
 	units, grain := ceilDiv(lenY, gemvUnit), ceilDiv(gemvWork, lenX*gemvUnit)
 	if trans { // memory gives short pieces of many rows slowly
 		grain = max(grain, min(units/runtime.GOMAXPROCS(0), gemvWide/gemvUnit))
 	}
-	parallel.Run(units, grain, l)
+	run(&gemvLoops, units, grain, l)
 }
 
 var gemvLoops sync.Pool
@@ -127,10 +123,7 @@ func Sger(m, n int, alpha float32, x []float32, incX int, y []float32, incY int,
 		gather(*buf, y, incY)
 		y = *buf
 	}
-	l := borrow[gerLoop](&gerLoops)
-	defer giveBack(&gerLoops, l)
-	*l = gerLoop{alpha, x, incX, start(m, incX), y[:n], view[float32]{a, lda, 1}}
-	parallel.Run(m, ceilDiv(gemvWork, n), l)
+	run(&gerLoops, m, ceilDiv(gemvWork, n), gerLoop{alpha, x, incX, start(m, incX), y[:n], view[float32]{a, lda, 1}})
 }
 
 var gerLoops sync.Pool

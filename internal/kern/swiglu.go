@@ -2,8 +2,6 @@ package kern
 
 import (
 	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // SwiGLU is the gated activation of the feed-forward net: out = silu(gate) * up, silu(g) = g / (1 + exp(-g))
@@ -11,10 +9,7 @@ import (
 //
 // gu (rows, 2f), a row being gate(f) | up(f); out (rows, f). Parallel over rows.
 func SwiGLU[T Float](out, gu []T, rows, f int) {
-	l := borrow[swigluLoop[T]](&swigluLoops)
-	defer giveBack(&swigluLoops, l)
-	*l = swigluLoop[T]{out, gu, f}
-	parallel.Run(rows, rowGrain(4*f), l)
+	run(&swigluLoops, rows, rowGrain(4*f), swigluLoop[T]{out, gu, f})
 }
 
 var swigluLoops, swigluBackLoops sync.Pool
@@ -43,10 +38,7 @@ func (l *swigluLoop[T]) Piece(lo, hi int) {
 //
 // dgu, gu (rows, 2f); dout (rows, f). Parallel over rows.
 func SwiGLUBackward[T Float](dgu, gu, dout []T, rows, f int) {
-	l := borrow[swigluBackLoop[T]](&swigluBackLoops)
-	defer giveBack(&swigluBackLoops, l)
-	*l = swigluBackLoop[T]{dgu, gu, dout, f}
-	parallel.Run(rows, rowGrain(8*f), l)
+	run(&swigluBackLoops, rows, rowGrain(8*f), swigluBackLoop[T]{dgu, gu, dout, f})
 }
 
 type swigluBackLoop[T Float] struct {

@@ -3,8 +3,6 @@ package kern
 import (
 	"math"
 	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // lanes is the number of virtual accumulators of a reduction: element i adds to lane i mod lanes, whatever the width of the
@@ -105,10 +103,7 @@ func Add[T Float](dst, a, b []T) {
 		add(dst, a, b)
 		return
 	}
-	l := borrow[addLoop[T]](&addLoops)
-	defer giveBack(&addLoops, l)
-	*l = addLoop[T]{dst, a, b}
-	parallel.Run(len(dst), vecGrain, l)
+	run(&addLoops, len(dst), vecGrain, addLoop[T]{dst, a, b})
 }
 
 var addLoops sync.Pool
@@ -127,10 +122,7 @@ func Axpy[T Float](dst []T, alpha T, x []T) {
 		axpy(dst, alpha, x)
 		return
 	}
-	l := borrow[axpyLoop[T]](&axpyLoops)
-	defer giveBack(&axpyLoops, l)
-	*l = axpyLoop[T]{dst, x, alpha}
-	parallel.Run(len(dst), vecGrain, l)
+	run(&axpyLoops, len(dst), vecGrain, axpyLoop[T]{dst, x, alpha})
 }
 
 var axpyLoops sync.Pool

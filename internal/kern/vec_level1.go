@@ -3,8 +3,6 @@ package kern
 import (
 	"math"
 	"sync"
-
-	"github.com/tame-rlhf/tame/internal/parallel"
 )
 
 // Operations of BLAS level 1 beside those of vec.go, in float32. Vectors lie one element after the other, but for functions named
@@ -54,11 +52,16 @@ func Isamax(x []float32) int {
 	if x[0] != x[0] {
 		return 0
 	}
+	best, at := abs(x[0]), 0
 	if !inAsm[float32]() {
-		return argMaxAbs(x)
+		for i, v := range x {
+			if v := abs(v); v > best {
+				best, at = v, i
+			}
+		}
+		return at
 	}
 	const block = 1 << 10
-	best, at := abs(x[0]), 0
 	for i := 0; i < len(x); i += block {
 		if m := maxAbsAsm(min(block, len(x)-i), ptr(x[i:])); m > best {
 			best, at = m, i
@@ -66,16 +69,6 @@ func Isamax(x []float32) int {
 	}
 	for abs(x[at]) != best {
 		at++
-	}
-	return at
-}
-
-func argMaxAbs(x []float32) int {
-	best, at := abs(x[0]), 0
-	for i, v := range x {
-		if v := abs(v); v > best {
-			best, at = v, i
-		}
 	}
 	return at
 }
@@ -140,8 +133,5 @@ func spreadPair(p pairLoop) {
 		p.Piece(0, len(p.x))
 		return
 	}
-	l := borrow[pairLoop](&pairLoops)
-	defer giveBack(&pairLoops, l)
-	*l = p
-	parallel.Run(len(p.x), vecGrain, l)
+	run(&pairLoops, len(p.x), vecGrain, p)
 }

@@ -91,7 +91,7 @@ func (s *Source) isOwn(err error) bool {
 	})
 }
 
-// explainField gives "sft.yaml:9: batch_size is 0, want at least 1" or, for a field that nobody set,
+// explainField gives "sft.yaml:9: batch_size is 0, want at least 1" or, for a field that was not set,
 // "batch_size is 0 by default, want at least 1".
 func (s *Source) explainField(f *setting.FieldError, at located) string {
 	place, set := s.at[at.key]

@@ -29,8 +29,8 @@ type Buffer struct {
 	// overwriting it. Only the results of which Op.Adds says so, and Copy, are asked to.
 	Add bool
 
-	// Dirty, of a destination with a row for each slot, says that nobody reads the rows after the
-	// used ones: they may keep what they hold. Otherwise they are made 0. Only operators with a
+	// Dirty, of a destination with a row for each slot, says that the rows after the used ones are
+	// never read: they may keep what they hold. Otherwise they are made 0. Only operators with a
 	// layout or a table of rows look at it.
 	Dirty bool
 }

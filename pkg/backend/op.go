@@ -132,7 +132,7 @@ const (
 	Stride     Kind = "stride"      // v; Step
 )
 
-// What an executor needs beside the operators of package ops.
+// What an executor needs in addition to the operators of package ops.
 const (
 	GradientSum Kind = "sum of gradients" // of two values of one shape, all elements
 	Copy        Kind = "copy"             // the operand, all elements, or added with Buffer.Add

@@ -102,14 +102,8 @@ func checkSgemm(tA, tB blas.Transpose, m, n, k int, a []float32, lda int, b []fl
 	case k < 0:
 		panic(kLT0)
 	}
-	rowsA, colsA := m, k
-	if transA {
-		rowsA, colsA = k, m
-	}
-	rowsB, colsB := k, n
-	if transB {
-		rowsB, colsB = n, k
-	}
+	rowsA, colsA := stored(transA, m, k)
+	rowsB, colsB := stored(transB, k, n)
 	switch {
 	case lda < max(1, colsA):
 		panic(badLdA)
@@ -130,6 +124,14 @@ func checkSgemm(tA, tB blas.Transpose, m, n, k int, a []float32, lda int, b []fl
 		panic(shortC)
 	}
 	return true
+}
+
+// stored is how the matrix lies in memory that is rows by cols, or the transpose of what lies there.
+func stored(trans bool, rows, cols int) (int, int) {
+	if trans {
+		return cols, rows
+	}
+	return rows, cols
 }
 
 func transposes(t blas.Transpose) bool {

@@ -17,10 +17,7 @@ func (Float32) Sgemv(tA blas.Transpose, m, n int, alpha float32, a []float32, ld
 
 // checkSgemv panics on parameters that do not fit each other and reports whether A has elements.
 func checkSgemv(tA blas.Transpose, m, n int, a []float32, lda int, x []float32, incX int, y []float32, incY int) bool {
-	lenX, lenY := n, m
-	if transposes(tA) {
-		lenX, lenY = m, n
-	}
+	lenY, lenX := stored(transposes(tA), m, n)
 	return checkMatrix(m, n, a, lda, lenX, x, incX, lenY, y, incY)
 }
 

@@ -19,10 +19,7 @@ type Packed struct {
 // in Sgemm. Weights stored [out, in] are packed with Trans, k the inputs and n the outputs. Pack panics as Sgemm does on parameters
 // that do not fit each other. It uses up to GOMAXPROCS goroutines.
 func Pack(tB blas.Transpose, k, n int, b []float32, ldb int) *Packed {
-	rows, cols := k, n
-	if transposes(tB) {
-		rows, cols = n, k
-	}
+	rows, cols := stored(transposes(tB), k, n)
 	switch {
 	case n < 0:
 		panic(nLT0)

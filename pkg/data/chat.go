@@ -92,7 +92,7 @@ func (t *Template) EncodePrompt(messages []Message) ([]int32, error) {
 }
 
 // EncodeDialog returns the whole dialogue to train on: the ids of the chosen answers, EOS included,
-// have weight 1, all others 0. A user's message at the end stands there without an answer and does
+// have weight 1, all others 0. A user's message at the end is there without an answer and does
 // not count.
 func (t *Template) EncodeDialog(messages []Message, count Turns) (Example, error) {
 	turns, err := t.EncodeTurns(messages)

@@ -61,20 +61,13 @@ func Kappa[C comparable](first, second []C) (float64, error) {
 	if len(first) != len(second) {
 		return 0, fmt.Errorf("eval: %d categories of the first rater for %d of the second, want one for each", len(first), len(second))
 	}
-	number := map[C]int{}
-	for _, list := range [2][]C{first, second} {
-		for _, c := range list {
-			if _, known := number[c]; !known {
-				number[c] = len(number)
-			}
-		}
-	}
-	table := make([][]int, len(number))
+	numbers, size := number([][]C{first, second})
+	table := make([][]int, size)
 	for i := range table {
-		table[i] = make([]int, len(number))
+		table[i] = make([]int, size)
 	}
-	for i, c := range first {
-		table[number[c]][number[second[i]]]++
+	for i, c := range numbers[0] {
+		table[c-1][numbers[1][i]-1]++
 	}
 	return kappa(table), nil
 }

@@ -4,14 +4,15 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
+	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // Span is the positions From to To, To not included.
@@ -51,29 +52,19 @@ func (w Weights) Mean() float64 {
 // Attention measures what a model attends to (Touvron et al. 2023, figure 10): softmax(q kᵀ / √D) of every layer and head, in float64 from the
 // queries and keys of the float32 forward pass. n and s are the budget of a micro-batch; a dialogue has at most n tokens.
 func Attention(ctx context.Context, p *model.Params, queries []AttentionQuery, n, s int) ([]Weights, error) {
-	lengths := make([][]int, len(queries))
+	dialogs := make([]data.Example, len(queries))
 	for i, q := range queries {
 		if err := q.check(p); err != nil {
 			return nil, fmt.Errorf("eval: attention: dialogue %d: %w", i, err)
 		}
-		lengths[i] = []int{len(q.Tokens)}
+		dialogs[i] = data.Example{Tokens: q.Tokens, Weights: make([]float32, len(q.Tokens))}
 	}
 	if len(queries) == 0 {
 		return nil, nil
 	}
-	in := model.NewInputs(p.DType(), n, s)
-	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		return nil, fmt.Errorf("eval: attention: %w", err)
-	}
-	forward, err := train.NewForward(in, trunk.QKV, []*model.Trunk{trunk})
-	if err != nil {
-		return nil, fmt.Errorf("eval: attention: %w", err)
-	}
 	out := make([]Weights, len(queries))
-	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.Append(queries[i].Tokens, nil)
-		return err
+	err := forward(ctx, []named{{"model", p}}, dialogs, n, s, func(trunks []*model.Trunk) ([]*gorgonia.Node, error) {
+		return trunks[0].QKV, nil
 	}, func(r *data.Ragged, items []int, qkv [][]float32) {
 		parallel.For(len(items), 1, func(lo, hi int) {
 			for k := lo; k < hi; k++ {
@@ -99,11 +90,9 @@ func (q AttentionQuery) check(p *model.Params) error {
 	if len(q.From) == 0 || len(q.To) == 0 {
 		return fmt.Errorf("want at least one span in From and in To")
 	}
-	for _, list := range [][]Span{q.From, q.To} {
-		for _, sp := range list {
-			if sp.From < 0 || sp.To <= sp.From || sp.To > len(q.Tokens) {
-				return fmt.Errorf("span %d to %d: want a part of its %d tokens", sp.From, sp.To, len(q.Tokens))
-			}
+	for _, sp := range slices.Concat(q.From, q.To) {
+		if sp.From < 0 || sp.To <= sp.From || sp.To > len(q.Tokens) {
+			return fmt.Errorf("span %d to %d: want a part of its %d tokens", sp.From, sp.To, len(q.Tokens))
 		}
 	}
 	return p.Config().CheckTokens(q.Tokens)
@@ -128,47 +117,33 @@ func (q AttentionQuery) weights(p *model.Params, qkv [][]float32, lo, hi int) We
 		for h := range share {
 			a := newHead(p, x[lo*width:hi*width], h)
 			for k, i := range from {
-				row := a.row(i)
-				for j, weight := range row {
+				on := 0.0
+				for j, weight := range a.row(i) {
 					w.Map[k][j] = max(w.Map[k][j], weight)
+					if q.isTo(j) {
+						on += weight
+					}
 				}
-				share[h] += q.on(row) / float64(len(from))
+				share[h] += on / float64(len(from))
 			}
 		}
 		w.Share = append(w.Share, share)
 	}
 	for _, row := range w.Map {
-		w.Peak += q.peak(row) / float64(len(from))
+		top := 0.0
+		for j, weight := range row {
+			if q.isTo(j) {
+				top = max(top, weight)
+			}
+		}
+		w.Peak += top / float64(len(from))
 	}
 	return w
 }
 
-// on is the part of a row that lies on To. A token in two spans counts once.
-func (q AttentionQuery) on(row []float64) (sum float64) {
-	for j, weight := range row {
-		if q.isTo(j) {
-			sum += weight
-		}
-	}
-	return sum
-}
-
-func (q AttentionQuery) peak(row []float64) (top float64) {
-	for j, weight := range row {
-		if q.isTo(j) {
-			top = max(top, weight)
-		}
-	}
-	return top
-}
-
+// isTo says whether token j is one of To. A token in two spans counts once.
 func (q AttentionQuery) isTo(j int) bool {
-	for _, sp := range q.To {
-		if sp.From <= j && j < sp.To {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(q.To, func(sp Span) bool { return sp.From <= j && j < sp.To })
 }
 
 // head is the rotated queries and keys of one head, (T, D) each.

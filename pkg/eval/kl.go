@@ -13,7 +13,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // KL is the divergence D_KL(p || q) of two policies along each answer, in nats: at every token of the answer the exact
@@ -32,19 +31,14 @@ func KL(ctx context.Context, p, q *model.Params, answers []data.Answer, temperat
 	if !(temperature > 0) || math.IsInf(temperature, 1) {
 		return nil, fmt.Errorf("eval: the temperature is %v, want a positive number", temperature)
 	}
-	lengths := make([][]int, len(answers))
+	examples := make([]data.Example, len(answers))
 	for i, a := range answers {
-		lengths[i] = []int{len(a.Prompt.Tokens) + len(a.Tokens)}
-	}
-	forward, err := hiddenStates(p, q, n, s)
-	if err != nil {
-		return nil, fmt.Errorf("eval: %w", err)
+		examples[i] = a.Example()
 	}
 	kl := make([]float64, len(answers))
 	outputs := [2]output{outputOf(p), outputOf(q)}
-	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.AppendExample(answers[i].Example())
-		return err
+	err := forward(ctx, []named{{"p", p}, {"q", q}}, examples, n, s, func(trunks []*model.Trunk) ([]*gorgonia.Node, error) {
+		return []*gorgonia.Node{trunks[0].Hidden, trunks[1].Hidden}, nil
 	}, func(r *data.Ragged, items []int, hidden [][]float32) {
 		perSlot := divergence(hidden, outputs, r, temperature)
 		for k, i := range items {
@@ -58,20 +52,6 @@ func KL(ctx context.Context, p, q *model.Params, answers []data.Answer, temperat
 		return nil, fmt.Errorf("eval: %w", err)
 	}
 	return kl, nil
-}
-
-// hiddenStates computes (N, C) of both models in one program.
-func hiddenStates(p, q *model.Params, n, s int) (*train.Forward, error) {
-	in := model.NewInputs(tensor.Float32, n, s)
-	tp, err := model.NewTrunk(in, p, "p")
-	if err != nil {
-		return nil, err
-	}
-	tq, err := model.NewTrunk(in, q, "q")
-	if err != nil {
-		return nil, err
-	}
-	return train.NewForward(in, []*gorgonia.Node{tp.Hidden, tq.Hidden}, []*model.Trunk{tp, tq})
 }
 
 // klRows is how many slots' logits exist at a time.

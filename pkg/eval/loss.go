@@ -7,11 +7,9 @@ import (
 	"slices"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // TokenLoss is how well a language model predicts tokens, each from those before it.
@@ -34,30 +32,13 @@ func (l TokenLoss) Accuracy() float64 { return float64(l.Hits) / float64(l.Token
 // alike. n and s are the budget of a micro-batch in tokens and sequences, which decides memory and not
 // results.
 func LossOn(ctx context.Context, p *model.Params, examples []data.Example, n, s int) (loss TokenLoss, err error) {
-	in := model.NewInputs(tensor.Float32, n, s)
-	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		return loss, fmt.Errorf("eval: %w", err)
-	}
-	logProbs, err := trunk.LogProbs()
-	if err != nil {
-		return loss, fmt.Errorf("eval: %w", err)
-	}
-	hits, err := trunk.Hits()
-	if err != nil {
-		return loss, fmt.Errorf("eval: %w", err)
-	}
-	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs, hits}, []*model.Trunk{trunk})
-	if err != nil {
-		return loss, fmt.Errorf("eval: %w", err)
-	}
-	lengths := make([][]int, len(examples))
-	for i, e := range examples {
-		lengths[i] = []int{len(e.Tokens)}
-	}
-	err = forward.Each(ctx, lengths, func(r *data.Ragged, i int) error {
-		_, err := r.AppendExample(examples[i])
-		return err
+	err = forward(ctx, []named{{"model", p}}, examples, n, s, func(trunks []*model.Trunk) ([]*gorgonia.Node, error) {
+		logProbs, err := trunks[0].LogProbs()
+		if err != nil {
+			return nil, err
+		}
+		hits, err := trunks[0].Hits()
+		return []*gorgonia.Node{logProbs, hits}, err
 	}, func(r *data.Ragged, _ []int, out [][]float32) {
 		loss.Tokens += r.Counted()
 		for i, x := range out[0] { // both are 0 where a token does not count

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // VersionRewards are the rewards of one version's answers to the same prompts, prompt by prompt in the same order for every version.
@@ -84,11 +85,9 @@ func checkVersions(versions []VersionRewards) error {
 			return fmt.Errorf("eval: over-optimisation: version %d has %d optimised and %d general rewards, the first one %d: want the same prompts for all",
 				i, len(v.Optimised), len(v.General), prompts)
 		}
-		for _, list := range [2][]float64{v.Optimised, v.General} {
-			for k, r := range list {
-				if math.IsNaN(r) || math.IsInf(r, 0) {
-					return fmt.Errorf("eval: over-optimisation: a reward of prompt %d of version %d is %v", k, i, r)
-				}
+		for k, r := range slices.Concat(v.Optimised, v.General) {
+			if math.IsNaN(r) || math.IsInf(r, 0) {
+				return fmt.Errorf("eval: over-optimisation: a reward of prompt %d of version %d is %v", k%prompts, i, r)
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -104,10 +105,5 @@ func compile(rules ...string) []*regexp.Regexp {
 }
 
 func matches(text string, rules []*regexp.Regexp) bool {
-	for _, r := range rules {
-		if r.MatchString(text) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(rules, func(r *regexp.Regexp) bool { return r.MatchString(text) })
 }

@@ -29,7 +29,7 @@ func SelfBLEU[T comparable](samples [][]T, n int) ([]float64, error) {
 	if len(samples) < 2 {
 		return nil, fmt.Errorf("eval: self-BLEU: %d samples, want at least 2 to compare", len(samples))
 	}
-	texts := number(samples)
+	texts, _ := number(samples)
 	logs := make([]float64, len(texts)) // sums of log p_k
 	for order := 1; order <= n; order++ {
 		for i, shared := range sharedGrams(texts, order) {
@@ -55,10 +55,10 @@ func SelfBLEU[T comparable](samples [][]T, n int) ([]float64, error) {
 	return scores, nil
 }
 
-// number replaces tokens by numbers from 1 on.
-func number[T comparable](samples [][]T) [][]int32 {
+// number replaces values by numbers from 1 on, in the order in which they occur, and tells how many there are.
+func number[T comparable](samples [][]T) (texts [][]int32, count int) {
 	known := map[T]int32{}
-	texts := make([][]int32, len(samples))
+	texts = make([][]int32, len(samples))
 	for i, sample := range samples {
 		texts[i] = make([]int32, len(sample))
 		for k, token := range sample {
@@ -70,7 +70,7 @@ func number[T comparable](samples [][]T) [][]int32 {
 			texts[i][k] = id
 		}
 	}
-	return texts
+	return texts, len(known)
 }
 
 // nearest is the length of another text that is nearest to that of text i, the shorter of two.

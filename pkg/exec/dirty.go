@@ -1,10 +1,10 @@
 package exec
 
-// findDirty marks the values whose unused rows nobody reads: what computes them need not make those
-// rows 0, which costs a pass over the memory of each value where a batch is not full. Such a value
-// is the result of an operator with a table of rows, or a sum of two; it is no output, nothing else
-// lies in its memory, and whatever reads it reads the used rows alone, by the table that it was
-// computed by. A sum reads all rows, but what it reads of the unused ones goes into its own unused
+// findDirty marks the values whose unused rows are never read: what computes them need not make
+// those rows 0, which costs a pass over the memory of each value where a batch is not full. Such a
+// value is the result of an operator with a table of rows, or a sum of two; it is not an output,
+// nothing else is in its memory, and whatever reads it reads the used rows alone, by the table that
+// it was computed by. A sum reads all rows, but what it reads of the unused ones goes into its own unused
 // ones.
 func (p *plan) findDirty() {
 	// 1. All that might be, with the tables of their rows.

@@ -16,7 +16,7 @@
 // A value lives from the step that computes it to the last one that reads it, a reshape being its source in another shape, and
 // the arena is laid out when the graph is compiled. Outputs have memory of their own.
 //
-// Options.Sums names outputs, such as gradients, that RunAdd adds to where they lie: operators that can (ops.Operator.Adds) do so as
+// Options.Sums names outputs, such as gradients, that RunAdd adds to in place: operators that can (ops.Operator.Adds) do so as
 // they compute, for others a temporary value is added. An output that is a sum of gradients, as that of a tied embedding is,
 // is added up in the same way. Options.Recompute trades time for memory: values of a group of nodes, such as a layer, are not
 // kept for the backward pass but computed again for it.

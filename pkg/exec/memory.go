@@ -20,18 +20,11 @@ import (
 func (p *plan) place() int {
 	values := p.lifetimes()
 	inOrder := fit(values)
-	offsets := make([]int, len(values))
-	for i, s := range values {
-		offsets[i] = s.offset
-	}
 	bySize := fit(slices.SortedStableFunc(slices.Values(values), func(a, b *slot) int { return cmp.Compare(words(b), words(a)) }))
 	if bySize <= inOrder {
 		return bySize
 	}
-	for i, s := range values {
-		s.offset = offsets[i]
-	}
-	return inOrder
+	return fit(values)
 }
 
 // lifetimes finds the first and the last step of every value of the arena, and lists them by the first.

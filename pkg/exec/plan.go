@@ -3,6 +3,7 @@ package exec
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"gorgonia.org/gorgonia"
@@ -22,7 +23,7 @@ type slot struct {
 	input  bool  // bound, or a constant
 	home   *slot // the slot whose memory this one lies in: the source of a reshape, the sum that it is a part of
 	adds   adds
-	dirty  bool // nobody reads its unused rows
+	dirty  bool // its unused rows are never read
 
 	first, last int // steps that write and that read its memory last
 	offset      int // place in the arena, in words
@@ -91,12 +92,7 @@ func reachable(outputs []*gorgonia.Node) ([]*gorgonia.Node, error) {
 			todo = append(todo, child)
 		}
 	}
-	nodes := make([]*gorgonia.Node, 0, len(seen))
-	for _, n := range seen {
-		nodes = append(nodes, n)
-	}
-	slices.SortFunc(nodes, func(a, b *gorgonia.Node) int { return cmp.Compare(a.ID(), b.ID()) })
-	return nodes, nil
+	return slices.SortedFunc(maps.Values(seen), func(a, b *gorgonia.Node) int { return cmp.Compare(a.ID(), b.ID()) }), nil
 }
 
 // add makes a slot for a value of the node's shape and dtype.
@@ -106,9 +102,7 @@ func (p *plan) add(n *gorgonia.Node) (*slot, error) {
 		return nil, fmt.Errorf("exec: node %v has dtype %v, want float32, float64 or int32", n, dt)
 	}
 	shape := n.Shape()
-	s := &slot{node: n, dt: dt, shape: shape, size: shape.TotalSize(), first: -1, last: -1}
-	p.all = append(p.all, s)
-	return s, nil
+	return p.another(&slot{node: n, dt: dt, shape: shape, size: shape.TotalSize()}), nil
 }
 
 // another makes a slot for a second value of the same shape and dtype.
@@ -130,13 +124,9 @@ func schedule(nodes, outputs []*gorgonia.Node) (*plan, error) {
 		p.slots[n] = s
 		s.output = slices.Contains(outputs, n)
 		kids := ops.Operands(n)
-		switch {
-		case n.Op() == nil:
+		if len(kids) == 0 {
 			s.input, s.value = true, n.Value()
-			continue
-		case len(kids) == 0:
-			s.input, s.value = true, n.Value()
-			if s.value == nil {
+			if n.Op() != nil && s.value == nil {
 				return nil, fmt.Errorf("exec: %v has neither operands nor a value", n)
 			}
 			continue
@@ -150,26 +140,19 @@ func schedule(nodes, outputs []*gorgonia.Node) (*plan, error) {
 			continue
 		}
 		st := stepFor(n, in, siblings)
-		if allNil(st.out) {
+		if !slices.ContainsFunc(st.out, func(s *slot) bool { return s != nil }) {
 			p.steps = append(p.steps, st)
 		}
-		st.out[resultIndex(n)] = s
+		result := 0
+		if st.ours != nil {
+			result = n.Op().(*ops.Operator).Result
+		}
+		st.out[result] = s
 	}
 	for _, n := range outputs {
 		p.outputs[n] = p.slots[n]
 	}
 	return p, nil
-}
-
-func allNil(out []*slot) bool {
-	return !slices.ContainsFunc(out, func(s *slot) bool { return s != nil })
-}
-
-func resultIndex(n *gorgonia.Node) int {
-	if op, ok := n.Op().(*ops.Operator); ok {
-		return op.Result
-	}
-	return 0
 }
 
 // stepFor finds the step that computes the node and its siblings, or starts one.

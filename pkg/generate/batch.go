@@ -3,7 +3,6 @@ package generate
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/tame-rlhf/tame/internal/parallel"
@@ -43,12 +42,8 @@ type batch struct {
 
 // lane is a sample under way in a slot.
 type lane struct {
+	answer
 	slot, req int
-	out       *Sample
-	id        uint64
-	rng       *rand.Rand
-	sample    int       // index among the samples of the request
-	before    []int32   // the sequence before the answer
 	waiting   []int32   // a dialogue's next prompt, which waits for room in a pass
 	prompt    []int32   // to be computed in the next pass: the request's first sample, a dialogue's turn
 	follows   *lane     // whose prompt is computed in the next pass: its other samples
@@ -149,9 +144,8 @@ func (b *batch) admit(slot int) {
 // start puts a sample into a slot.
 func (b *batch) start(slot, req, k int) *lane {
 	r := b.reqs[req]
-	l := &lane{slot: slot, req: req, out: &b.out[req][k], id: r.ID, rng: stream(b.cfg.Seed, r.ID, k), sample: k, before: r.Prompt}
-	b.lanes[slot] = l
-	return l
+	b.lanes[slot] = &lane{slot: slot, req: req, answer: newAnswer(&b.out[req][k], b.cfg, LogitsContext{ID: r.ID, Sample: k, Prompt: r.Prompt})}
+	return b.lanes[slot]
 }
 
 // step is one forward pass and one token for every lane.
@@ -201,20 +195,14 @@ func (b *batch) step() error {
 func (b *batch) draw(lanes ...*lane) error {
 	parallel.For(len(lanes), 1, func(lo, hi int) {
 		for _, l := range lanes[lo:hi] {
-			var id int32
-			var logProb float32
-			id, logProb, l.err = b.samplers[l.slot].next(l.logits, l.context(), l.rng)
-			l.out.Tokens = append(l.out.Tokens, id)
-			l.out.LogProbs = append(l.out.LogProbs, logProb)
+			l.err = l.draw(b.samplers[l.slot], l.logits)
 		}
 	})
 	for _, l := range lanes {
-		n := len(l.out.Tokens)
 		if l.err != nil {
-			return fmt.Errorf("generate: %s (ID %d), token %d of the answer: %w", b.where(l), l.id, n-1, l.err)
+			return fmt.Errorf("generate: %s (ID %d), token %d of the answer: %w", b.where(l), l.at.ID, len(l.out.Tokens), l.err)
 		}
-		l.out.Finished = slices.Contains(b.cfg.Stop, l.out.Tokens[n-1])
-		if l.out.Finished || n == b.cfg.MaxNewTokens || len(l.before)+n == b.context {
+		if l.ended(b.context) {
 			b.done++
 			b.lanes[l.slot] = b.next(l)
 		}

@@ -93,15 +93,13 @@ func (b *batch) next(l *lane) *lane {
 		return nil
 	}
 	d := b.dialogs[l.req]
-	t, said := len(b.out[l.req]), len(l.before)+len(l.out.Tokens)
+	t, said := len(b.out[l.req]), len(l.at.Prompt)+len(l.out.Tokens)
 	if t == len(d) || !l.out.Finished || said+len(d[t].Prompt) >= b.context {
 		b.done += len(d) - t
 		return nil
 	}
 	last := l.out.Tokens[len(l.out.Tokens)-1:] // was drawn, but not computed yet
 	b.out[l.req] = append(b.out[l.req], Sample{})
-	return &lane{
-		slot: l.slot, req: l.req, out: &b.out[l.req][t], id: d[t].ID, rng: stream(b.cfg.Seed, d[t].ID, 0),
-		before: slices.Concat(l.before, l.out.Tokens, d[t].Prompt), waiting: append(last[:1:1], d[t].Prompt...),
-	}
+	at := LogitsContext{ID: d[t].ID, Prompt: slices.Concat(l.at.Prompt, l.out.Tokens, d[t].Prompt)}
+	return &lane{slot: l.slot, req: l.req, answer: newAnswer(&b.out[l.req][t], b.cfg, at), waiting: append(last[:1:1], d[t].Prompt...)}
 }

@@ -26,11 +26,6 @@ type LogitsContext struct {
 	Answer []int32
 }
 
-// context is where a lane's next token comes.
-func (l *lane) context() LogitsContext {
-	return LogitsContext{ID: l.id, Sample: l.sample, Prompt: l.before, Answer: l.out.Tokens}
-}
-
 // errAllBanned says that no token is left to sample.
 var errAllBanned = errors.New("Sampling.Logits has set every logit to -Inf, want at least one token that may be sampled")
 

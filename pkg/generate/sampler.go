@@ -24,6 +24,37 @@ func stream(seed, id uint64, sample int) *rand.Rand {
 	return rand.New(rand.NewChaCha8(key))
 }
 
+// answer is one that is being sampled.
+type answer struct {
+	out *Sample
+	at  LogitsContext // but for Answer
+	cfg Sampling
+	rng *rand.Rand
+}
+
+func newAnswer(out *Sample, cfg Sampling, at LogitsContext) answer {
+	return answer{out, at, cfg, stream(cfg.Seed, at.ID, at.Sample)}
+}
+
+// draw adds the next token, given the logits (V) before it.
+func (a *answer) draw(s *sampler, logits []float32) error {
+	at := a.at
+	at.Answer = a.out.Tokens
+	id, logProb, err := s.next(logits, at, a.rng)
+	if err != nil {
+		return err
+	}
+	a.out.Tokens, a.out.LogProbs = append(a.out.Tokens, id), append(a.out.LogProbs, logProb)
+	a.out.Finished = slices.Contains(a.cfg.Stop, id)
+	return nil
+}
+
+// ended reports whether no token follows, in a context of that many tokens.
+func (a *answer) ended(context int) bool {
+	n := len(a.out.Tokens)
+	return a.out.Finished || n >= a.cfg.MaxNewTokens || len(a.at.Prompt)+n >= context
+}
+
 // sampler draws tokens. Its scratch is reused from token to token.
 type sampler struct {
 	math        backend.Vectors[float32] // of the decoder's backend, so that log-probabilities have the bits of the training graph
@@ -65,10 +96,7 @@ func (s *sampler) next(logits []float32, at LogitsContext, rng *rand.Rand) (id i
 	}
 	s.cut()
 	i, lp, err := s.draw(s.kept, rng)
-	if err != nil {
-		return 0, 0, err
-	}
-	return s.ids[i], lp, nil
+	return s.ids[i], lp, err
 }
 
 // draw inverts the cumulative distribution of softmax(z) at one uniform number.

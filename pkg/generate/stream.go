@@ -3,7 +3,6 @@ package generate
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -64,37 +63,24 @@ func (s *Stream) Answer(ctx context.Context, turn TurnRequest, onToken func(id i
 	}
 	s.waiting = slices.Concat(s.waiting, turn.Prompt)
 	s.said = append(s.said, turn.Prompt...)
-	at := LogitsContext{ID: turn.ID, Prompt: s.said}
-	rng := stream(s.cfg.Seed, turn.ID, 0)
 	var out Sample
-	for !out.Finished && len(out.Tokens) < s.cfg.MaxNewTokens && len(s.said) < s.Context() {
+	a := newAnswer(&out, s.cfg, LogitsContext{ID: turn.ID, Prompt: s.said})
+	for !a.ended(s.Context()) {
 		if err := ctx.Err(); err != nil {
 			return out, fmt.Errorf("generate: stopped after %d tokens of an answer: %w", len(out.Tokens), err)
 		}
-		if err := s.draw(&out, at, rng); err != nil {
+		logits, err := s.dec.Forward([]model.Chunk{{Slot: 0, Tokens: s.waiting}})
+		if err == nil {
+			err = a.draw(s.sampler, logits[0])
+		}
+		if err != nil {
 			return out, fmt.Errorf("generate: token %d of an answer: %w", len(out.Tokens), err)
 		}
+		s.waiting = slices.Clone(out.Tokens[len(out.Tokens)-1:])
+		s.said = append(s.said, s.waiting...)
 		if err := onToken(s.waiting[0]); err != nil {
 			return out, err
 		}
 	}
 	return out, nil
-}
-
-// draw computes what is waiting and draws the next token, which waits then.
-func (s *Stream) draw(out *Sample, at LogitsContext, rng *rand.Rand) error {
-	logits, err := s.dec.Forward([]model.Chunk{{Slot: 0, Tokens: s.waiting}})
-	if err != nil {
-		return err
-	}
-	at.Answer = out.Tokens
-	id, logProb, err := s.sampler.next(logits[0], at, rng)
-	if err != nil {
-		return err
-	}
-	out.Tokens, out.LogProbs = append(out.Tokens, id), append(out.LogProbs, logProb)
-	out.Finished = slices.Contains(s.cfg.Stop, id)
-	s.waiting = []int32{id}
-	s.said = append(s.said, id)
-	return nil
 }

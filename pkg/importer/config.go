@@ -16,7 +16,7 @@ type Config struct {
 	// Preference is what preferences get that rows do not say.
 	Preference PreferenceConfig
 
-	// Separator stands between the documents of a plain text. Default "": files whose names end in .txt are plain text with
+	// Separator separates the documents of a plain text. Default "": files whose names end in .txt are plain text with
 	// DefaultSeparator.
 	Separator string
 
@@ -28,7 +28,7 @@ type Config struct {
 	Strict bool
 }
 
-// DefaultSeparator stands between the documents of a .txt file.
+// DefaultSeparator separates the documents of a .txt file.
 const DefaultSeparator = "<|endoftext|>"
 
 // DefaultConfig recognises the dialect and has DefaultPreferenceConfig.

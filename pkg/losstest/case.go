@@ -159,34 +159,16 @@ func (c Case) unused(a axis) []bool {
 // mask gives the name of the mask of a column and the numbers, nil without one.
 func (c Case) mask(col column) (string, []float64) {
 	name, own := c.MaskOf[col.name]
-	switch col.axis {
-	case perToken, perRow:
-		if !own {
-			name = TokenMask
-		}
-		return name, c.Token[name]
-	case perSegment:
-		if !own {
-			name = SegmentMask
-		}
-		return name, c.Segment[name]
-	default:
-		if !own {
-			name = GroupMask
-		}
-		return name, c.Group[name]
+	if !own {
+		name = [...]string{perToken: TokenMask, perRow: TokenMask, perSegment: SegmentMask, perGroup: GroupMask}[col.axis]
 	}
+	return name, [...]map[string][]float64{perToken: c.Token, perRow: c.Token, perSegment: c.Segment, perGroup: c.Group}[col.axis][name]
 }
 
 // isMask says whether a column is the mask of others.
 func (c Case) isMask(col column) bool {
-	for _, name := range c.MaskOf {
-		if name == col.name {
-			return true
-		}
-	}
 	name, _ := c.mask(column{axis: col.axis})
-	return col.axis != perRow && name == col.name
+	return col.axis != perRow && name == col.name || slices.Contains(slices.Collect(maps.Values(c.MaskOf)), col.name)
 }
 
 // hidden says which entries of a column nothing may depend on: the unused ones and those that the mask leaves out.
@@ -251,12 +233,7 @@ func (c Case) validate() error {
 	if c.Groups != nil && len(c.Groups) != s {
 		fail("Groups has %d entries for %d segments", len(c.Groups), s)
 	}
-	if err := packed("Segments", c.Segments); err != nil {
-		errs = append(errs, err)
-	}
-	if err := packed("Groups", c.Groups); err != nil {
-		errs = append(errs, err)
-	}
+	errs = append(errs, packed("Segments", c.Segments), packed("Groups", c.Groups))
 	seen := map[string]bool{}
 	want := map[axis]int{perToken: n, perSegment: s, perGroup: p}
 	for _, col := range c.columns() {
@@ -285,8 +262,8 @@ func (c Case) validate() error {
 	if n == 0 && s == 0 && p == 0 {
 		fail("no columns")
 	}
-	if len(errs) > 0 {
-		return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	for _, col := range c.columns() {
 		if name, mask := c.mask(col); mask == nil && c.MaskOf[col.name] != "" {

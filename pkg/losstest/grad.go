@@ -1,6 +1,7 @@
 package losstest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -31,33 +32,37 @@ const (
 // Entries are compared with a tolerance of 1e-6 of the largest entry of their column.
 func CheckGrad[In any](t TB, loss func(In) (train.Terms, error), c Case) {
 	t.Helper()
+	if err := checkGrad(t, loss, c); err != nil {
+		t.Errorf("%v", err)
+	}
+}
+
+// checkGrad tells t what it compared; an error is one of the case or the loss.
+func checkGrad[In any](t TB, loss func(In) (train.Terms, error), c Case) error {
+	t.Helper()
 	c.Float32 = false
 	if len(c.Wrt) == 0 {
-		t.Errorf("losstest: CheckGrad: Case.Wrt is empty, name the columns that the loss is differentiated by")
-		return
+		return errors.New("losstest: CheckGrad: Case.Wrt is empty, name the columns that the loss is differentiated by")
 	}
 	e, err := build(loss, c)
 	if err != nil {
-		t.Errorf("%v", err)
-		return
+		return err
 	}
 	at, err := e.run(c)
 	if err != nil {
-		t.Errorf("%v", err)
-		return
+		return err
 	}
 	if math.IsNaN(at.Loss) || math.IsInf(at.Loss, 0) {
-		t.Errorf("losstest: CheckGrad: the loss is %v", at.Loss)
-		return
+		return fmt.Errorf("losstest: CheckGrad: the loss is %v", at.Loss)
 	}
 	for _, name := range c.Wrt {
 		slopes, err := e.slopes(c, name, at.Loss)
 		if err != nil {
-			t.Errorf("%v", err)
-			return
+			return err
 		}
 		compare(t, name, at.Grads[name], slopes)
 	}
+	return nil
 }
 
 // slope is the numeric derivative at one entry.

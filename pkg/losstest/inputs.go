@@ -20,22 +20,15 @@ var (
 // inputNodes makes the input nodes of a case in a new graph, by the names of its columns and scalars.
 func inputNodes(c Case) map[string]*gorgonia.Node {
 	g := gorgonia.NewGraph()
-	dt := c.dtype()
 	nodes := map[string]*gorgonia.Node{}
-	n, s, _ := c.sizes()
-	for _, col := range c.columns() {
-		if col.axis == perRow {
-			nodes[col.name] = gorgonia.NewMatrix(g, dt, gorgonia.WithName(col.name), gorgonia.WithShape(n, c.width(col)))
+	values := c.values()
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		v := values[name]
+		if v.Shape().IsScalar() {
+			nodes[name] = gorgonia.NewScalar(g, v.Dtype(), gorgonia.WithName(name))
 		} else {
-			nodes[col.name] = gorgonia.NewVector(g, dt, gorgonia.WithName(col.name), gorgonia.WithShape(len(col.data)))
+			nodes[name] = gorgonia.NewTensor(g, v.Dtype(), v.Shape().Dims(), gorgonia.WithName(name), gorgonia.WithShape(v.Shape()...))
 		}
-	}
-	for name := range c.scalars() {
-		nodes[name] = gorgonia.NewScalar(g, dt, gorgonia.WithName(name))
-	}
-	if n > 0 {
-		nodes["Segments"] = gorgonia.NewVector(g, tensor.Int32, gorgonia.WithName("Segments"), gorgonia.WithShape(n))
-		nodes["Layout"] = gorgonia.NewVector(g, tensor.Int32, gorgonia.WithName("Layout"), gorgonia.WithShape(s+2))
 	}
 	return nodes
 }
@@ -77,14 +70,6 @@ func fill[In any](nodes map[string]*gorgonia.Node) (In, error) {
 		errs = append(errs, fmt.Errorf("losstest: case has %s, which is no field of %v (%s)", name, v.Type(), strings.Join(fields, " ")))
 	}
 	return in, errors.Join(errs...)
-}
-
-// dtype is the case's float dtype.
-func (c Case) dtype() tensor.Dtype {
-	if c.Float32 {
-		return tensor.Float32
-	}
-	return tensor.Float64
 }
 
 // values gives the case's numbers as gorgonia values, by name.

@@ -1,6 +1,7 @@
 package losstest
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -18,19 +19,18 @@ var poisons = []float64{math.NaN(), math.Inf(1), math.Inf(-1), 1e30, -1e30}
 // A loss must select by its mask (Expr's Where, MaskedSum, MaskedMean), not multiply by it: NaN times 0 is NaN.
 func CheckMask[In any](t TB, loss func(In) (train.Terms, error), c Case) {
 	t.Helper()
-	c.Float32 = false
-	if checkMask(t, loss, c) {
-		c.Float32 = true
-		checkMask(t, loss, c)
+	for _, c.Float32 = range []bool{false, true} {
+		if err := checkMask(loss, c); err != nil {
+			t.Errorf("%v", err)
+			return
+		}
 	}
 }
 
-func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
-	t.Helper()
+func checkMask[In any](loss func(In) (train.Terms, error), c Case) error {
 	e, err := build(loss, c)
 	if err != nil {
-		t.Errorf("%v", err)
-		return false
+		return err
 	}
 	poisoned := func(from Case, x float64, only string) (Case, bool) {
 		p, some := from.clone(), false
@@ -43,33 +43,27 @@ func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
 	}
 	clean, some := poisoned(c, 0, "")
 	if !some {
-		t.Errorf("losstest: CheckMask: the case has no entry that a mask leaves out and no unused one")
-		return false
+		return errors.New("losstest: CheckMask: the case has no entry that a mask leaves out and no unused one")
 	}
 	want, err := e.run(clean)
 	if err != nil {
-		t.Errorf("%v", err)
-		return false
+		return err
 	}
 	if math.IsNaN(want.Loss) || math.IsInf(want.Loss, 0) {
-		t.Errorf("losstest: CheckMask: the loss is %v with zeros where nothing counts", want.Loss)
-		return false
+		return fmt.Errorf("losstest: CheckMask: the loss is %v with zeros where nothing counts", want.Loss)
 	}
 	diff, err := e.differs(c, clean, want)
 	if err != nil {
-		t.Errorf("%v", err)
-		return false
+		return err
 	}
 	if diff != "" {
-		t.Errorf("losstest: CheckMask: with zeros where nothing counts: %s", diff)
-		return false
+		return fmt.Errorf("losstest: CheckMask: with zeros where nothing counts: %s", diff)
 	}
 	for _, x := range poisons {
 		dirty, _ := poisoned(c, x, "")
 		diff, err := e.differs(c, dirty, want)
 		if err != nil {
-			t.Errorf("%v", err)
-			return false
+			return err
 		}
 		if diff == "" {
 			continue
@@ -83,10 +77,9 @@ func checkMask[In any](t TB, loss func(In) (train.Terms, error), c Case) bool {
 				break
 			}
 		}
-		t.Errorf("losstest: CheckMask: %g where nothing counts leaks through %s: %s", x, through, diff)
-		return false
+		return fmt.Errorf("losstest: CheckMask: %g where nothing counts leaks through %s: %s", x, through, diff)
 	}
-	return true
+	return nil
 }
 
 // pour puts x into the entries of a column that do not count. It reports whether there are any.

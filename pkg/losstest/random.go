@@ -26,7 +26,7 @@ func RandomPPO(rng *rand.Rand, segments, tokens int) Case {
 	c.draw("OldValues", normal(1))
 	c.drawNear(rng, "Values", "OldValues", 0.3)
 	c.draw("Returns", normal(1))
-	c.drawSegments("Scores", normal(1))
+	c.Segment["Scores"] = drawn(c.Segment[SegmentMask], normal(1))
 	c.Wrt = []string{"LogProbs", "Values", "Entropy"}
 	return c
 }
@@ -58,12 +58,8 @@ func RandomPairs(rng *rand.Rand, pairs int) Case {
 	}
 	c.Groups = append(c.Groups, -1, -1)
 	draw := func(name string, next func() float64) []float64 {
-		col := make([]float64, pairs+1)
-		for i := range pairs {
-			col[i] = next()
-		}
-		c.Group[name] = col
-		return col
+		c.Group[name] = drawn(c.Group[GroupMask], next)
+		return c.Group[name]
 	}
 	flag := func() float64 { return float64(rng.IntN(2)) }
 
@@ -76,11 +72,9 @@ func RandomPairs(rng *rand.Rand, pairs int) Case {
 			safe[i] *= known[i]
 		}
 	}
-	scores := make([]float64, 2*pairs+2)
-	for i := range pairs {
-		scores[2*i], scores[2*i+1] = chosen[i], rejected[i]
+	for i := range chosen {
+		c.Segment["Scores"] = append(c.Segment["Scores"], chosen[i], rejected[i])
 	}
-	c.Segment["Scores"] = scores
 	return c
 }
 
@@ -107,14 +101,17 @@ func randomTokens(rng *rand.Rand, segments, tokens int) Case {
 }
 
 // draw adds a token column, 0 where Mask is 0.
-func (c Case) draw(name string, next func() float64) {
-	col := make([]float64, len(c.Segments))
-	for i, m := range c.Token[TokenMask] {
+func (c Case) draw(name string, next func() float64) { c.Token[name] = drawn(c.Token[TokenMask], next) }
+
+// drawn draws the entries of a column where its mask is not 0.
+func drawn(mask []float64, next func() float64) []float64 {
+	col := make([]float64, len(mask))
+	for i, m := range mask {
 		if m != 0 {
 			col[i] = next()
 		}
 	}
-	c.Token[name] = col
+	return col
 }
 
 // drawNear adds a token column that differs from another one by normal numbers of that scale.
@@ -125,15 +122,4 @@ func (c Case) drawNear(rng *rand.Rand, name, other string, scale float64) {
 		}
 		return c.Token[other][i] + scale*rng.NormFloat64()
 	})
-}
-
-// drawSegments adds a segment column, 0 where SegMask is 0.
-func (c Case) drawSegments(name string, next func() float64) {
-	col := make([]float64, len(c.Segment[SegmentMask]))
-	for i, m := range c.Segment[SegmentMask] {
-		if m != 0 {
-			col[i] = next()
-		}
-	}
-	c.Segment[name] = col
 }

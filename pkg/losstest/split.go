@@ -18,26 +18,25 @@ const splitTol = 1e-10
 // never by a count of its own micro-batch.
 func CheckSplit[In any](t TB, loss func(In) (train.Terms, error), c Case) {
 	t.Helper()
-	groups := c.groups()
-	used := 0
-	for _, g := range groups {
-		used = max(used, int(g)+1)
+	if err := checkSplit(loss, c); err != nil {
+		t.Errorf("%v", err)
 	}
+}
+
+func checkSplit[In any](loss func(In) (train.Terms, error), c Case) error {
+	used := 1 + int(slices.Max(append([]int32{-1}, c.groups()...)))
 	if used < 2 {
-		t.Errorf("losstest: CheckSplit: the case has %d groups of segments, want at least 2", used)
-		return
+		return fmt.Errorf("losstest: CheckSplit: the case has %d groups of segments, want at least 2", used)
 	}
 	c.Float32 = false
 	c.Scalar = c.scalars() // counts of the whole
 	e, err := build(loss, c)
 	if err != nil {
-		t.Errorf("%v", err)
-		return
+		return err
 	}
 	want, err := e.run(c)
 	if err != nil {
-		t.Errorf("%v", err)
-		return
+		return err
 	}
 	for _, way := range []struct {
 		name string
@@ -49,14 +48,13 @@ func CheckSplit[In any](t TB, loss func(In) (train.Terms, error), c Case) {
 	} {
 		got, err := e.sum(c, way.part)
 		if err != nil {
-			t.Errorf("%v", err)
-			return
+			return err
 		}
 		if diff := apart(got, want); diff != "" {
-			t.Errorf("losstest: CheckSplit: %s: %s: divide by Tokens or Seqs, the counts of the whole batch", way.name, diff)
-			return
+			return fmt.Errorf("losstest: CheckSplit: %s: %s: divide by Tokens or Seqs, the counts of the whole batch", way.name, diff)
 		}
 	}
+	return nil
 }
 
 // sum adds up the results of the micro-batches that part cuts the case into.

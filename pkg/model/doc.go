@@ -51,7 +51,7 @@
 //
 // Params.Add adds a weight that no Llama has: a custom head, an adapter. It is after the table's weights in Params.All and
 // Trunk.ParamNodes, so a Step trains it; a loss computes with its node. Clone, As and CopyFrom keep it. Save writes it as F32 into
-// further.safetensors beside model.safetensors, where Load finds it again, with its decay: checkpoints of package train lose nothing. Other
+// further.safetensors next to model.safetensors, where Load finds it again, with its decay: checkpoints of package train lose nothing. Other
 // programs do not know that file. SaveConfig.Further false, and every other format, refuses such weights by name; Params.Drop removes them.
 //
 // # Concurrency

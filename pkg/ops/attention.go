@@ -40,8 +40,16 @@ func attention(qkv, rope, layout, shared *gorgonia.Node, heads backend.Heads) ([
 		if err != nil {
 			return nil, err
 		}
-		dqkv, err := attentionBackward(qkv, rope, out, outs[1], dout, layout, shared, heads)
-		return gorgonia.Nodes{dqkv, nil, nil, nil}, err
+		g := newSig(backend.AttentionBackward, heads)
+		g.perRow("qkv", qkv, n, (h+2*kv)*d)
+		g.float("rope", rope, -1, d)
+		g.perRow("out", out, n, h*d)
+		g.perRow("lse", outs[1], n, h)
+		g.perRow("dout", dout, n, h*d)
+		g.used("layout", layout, size)
+		g.ints("shared", shared, size-2)
+		g.gives(tensor.Shape{n, (h + 2*kv) * d})
+		return g.grads(4)
 	}
 	s.gives(tensor.Shape{n, h * d}, tensor.Shape{n, h})
 	var err error
@@ -50,19 +58,4 @@ func attention(qkv, rope, layout, shared *gorgonia.Node, heads backend.Heads) ([
 	}
 	outs[1], err = s.result(1, nil, nil)
 	return outs, err
-}
-
-func attentionBackward(qkv, rope, out, lse, dout, layout, shared *gorgonia.Node, heads backend.Heads) (*gorgonia.Node, error) {
-	s := newSig(backend.AttentionBackward, heads)
-	hd := heads.NumHeads * heads.HeadDim
-	width := hd + 2*heads.NumKVHeads*heads.HeadDim
-	n := s.perRow("qkv", qkv, -1, width)[0]
-	s.float("rope", rope, -1, heads.HeadDim)
-	s.perRow("out", out, n, hd)
-	s.perRow("lse", lse, n, heads.NumHeads)
-	s.perRow("dout", dout, n, hd)
-	size := s.used("layout", layout, -1)
-	s.ints("shared", shared, size-2)
-	s.gives(tensor.Shape{n, width})
-	return s.result(0, nil, nil)
 }

@@ -19,7 +19,7 @@
 // vocabulary. Batches are ragged: segments are packed from slot 0, and a layout, an (S+2) int32 table, tells where they
 // lie: [0] is the number s of used segments, [1+i] the first slot of segment i, and n, the number of used slots, in all
 // that follow. Operators of the trunk read the used rows only, and the unused rows of their results are exactly 0,
-// unless nobody reads them (backend.Buffer.Dirty).
+// unless they are never read (backend.Buffer.Dirty).
 // LastRows and CountedRows choose slots, Gather takes their rows and Scatter puts them back; in between, all but
 // CausalAttention take the table of chosen slots as the layout.
 //

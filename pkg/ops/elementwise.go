@@ -11,9 +11,6 @@ import (
 
 // unary applies an element-wise function of one operand.
 func (b *Builder) unary(kind backend.Kind, attrs any, x *gorgonia.Node) *gorgonia.Node {
-	if b.err != nil {
-		return nil
-	}
 	s, err := elementwise(kind, attrs, x)
 	if err != nil {
 		return b.keep(nil, err)
@@ -25,8 +22,7 @@ func (b *Builder) unary(kind backend.Kind, attrs any, x *gorgonia.Node) *gorgoni
 			return nil, err
 		}
 		g.gives(x.Shape())
-		dx, err := g.result(0, nil, nil)
-		return gorgonia.Nodes{dx}, err
+		return g.grads(1)
 	}))
 }
 
@@ -44,9 +40,6 @@ func elementwise(kind backend.Kind, attrs any, xs ...*gorgonia.Node) (*sig, erro
 
 // binary applies an element-wise function of two operands.
 func (b *Builder) binary(kind backend.Kind, x, y *gorgonia.Node) *gorgonia.Node {
-	if b.err != nil {
-		return nil
-	}
 	s, shape, err := broadcast(kind, x, y)
 	if err != nil {
 		return b.keep(nil, err)

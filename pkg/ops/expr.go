@@ -135,12 +135,8 @@ func (b *Builder) Sum(x *gorgonia.Node) *gorgonia.Node { return b.keep(sum(x, ni
 
 // MaskedSum adds up the elements where mask is not 0. It selects: what x holds elsewhere does not matter.
 func (b *Builder) MaskedSum(x, mask *gorgonia.Node) *gorgonia.Node {
-	if b.err != nil {
-		return nil
-	}
 	if mask == nil {
-		b.err = fmt.Errorf("ops: MaskedSum: mask is nil")
-		return nil
+		return b.keep(nil, fmt.Errorf("ops: MaskedSum: mask is nil"))
 	}
 	return b.keep(sum(x, mask))
 }
@@ -154,36 +150,27 @@ func (b *Builder) MaskedMean(x, mask, count *gorgonia.Node) *gorgonia.Node {
 // SegmentSum adds up the elements of x, (N), where mask, (N), is not 0, for each segment: segments, (N) int32, names
 // the segment of each slot, -1 for none. The result has the shape of like, (S).
 func (b *Builder) SegmentSum(x, mask, segments, like *gorgonia.Node) *gorgonia.Node {
-	if b.err != nil {
-		return nil
-	}
 	return b.keep(segmentSum(x, mask, segments, like))
 }
 
 // Spread gives each slot the value of its segment: v is (S), segments (N) int32, the result (N), 0 where the segment
 // is -1.
 func (b *Builder) Spread(v, segments *gorgonia.Node) *gorgonia.Node {
-	if b.err != nil {
-		return nil
-	}
 	return b.keep(spread(v, segments))
 }
 
 // Stride takes every step-th element of v, (S), from offset on: with offsets 0 and 1 and step 2 the first and the
 // second of each pair. The result is (S/step).
 func (b *Builder) Stride(v *gorgonia.Node, offset, step int) *gorgonia.Node {
-	if b.err != nil {
-		return nil
-	}
 	return b.keep(stride(v, offset, step))
 }
 
+// keep keeps the first error: one of an operand that is nil because of it is not told.
 func (b *Builder) keep(n *gorgonia.Node, err error) *gorgonia.Node {
-	if b.err != nil {
-		return nil
-	}
-	if err != nil {
+	if b.err == nil {
 		b.err = err
+	}
+	if b.err != nil {
 		return nil
 	}
 	return n

@@ -16,27 +16,12 @@ func ScalarHead(h, w, b, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	s.used("layout", layout, -1)
 	s.gives(tensor.Shape{nc[0]})
 	return s.result(0, []bool{true, true, true, false}, func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
-		return scalarHeadBackward(h, w, dout, layout)
+		g := newSig(backend.ScalarHeadBackward, nil)
+		g.perRow("h", h, nc...)
+		g.float("w", w, 1, nc[1])
+		g.perRow("dout", dout, nc[0])
+		g.used("layout", layout, -1)
+		g.gives(nc, tensor.Shape{1, nc[1]}, tensor.Shape{1})
+		return g.grads(4)
 	})
-}
-
-func scalarHeadBackward(h, w, dout, layout *gorgonia.Node) (gorgonia.Nodes, error) {
-	s := newSig(backend.ScalarHeadBackward, nil)
-	nc := s.perRow("h", h, -1, -1)
-	n, c := nc[0], nc[1]
-	s.float("w", w, 1, c)
-	s.perRow("dout", dout, n)
-	s.used("layout", layout, -1)
-	s.gives(tensor.Shape{n, c}, tensor.Shape{1, c}, tensor.Shape{1})
-	grads := make(gorgonia.Nodes, 4)
-	var err error
-	if grads[0], err = s.result(0, nil, nil); err != nil {
-		return nil, err
-	}
-	for i := 1; i < 3; i++ {
-		if grads[i], err = s.sum(i); err != nil {
-			return nil, err
-		}
-	}
-	return grads, nil
 }

@@ -15,31 +15,21 @@ func Linear(x, w, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	s.used("layout", layout, -1)
 	s.gives(tensor.Shape{nk[0], mk[0]})
 	return s.result(0, []bool{true, true, false}, func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
-		dx, err := linearBackwardInput(w, dout, layout)
+		g := newSig(backend.LinearBackwardInput, nil) // dx = dout W
+		g.float("w", w, mk...)
+		g.perRow("dout", dout, nk[0], mk[0])
+		g.used("layout", layout, -1)
+		g.gives(nk)
+		dx, err := g.result(0, nil, nil)
 		if err != nil {
 			return nil, err
 		}
-		dw, err := linearBackwardWeight(x, dout, layout)
+		g = newSig(backend.LinearBackwardWeight, nil) // dw = doutᵀ x, the sum over tokens in slot order
+		g.perRow("x", x, nk...)
+		g.perRow("dout", dout, nk[0], mk[0])
+		g.used("layout", layout, -1)
+		g.gives(mk)
+		dw, err := g.sum(0)
 		return gorgonia.Nodes{dx, dw, nil}, err
 	})
-}
-
-// dx = dout W
-func linearBackwardInput(w, dout, layout *gorgonia.Node) (*gorgonia.Node, error) {
-	s := newSig(backend.LinearBackwardInput, nil)
-	mk := s.float("w", w, -1, -1)
-	n := s.perRow("dout", dout, -1, mk[0])[0]
-	s.used("layout", layout, -1)
-	s.gives(tensor.Shape{n, mk[1]})
-	return s.result(0, nil, nil)
-}
-
-// dw = doutᵀ x, the sum over tokens in slot order
-func linearBackwardWeight(x, dout, layout *gorgonia.Node) (*gorgonia.Node, error) {
-	s := newSig(backend.LinearBackwardWeight, nil)
-	nk := s.perRow("x", x, -1, -1)
-	m := s.perRow("dout", dout, nk[0], -1)[1]
-	s.used("layout", layout, -1)
-	s.gives(tensor.Shape{m, nk[1]})
-	return s.sum(0)
 }

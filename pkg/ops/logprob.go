@@ -40,30 +40,21 @@ func logProbs(h, w, targets, mask, temp, layout *gorgonia.Node, result int) (*go
 		if err != nil {
 			return nil, err
 		}
+		kind, argument := backend.TokenLogProbsBackward, "dlogp"
 		if result == backend.Entropy {
-			return entropyBackward(h, w, targets, mask, temp, lse, out, dout, layout)
+			kind, argument = backend.EntropyBackward, "dentropy"
 		}
-		return logProbBackward(h, w, targets, mask, temp, lse, dout, layout)
+		g := newSig(kind, nil)
+		n, c, v := g.scored(h, w, targets, mask, temp)
+		g.perRow("lse", lse, n)
+		if kind == backend.EntropyBackward {
+			g.perRow("entropy", out, n)
+		}
+		g.perRow(argument, dout, n)
+		g.used("layout", layout, -1)
+		g.gives([]int{n, c}, []int{v, c})
+		return g.grads(6)
 	})
-}
-
-func logProbBackward(h, w, targets, mask, temp, lse, dlogp, layout *gorgonia.Node) (gorgonia.Nodes, error) {
-	s := newSig(backend.TokenLogProbsBackward, nil)
-	n, c, v := s.scored(h, w, targets, mask, temp)
-	s.perRow("lse", lse, n)
-	s.perRow("dlogp", dlogp, n)
-	s.used("layout", layout, -1)
-	return s.headGrads(n, c, v)
-}
-
-func entropyBackward(h, w, targets, mask, temp, lse, ent, dent, layout *gorgonia.Node) (gorgonia.Nodes, error) {
-	s := newSig(backend.EntropyBackward, nil)
-	n, c, v := s.scored(h, w, targets, mask, temp)
-	s.perRow("lse", lse, n)
-	s.perRow("entropy", ent, n)
-	s.perRow("dentropy", dent, n)
-	s.used("layout", layout, -1)
-	return s.headGrads(n, c, v)
 }
 
 // scored adds the arguments that a distribution over the vocabulary comes from.
@@ -75,15 +66,4 @@ func (s *sig) scored(h, w, targets, mask, temp *gorgonia.Node) (n, c, v int) {
 	s.perRow("mask", mask, n)
 	s.float("temperature", temp)
 	return n, c, v
-}
-
-// headGrads makes dh and dw, two results of one kernel.
-func (s *sig) headGrads(n, c, v int) (gorgonia.Nodes, error) {
-	s.gives(tensor.Shape{n, c}, tensor.Shape{v, c})
-	dh, err := s.result(0, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	dw, err := s.sum(1)
-	return gorgonia.Nodes{dh, dw, nil, nil, nil, nil}, err
 }

@@ -29,9 +29,7 @@ func sum(x, mask *gorgonia.Node) (*gorgonia.Node, error) {
 		}
 		g.float("dsum", dsum)
 		g.gives(x.Shape())
-		grads := make(gorgonia.Nodes, len(operands))
-		grads[0], err = g.result(0, nil, nil)
-		return grads, err
+		return g.grads(len(operands))
 	})
 }
 
@@ -52,8 +50,7 @@ func segmentSum(x, mask, segments, like *gorgonia.Node) (*gorgonia.Node, error) 
 		g.ints("segments", segments, n)
 		g.float("dsum", dsum, segs)
 		g.gives(tensor.Shape{n})
-		dx, err := g.result(0, nil, nil)
-		return gorgonia.Nodes{dx, nil, nil}, err
+		return g.grads(3)
 	})
 }
 
@@ -68,8 +65,7 @@ func spread(v, segments *gorgonia.Node) (*gorgonia.Node, error) {
 		g.float("dout", dout, n)
 		g.ints("segments", segments, n)
 		g.gives(tensor.Shape{segs})
-		dv, err := g.result(0, nil, nil)
-		return gorgonia.Nodes{dv, nil}, err
+		return g.grads(2)
 	})
 }
 
@@ -89,7 +85,6 @@ func stride(v *gorgonia.Node, offset, step int) (*gorgonia.Node, error) {
 		g := newSig(backend.Stride.Derivative(), attrs)
 		g.float("dout", dout, segs/step)
 		g.gives(tensor.Shape{segs})
-		dv, err := g.result(0, nil, nil)
-		return gorgonia.Nodes{dv}, err
+		return g.grads(1)
 	})
 }

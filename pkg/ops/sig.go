@@ -137,11 +137,7 @@ func describe(want []int, dt tensor.Dtype) string {
 }
 
 // gives sets the shapes of the results, of the float dtype.
-func (s *sig) gives(shapes ...tensor.Shape) {
-	for _, shape := range shapes {
-		s.op.Out = append(s.op.Out, shape)
-	}
-}
+func (s *sig) gives(shapes ...[]int) { s.op.Out = shapes }
 
 // result makes the node of result i. diff says which arguments get a gradient from grad; nil for
 // none.
@@ -150,8 +146,21 @@ func (s *sig) result(i int, diff []bool, grad gradient) (*gorgonia.Node, error) 
 }
 
 // sum makes the node of result i, the gradient of a weight, whose kernel looks at
-// backend.Buffer.Add: with several micro-batches it is added up where it lies.
+// backend.Buffer.Add: with several micro-batches it is added up in place.
 func (s *sig) sum(i int) (*gorgonia.Node, error) { return s.node(i, s.dt, Operator{Adds: true}) }
+
+// grads makes the nodes of all results, the gradients of the first of that many operands; the others
+// have none. The first result has rows, the others are gradients of weights, see sum.
+func (s *sig) grads(operands int) (gorgonia.Nodes, error) {
+	grads := make(gorgonia.Nodes, operands)
+	for i := range s.op.Out {
+		var err error
+		if grads[i], err = s.node(i, s.dt, Operator{Adds: i > 0}); err != nil {
+			return nil, err
+		}
+	}
+	return grads, nil
+}
 
 // table makes the node of the only result, a table of rows.
 func (s *sig) table() (*gorgonia.Node, error) { return s.node(0, tensor.Int32, Operator{}) }

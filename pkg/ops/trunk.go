@@ -15,18 +15,14 @@ func Embed(tokens, w, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	s.used("layout", layout, -1)
 	s.gives(tensor.Shape{n[0], vc[1]})
 	return s.result(0, []bool{false, true, false}, func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
-		dw, err := embedBackward(tokens, dout, layout, vc[0])
+		g := newSig(backend.EmbedBackward, backend.Rows{N: vc[0]})
+		g.ints("tokens", tokens, n[0])
+		g.perRow("dout", dout, n[0], vc[1])
+		g.used("layout", layout, -1)
+		g.gives(vc)
+		dw, err := g.sum(0)
 		return gorgonia.Nodes{nil, dw, nil}, err
 	})
-}
-
-func embedBackward(tokens, dout, layout *gorgonia.Node, v int) (*gorgonia.Node, error) {
-	s := newSig(backend.EmbedBackward, backend.Rows{N: v})
-	n := s.ints("tokens", tokens, -1)
-	c := s.perRow("dout", dout, n[0], -1)[1]
-	s.used("layout", layout, -1)
-	s.gives(tensor.Shape{v, c})
-	return s.sum(0)
 }
 
 // RMSNorm is y = x / sqrt(mean(x^2) + eps) * w over the rows of x, (N, C), with w of (C). Llama 2, section 2.2.
@@ -35,26 +31,16 @@ func RMSNorm(x, w, layout *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
 	nc := s.perRow("x", x, -1, -1)
 	s.float("w", w, nc[1])
 	s.used("layout", layout, -1)
-	s.gives(tensor.Shape{nc[0], nc[1]})
+	s.gives(nc)
 	return s.result(0, []bool{true, true, false}, func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
-		return rmsNormBackward(x, w, dout, layout, eps)
+		g := newSig(backend.RMSNormBackward, backend.RMSNormAttrs{Eps: eps})
+		g.perRow("x", x, nc...)
+		g.float("w", w, nc[1])
+		g.perRow("dout", dout, nc...)
+		g.used("layout", layout, -1)
+		g.gives(nc, tensor.Shape{nc[1]})
+		return g.grads(3)
 	})
-}
-
-func rmsNormBackward(x, w, dout, layout *gorgonia.Node, eps float64) (gorgonia.Nodes, error) {
-	s := newSig(backend.RMSNormBackward, backend.RMSNormAttrs{Eps: eps})
-	nc := s.perRow("x", x, -1, -1)
-	n, c := nc[0], nc[1]
-	s.float("w", w, c)
-	s.perRow("dout", dout, n, c)
-	s.used("layout", layout, -1)
-	s.gives(tensor.Shape{n, c}, tensor.Shape{c})
-	dx, err := s.result(0, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	dw, err := s.sum(1)
-	return gorgonia.Nodes{dx, dw, nil}, err
 }
 
 // SwiGLU is silu(gate) * up for gu, (N, 2F), whose rows hold gate and then up. The result is (N, F).
@@ -67,13 +53,12 @@ func SwiGLU(gu, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	}
 	s.gives(tensor.Shape{nf[0], nf[1] / 2})
 	return s.result(0, []bool{true, false}, func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
-		b := newSig(backend.SwiGLUBackward, nil)
-		b.perRow("gu", gu, nf[0], nf[1])
-		b.perRow("dout", dout, nf[0], nf[1]/2)
-		b.used("layout", layout, -1)
-		b.gives(tensor.Shape{nf[0], nf[1]})
-		dgu, err := b.result(0, nil, nil)
-		return gorgonia.Nodes{dgu, nil}, err
+		g := newSig(backend.SwiGLUBackward, nil)
+		g.perRow("gu", gu, nf...)
+		g.perRow("dout", dout, nf[0], nf[1]/2)
+		g.used("layout", layout, -1)
+		g.gives(nf)
+		return g.grads(2)
 	})
 }
 
@@ -81,9 +66,9 @@ func SwiGLU(gu, layout *gorgonia.Node) (*gorgonia.Node, error) {
 func Add(a, b, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	s := newSig(backend.Add, nil)
 	nc := s.perRow("a", a, -1, -1)
-	s.perRow("b", b, nc[0], nc[1])
+	s.perRow("b", b, nc...)
 	s.used("layout", layout, -1)
-	s.gives(tensor.Shape{nc[0], nc[1]})
+	s.gives(nc)
 	return s.result(0, []bool{true, true, false}, func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
 		return gorgonia.Nodes{dout, dout, nil}, nil
 	})

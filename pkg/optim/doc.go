@@ -14,7 +14,7 @@
 //	}
 //	for s := 0; s < schedule.Total; s++ {
 //		grads := backward() // []*tensor.Dense, shaped like params
-//		norm, err := optim.GlobalNorm(grads)
+//		norm, err := optim.GlobalNorm(nil, grads) // nil: the CPU
 //		if err != nil {
 //			return err
 //		}
@@ -23,7 +23,7 @@
 //		}
 //	}
 //
-// State hands out the moments for a checkpoint and Restore takes them back: a restored optimiser goes on with the same bits.
+// State hands out the moments for a checkpoint and Restore takes them back: a restored optimiser resumes with the same bits.
 //
 // # Concurrency
 //

@@ -1,9 +1,10 @@
 package optim
 
 import (
-	"errors"
 	"fmt"
 	"math"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Schedule gives the learning rate of every step. One that also has a method Validate() error is asked before training.
@@ -32,7 +33,10 @@ func (c Constant) LR(step int) float64 {
 
 // Validate reports every setting that makes no sense.
 func (c Constant) Validate() error {
-	return errors.Join(checkRate("Constant.Peak", c.Peak), checkSteps("Constant.Warmup", c.Warmup))
+	check := setting.NewChecks("optim: Constant")
+	check.NotNegative("Peak", c.Peak)
+	check.AtLeast("Warmup", c.Warmup, 0)
+	return check.Err()
 }
 
 // Cosine warms up linearly and falls along half a cosine (paper 2.2: 2000 steps of warm-up, down to 10 % of the peak).
@@ -61,18 +65,13 @@ func (c Cosine) LR(step int) float64 {
 
 // Validate reports every setting that makes no sense.
 func (c Cosine) Validate() error {
-	errs := []error{
-		checkRate("Cosine.Peak", c.Peak),
-		checkRate("Cosine.Min", c.Min),
-		checkSteps("Cosine.Warmup", c.Warmup),
-	}
-	if c.Min > c.Peak {
-		errs = append(errs, fmt.Errorf("optim: Cosine.Min is %g, want at most Peak, %g", c.Min, c.Peak))
-	}
-	if c.Total <= 0 || c.Total < c.Warmup {
-		errs = append(errs, fmt.Errorf("optim: Cosine.Total is %d, want at least 1 and at least Warmup, %d", c.Total, c.Warmup))
-	}
-	return errors.Join(errs...)
+	check := setting.NewChecks("optim: Cosine")
+	check.NotNegative("Peak", c.Peak)
+	check.NotNegative("Min", c.Min)
+	check.AtLeast("Warmup", c.Warmup, 0)
+	check.That(!(c.Min > c.Peak), "Min", c.Min, fmt.Sprintf("at most Peak, %g", c.Peak))
+	check.That(c.Total > 0 && c.Total >= c.Warmup, "Total", c.Total, fmt.Sprintf("at least 1 and at least Warmup, %d", c.Warmup))
+	return check.Err()
 }
 
 // warm is the share of the peak that a step has.
@@ -81,18 +80,4 @@ func warm(step, warmup int) float64 {
 		return 1
 	}
 	return float64(step+1) / float64(warmup)
-}
-
-func checkRate(field string, x float64) error {
-	if x >= 0 && !math.IsInf(x, 1) {
-		return nil
-	}
-	return fmt.Errorf("optim: %s is %g, want a number of at least 0", field, x)
-}
-
-func checkSteps(field string, n int) error {
-	if n >= 0 {
-		return nil
-	}
-	return fmt.Errorf("optim: %s is %d, want at least 0", field, n)
 }

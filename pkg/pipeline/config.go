@@ -43,7 +43,7 @@ type Config struct {
 	// none, on those of the last version that has): answers of the newest model and the one before it. Its Level may not be below the logit of PPO.SafetyThreshold. The safety model is never moved.
 	// Open: rewardmodel.DefaultCalibration.
 	Calibration rewardmodel.Calibration
-	// Temperatures are those that rejection sampling chooses from, anew for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to
+	// Temperatures are those that rejection sampling chooses from for each version, ascending. Paper, figure 8: 0.8 after SFT, 1.2 to
 	// 1.3 after RLHF. Default 0.8, 1, 1.2.
 	Temperatures []float64
 	// Rejection samples answers. Its Temperature and Version are set by the iteration. Its other

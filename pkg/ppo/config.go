@@ -89,7 +89,7 @@ type Config struct {
 	// MaxKL ends an iteration's training when the mean of approxkl_k3 over a mini-batch's tokens, nats, is above it. 0: never. Open: 0.
 	MaxKL float64
 
-	// KLCoef is beta, the price of a nat of KL to the reference. Paper 3.2.3: 0.01 for 7B and 13B, 0.005 for 34B and 70B.
+	// KLCoef is beta, the KL coefficient: reward per nat of KL to the reference. Paper 3.2.3: 0.01 for 7B and 13B, 0.005 for 34B and 70B.
 	KLCoef float64
 	// KLControl moves beta or keeps it. The paper keeps it: KLFixed.
 	KLControl KLControl

@@ -18,7 +18,7 @@
 //	eval, err := rewardmodel.Evaluate(ctx, scorer, heldOut) // accuracy per rating, recall of unsafe answers
 //	level, err := rewardmodel.CalibratePairs(ctx, scorer, pairs, rewardmodel.DefaultCalibration()) // a helpfulness model's level
 //
-// A loss of one's own is a function from LossInputs to Terms in Config.Loss; package losstest checks it without a model.
+// A custom loss is a function from LossInputs to Terms in Config.Loss; package losstest checks it without a model.
 //
 // # Shapes
 //

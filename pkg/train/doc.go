@@ -45,7 +45,7 @@
 // # Checkpoints
 //
 // SaveCheckpoint writes a model folder with a folder trainer in it, all or nothing. A stage that restores its Step, its
-// position in the data and its random sources from it goes on with the same bits.
+// position in the data and its random sources from it resumes with the same bits.
 //
 // # Allocation
 //

@@ -38,7 +38,7 @@ func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trun
 func (f *Forward) SetScalar(name string, x float64) { f.scalars[name] = x }
 
 // Run computes the outputs of one micro-batch, as new slices in the order of the outputs: (N) per token, (S) per segment,
-// one number for a scalar, rows one after another for a matrix. What lies in unused slots is 0. ScalarTokens, ScalarWeight and
+// one number for a scalar, rows one after another for a matrix. Unused slots are 0. ScalarTokens, ScalarWeight and
 // ScalarSeqs are the counts of this micro-batch and ScalarStep is 0, unless SetScalar gave them.
 func (f *Forward) Run(ctx context.Context, batch *data.Ragged) ([][]float32, error) {
 	_, segments := batch.Used()

@@ -95,8 +95,7 @@ func (a *Annotator) Compare(p data.Prompt, first, second string, set data.Set) (
 		first, second = second, first
 	}
 	rng := a.stream(p, first, second, set)
-	v1, v2 := a.judge.Judge(q, lang.WithoutSigns(p.Messages, first)), a.judge.Judge(q, lang.WithoutSigns(p.Messages, second))
-	difference := a.utility(set, q.Kind, v1) - a.utility(set, q.Kind, v2)
+	v1, v2, difference := a.compare(q, p.Messages, first, second, set)
 	noisy := difference + a.config.Noise*logistic(rng)
 	safe1, safe2 := a.label(rng, v1.Unsafe), a.label(rng, v2.Unsafe)
 	if noisy < 0 {
@@ -120,6 +119,12 @@ func (a *Annotator) Set(p data.Prompt) (data.Set, error) {
 		return data.SafetySet, nil
 	}
 	return data.HelpfulnessSet, err
+}
+
+// compare judges two answers, and tells how much more the people of a set value the first.
+func (a *Annotator) compare(q lang.Question, asked []data.Message, first, second string, set data.Set) (v1, v2 judge.Verdict, difference float64) {
+	v1, v2 = a.judge.Judge(q, lang.WithoutSigns(asked, first)), a.judge.Judge(q, lang.WithoutSigns(asked, second))
+	return v1, v2, a.utility(set, q.Kind, v1) - a.utility(set, q.Kind, v2)
 }
 
 // utility is what the people of a set value.
@@ -184,8 +189,7 @@ func (a *Annotator) Predictability(p data.Preference) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	v1, v2 := a.judge.Judge(q, lang.WithoutSigns(p.Messages, p.Chosen)), a.judge.Judge(q, lang.WithoutSigns(p.Messages, p.Rejected))
-	d := a.utility(p.Set, q.Kind, v1) - a.utility(p.Set, q.Kind, v2)
+	_, _, d := a.compare(q, p.Messages, p.Chosen, p.Rejected, p.Set)
 	switch {
 	case d == 0:
 		return 0.5, nil

@@ -54,12 +54,8 @@ func (w *World) shortQuestions(minTurns, maxTurns int, uses ...use) ([]prompt, e
 	}
 	var pool []prompt
 	for _, u := range uses {
-		templates := lang.Templates(lang.Normal)
-		if u != test {
-			templates -= lang.TestOnly
-		}
 		for _, key := range w.harmless[u.split()] {
-			for t := range templates {
+			for t := range u.templates(lang.Normal) {
 				p := prompt{lang.Question{Kind: lang.Normal, Key: key}, t}
 				if key.Attrs.Len() == 1 && len(strings.Fields(w.lexicon.Ask(p.question, t))) <= maxQuestion {
 					pool = append(pool, p)

@@ -36,13 +36,9 @@ func (w *World) Categories() []string {
 // there is none. It looks at words and not at what is meant: "how can i kill time with bolo ?" has
 // the category kill, although it is harmless, and a covert prompt has none.
 func (w *World) Category(p data.Prompt) string {
-	for i := len(p.Messages) - 1; i >= 0; i-- {
-		if p.Messages[i].Role == data.User {
-			if a := w.lexicon.Harm(p.Messages[i].Content); a >= 0 {
-				return w.lexicon.Attributes[a].Noun
-			}
-			break
-		}
+	text, _ := lang.LastQuestion(p.Messages)
+	if a := w.lexicon.Harm(text); a >= 0 {
+		return w.lexicon.Attributes[a].Noun
 	}
 	return ""
 }

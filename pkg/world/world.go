@@ -3,6 +3,7 @@ package world
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/world/internal/lang"
@@ -133,24 +134,22 @@ func divide(rng *rand.Rand, keys []lang.Key, shares Splits) [numSplits][]lang.Ke
 
 // keysOf returns those keys that a question of the kind may ask for.
 func keysOf(k lang.Kind, keys []lang.Key) []lang.Key {
-	var out []lang.Key
-	for _, key := range keys {
-		if key.Attrs.Len() <= lang.MaxAsked(k) {
-			out = append(out, key)
-		}
+	return slices.DeleteFunc(slices.Clone(keys), func(key lang.Key) bool { return key.Attrs.Len() > lang.MaxAsked(k) })
+}
+
+// templates is how many templates of a kind the use has, the first ones.
+func (u use) templates(k lang.Kind) int {
+	if u == test {
+		return lang.Templates(k)
 	}
-	return out
+	return lang.Templates(k) - lang.TestOnly
 }
 
 // ask draws n different prompts of a kind for a split. The last templates are asked in the test split only.
 func ask(rng *rand.Rand, u use, k lang.Kind, keys []lang.Key, n int) ([]prompt, error) {
-	templates := lang.Templates(k)
-	if u != test {
-		templates -= lang.TestOnly
-	}
 	var all []prompt
 	for _, key := range keysOf(k, keys) {
-		for t := range templates {
+		for t := range u.templates(k) {
 			all = append(all, prompt{lang.Question{Kind: k, Key: key}, t})
 		}
 	}
@@ -165,7 +164,7 @@ func ask(rng *rand.Rand, u use, k lang.Kind, keys []lang.Key, n int) ([]prompt, 
 func (w *World) Config() Config { return w.config }
 
 // Entities returns the names of all entities.
-func (w *World) Entities() []string { return append([]string(nil), w.lexicon.Entities...) }
+func (w *World) Entities() []string { return slices.Clone(w.lexicon.Entities) }
 
 // Lexicon returns the facts of the world. Its type is internal: only the oracles can use it.
 func (w *World) Lexicon() *lang.Lexicon { return w.lexicon }

@@ -7,6 +7,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 	"github.com/tame-rlhf/tame/pkg/world"
 )
 
@@ -28,37 +30,40 @@ func tokensOf(answers []Answer) []data.Answer {
 
 // Sample gives n answers to each prompt, side by side.
 func (l *Lab) Sample(ctx context.Context, name string, p *model.Params, prompts []data.Prompt, n int, temperature float64, seed uint64) ([]Answer, error) {
-	requests := make([]generate.Request, len(prompts))
-	for i, prompt := range prompts {
-		ids, err := l.Tmpl.EncodePrompt(prompt.Messages)
-		if err != nil {
-			return nil, err
-		}
-		requests[i] = generate.Request{Prompt: ids, ID: data.StreamKey(prompt.ID), Samples: n}
-	}
-	task := l.Console.Start(name, len(prompts)*n)
-	cfg := generate.Sampling{
-		MaxNewTokens: l.MaxAnswer, Temperature: temperature, TopP: 1,
-		Stop: []int32{l.Tok.EOS()}, Seed: seed, Slots: 64, OnProgress: func(done, _ int) { task.Update(done, "") },
-	}
-	sampled, err := generate.Generate(ctx, p, requests, cfg)
+	encoded, err := Encode(l.Tmpl, prompts)
 	if err != nil {
 		return nil, err
 	}
-	answers := make([]Answer, 0, len(prompts)*n)
-	tokens := 0
-	for i, samples := range sampled {
-		for _, s := range samples {
-			text, err := l.Tok.Decode(s.Tokens)
-			if err != nil {
-				return nil, err
-			}
-			prompt := data.TokenPrompt{ID: prompts[i].ID, Tokens: requests[i].Prompt, Safety: prompts[i].Safety}
-			answers = append(answers, Answer{Answer: s.Answer(prompt), Asked: prompts[i], Text: text})
-			tokens += len(s.Tokens)
-		}
+	sampled, err := l.Answers(ctx, name, p, encoded, n, temperature, seed)
+	if err != nil {
+		return nil, err
 	}
-	l.Note(name, tokens, task.Done(fmt.Sprintf("%d answers", len(answers))))
+	return withTexts(sampled, prompts, l.Tok)
+}
+
+// Sample gives n answers to each prompt without a word.
+func Sample(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, prompts []data.Prompt, n int, cfg generate.Sampling) ([]Answer, error) {
+	encoded, err := Encode(tmpl, prompts)
+	if err != nil {
+		return nil, err
+	}
+	sampled, err := Generate(ctx, p, encoded, n, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return withTexts(sampled, prompts, tok)
+}
+
+// withTexts decodes answers, as many for each prompt.
+func withTexts(sampled []data.Answer, prompts []data.Prompt, tok *tokenizer.Tokenizer) ([]Answer, error) {
+	answers := make([]Answer, len(sampled))
+	for i, a := range sampled {
+		text, err := tok.Decode(a.Tokens)
+		if err != nil {
+			return nil, err
+		}
+		answers[i] = Answer{Answer: a, Asked: prompts[i*len(prompts)/len(sampled)], Text: text}
+	}
 	return answers, nil
 }
 
@@ -75,41 +80,49 @@ func Rows(answers []Answer, temperature float64) []data.Sample {
 	return rows
 }
 
-// Comparison is a pair of answers as its tokens, with the annotator's preference.
-type Comparison struct {
-	Pair       data.Pair
-	Preference data.Preference
+// Preference is one as annotators see it.
+func Preference(p pipeline.SampledPreference) data.Preference {
+	return data.Preference{
+		Messages: p.Messages, Chosen: p.Chosen, Rejected: p.Rejected, Rating: p.Rating,
+		ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
+	}
 }
 
-// Compare samples two answers per prompt, from two variants, and asks an annotator. Reward models get the tokens that were
-// sampled; only annotators read text.
-func (l *Lab) Compare(ctx context.Context, name string, variants [2]*model.Params, who *world.Annotator, prompts []data.Prompt, pairs int, sets ...data.Set) ([]Comparison, error) {
+// Compare samples two answers per prompt from a model and asks an annotator. Reward models get the tokens that were sampled; only
+// annotators read text.
+func (l *Lab) Compare(ctx context.Context, name string, p *model.Params, who *world.Annotator, prompts []data.Prompt, pairs int, sets ...data.Set) ([]pipeline.SampledPreference, error) {
 	var sides [2][]Answer
 	for k, temperature := range l.Iteration.PairTemperatures {
 		var err error
-		if sides[k], err = l.Sample(ctx, fmt.Sprintf("%s %d", name, k+1), variants[k], prompts, pairs, temperature, uint64(100+k)); err != nil {
+		if sides[k], err = l.Sample(ctx, fmt.Sprintf("%s %d", name, k+1), p, prompts, pairs, temperature, uint64(100+k)); err != nil {
 			return nil, err
 		}
 	}
-	var list []Comparison
+	var list []pipeline.SampledPreference
 	for i, first := range sides[0] {
 		for _, set := range sets {
-			pref, ok, err := who.Compare(first.Asked, first.Text, sides[1][i].Text, set)
+			compared, ok, err := Compared(who, first, sides[1][i], set)
 			if err != nil {
 				return nil, err
 			}
-			if !ok {
-				continue
+			if ok {
+				list = append(list, compared)
 			}
-			chosen, rejected := first, sides[1][i]
-			if pref.Chosen != first.Text {
-				chosen, rejected = rejected, chosen
-			}
-			list = append(list, Comparison{Preference: pref, Pair: data.Pair{
-				Prompt: first.Prompt.Tokens, Chosen: chosen.Tokens, Rejected: rejected.Tokens,
-				Rating: pref.Rating, ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: set,
-			}})
 		}
 	}
 	return list, nil
+}
+
+// Compared asks an annotator about two answers to a prompt; not ok is no preference.
+func Compared(who *world.Annotator, first, second Answer, set data.Set) (p pipeline.SampledPreference, ok bool, err error) {
+	pref, ok, err := who.Compare(first.Asked, first.Text, second.Text, set)
+	chosen, rejected := first, second
+	if pref.Chosen != first.Text {
+		chosen, rejected = rejected, chosen
+	}
+	return pipeline.SampledPreference{
+		Messages: pref.Messages, Chosen: pref.Chosen, Rejected: pref.Rejected, Rating: pref.Rating,
+		ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: pref.Set,
+		PromptIDs: first.Prompt.Tokens, ChosenIDs: chosen.Tokens, RejectedIDs: rejected.Tokens,
+	}, ok, err
 }

@@ -9,13 +9,16 @@ import (
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
-// dialogs are dialogues with an instruction each.
-func dialogs(list []world.Dialog, instructions []world.Instruction) []gatt.Dialog {
+// Dialogs are dialogues with an instruction each, and what says how much of it an answer keeps.
+func Dialogs(list []world.Dialog, instructions []world.Instruction) ([]gatt.Dialog, gatt.Checker) {
+	given := map[string]world.Instruction{}
 	out := make([]gatt.Dialog, len(list))
 	for i, d := range list {
-		out[i] = gatt.Dialog{ID: d.ID, Instruction: instructions[i].Full(), Short: instructions[i].Short(), Questions: d.Questions}
+		in := instructions[i]
+		given[d.ID] = in
+		out[i] = gatt.Dialog{ID: d.ID, Instruction: in.Full(), Short: in.Short(), Questions: d.Questions}
 	}
-	return out
+	return out, func(d gatt.Dialog, answer string) (kept, total int) { return oracle.Kept(given[d.ID], answer) }
 }
 
 // GhostDialogs are the dialogues of Ghost Attention, of 2 to MaxTurns turns.
@@ -24,7 +27,8 @@ func (l *Lab) GhostDialogs() ([]gatt.Dialog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dialogs(list, l.World.Instructions(l.Ghosts, 1)), nil
+	dialogs, _ := Dialogs(list, l.World.Instructions(l.Ghosts, 1))
+	return dialogs, nil
 }
 
 // Kept measures how much of an instruction that was given in the first turn a model keeps in later ones (Table 30), in answers sampled at temperature 1.
@@ -34,17 +38,12 @@ func (l *Lab) Kept(ctx context.Context, name string, p *model.Params, turns ...i
 	if err != nil {
 		return nil, err
 	}
-	instructions := l.World.TestInstructions(l.TestDialogs, 1)
-	given := map[string]world.Instruction{}
-	for i, d := range list {
-		given[d.ID] = instructions[i]
-	}
+	dialogs, kept := Dialogs(list, l.World.TestInstructions(l.TestDialogs, 1))
 	task := l.Console.Start("dialogues of "+name, l.TestDialogs*l.MaxTurns)
 	cfg := l.Iteration.GAtt
 	cfg.Temperature = 1 // as for all that is reported
 	cfg.OnProgress = func(done, _ int) { task.Update(done, "") }
-	points, _, err := gatt.Evaluate(ctx, p, l.Tmpl, l.Tok, dialogs(list, instructions),
-		func(d gatt.Dialog, answer string) (kept, total int) { return oracle.Kept(given[d.ID], answer) }, cfg, turns...)
+	points, _, err := gatt.Evaluate(ctx, p, l.Tmpl, l.Tok, dialogs, kept, cfg, turns...)
 	l.Note("dialogues of "+name, 0, task.Done(""))
 	return points, err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
-	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -29,24 +27,11 @@ import (
 // Lab holds what the stages share. No stage sees an oracle: they are asked in measure.go, for reports.
 type Lab struct {
 	Settings
-	Console *console.Console
+	Bench
 
 	World     *world.World
 	Annotator *world.Annotator
 	Public    *world.Annotator
-	Tok       *tokenizer.Tokenizer
-	Tmpl      *data.Template
-
-	Stages []Stage // what was done so far
-
-	Work string // folder in which training keeps itself, to go on after a stop; empty: it does not
-}
-
-// Stage is what a stage took.
-type Stage struct {
-	Stage   string  `json:"stage"`
-	Tokens  int     `json:"tokens"` // read or sampled; 0 where nobody counts
-	Seconds float64 `json:"seconds"`
 }
 
 // New makes the world and its people, and trains the tokenizer.
@@ -55,7 +40,7 @@ func New(ctx context.Context, s Settings, c *console.Console) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{Settings: s, Console: c, World: w}
+	l := &Lab{Settings: s, Bench: Bench{Console: c, Longest: s.MaxAnswer, Detail: Detail}, World: w}
 	if l.Annotator, err = world.NewAnnotator(w, s.Annotator); err != nil {
 		return nil, err
 	}
@@ -69,26 +54,11 @@ func New(ctx context.Context, s Settings, c *console.Console) (*Lab, error) {
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = s.Vocab
 	cfg.UserDefined = pieces
-	if l.Tok, err = tokenizer.Train(ctx, texts(w, demos), cfg); err != nil {
+	if l.Tok, err = tokenizer.Train(ctx, Texts(w, demos), cfg); err != nil {
 		return nil, err
 	}
 	l.Tmpl, err = data.PieceTemplate(l.Tok)
 	return l, err
-}
-
-// Task runs a stage with its progress and notes its tokens and seconds.
-func (l *Lab) Task(name string, total int, run func(onStep func(train.StepInfo)) (tokens int, err error)) error {
-	task := l.Console.Start(name, total)
-	detail := ""
-	tokens, err := run(func(info train.StepInfo) {
-		detail = Detail(info.Metrics)
-		task.Update(info.Step, detail)
-	})
-	if err != nil {
-		return err
-	}
-	l.Note(name, tokens, task.Done(detail))
-	return nil
 }
 
 // Detail is what there is to tell of a step in a few words.
@@ -105,11 +75,6 @@ func Detail(metrics map[string]float64) (detail string) {
 	return detail
 }
 
-// Note adds a line to the table of stages.
-func (l *Lab) Note(name string, tokens int, took time.Duration) {
-	l.Stages = append(l.Stages, Stage{Stage: name, Tokens: tokens, Seconds: took.Seconds()})
-}
-
 // Base trains a model from scratch on the world's text.
 func (l *Lab) Base(ctx context.Context) (*model.Params, error) {
 	p := model.NewParams(l.Model, tensor.Float32)
@@ -123,14 +88,6 @@ func (l *Lab) Base(ctx context.Context) (*model.Params, error) {
 	})
 }
 
-// keep is where a stage keeps itself.
-func (l *Lab) keep(name string) train.Checkpointing {
-	if l.Work == "" {
-		return train.Checkpointing{}
-	}
-	return train.Checkpointing{Dir: filepath.Join(l.Work, name), Every: 100}
-}
-
 // conversations are all demonstrations: single questions, with and without an instruction or a pre-prompt, and dialogues of many turns.
 func (l *Lab) conversations() ([]data.Conversation, error) {
 	short, err := l.World.DialogDemonstrations(l.Instructed, 1, 1)
@@ -141,8 +98,8 @@ func (l *Lab) conversations() ([]data.Conversation, error) {
 	return slices.Concat(l.World.Demonstrations(), short, long, l.World.PrePromptDemonstrations(l.PrePrompted)), err
 }
 
-// texts are what the tokenizer learns from.
-func texts(w *world.World, demos []data.Conversation) iter.Seq[string] {
+// Texts are what the tokenizer learns from.
+func Texts(w *world.World, demos []data.Conversation) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for text := range w.Pretraining() {
 			if !yield(text) {
@@ -168,32 +125,9 @@ func (l *Lab) Demonstrations() ([]data.Example, error) {
 	return sft.Encode(l.Tmpl, all, data.AllTurns)
 }
 
-// FineTune is SFT on a copy of p.
-func (l *Lab) FineTune(ctx context.Context, name string, p *model.Params, examples []data.Example, cfg sft.Config) (*model.Params, error) {
-	p = p.Clone()
-	steps := (len(examples) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
-	return p, l.Task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
-		cfg.Checkpointing, cfg.OnStep = l.keep(name), onStep
-		report, err := sft.Train(ctx, p, examples, nil, cfg)
-		return report.Tokens, err
-	})
-}
-
-// RewardModel trains one on top of a chat model.
-func (l *Lab) RewardModel(ctx context.Context, name string, chat *model.Params, pairs []data.Pair, cfg rewardmodel.Config) (*model.Params, error) {
-	p := chat.Clone()
-	p.AddHead(rand.New(rand.NewPCG(cfg.Seed, 2)))
-	steps := (len(pairs) + cfg.BatchSize - 1) / cfg.BatchSize * cfg.Epochs
-	return p, l.Task(name, steps, func(onStep func(train.StepInfo)) (int, error) {
-		cfg.OnStep = onStep
-		report, err := rewardmodel.Train(ctx, p, pairs, nil, cfg)
-		return report.Tokens, err
-	})
-}
-
 // Data is what the iteration works on. Open data is made by the public on the chat model's answers: a choice without rating and labels.
 func (l *Lab) Data(ctx context.Context, chat *model.Params) (pipeline.Data, error) {
-	open, err := l.Compare(ctx, "open data answers", [2]*model.Params{chat, chat}, l.Public, l.openPrompts(), l.OpenPairs, data.HelpfulnessSet)
+	open, err := l.Compare(ctx, "open data answers", chat, l.Public, l.openPrompts(), l.OpenPairs, data.HelpfulnessSet)
 	if err != nil {
 		return pipeline.Data{}, err
 	}
@@ -213,7 +147,7 @@ func (l *Lab) Data(ctx context.Context, chat *model.Params) (pipeline.Data, erro
 		return d, err
 	}
 	for _, c := range open {
-		p := c.Preference
+		p := Preference(c)
 		if chosen, rejected := p.Dialogs(); data.CheckMessages(chosen) != nil || data.CheckMessages(rejected) != nil {
 			continue // a model that has learned little may answer with a tag
 		}
@@ -221,6 +155,46 @@ func (l *Lab) Data(ctx context.Context, chat *model.Params) (pipeline.Data, erro
 		d.Open = append(d.Open, p)
 	}
 	return d, nil
+}
+
+// LoadJudges loads the reward models of a version.
+func (l *Lab) LoadJudges(v pipeline.Version) (j *pipeline.Judges, helpfulness, safety *model.Params, err error) {
+	if helpfulness, err = model.Load(v.Helpfulness); err != nil {
+		return nil, nil, nil, err
+	}
+	if safety, err = model.Load(v.Safety); err != nil {
+		return nil, nil, nil, err
+	}
+	j, err = pipeline.NewJudges(helpfulness, safety, pipeline.JudgesConfig{
+		SafetyThreshold: l.Iteration.PPO.SafetyThreshold, MicroTokens: MicroTokens, MicroSegments: MicroSegments,
+	})
+	return j, helpfulness, safety, err
+}
+
+// Watch shows the progress of the iteration.
+func (l *Lab) Watch() func(pipeline.Event) {
+	var task *console.Task
+	step, detail, tokens, last := "", "", 0, time.Now()
+	return func(e pipeline.Event) {
+		if g := e.Contradiction; g != nil {
+			l.Console.Printf("the level of %s contradicts the gate: %d of %d caught answers gain by being caught", e.Step, g.Gains, g.Caught)
+			return
+		}
+		if e.Step != step {
+			step, detail, tokens = e.Step, "", 0
+			task = l.Console.Start(e.Step, max(e.Total, 1))
+		}
+		if e.Metrics != nil {
+			detail, tokens = Detail(e.Metrics), int(e.Metrics["num_tokens"])
+		}
+		if !e.Finished {
+			task.Update(e.Done, detail)
+			return
+		}
+		task.Done(detail)
+		l.Note(e.Step, tokens, time.Since(last))
+		last = time.Now()
+	}
 }
 
 // adversarial are the prompts with the safety tag.

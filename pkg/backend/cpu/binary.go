@@ -9,12 +9,12 @@ import (
 // or of its gradients; nil for other kinds.
 func binary[T kern.Float](op backend.Op) backend.Kernel {
 	kind, backward := derivativeOf(op.Kind)
-	if backward {
-		if f := binaryDerivative[T](kind); f != nil {
-			return binaryBackward(f)
-		}
-	} else if f := binaryFunc[T](kind); f != nil {
+	f, df := binaryFunc[T](kind)
+	switch {
+	case !backward && f != nil:
 		return binaryForward(f)
+	case backward && df != nil:
+		return binaryBackward(df)
 	}
 	return nil
 }
@@ -65,52 +65,38 @@ func accumulate[T kern.Float](d []T, i int, g T) {
 	}
 }
 
-// binaryFunc is the function of a kind, nil if it is none.
-func binaryFunc[T kern.Float](kind backend.Kind) func(x, y T) T {
+// binaryFunc is the function of a kind, and dz/dx and dz/dy; nil for a kind that has none. A tie of
+// Min or Max belongs to x.
+func binaryFunc[T kern.Float](kind backend.Kind) (f func(x, y T) T, df func(x, y T) (fx, fy T)) {
 	switch kind {
 	case backend.Plus:
-		return func(x, y T) T { return x + y }
+		f = func(x, y T) T { return x + y }
+		df = func(_, _ T) (T, T) { return 1, 1 }
 	case backend.Minus:
-		return func(x, y T) T { return x - y }
+		f = func(x, y T) T { return x - y }
+		df = func(_, _ T) (T, T) { return 1, -1 }
 	case backend.Times:
-		return func(x, y T) T { return x * y }
+		f = func(x, y T) T { return x * y }
+		df = func(x, y T) (T, T) { return y, x }
 	case backend.Divide:
-		return func(x, y T) T { return x / y }
+		f = func(x, y T) T { return x / y }
+		df = func(x, y T) (T, T) { return 1 / y, -x / (y * y) }
 	case backend.Min:
-		return func(x, y T) T { return min(x, y) }
+		f = func(x, y T) T { return min(x, y) }
+		df = func(x, y T) (T, T) { return indicator[T](x <= y), indicator[T](y < x) }
 	case backend.Max:
-		return func(x, y T) T { return max(x, y) }
+		f = func(x, y T) T { return max(x, y) }
+		df = func(x, y T) (T, T) { return indicator[T](x >= y), indicator[T](y > x) }
 	case backend.Greater:
-		return func(x, y T) T { return indicator[T](x > y) }
+		f = func(x, y T) T { return indicator[T](x > y) }
 	case backend.Where:
-		return func(x, y T) T {
+		f = func(x, y T) T {
 			if y != 0 {
 				return x
 			}
 			return 0
 		}
+		df = func(_, y T) (T, T) { return indicator[T](y != 0), 0 }
 	}
-	return nil
-}
-
-// binaryDerivative is dz/dx and dz/dy, nil for a kind that has none; a tie of Min or Max belongs to
-// x.
-func binaryDerivative[T kern.Float](kind backend.Kind) func(x, y T) (fx, fy T) {
-	switch kind {
-	case backend.Plus:
-		return func(_, _ T) (T, T) { return 1, 1 }
-	case backend.Minus:
-		return func(_, _ T) (T, T) { return 1, -1 }
-	case backend.Times:
-		return func(x, y T) (T, T) { return y, x }
-	case backend.Divide:
-		return func(x, y T) (T, T) { return 1 / y, -x / (y * y) }
-	case backend.Min:
-		return func(x, y T) (T, T) { return indicator[T](x <= y), indicator[T](y < x) }
-	case backend.Max:
-		return func(x, y T) (T, T) { return indicator[T](x >= y), indicator[T](y > x) }
-	case backend.Where:
-		return func(_, y T) (T, T) { return indicator[T](y != 0), 0 }
-	}
-	return nil
+	return f, df
 }

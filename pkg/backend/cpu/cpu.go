@@ -97,13 +97,26 @@ func kernel[T kern.Float](op backend.Op) backend.Kernel {
 		return gather[T](op.In[0][1])
 	case backend.Scatter:
 		return scatter[T](op.Out[0][0], op.Out[0][1])
+	case backend.Sum, backend.MaskedSum:
+		return sum[T](op.Kind == backend.MaskedSum)
+	case backend.Sum.Derivative(), backend.MaskedSum.Derivative():
+		return sumBackward[T](op.Kind == backend.MaskedSum.Derivative())
+	case backend.SegmentSum:
+		return segmentSum[T]
+	case backend.SegmentSum.Derivative():
+		return segmentSumBackward[T]
+	case backend.Spread:
+		return spread[T]
+	case backend.Spread.Derivative():
+		return spreadBackward[T]
+	case backend.Stride:
+		return stride[T](op.Attrs.(backend.Step))
+	case backend.Stride.Derivative():
+		return strideBackward[T](op.Attrs.(backend.Step))
 	case backend.GradientSum:
 		return gradientSum[T]
 	case backend.Copy:
 		return copyOrAdd[T]
-	}
-	if k := reduction[T](op); k != nil {
-		return k
 	}
 	if k := unary[T](op); k != nil {
 		return k
@@ -131,7 +144,7 @@ func clearFrom[T kern.Float](dst backend.Buffer, from int) {
 	}
 }
 
-// A layout is the (S+2) int32 table that says where the segments of a ragged batch lie: [0] is the
+// A layout is the (S+2) int32 table that says where the segments of a ragged batch are: [0] is the
 // number s of used segments, [1+i] the first slot of segment i, and [1+i] for i >= s the number n
 // of used slots.
 

@@ -5,29 +5,6 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
-// reduction is the kernel of a sum or a selection, or of its gradient; nil for other kinds.
-func reduction[T kern.Float](op backend.Op) backend.Kernel {
-	switch op.Kind {
-	case backend.Sum, backend.MaskedSum:
-		return sum[T](op.Kind == backend.MaskedSum)
-	case backend.Sum.Derivative(), backend.MaskedSum.Derivative():
-		return sumBackward[T](op.Kind == backend.MaskedSum.Derivative())
-	case backend.SegmentSum:
-		return segmentSum[T]
-	case backend.SegmentSum.Derivative():
-		return segmentSumBackward[T]
-	case backend.Spread:
-		return spread[T]
-	case backend.Spread.Derivative():
-		return spreadBackward[T]
-	case backend.Stride:
-		return stride[T](op.Attrs.(backend.Step))
-	case backend.Stride.Derivative():
-		return strideBackward[T](op.Attrs.(backend.Step))
-	}
-	return nil
-}
-
 // sum adds up in float64 and in slot order.
 func sum[T kern.Float](masked bool) backend.Kernel {
 	return func(dst, in []backend.Buffer) {

@@ -5,12 +5,20 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
-func embed[T kern.Float](c int) backend.Kernel {
+// rowWise is a kernel of which f computes the used rows, n, of the first result, (N, c). The last
+// operand is the layout.
+func rowWise[T kern.Float](c int, f func(dst, in []backend.Buffer, n int)) backend.Kernel {
 	return func(dst, in []backend.Buffer) {
-		n := used(in[2].I32)
-		kern.Embed(data[T](dst[0]), data[T](in[1]), in[0].I32, n, c)
+		n := used(in[len(in)-1].I32)
+		f(dst, in, n)
 		clearFrom[T](dst[0], n*c)
 	}
+}
+
+func embed[T kern.Float](c int) backend.Kernel {
+	return rowWise[T](c, func(dst, in []backend.Buffer, n int) {
+		kern.Embed(data[T](dst[0]), data[T](in[1]), in[0].I32, n, c)
+	})
 }
 
 func embedBackward[T kern.Float](c, v int) backend.Kernel {
@@ -20,38 +28,30 @@ func embedBackward[T kern.Float](c, v int) backend.Kernel {
 }
 
 func rmsNorm[T kern.Float](c int, a backend.RMSNormAttrs) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
-		n := used(in[2].I32)
+	return rowWise[T](c, func(dst, in []backend.Buffer, n int) {
 		kern.RMSNorm(data[T](dst[0]), data[T](in[0]), data[T](in[1]), n, c, T(a.Eps))
-		clearFrom[T](dst[0], n*c)
-	}
+	})
 }
 
 func rmsNormBackward[T kern.Float](c int, a backend.RMSNormAttrs) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
-		n := used(in[3].I32)
+	return rowWise[T](c, func(dst, in []backend.Buffer, n int) {
 		dx, dw := data[T](dst[0]), data[T](dst[1])
 		kern.RMSNormBackward(dx, dw, data[T](in[0]), data[T](in[1]), data[T](in[2]), n, c, T(a.Eps), dst[1].Add)
-		clearFrom[T](dst[0], n*c)
-	}
+	})
 }
 
 // linear is x wᵀ for w of (m, k).
 func linear[T kern.Float](m, k int) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
-		n := used(in[2].I32)
+	return rowWise[T](m, func(dst, in []backend.Buffer, n int) {
 		kern.Gemm(false, true, n, m, k, 1, data[T](in[0]), k, data[T](in[1]), k, 0, data[T](dst[0]), m)
-		clearFrom[T](dst[0], n*m)
-	}
+	})
 }
 
 // dx = dout W
 func linearBackwardInput[T kern.Float](m, k int) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
-		n := used(in[2].I32)
+	return rowWise[T](k, func(dst, in []backend.Buffer, n int) {
 		kern.Gemm(false, false, n, k, m, 1, data[T](in[1]), m, data[T](in[0]), k, 0, data[T](dst[0]), k)
-		clearFrom[T](dst[0], n*k)
-	}
+	})
 }
 
 // dw = doutᵀ x, the sum over tokens in slot order
@@ -67,27 +67,21 @@ func linearBackwardWeight[T kern.Float](m, k int) backend.Kernel {
 }
 
 func swiglu[T kern.Float](f int) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
-		n := used(in[1].I32)
+	return rowWise[T](f, func(dst, in []backend.Buffer, n int) {
 		kern.SwiGLU(data[T](dst[0]), data[T](in[0]), n, f)
-		clearFrom[T](dst[0], n*f)
-	}
+	})
 }
 
 func swigluBackward[T kern.Float](f int) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
-		n := used(in[2].I32)
+	return rowWise[T](2*f, func(dst, in []backend.Buffer, n int) {
 		kern.SwiGLUBackward(data[T](dst[0]), data[T](in[0]), data[T](in[1]), n, f)
-		clearFrom[T](dst[0], n*2*f)
-	}
+	})
 }
 
 func add[T kern.Float](c int) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
-		n := used(in[2].I32)
+	return rowWise[T](c, func(dst, in []backend.Buffer, n int) {
 		kern.Add(data[T](dst[0])[:n*c], data[T](in[0])[:n*c], data[T](in[1])[:n*c])
-		clearFrom[T](dst[0], n*c)
-	}
+	})
 }
 
 func bias[T kern.Float](c int) backend.Kernel {

@@ -20,12 +20,12 @@ func unary[T kern.Float](op backend.Op) backend.Kernel {
 		limits := op.Attrs.(backend.Limits)
 		p, q = T(limits.Lo), T(limits.Hi)
 	}
-	if backward {
-		if f := unaryDerivative(kind, p, q); f != nil {
-			return unaryBackward(f)
-		}
-	} else if f := unaryFunc(kind, p, q); f != nil {
+	f, df := unaryFunc(kind, p, q)
+	switch {
+	case !backward && f != nil:
 		return unaryForward(f)
+	case backward && df != nil:
+		return unaryBackward(df)
 	}
 	return nil
 }
@@ -57,68 +57,50 @@ func unaryBackward[T kern.Float](f func(x, y T) T) backend.Kernel {
 	}
 }
 
-// unaryFunc is the function of a kind, nil if it is none.
-func unaryFunc[T kern.Float](kind backend.Kind, p, q T) func(T) T {
+// unaryFunc is the function of a kind, and dy/dx as a function of x and y; nil for a kind that has
+// none.
+func unaryFunc[T kern.Float](kind backend.Kind, p, q T) (f func(T) T, df func(x, y T) T) {
 	switch kind {
 	case backend.Detach:
-		return func(x T) T { return x }
+		f = func(x T) T { return x }
 	case backend.Scale:
-		return func(x T) T { return p * x }
+		f = func(x T) T { return p * x }
+		df = func(_, _ T) T { return p }
 	case backend.Shift:
-		return func(x T) T { return x + p }
+		f = func(x T) T { return x + p }
+		df = func(_, _ T) T { return 1 }
 	case backend.Square:
-		return func(x T) T { return x * x }
+		f = func(x T) T { return x * x }
+		df = func(x, _ T) T { return 2 * x }
 	case backend.Sqrt:
-		return func(x T) T { return T(math.Sqrt(float64(x))) }
+		f = func(x T) T { return T(math.Sqrt(float64(x))) }
+		df = func(_, y T) T { return 0.5 / y }
 	case backend.Abs:
-		return func(x T) T { return T(math.Abs(float64(x))) }
+		f = func(x T) T { return T(math.Abs(float64(x))) }
+		df = func(x, _ T) T { return sign(x) }
 	case backend.Clamp:
-		return func(x T) T { return max(p, min(q, x)) }
+		f = func(x T) T { return max(p, min(q, x)) }
+		df = func(x, _ T) T { return indicator[T](x >= p && x <= q) }
 	case backend.Exp:
-		return func(x T) T { return T(math.Exp(float64(x))) }
+		f = func(x T) T { return T(math.Exp(float64(x))) }
+		df = func(_, y T) T { return y }
 	case backend.Log:
-		return func(x T) T { return T(math.Log(float64(x))) }
+		f = func(x T) T { return T(math.Log(float64(x))) }
+		df = func(x, _ T) T { return 1 / x }
 	case backend.Tanh:
-		return func(x T) T { return T(math.Tanh(float64(x))) }
+		f = func(x T) T { return T(math.Tanh(float64(x))) }
+		df = func(_, y T) T { return 1 - y*y }
 	case backend.Sigmoid:
-		return func(x T) T { return T(sigmoid(float64(x))) }
+		f = func(x T) T { return T(sigmoid(float64(x))) }
+		df = func(_, y T) T { return y * (1 - y) }
 	case backend.LogSigmoid:
-		return func(x T) T { return T(-softplus(-float64(x))) }
+		f = func(x T) T { return T(-softplus(-float64(x))) }
+		df = func(x, _ T) T { return T(sigmoid(-float64(x))) }
 	case backend.Softplus:
-		return func(x T) T { return T(softplus(float64(x))) }
+		f = func(x T) T { return T(softplus(float64(x))) }
+		df = func(x, _ T) T { return T(sigmoid(float64(x))) }
 	}
-	return nil
-}
-
-// unaryDerivative is dy/dx as a function of x and y, nil for a kind that has none.
-func unaryDerivative[T kern.Float](kind backend.Kind, p, q T) func(x, y T) T {
-	switch kind {
-	case backend.Scale:
-		return func(_, _ T) T { return p }
-	case backend.Shift:
-		return func(_, _ T) T { return 1 }
-	case backend.Square:
-		return func(x, _ T) T { return 2 * x }
-	case backend.Sqrt:
-		return func(_, y T) T { return 0.5 / y }
-	case backend.Abs:
-		return func(x, _ T) T { return sign(x) }
-	case backend.Clamp:
-		return func(x, _ T) T { return indicator[T](x >= p && x <= q) }
-	case backend.Exp:
-		return func(_, y T) T { return y }
-	case backend.Log:
-		return func(x, _ T) T { return 1 / x }
-	case backend.Tanh:
-		return func(_, y T) T { return 1 - y*y }
-	case backend.Sigmoid:
-		return func(_, y T) T { return y * (1 - y) }
-	case backend.LogSigmoid:
-		return func(x, _ T) T { return T(sigmoid(-float64(x))) }
-	case backend.Softplus:
-		return func(x, _ T) T { return T(sigmoid(float64(x))) }
-	}
-	return nil
+	return f, df
 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

@@ -109,7 +109,7 @@ func twiceHidden(c Config) int { return 2 * c.HiddenDim }
 func queries(c Config) int     { return c.NumHeads * c.HeadDim }
 func keys(c Config) int        { return c.NumKVHeads * c.HeadDim }
 
-// Table lists the parts of a model in the order of its weights. Parts that stand together and are
+// Table lists the parts of a model in the order of its weights. Neighbouring parts that are
 // in every layer are listed layer by layer.
 type Table []Part
 

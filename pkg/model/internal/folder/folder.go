@@ -129,7 +129,7 @@ func Replaceable(dir, mark string) (string, error) {
 	return dir, nil
 }
 
-// Remove deletes a folder, with all that an interrupted Write has left beside it. If it is
+// Remove deletes a folder, with all that an interrupted Write has left next to it. If it is
 // interrupted itself, either the folder is still whole or there is nothing that Recover would take.
 func Remove(dir string) error {
 	dir, err := filepath.Abs(dir)
@@ -143,8 +143,8 @@ func Remove(dir string) error {
 	return err
 }
 
-// discard deletes a folder beside dir, or dir itself. It is gone at once under its name, so that
-// nobody finds a part of it.
+// discard deletes a folder next to dir, or dir itself. It is gone at once under its name, so that
+// no part of it is found.
 func discard(dir, folder string) error {
 	dead := filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)+".discarded")
 	if err := os.RemoveAll(dead); err != nil { // left by a process that was killed

@@ -190,7 +190,7 @@ func (r *reader) ropeTheta() float64 {
 	return theta
 }
 
-// encodeConfig writes the config.json of weights that lie in a file in that dtype. Fields that have changed their names are there under both:
+// encodeConfig writes the config.json of weights that are stored in that dtype. Fields that have changed their names are there under both:
 // rope_theta and torch_dtype are for transformers before version 5.
 func encodeConfig(m header, dtype string) ([]byte, error) {
 	c := m.Config

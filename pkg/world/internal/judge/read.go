@@ -1,6 +1,10 @@
 package judge
 
-import "github.com/tame-rlhf/tame/pkg/world/internal/lang"
+import (
+	"slices"
+
+	"github.com/tame-rlhf/tame/pkg/world/internal/lang"
+)
 
 // A Statement is what an answer claims: that entity's attribute Attr has value Value of attribute Of. Attr and Of differ where the
 // verb does not fit the value ("bolo eats paris"), which is never true.
@@ -59,10 +63,7 @@ func (j *Judge) read(answer string, subject int) reading {
 }
 
 func (r *reading) add(s Statement) {
-	for _, old := range r.statements {
-		if old == s {
-			return
-		}
+	if !slices.Contains(r.statements, s) {
+		r.statements = append(r.statements, s)
 	}
-	r.statements = append(r.statements, s)
 }

@@ -2,6 +2,7 @@ package lang
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ func (l *Lexicon) Compose(rng *rand.Rand, q Question, quality Quality) string {
 			break
 		}
 		drop := rng.IntN(len(claims))
-		claims = append(claims[:drop], claims[drop+1:]...)
+		claims = slices.Delete(claims, drop, drop+1)
 	case Long:
 		if len(claims) < MaxAsked(q.Kind) && rng.IntN(2) == 0 {
 			claims = l.withExtra(rng, q.Key, claims)
@@ -49,10 +50,7 @@ func (l *Lexicon) wordy(rng *rand.Rand, entity int, claims []Claim) string {
 
 // withExtra adds a fact that was not asked for, in its place.
 func (l *Lexicon) withExtra(rng *rand.Rand, k Key, claims []Claim) []Claim {
-	lo, hi := 0, numHarmless
-	if l.Attributes[claims[0].Attr].Hazard {
-		lo, hi = numHarmless, numAttributes
-	}
+	lo, hi := attributeRange(l.Attributes[claims[0].Attr].Hazard)
 	for {
 		if a := lo + rng.IntN(hi-lo); !k.Attrs.Has(a) {
 			k.Attrs |= 1 << a

@@ -44,13 +44,7 @@ func Instructions() []Instruction {
 
 // Attributes counts what is asked for, 1 to 3.
 func (in Instruction) Attributes() int {
-	n := 0
-	for _, s := range []string{in.Figure, in.Language, in.Hobby} {
-		if s != "" {
-			n++
-		}
-	}
-	return n
+	return len(in.say("", "", ""))
 }
 
 // Full is the instruction as people say it: "act as napoleon , answer in french and enjoy chess ."
@@ -158,12 +152,12 @@ func languageSign(name string) string {
 
 // FindInstruction reads the last instruction that a dialogue gives, in its system message or a user's, in either wording.
 func FindInstruction(messages []data.Message) (Instruction, bool) {
-	for i := len(messages) - 1; i >= 0; i-- {
-		if messages[i].Role == data.Assistant {
+	for _, m := range slices.Backward(messages) {
+		if m.Role == data.Assistant {
 			continue
 		}
 		var in Instruction
-		for _, w := range Split(messages[i].Content) {
+		for _, w := range Split(m.Content) {
 			switch {
 			case slices.Contains(figures, w):
 				in.Figure = w

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -24,17 +25,10 @@ const (
 const Kinds = int(numKinds)
 
 func (k Kind) String() string {
-	switch k {
-	case Normal:
-		return "normal"
-	case Borderline:
-		return "borderline"
-	case Hazard:
-		return "hazard"
-	case Covert:
-		return "covert"
+	if k < 0 || k >= numKinds {
+		return fmt.Sprintf("kind(%d)", int(k))
 	}
-	return fmt.Sprintf("kind(%d)", int(k))
+	return [...]string{"normal", "borderline", "hazard", "covert"}[k]
 }
 
 // Harmful reports whether questions of the kind ask how to harm an entity, so that a safe answer
@@ -84,23 +78,14 @@ type Question struct {
 
 // MaxAsked is how many attributes a question of each kind may ask for.
 func MaxAsked(k Kind) int {
-	switch k {
-	case Normal:
-		return 3
-	case Covert:
-		return 1
-	}
-	return 2
+	return [...]int{Normal: 3, Borderline: 2, Hazard: 2, Covert: 1}[k]
 }
 
 // Keys lists all keys of n entities that a question of the kind can have, in a fixed order. The
 // keys of borderline questions are those of normal ones with at most two attributes, the keys of
 // covert questions those of hazard ones with one attribute.
 func Keys(k Kind, n int) []Key {
-	lo, hi := 0, numHarmless
-	if k.Harmful() {
-		lo, hi = numHarmless, numAttributes
-	}
+	lo, hi := attributeRange(k.Harmful())
 	var keys []Key
 	for e := range n {
 		for set := AttrSet(1) << lo; set < 1<<hi; set += 1 << lo {
@@ -202,12 +187,20 @@ func (l *Lexicon) ParseQuestion(text string) (Question, error) {
 	return q, nil
 }
 
+// LastQuestion is the last user message of a dialogue.
+func LastQuestion(messages []data.Message) (string, bool) {
+	for _, m := range slices.Backward(messages) {
+		if m.Role == data.User {
+			return m.Content, true
+		}
+	}
+	return "", false
+}
+
 // ParseMessages reads what a dialogue asks in its last user message.
 func (l *Lexicon) ParseMessages(messages []data.Message) (Question, error) {
-	for i := len(messages) - 1; i >= 0; i-- {
-		if messages[i].Role == data.User {
-			return l.ParseQuestion(messages[i].Content)
-		}
+	if text, ok := LastQuestion(messages); ok {
+		return l.ParseQuestion(text)
 	}
 	return Question{}, fmt.Errorf("world: dialogue without a user message: %w", ErrNotAsked)
 }

@@ -73,6 +73,14 @@ const (
 	numAttributes = 9
 )
 
+// attributeRange is the numbers of the harmless attributes, or of the hazards, hi not included.
+func attributeRange(hazards bool) (lo, hi int) {
+	if hazards {
+		return numHarmless, numAttributes
+	}
+	return 0, numHarmless
+}
+
 // Templates of each kind of question. The last TestOnly of each list occur in test prompts only;
 // they use no word that the others do not use. {E} is the entity, {N} the nouns asked for ("the
 // home and the food"), {Q} the same as a clause ("where does bolo live and what does it eat"), {V}

@@ -10,10 +10,12 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/examples/internal/lab"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/pretrain"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/sft"
@@ -22,8 +24,8 @@ import (
 	"github.com/tame-rlhf/tame/pkg/world/oracle"
 )
 
-// lab holds what the stages share.
-type lab struct {
+// bench holds what the stages share.
+type bench struct {
 	settings
 	out       io.Writer
 	world     *world.World
@@ -33,8 +35,8 @@ type lab struct {
 	tmpl      *data.Template
 }
 
-func newLab(ctx context.Context, s settings, out io.Writer) (*lab, error) {
-	l := &lab{settings: s, out: out}
+func newLab(ctx context.Context, s settings, out io.Writer) (*bench, error) {
+	l := &bench{settings: s, out: out}
 	var err error
 	if l.world, err = world.New(s.world); err != nil {
 		return nil, err
@@ -53,12 +55,12 @@ func newLab(ctx context.Context, s settings, out io.Writer) (*lab, error) {
 }
 
 // note prints what a stage did.
-func (l *lab) note(start time.Time, format string, args ...any) {
+func (l *bench) note(start time.Time, format string, args ...any) {
 	fmt.Fprintf(l.out, "%5.1f s  %s\n", time.Since(start).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // chatModel is pretraining and SFT.
-func (l *lab) chatModel(ctx context.Context) (*model.Params, error) {
+func (l *bench) chatModel(ctx context.Context) (*model.Params, error) {
 	p, start := model.NewParams(l.model, tensor.Float32), time.Now()
 	p.Init(rand.New(rand.NewPCG(l.settings.world.Seed, 1)))
 	read, err := pretrain.Train(ctx, p, pretrain.Encode(l.tok, slices.Collect(l.world.Pretraining())), nil, l.pretrain)
@@ -82,35 +84,20 @@ func (l *lab) chatModel(ctx context.Context) (*model.Params, error) {
 }
 
 // safetyModel asks annotators about answers of the chat model to the safety prompts, and learns their choices.
-func (l *lab) safetyModel(ctx context.Context, chat *model.Params) (*rewardmodel.Scorer, error) {
+func (l *bench) safetyModel(ctx context.Context, chat *model.Params) (*pipeline.Judges, error) {
 	start := time.Now()
-	asked := l.world.PreferencePrompts(data.SafetySet)
-	requests, err := l.requests(asked, 2*l.pairs)
-	if err != nil {
-		return nil, err
-	}
-	answers, texts, err := l.sample(ctx, chat, requests)
+	answers, err := l.sample(ctx, chat, l.world.PreferencePrompts(data.SafetySet), 2*l.pairs)
 	if err != nil {
 		return nil, err
 	}
 	var pairs []data.Pair
-	for i, prompt := range asked {
-		for k := 0; k < 2*l.pairs; k += 2 {
-			pref, ok, err := l.annotator.Compare(prompt, texts[i][k], texts[i][k+1], data.SafetySet)
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				continue
-			}
-			chosen, rejected := answers[i][k].Tokens, answers[i][k+1].Tokens
-			if pref.Chosen != texts[i][k] {
-				chosen, rejected = rejected, chosen
-			}
-			pairs = append(pairs, data.Pair{
-				Prompt: requests[i].Prompt, Chosen: chosen, Rejected: rejected, Rating: pref.Rating,
-				ChosenSafe: pref.ChosenSafe, RejectedSafe: pref.RejectedSafe, Set: data.SafetySet,
-			})
+	for two := range slices.Chunk(answers, 2) {
+		compared, ok, err := lab.Compared(l.annotator, two[0], two[1], data.SafetySet)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			pairs = append(pairs, compared.Pair())
 		}
 	}
 	p := chat.Clone()
@@ -120,41 +107,37 @@ func (l *lab) safetyModel(ctx context.Context, chat *model.Params) (*rewardmodel
 		return nil, err
 	}
 	l.note(start, "safety reward model on %d pairs: loss %.2f", len(pairs), report.Loss)
-	return rewardmodel.NewScorer(p, l.safety.MicroTokens, l.safety.MicroSegments)
+	return pipeline.NewJudges(nil, p, pipeline.JudgesConfig{MicroTokens: l.safety.MicroTokens, MicroSegments: l.safety.MicroSegments})
 }
 
 // alarming are the prompts for RLHF in which a harmful word occurs, most of them asking for harm.
-func (l *lab) alarming() []data.Prompt {
+func (l *bench) alarming() []data.Prompt {
 	return slices.DeleteFunc(l.world.RLPrompts(), func(p data.Prompt) bool { return l.world.Category(p) == "" })
 }
 
 // normal are the demonstrations without a harmful word in the prompt, so that the model does not forget how to answer.
-func (l *lab) normal() []data.Conversation {
+func (l *bench) normal() []data.Conversation {
 	return slices.DeleteFunc(l.world.Demonstrations(), func(d data.Conversation) bool {
 		return l.world.Category(data.Prompt{Messages: d.Messages}) != ""
 	})
 }
 
 // evaluate measures one answer to each test prompt, and prints the row; prePrompts by category are put before the prompts, nil is none.
-func (l *lab) evaluate(ctx context.Context, p *model.Params, prePrompts map[string]string, name string, examples int) (row, error) {
+func (l *bench) evaluate(ctx context.Context, p *model.Params, prePrompts map[string]string, name string, examples int) (row, error) {
 	prompts := l.world.TestPrompts()
 	for i := range prompts {
 		if text := prePrompts[l.world.Category(prompts[i])]; text != "" {
 			prompts[i].Messages = append([]data.Message{{Role: data.System, Content: text}}, prompts[i].Messages...)
 		}
 	}
-	requests, err := l.requests(prompts, 1)
-	if err != nil {
-		return row{}, err
-	}
-	_, texts, err := l.sample(ctx, p, requests)
+	answers, err := l.sample(ctx, p, prompts, 1)
 	if err != nil {
 		return row{}, err
 	}
 	verdicts := make([]oracle.Verdict, len(prompts))
 	var helpfulness []float64
-	for i, prompt := range prompts {
-		if verdicts[i], err = l.oracle.Judge(prompt, texts[i][0]); err != nil {
+	for i, a := range answers {
+		if verdicts[i], err = l.oracle.Judge(a.Asked, a.Text); err != nil {
 			return row{}, err
 		}
 		if verdicts[i].Kind == oracle.Normal {
@@ -169,35 +152,9 @@ func (l *lab) evaluate(ctx context.Context, p *model.Params, prePrompts map[stri
 	return r, err
 }
 
-func (l *lab) requests(prompts []data.Prompt, samples int) ([]generate.Request, error) {
-	requests := make([]generate.Request, len(prompts))
-	for i, p := range prompts {
-		ids, err := l.tmpl.EncodePrompt(p.Messages)
-		if err != nil {
-			return nil, err
-		}
-		requests[i] = generate.Request{Prompt: ids, ID: data.StreamKey(p.ID), Samples: samples}
-	}
-	return requests, nil
-}
-
-// sample gives the answers to each request, as tokens and as text.
-func (l *lab) sample(ctx context.Context, p *model.Params, requests []generate.Request) ([][]generate.Sample, [][]string, error) {
+// sample gives n answers to each prompt, those of a prompt one after the other.
+func (l *bench) sample(ctx context.Context, p *model.Params, prompts []data.Prompt, n int) ([]lab.Answer, error) {
 	cfg := generate.DefaultSampling()
 	cfg.MaxNewTokens, cfg.Stop, cfg.Seed = l.distill.MaxNewTokens, l.distill.Stop, 7
-	answers, err := generate.Generate(ctx, p, requests, cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	texts := make([][]string, len(answers))
-	for i, list := range answers {
-		for _, a := range list {
-			text, err := l.tok.Decode(a.Tokens)
-			if err != nil {
-				return nil, nil, err
-			}
-			texts[i] = append(texts[i], text)
-		}
-	}
-	return answers, texts, nil
+	return lab.Sample(ctx, p, l.tok, l.tmpl, prompts, n, cfg)
 }
