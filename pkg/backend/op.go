@@ -75,6 +75,8 @@ const (
 	SwiGLU                Kind = "swiglu"                   // gate and up
 	SwiGLUBackward        Kind = "swiglu backward"          // gate and up, dout
 	Add                   Kind = "add"                      // a, b
+	Bias                  Kind = "bias"                     // x, b
+	BiasBackward          Kind = "bias backward db"         // dout
 	TokenLogProbs         Kind = "token log-probs"          // h, w, targets, mask, temperature; gives the results LogProb to Hit
 	TokenLogProbsBackward Kind = "token log-probs backward" // h, w, targets, mask, temperature, log-sum-exp, dlogp; gives dh, dw
 	EntropyBackward       Kind = "entropy backward"         // h, w, targets, mask, temperature, log-sum-exp, entropy, dentropy; gives dh, dw

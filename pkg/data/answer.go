@@ -31,6 +31,13 @@ type Answer struct {
 // last token.
 func (a Answer) Sequence() []int32 { return slices.Concat(a.Prompt.Tokens, a.Tokens) }
 
+// Slots are the slots of a segment of prompt and answer whose actions are the answer's tokens, [lo, hi):
+// what a column has for each token lies there.
+func (a Answer) Slots(r *Ragged, seg int) (lo, hi int) {
+	lo, hi = r.Span(seg)
+	return lo + len(a.Prompt.Tokens) - 1, hi - 1
+}
+
 // Example is prompt and answer as a sequence to train on, with the loss on the answer.
 func (a Answer) Example() Example { return Join(a.Prompt.Tokens, a.Tokens) }
 

@@ -22,3 +22,15 @@ func TestEachAnswer(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []float64{2, 0, 1}, rewards)
 }
+
+// A slot's action is the next token: those of the answer are predicted from the prompt's last token on.
+func TestAnswerSlots(t *testing.T) {
+	r := NewRagged(12, 2)
+	_, err := r.Append([]int32{1, 2}, nil)
+	require.NoError(t, err)
+	a := Answer{Prompt: TokenPrompt{Tokens: []int32{3, 4, 5}}, Tokens: []int32{6, 7}}
+	seg, err := r.Append(a.Sequence(), nil)
+	require.NoError(t, err)
+	lo, hi := a.Slots(r, seg)
+	assert.Equal(t, a.Tokens, r.Targets[lo:hi])
+}

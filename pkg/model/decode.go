@@ -47,11 +47,6 @@ type Decoder struct {
 	attendAll func(lo, hi int)
 }
 
-type decoderLayer struct {
-	attnNorm, ffnNorm          backend.Norm   // (C)
-	qkv, attnOut, gateUp, down backend.Matrix // (out, in)
-}
-
 // span is a run of a slot's tokens among the rows of a piece.
 type span struct {
 	slot, row, count int
@@ -89,11 +84,6 @@ func CacheBytes(c Config, slots, maxLen int) int64 {
 // headsOf is the shape of the model's attention.
 func headsOf(c Config) backend.Heads {
 	return backend.Heads{NumHeads: c.NumHeads, NumKVHeads: c.NumKVHeads, HeadDim: c.HeadDim}
-}
-
-// layerWeights is how many numbers the matrices of a layer have.
-func layerWeights(c Config) int64 {
-	return int64(c.Dim) * int64(c.QKVDim()+c.NumHeads*c.HeadDim+3*c.HiddenDim)
 }
 
 // NewDecoder packs the float32 weights and makes room for that many sequences of at most maxLen tokens; see DecoderBytes. Later changes
@@ -148,21 +138,14 @@ func (d *Decoder) SetParams(p *Params) error {
 		return errors.New("model: decoder: the weights have no output projection")
 	}
 	c := p.cfg
-	norm := func(name string) backend.Norm { return d.backend.Norm(floats[float32](p.Get(name).Value), c.NormEps) }
-	matrix := func(q *Param) backend.Matrix {
-		return d.backend.Matrix(floats[float32](q.Value), q.Value.Shape()[0], q.Value.Shape()[1])
-	}
 	if d.layers == nil {
 		d.layers = make([]decoderLayer, c.NumLayers)
 	}
 	for i := range d.layers {
-		l := &d.layers[i]
-		l.attnNorm, l.ffnNorm = norm(layerName(i, "attn_norm")), norm(layerName(i, "ffn_norm"))
-		l.qkv, l.attnOut = matrix(p.Get(layerName(i, "qkv"))), matrix(p.Get(layerName(i, "attn_out")))
-		l.gateUp, l.down = matrix(p.Get(layerName(i, "gate_up"))), matrix(p.Get(layerName(i, "down")))
+		d.layers[i] = newDecoderLayer(p, i)
 	}
 	d.embed = d.backend.Table(floats[float32](p.Get("embed").Value), c.VocabSize, c.Dim)
-	d.norm, d.output = norm("norm"), matrix(p.Output())
+	d.norm, d.output = p.norm("norm"), p.matrix(p.Output())
 	clear(d.length)
 	return nil
 }

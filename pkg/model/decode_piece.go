@@ -68,25 +68,10 @@ func (d *Decoder) layersOf(spans []span, shared bool) {
 	c := d.cfg
 	first, last := spans[0], spans[len(spans)-1]
 	lo, rows := first.row, last.row+last.count-first.row
-	hd := c.NumHeads * c.HeadDim
-	x, h := d.x[lo*c.Dim:][:rows*c.Dim], d.h[lo*c.Dim:][:rows*c.Dim]
-	qkv, attn := d.qkv[lo*c.QKVDim():][:rows*c.QKVDim()], d.attn[lo*hd:][:rows*hd]
-	gateUp, act := d.gateUp[lo*2*c.HiddenDim:][:rows*2*c.HiddenDim], d.act[lo*c.HiddenDim:][:rows*c.HiddenDim]
-
+	x := d.x[lo*c.Dim:][:rows*c.Dim]
 	d.embed.Lookup(x, d.tokens[lo:lo+rows])
 	for i := range d.layers {
-		l := &d.layers[i]
-		l.attnNorm.Apply(h, x, rows)
-		l.qkv.Apply(qkv, h, rows)
-		d.attend(d.caches[i], spans, shared)
-		l.attnOut.Apply(h, attn, rows)
-		d.backend.Add(x, x, h)
-
-		l.ffnNorm.Apply(h, x, rows)
-		l.gateUp.Apply(gateUp, h, rows)
-		d.backend.SwiGLU(act, gateUp, rows, c.HiddenDim)
-		l.down.Apply(h, act, rows)
-		d.backend.Add(x, x, h)
+		d.layer(i, lo, rows, func() { d.attend(d.caches[i], spans, shared) })
 	}
 	for _, s := range spans {
 		if s.chunk >= 0 {

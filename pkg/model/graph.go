@@ -92,34 +92,16 @@ func (c *chain) do(n *gorgonia.Node, err error) *gorgonia.Node {
 // build is the forward pass (section 2.2) up to the last layer's attention: pre-norm layers of attention and feed-forward net, each
 // added to the residual stream.
 func (t *Trunk) build() error {
-	cfg, layout := t.params.cfg, t.in.Layout
-	heads := headsOf(cfg)
 	var c chain
-	x := c.do(ops.Embed(t.in.Tokens, t.node("embed"), layout)) // (N, C)
-	for i := range cfg.NumLayers {
+	x := c.do(ops.Embed(t.in.Tokens, t.node("embed"), t.in.Layout)) // (N, C)
+	for i := range t.params.cfg.NumLayers {
 		if i > 0 {
-			x = t.feedForward(&c, i-1, x, t.attended, layout)
+			x = t.feedForward(&c, i-1, x, t.attended, t.in.Layout)
 		}
 		t.inputs = append(t.inputs, x)
-		h := c.do(ops.RMSNorm(x, t.layer(i, "attn_norm"), layout, cfg.NormEps)) // (N, C)
-		h = c.do(ops.Linear(h, t.layer(i, "qkv"), layout))                      // (N, (H+2KV) D)
-		t.QKV = append(t.QKV, h)
-		t.residual, t.attended = x, c.do(ops.CausalAttention(h, t.in.ropes[t.rope].node, layout, t.in.Shared, heads))
+		t.residual, t.attended = x, t.attention(&c, i, x)
 	}
 	return c.err
-}
-
-// feedForward is what comes behind a layer's attention, row by row: from its input x, (R, C), and what it attended to, (R, H D), to its
-// result (R, C).
-func (t *Trunk) feedForward(c *chain, layer int, x, attended, layout *gorgonia.Node) *gorgonia.Node {
-	h := c.do(ops.Linear(attended, t.layer(layer, "attn_out"), layout)) // (R, C)
-	x = c.do(ops.Add(x, h, layout))
-
-	h = c.do(ops.RMSNorm(x, t.layer(layer, "ffn_norm"), layout, t.params.cfg.NormEps)) // (R, C)
-	h = c.do(ops.Linear(h, t.layer(layer, "gate_up"), layout))                         // (R, 2F)
-	h = c.do(ops.SwiGLU(h, layout))                                                    // (R, F)
-	h = c.do(ops.Linear(h, t.layer(layer, "down"), layout))                            // (R, C)
-	return c.do(ops.Add(x, h, layout))
 }
 
 // states is the rest of the forward pass, row by row: from rows of residual and attended to final-normed states (R, C).

@@ -22,21 +22,9 @@ type Param struct {
 	Decay bool
 }
 
-// Params are the weights of a model: named, in a fixed order, all of one dtype.
-//
-//	embed             (V, C)
-//	layers.i.attn_norm (C)
-//	layers.i.qkv      ((H + 2 KV) D, C)   queries, keys and values packed
-//	layers.i.attn_out (C, H D)
-//	layers.i.ffn_norm (C)
-//	layers.i.gate_up  (2 F, C)            gate and up packed
-//	layers.i.down     (C, F)
-//	norm              (C)
-//	output            (V, C)              absent with TieEmbeddings and after DropOutput
-//	score.weight      (1, C)              only with a scalar head
-//	score.bias        (1)                 only with a scalar head
-//
-// and after these what Add has added.
+// Params are the weights of a model: named, in a fixed order, all of one dtype. They are those of
+// arch.Llama, without an output after DropOutput or with TieEmbeddings, and with a scalar head only
+// after AddHead; then what Add has added.
 type Params struct {
 	cfg    Config
 	dtype  tensor.Dtype

@@ -73,3 +73,24 @@ func Add(a, b, layout *gorgonia.Node) (*gorgonia.Node, error) {
 		return gorgonia.Nodes{dout, dout, nil}, nil
 	})
 }
+
+// Bias is y = x + b for each row of x, (N, C), with b of (C): after Linear, a layer with a bias.
+func Bias(x, b, layout *gorgonia.Node) (*gorgonia.Node, error) {
+	s := newSig(backend.Bias, nil)
+	nc := s.perRow("x", x, -1, -1)
+	s.float("b", b, nc[1])
+	s.used("layout", layout, -1)
+	s.gives(tensor.Shape{nc[0], nc[1]})
+	return s.result(0, []bool{true, true, false}, func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
+		db, err := biasBackward(dout, layout)
+		return gorgonia.Nodes{dout, db, nil}, err
+	})
+}
+
+func biasBackward(dout, layout *gorgonia.Node) (*gorgonia.Node, error) {
+	s := newSig(backend.BiasBackward, nil)
+	nc := s.perRow("dout", dout, -1, -1)
+	s.used("layout", layout, -1)
+	s.gives(tensor.Shape{nc[1]})
+	return s.sum(0)
+}

@@ -65,6 +65,12 @@ func trunkCases() []opCase {
 		{"add", []input{floats("a", true, rows(rng, 3), 8, 3), floats("b", true, rows(rng, 3), 8, 3), ints("layout", 1, 0, 8, 8, 8, 8)}, func(n nodes) (*gorgonia.Node, error) {
 			return ops.Add(n["a"], n["b"], n["layout"])
 		}, -1},
+		{"bias", []input{floats("x", true, rows(rng, 3), 8, 3), floats("b", true, normal(rng, 3), 3), ints("layout", 1, 0, 8, 8, 8, 8)}, func(n nodes) (*gorgonia.Node, error) {
+			return ops.Bias(n["x"], n["b"], n["layout"])
+		}, -1},
+		{"bias of used rows", []input{floats("x", false, rows(rng, 3), 8, 3), floats("b", true, normal(rng, 3), 3), layout}, func(n nodes) (*gorgonia.Node, error) {
+			return ops.Bias(n["x"], n["b"], n["layout"])
+		}, usedN * 3},
 		{"token log-probs", logProbInputs, func(n nodes) (*gorgonia.Node, error) {
 			return ops.TokenLogProbs(n["h"], n["w"], n["targets"], n["mask"], n["temp"], n["layout"])
 		}, usedN},

@@ -43,7 +43,7 @@ func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) error
 	}, func(r *data.Ragged, items []int, out [][]float32) {
 		for seg, i := range items {
 			e := episodes[i]
-			first := e.firstSlot(r, seg)
+			first, _ := e.Slots(r, seg)
 			take := func(column []float32) []float64 {
 				x := make([]float64, len(e.Tokens))
 				for t := range x {
@@ -79,12 +79,6 @@ func (e *episode) tokens() (tokens []int32, counted []bool) {
 	return tokens, counted
 }
 
-// firstSlot is the slot whose action is the first token of the answer: the one of the prompt's last token.
-func (e *episode) firstSlot(r *data.Ragged, seg int) int {
-	lo, _ := r.Span(seg)
-	return lo + len(e.Prompt.Tokens) - 1
-}
-
 // add appends the episode to a micro-batch, with the columns of the loss. What belongs to an action lies in the slot it
 // is taken from, and nothing lies anywhere else.
 func (e *episode) add(r *data.Ragged, cfg Config) error {
@@ -92,7 +86,7 @@ func (e *episode) add(r *data.Ragged, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	first := e.firstSlot(r, seg)
+	first, _ := e.Slots(r, seg)
 	put := func(name string, x []float64) {
 		column := r.TokenColumn(name)
 		for t, v := range x {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/train"
 	"github.com/tame-rlhf/tame/pkg/train/traintest"
 )
 
@@ -156,6 +157,29 @@ func TestStreamWithoutWindows(t *testing.T) {
 	defer empty.close()
 	_, _, err := empty.Next(t.Context())
 	assert.ErrorIs(t, err, data.ErrEmpty)
+}
+
+// counted counts the texts that are tokenised.
+type counted struct {
+	numbered
+	texts *int
+}
+
+func (c counted) Encode(text string) []int32 {
+	*c.texts++
+	return c.numbered.Encode(text)
+}
+
+// With checkpoints the first block identifies the run, and is trained on without being read again.
+func TestStreamReadsABlockOnce(t *testing.T) {
+	texts := 0
+	tok := counted{numbered{-1, -1}, &texts}
+	docs := [][]int32{{5, 6, 7}, {6, 7, 8}, {7, 8, 9}, {8, 9, 5}}
+	cfg := tinyConfig()
+	cfg.Steps, cfg.BatchTokens, cfg.Checkpointing = 1, 3, train.Checkpointing{Dir: filepath.Join(t.TempDir(), "c"), Every: 1}
+	_, err := TrainStream(t.Context(), tinyModel(t, 12), Stream{textFiles(t, docs, 4), tok, 3}, nil, cfg)
+	require.NoError(t, err)
+	assert.Equal(t, 3, texts)
 }
 
 // Pretraining from a stream is a stage.

@@ -77,6 +77,10 @@ func kernel[T kern.Float](op backend.Op) backend.Kernel {
 		return swigluBackward[T](op.In[1][1])
 	case backend.Add:
 		return add[T](op.In[0][1])
+	case backend.Bias:
+		return bias[T](op.In[0][1])
+	case backend.BiasBackward:
+		return biasBackward[T](op.In[0][1])
 	case backend.TokenLogProbs:
 		return tokenLogProbs[T](op.In[1][1], op.In[1][0])
 	case backend.TokenLogProbsBackward:

@@ -37,7 +37,7 @@ func TestRefuses(t *testing.T) {
 func TestBothFloats(t *testing.T) {
 	square := [][]int{{4, 4}, {4, 4}, {4, 4}}
 	for _, dt := range []backend.DType{backend.Float32, backend.Float64} {
-		for _, k := range []backend.Kind{backend.Embed, backend.Linear, backend.SwiGLU, backend.TokenLogProbs, backend.ScalarHead, backend.Gather,
+		for _, k := range []backend.Kind{backend.Embed, backend.Linear, backend.Bias, backend.BiasBackward, backend.SwiGLU, backend.TokenLogProbs, backend.ScalarHead, backend.Gather,
 			backend.Exp, backend.Exp.Derivative(), backend.Where, backend.MaskedSum, backend.GradientSum, backend.Copy} {
 			run, err := cpu.Backend{}.Kernel(backend.Op{Kind: k, DType: dt, In: square, Out: square})
 			assert.NoError(t, err)

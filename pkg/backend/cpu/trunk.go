@@ -84,6 +84,29 @@ func add[T kern.Float](c int) backend.Kernel {
 	})
 }
 
+func bias[T kern.Float](c int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		n := used(in[2].I32)
+		for r := range n {
+			kern.Add(data[T](dst[0])[r*c:][:c], data[T](in[0])[r*c:][:c], data[T](in[1]))
+		}
+		clearFrom[T](dst[0], n*c)
+	}
+}
+
+// db is the sum of the rows of dout, in slot order
+func biasBackward[T kern.Float](c int) backend.Kernel {
+	return func(dst, in []backend.Buffer) {
+		db := data[T](dst[0])
+		if !dst[0].Add {
+			clear(db)
+		}
+		for r := range used(in[1].I32) {
+			kern.AddTo(db, data[T](in[0])[r*c:][:c])
+		}
+	}
+}
+
 // gradientSum adds two values whose unused rows are added too, whatever they hold.
 func gradientSum[T kern.Float](dst, in []backend.Buffer) {
 	kern.Add(data[T](dst[0]), data[T](in[0]), data[T](in[1]))

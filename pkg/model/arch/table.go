@@ -11,7 +11,20 @@ const (
 	ScoreBias   = "score.bias"
 )
 
-// Llama is the table of Llama 2, with its scalar head at the end.
+// Llama is the table of Llama 2, with its scalar head at the end. For C of width, H heads of width D,
+// KV key and value heads, F hidden width and V tokens the weights are:
+//
+//	embed             (V, C)
+//	layers.i.attn_norm (C)
+//	layers.i.qkv      ((H + 2 KV) D, C)   queries, keys and values packed
+//	layers.i.attn_out (C, H D)
+//	layers.i.ffn_norm (C)
+//	layers.i.gate_up  (2 F, C)            gate and up packed
+//	layers.i.down     (C, F)
+//	norm              (C)
+//	output            (V, C)              absent with TieEmbeddings and after DropOutput
+//	score.weight      (1, C)              only with a scalar head
+//	score.bias        (1)                 only with a scalar head
 func Llama() Table {
 	return Table{
 		{

@@ -261,3 +261,54 @@ func padFor(c arch.Config) int32 {
 	}
 	return -1
 }
+
+const (
+	otherModel = "the weights are of another kind of model"
+	scaledRope = "the model was trained with scaled rotary positions, which Llama 2 does not have"
+	trainOnly  = "set it to 0: it changes nothing but training, where the paper has none"
+)
+
+// rules are the fields that are refused when they are not as in Llama 2. parseConfig and encodeConfig have the fields that a Config has.
+var rules = []rule{
+	{"model_type", "llama", otherModel},
+	{"hidden_act", "silu", otherModel},
+	{"attention_bias", nil, "biases are not supported; if all of them are 0, remove them"},
+	{"mlp_bias", nil, "biases are not supported; if all of them are 0, remove them"},
+	{"partial_rotary_factor", 1.0, otherModel},
+	{"sliding_window", nil, "if no text is longer than the window, set it to null and max_position_embeddings to the window"},
+	{"attention_dropout", nil, trainOnly},
+	{"hidden_dropout", nil, trainOnly},
+	{"embd_pdrop", nil, trainOnly},
+	{"resid_pdrop", nil, trainOnly},
+	{"quantization_config", nil, "write the checkpoint again with plain float16, bfloat16 or float32 weights"},
+	{"compression_config", nil, "write the checkpoint again with plain float16, bfloat16 or float32 weights"},
+	{"auto_map", nil, "the model comes with code of its own; if that is the Llama of transformers, remove the field"},
+	{"pruned_heads", nil, "heads of different layers must be as many"},
+	{"is_encoder_decoder", nil, otherModel},
+	{"add_cross_attention", nil, otherModel},
+	{"cross_attention_hidden_size", nil, otherModel},
+	{"num_local_experts", nil, "mixtures of experts are not supported"},
+	{"num_experts", nil, "mixtures of experts are not supported"},
+	{"qk_norm", nil, otherModel},
+	{"use_qk_norm", nil, otherModel},
+	{"qk_layernorm", nil, otherModel},
+	{"clip_qkv", nil, otherModel},
+	{"attn_logit_softcapping", nil, otherModel},
+	{"final_logit_softcapping", nil, otherModel},
+	{"attention_multiplier", nil, otherModel},
+	{"embedding_multiplier", 1.0, otherModel},
+	{"residual_multiplier", 1.0, otherModel},
+	{"logits_scaling", 1.0, otherModel},
+	{"logit_scale", 1.0, otherModel},
+	{"no_rope_layers", nil, otherModel},
+	{"attn_temperature_tuning", nil, otherModel},
+}
+
+// ropeRules are for the objects rope_parameters and rope_scaling.
+var ropeRules = []rule{
+	{"rope_type", "default", scaledRope},
+	{"type", "default", scaledRope},
+	{"partial_rotary_factor", 1.0, otherModel},
+	{"full_attention", nil, "positions that differ from layer to layer are not supported"},
+	{"sliding_attention", nil, "positions that differ from layer to layer are not supported"},
+}
