@@ -84,7 +84,9 @@ func (a *evaluateArgs) rewards(ctx context.Context, m measured, judges *pipeline
 			if last := c.Messages[len(c.Messages)-1]; last.Role != data.Assistant {
 				return s, fmt.Errorf("the last message is the %v's, want an answer to score", last.Role)
 			}
-			s.Prompt, s.Tokens, err = pipeline.EncodeAnswer(tmpl, c.Messages)
+			var a data.Answer
+			a, err = tmpl.EncodeAnswer(c.Messages)
+			s.Prompt, s.Tokens = a.Prompt.Tokens, a.Tokens
 			return s, err
 		}),
 	})

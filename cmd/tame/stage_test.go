@@ -185,6 +185,10 @@ func TestErrorsNameFieldAndLine(t *testing.T) {
 	config = yamlFile(t, "optim: {learning_rate: 1}\ncritic_optim:\n  learning_rate: -1\n")
 	_, err = tame(t, "", "ppo", "--config", config)
 	assert.ErrorContains(t, err, config+":3: critic_optim.learning_rate is -1, want", "of two keys of that name")
+	config = yamlFile(t, "fine_tune:\n  batch_size: 8\n  optim: {learning_rate: 1}\nhelpfulness:\n  batch_size: 8\nsafety:\n  batch_size: 0\n  optim:\n    learning_rate: -1\n")
+	_, err = tame(t, "", "rlhf", "--config", config)
+	assert.ErrorContains(t, err, config+":7: safety.batch_size is 0, want at least 1", "of three keys of that name")
+	assert.ErrorContains(t, err, config+":9: safety.optim.learning_rate is -1, want")
 	_, err = tame(t, "", "sft", "--config", filepath.Join(t.TempDir(), "none.yaml"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 

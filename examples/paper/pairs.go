@@ -127,12 +127,7 @@ func (b *bench) General(ctx context.Context) (_ *model.Params, err error) {
 
 // scores scores both answers of every pair: chosen and rejected in turn.
 func scores(ctx context.Context, p *model.Params, pairs []data.Pair) ([]float64, error) {
-	var answers []data.Answer
-	for _, pair := range pairs {
-		prompt := data.TokenPrompt{Tokens: pair.Prompt}
-		answers = append(answers, data.Answer{Prompt: prompt, Tokens: pair.Chosen}, data.Answer{Prompt: prompt, Tokens: pair.Rejected})
-	}
-	return scoreAnswers(ctx, p, answers)
+	return scoreAnswers(ctx, p, data.AnswersOf(pairs))
 }
 
 // hits says of each pair whether the chosen answer has the higher score; a tie counts half.

@@ -126,7 +126,7 @@ func TestRoutes(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want.Get("layers.0.qkv").Value.Data(), got.Get("layers.0.qkv").Value.Data())
 	cfg, tune, longest := b.Iteration.Rejection, b.Iteration.FineTune, 0
-	prompts, err := lab.Encode(b.Tmpl, b.World.RLPrompts())
+	prompts, err := b.Tmpl.EncodePrompts(b.World.RLPrompts())
 	require.NoError(t, err)
 	for _, p := range prompts {
 		longest = max(longest, len(p.Tokens))

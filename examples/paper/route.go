@@ -125,11 +125,11 @@ func (c *climber) measure(ctx context.Context, iteration int) error {
 
 // byPPO trains the policy as the run does on its last version.
 func (c *climber) byPPO(ctx context.Context) error {
-	prompts, err := lab.Encode(c.Tmpl, c.World.RLPrompts())
+	prompts, err := c.Tmpl.EncodePrompts(c.World.RLPrompts())
 	if err != nil {
 		return err
 	}
-	heldOut, err := lab.Encode(c.Tmpl, c.World.ValidationPrompts())
+	heldOut, err := c.Tmpl.EncodePrompts(c.World.ValidationPrompts())
 	if err != nil {
 		return err
 	}
@@ -164,7 +164,7 @@ func (c *climber) byPPO(ctx context.Context) error {
 // byRejection spends what PPO has spent up to each of its marks on a round of rejection sampling:
 // answers to so many prompts that sampling them and fine-tuning on the best ones costs that much.
 func (c *climber) byRejection(ctx context.Context, budget []mark, temperature float64) error {
-	all, err := lab.Encode(c.Tmpl, c.World.RLPrompts())
+	all, err := c.Tmpl.EncodePrompts(c.World.RLPrompts())
 	if err != nil {
 		return err
 	}

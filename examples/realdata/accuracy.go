@@ -34,7 +34,7 @@ func testRewardModels(ctx context.Context, models []version, tested []comparison
 			if err != nil {
 				return nil, err
 			}
-			scores, err := scorer.Score(ctx, set.sequences())
+			scores, err := scorer.ScoreAnswers(ctx, data.AnswersOf(set.pairs))
 			if err != nil {
 				return nil, err
 			}
@@ -60,17 +60,6 @@ func (s *testSet) add(c comparison) {
 		s.prompts[id] = len(s.prompts)
 	}
 	s.pairs, s.prompt = append(s.pairs, c.pair), append(s.prompt, s.prompts[id])
-}
-
-// sequences are the prompts with the chosen and with the rejected answer, in turn.
-func (s *testSet) sequences() [][]int32 {
-	var list [][]int32
-	for _, p := range s.pairs {
-		chosen := data.Join(p.Prompt, p.Chosen).Tokens
-		rejected := data.Join(p.Prompt, p.Rejected).Tokens
-		list = append(list, chosen, rejected)
-	}
-	return list
 }
 
 // lengths are scores that favour the longer answer: what a model that only counts tokens would reach.

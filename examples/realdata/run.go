@@ -106,16 +106,12 @@ func (l *bench) center(ctx context.Context, chat, helpfulness, safety *model.Par
 	if err != nil {
 		return err
 	}
-	prompts, texts := make([][]int32, len(answers)), make([][]int32, len(answers))
-	for i, a := range answers {
-		prompts[i], texts[i] = a.Prompt.Tokens, a.Tokens
-	}
 	for _, p := range []*model.Params{helpfulness, safety} {
 		scorer, err := rewardmodel.NewScorer(p, microTokens, microSegments)
 		if err != nil {
 			return err
 		}
-		if _, err := rewardmodel.Calibrate(ctx, scorer, prompts, texts, rewardmodel.Calibration{Method: rewardmodel.CalibrateMean}); err != nil {
+		if _, err := rewardmodel.Calibrate(ctx, scorer, answers, rewardmodel.Calibration{Method: rewardmodel.CalibrateMean}); err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // String is the name of a value, "Rating(9)" if it has none.
-func String[T ~int](typeName string, value T, names []string) string {
+func String[T ~int | ~uint8](typeName string, value T, names []string) string {
 	if !named(value, names) {
 		return fmt.Sprintf("%s(%d)", typeName, int(value))
 	}
@@ -51,6 +51,6 @@ func alternatives(names []string) string {
 	return strings.Join(known[:last], ", ") + " or " + known[last]
 }
 
-func named[T ~int](value T, names []string) bool {
+func named[T ~int | ~uint8](value T, names []string) bool {
 	return value >= 0 && int(value) < len(names) && names[value] != ""
 }

@@ -8,11 +8,11 @@ import (
 	"unsafe"
 )
 
-// littleEndian says whether a float32 lies in memory as it lies in the file.
-var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+// LittleEndian says whether a float32 lies in memory as it lies in the file.
+var LittleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// bytesOf is the memory of x.
-func bytesOf(x []float32) []byte {
+// BytesOf is the memory of x.
+func BytesOf(x []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 }
 
@@ -21,8 +21,8 @@ func (t Type) DecodeRow(dst []float32, raw []byte) {
 	le := binary.LittleEndian
 	switch t {
 	case F32:
-		if littleEndian {
-			copy(bytesOf(dst), raw)
+		if LittleEndian {
+			copy(BytesOf(dst), raw)
 			return
 		}
 		for i := range dst {
@@ -48,8 +48,8 @@ func (t Type) AppendRow(b []byte, row []float32) ([]byte, error) {
 	le := binary.LittleEndian
 	switch t {
 	case F32:
-		if littleEndian {
-			return append(b, bytesOf(row)...), nil
+		if LittleEndian {
+			return append(b, BytesOf(row)...), nil
 		}
 		for _, x := range row {
 			b = le.AppendUint32(b, math.Float32bits(x))

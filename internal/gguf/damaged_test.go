@@ -47,8 +47,8 @@ func TestDamaged(t *testing.T) {
 		{`metadata "text" at byte 24: the type of the value is 13`, set32(text, 13)},    // its type
 		{"arrays of arrays", set32(text+4+8+3+8+4+4, kindArray)},                        // elements' type
 		{"an array of 1152921504606846976 texts", set64(text+4+8+3+8+4+4+4, 1<<60)},     // their number
-		{"an array of 9223372036854775808 values", func(b []byte) []byte { return set64(text+4+8+3+8+4+4+4, 1<<63)(set32(text+4+8+3+8+4+4, kindUint8)(b)) }},
-		{"a value needs", func(b []byte) []byte { return set64(text+4+8+3+8+4+4+4, 1<<20)(set32(text+4+8+3+8+4+4, kindInt64)(b)) }},
+		{"an array of 9223372036854775808 values", func(b []byte) []byte { return set64(text+4+8+3+8+4+4+4, 1<<63)(set32(text+4+8+3+8+4+4, 0)(b)) }},
+		{"a value needs", func(b []byte) []byte { return set64(text+4+8+3+8+4+4+4, 1<<20)(set32(text+4+8+3+8+4+4, 11)(b)) }},
 		{`"text" is there twice`, func(b []byte) []byte { copy(b[text+4+8+3+8:], "text"); return b }},
 		{`tensor "w" at byte 88: 5 dimensions`, set32(table+9, 5)},
 		{"0 dimensions", set32(table+9, 0)},

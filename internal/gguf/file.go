@@ -110,9 +110,9 @@ func (f *File) Decode(t Tensor, lo, hi int, place func(row int) []float32) error
 	for lo < hi {
 		raw, n := *buf, 0
 		dst := place(lo)
-		if t.Type == F32 && littleEndian {
+		if t.Type == F32 && LittleEndian {
 			n = sideBySide(dst, lo, hi, cols, place)
-			raw = bytesOf(dst[:n*cols])
+			raw = BytesOf(dst[:n*cols])
 		} else {
 			n = min(hi-lo, max(1, len(raw)/size))
 			if len(raw) < n*size { // one long row
@@ -123,7 +123,7 @@ func (f *File) Decode(t Tensor, lo, hi int, place func(row int) []float32) error
 		if _, err := f.r.ReadAt(raw, t.begin+int64(lo)*int64(size)); err != nil {
 			return fmt.Errorf("gguf: %s: tensor %q: %w", f.path, t.Name, unreadable(err))
 		}
-		if t.Type != F32 || !littleEndian {
+		if t.Type != F32 || !LittleEndian {
 			for i := range n {
 				t.Type.DecodeRow(place(lo + i)[:cols], raw[i*size:][:size])
 			}

@@ -1,6 +1,9 @@
 package gguf
 
-import "fmt"
+import (
+	"fmt"
+	"reflect"
+)
 
 // Type is the form of a tensor's numbers, by its number in the format.
 type Type uint32
@@ -84,31 +87,23 @@ func (t Tensor) End() int64 { return t.end }
 // rowsAndCols sees the tensor as a matrix of rows of its innermost dimension.
 func rowsAndCols(shape []int) (rows, cols int) {
 	rows, cols = 1, 1
-	for i, d := range shape {
-		if i < len(shape)-1 {
-			rows *= d
-		} else {
-			cols = d
-		}
+	for _, d := range shape {
+		rows, cols = rows*cols, d
 	}
 	return rows, cols
 }
 
-// Numbers of the types of metadata.
+// kinds are the types of metadata, by their numbers.
+var kinds = [...]reflect.Type{
+	reflect.TypeFor[uint8](), reflect.TypeFor[int8](), reflect.TypeFor[uint16](), reflect.TypeFor[int16](),
+	reflect.TypeFor[uint32](), reflect.TypeFor[int32](), reflect.TypeFor[float32](), reflect.TypeFor[bool](),
+	kindString: reflect.TypeFor[string](), kindArray: nil,
+	reflect.TypeFor[uint64](), reflect.TypeFor[int64](), reflect.TypeFor[float64](),
+}
+
 const (
-	kindUint8 = iota
-	kindInt8
-	kindUint16
-	kindInt16
-	kindUint32
-	kindInt32
-	kindFloat32
-	kindBool
-	kindString
-	kindArray
-	kindUint64
-	kindInt64
-	kindFloat64
+	kindString = 8
+	kindArray  = 9 // its type and the number of its elements follow
 )
 
 const (

@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"reflect"
+	"slices"
 )
 
 // Source is a tensor to be written.
@@ -31,8 +32,7 @@ func Write(w io.Writer, metadata []KeyValue, tensors []Source) error {
 	if err != nil {
 		return fmt.Errorf("gguf: write: %w", err)
 	}
-	out := &counter{w: w}
-	if err := out.write(pad(head)); err != nil {
+	if _, err := w.Write(pad(head)); err != nil {
 		return fmt.Errorf("gguf: write: %w", err)
 	}
 	var buf []byte
@@ -46,27 +46,16 @@ func Write(w io.Writer, metadata []KeyValue, tensors []Source) error {
 			if buf, err = t.Type.AppendRow(buf[:0], row); err != nil {
 				return fmt.Errorf("gguf: write: tensor %q: row %d: %w", t.Name, i, err)
 			}
-			if err := out.write(buf); err != nil {
+			if _, err := w.Write(buf); err != nil {
 				return fmt.Errorf("gguf: write: tensor %q: %w", t.Name, err)
 			}
 		}
-		if err := out.write(make([]byte, padding(out.n))); err != nil {
+		size := int64(rows) * int64(t.Type.rowBytes(cols))
+		if _, err := w.Write(make([]byte, padding(size))); err != nil {
 			return fmt.Errorf("gguf: write: tensor %q: %w", t.Name, err)
 		}
 	}
 	return nil
-}
-
-// counter counts the bytes written.
-type counter struct {
-	w io.Writer
-	n int64
-}
-
-func (c *counter) write(b []byte) error {
-	n, err := c.w.Write(b)
-	c.n += int64(n)
-	return err
 }
 
 // padding is what is missing to a multiple of the alignment.
@@ -123,88 +112,28 @@ func appendText(b []byte, s string) []byte {
 // appendValue writes the type and the value.
 func appendValue(b []byte, value any) ([]byte, error) {
 	le := binary.LittleEndian
+	t := reflect.TypeOf(value)
+	array := t != nil && t.Kind() == reflect.Slice
+	if array {
+		t = t.Elem()
+		b = le.AppendUint32(b, kindArray)
+	}
+	kind := slices.Index(kinds[:], t)
+	if kind < 0 || t == nil {
+		return nil, errors.New("the type is not one of GGUF")
+	}
+	b = le.AppendUint32(b, uint32(kind))
+	if array {
+		b = le.AppendUint64(b, uint64(reflect.ValueOf(value).Len()))
+	}
 	switch v := value.(type) {
-	case uint8:
-		return appendOne(b, kindUint8, v, appendByte[uint8]), nil
-	case []uint8:
-		return appendAll(b, kindUint8, v, appendByte[uint8]), nil
-	case int8:
-		return appendOne(b, kindInt8, v, appendByte[int8]), nil
-	case []int8:
-		return appendAll(b, kindInt8, v, appendByte[int8]), nil
-	case bool:
-		return appendOne(b, kindBool, v, appendBool), nil
-	case []bool:
-		return appendAll(b, kindBool, v, appendBool), nil
-	case uint16:
-		return appendOne(b, kindUint16, v, le.AppendUint16), nil
-	case []uint16:
-		return appendAll(b, kindUint16, v, le.AppendUint16), nil
-	case int16:
-		return appendOne(b, kindInt16, v, appendInt16), nil
-	case []int16:
-		return appendAll(b, kindInt16, v, appendInt16), nil
-	case uint32:
-		return appendOne(b, kindUint32, v, le.AppendUint32), nil
-	case []uint32:
-		return appendAll(b, kindUint32, v, le.AppendUint32), nil
-	case int32:
-		return appendOne(b, kindInt32, v, appendInt32), nil
-	case []int32:
-		return appendAll(b, kindInt32, v, appendInt32), nil
-	case float32:
-		return appendOne(b, kindFloat32, v, appendFloat32), nil
-	case []float32:
-		return appendAll(b, kindFloat32, v, appendFloat32), nil
-	case uint64:
-		return appendOne(b, kindUint64, v, le.AppendUint64), nil
-	case []uint64:
-		return appendAll(b, kindUint64, v, le.AppendUint64), nil
-	case int64:
-		return appendOne(b, kindInt64, v, appendInt64), nil
-	case []int64:
-		return appendAll(b, kindInt64, v, appendInt64), nil
-	case float64:
-		return appendOne(b, kindFloat64, v, appendFloat64), nil
-	case []float64:
-		return appendAll(b, kindFloat64, v, appendFloat64), nil
 	case string:
-		return appendOne(b, kindString, v, appendText), nil
+		return appendText(b, v), nil
 	case []string:
-		return appendAll(b, kindString, v, appendText), nil
+		for _, text := range v {
+			b = appendText(b, text)
+		}
+		return b, nil
 	}
-	return nil, errors.New("the type is not one of GGUF")
-}
-
-func appendOne[T any](b []byte, kind uint32, v T, add func([]byte, T) []byte) []byte {
-	return add(binary.LittleEndian.AppendUint32(b, kind), v)
-}
-
-func appendAll[T any](b []byte, kind uint32, list []T, add func([]byte, T) []byte) []byte {
-	b = binary.LittleEndian.AppendUint32(b, kindArray)
-	b = binary.LittleEndian.AppendUint32(b, kind)
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(list)))
-	for _, v := range list {
-		b = add(b, v)
-	}
-	return b
-}
-
-func appendByte[T uint8 | int8](b []byte, v T) []byte { return append(b, byte(v)) }
-
-func appendBool(b []byte, v bool) []byte {
-	if v {
-		return append(b, 1)
-	}
-	return append(b, 0)
-}
-
-func appendInt16(b []byte, v int16) []byte { return binary.LittleEndian.AppendUint16(b, uint16(v)) }
-func appendInt32(b []byte, v int32) []byte { return binary.LittleEndian.AppendUint32(b, uint32(v)) }
-func appendInt64(b []byte, v int64) []byte { return binary.LittleEndian.AppendUint64(b, uint64(v)) }
-func appendFloat32(b []byte, v float32) []byte {
-	return binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-}
-func appendFloat64(b []byte, v float64) []byte {
-	return binary.LittleEndian.AppendUint64(b, math.Float64bits(v))
+	return binary.Append(b, le, value)
 }

@@ -23,7 +23,7 @@ type File struct {
 	close   func() error
 	entries map[string]*zip.File
 	prefix  string // of the names in the archive
-	byName  map[string]int
+	byName  map[string]Tensor
 }
 
 // Open reads the description of the tensors of a file.
@@ -51,11 +51,8 @@ func (f *File) Path() string { return f.path }
 
 // Tensor is the one of that name.
 func (f *File) Tensor(name string) (Tensor, bool) {
-	i, ok := f.byName[name]
-	if !ok {
-		return Tensor{}, false
-	}
-	return f.Tensors[i], true
+	t, ok := f.byName[name]
+	return t, ok
 }
 
 // read reads the directory of the archive and the pickle.
@@ -64,7 +61,7 @@ func read(r io.ReaderAt, size int64) (*File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not a zip archive, as torch.save has written it since version 1.6, or cut short: %w", err)
 	}
-	f := &File{r: r, size: size, entries: make(map[string]*zip.File), byName: make(map[string]int)}
+	f := &File{r: r, size: size, entries: make(map[string]*zip.File), byName: make(map[string]Tensor)}
 	var pickle *zip.File
 	for _, e := range archive.File {
 		if f.entries[e.Name] != nil {
@@ -169,7 +166,7 @@ func (f *File) collect(d *dict) error {
 		}
 		named := *t
 		named.Name = name
-		f.byName[name] = len(f.Tensors)
+		f.byName[name] = named
 		f.Tensors = append(f.Tensors, named)
 	}
 	return nil

@@ -3,39 +3,36 @@ package pth
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"math"
+	"slices"
 )
 
-// unpickler follows a pickle.
+// unpickler follows a pickle. After its first error it gives nothing more.
 type unpickler struct {
 	data  []byte
 	at    int
 	stack []any
 	marks []int // heights of the stack
 	memo  map[uint32]any
+	err   error
 }
 
 // unpickle gives the dictionary that a pickle describes.
 func unpickle(data []byte) (*dict, error) {
 	u := &unpickler{data: data, memo: make(map[uint32]any)}
-	for {
+	for op := byte(0); op != opStop; {
 		begin := u.at
-		op, err := u.take(1)
-		if err == nil && op[0] == opStop {
-			break
+		if op = u.take(1)[0]; u.err == nil && op != opStop {
+			u.step(op)
 		}
-		if err == nil {
-			err = u.step(op[0])
-		}
-		if err != nil {
-			return nil, fmt.Errorf("pickle, byte %d: %w", begin, err)
+		if u.err != nil {
+			return nil, fmt.Errorf("pickle, byte %d: %w", begin, u.err)
 		}
 	}
-	top, err := u.pop()
-	if err != nil {
-		return nil, fmt.Errorf("pickle: %w", err)
+	top := u.pop()
+	if u.err != nil {
+		return nil, fmt.Errorf("pickle: %w", u.err)
 	}
 	d, ok := top.(*dict)
 	if !ok {
@@ -45,82 +42,81 @@ func unpickle(data []byte) (*dict, error) {
 }
 
 // step follows one instruction.
-func (u *unpickler) step(op byte) error {
+func (u *unpickler) step(op byte) {
 	switch op {
 	case opProto:
-		v, err := u.take(1)
-		if err == nil && v[0] != 2 && v[0] != 3 {
-			return fmt.Errorf("protocol %d, want torch.save's own (2)", v[0])
+		if v := u.take(1)[0]; v != 2 && v != 3 {
+			u.fail("protocol %d, want torch.save's own (2)", v)
 		}
-		return err
 	case opMark:
 		u.marks = append(u.marks, len(u.stack))
-		return nil
 	case opNone:
-		return u.push(nil)
+		u.push(nil)
 	case opNewTrue, opNewFalse:
-		return u.push(op == opNewTrue)
+		u.push(op == opNewTrue)
 	case opEmptyDict:
-		return u.push(&dict{})
+		u.push(&dict{})
 	case opEmptyList:
-		return u.push(list{})
+		u.push(list{})
 	case opEmptyTuple:
-		return u.push(tuple{})
+		u.push(tuple{})
 	case opTuple1, opTuple2, opTuple3:
-		return u.tuple(len(u.stack) - int(op-opTuple1) - 1)
+		u.tuple(len(u.stack) - int(op-opTuple1) - 1)
 	case opTuple:
-		height, err := u.popMark()
-		if err != nil {
-			return err
-		}
-		return u.tuple(height)
+		u.tuple(u.popMark())
 	case opBinInt, opBinInt1, opBinInt2, opLong1, opBinFloat, opBinUnicode:
-		return u.literal(op)
-	case opBinPut, opLongBinPut, opBinGet, opLongBinGet:
-		return u.memoise(op)
+		u.literal(op)
+	case opBinPut:
+		u.memo[uint32(u.take(1)[0])] = u.top()
+	case opLongBinPut:
+		u.memo[binary.LittleEndian.Uint32(u.take(4))] = u.top()
+	case opBinGet:
+		u.recall(uint32(u.take(1)[0]))
+	case opLongBinGet:
+		u.recall(binary.LittleEndian.Uint32(u.take(4)))
 	case opSetItem:
-		return u.setItems(len(u.stack) - 2)
+		u.setItems(len(u.stack) - 2)
 	case opSetItems:
-		height, err := u.popMark()
-		if err != nil {
-			return err
-		}
-		return u.setItems(height)
-	case opAppend, opAppends:
-		return u.appendItems(op)
+		u.setItems(u.popMark())
+	case opAppend:
+		u.appendItems(len(u.stack) - 1)
+	case opAppends:
+		u.appendItems(u.popMark())
 	case opGlobal:
-		return u.global()
+		u.global()
 	case opReduce:
-		return u.reduce()
+		u.reduce()
 	case opBuild: // attributes of a dictionary, such as _metadata: dropped
-		if _, err := u.pop(); err != nil {
-			return err
+		u.pop()
+		if _, ok := u.top().(*dict); !ok {
+			u.fail("a state for a %s, want a dictionary", describe(u.top()))
 		}
-		top, err := u.top()
-		if _, ok := top.(*dict); err == nil && !ok {
-			return fmt.Errorf("a state for a %s, want a dictionary", describe(top))
-		}
-		return err
 	case opBinPersID:
-		return u.persistent()
+		u.persistent()
+	default:
+		u.fail("instruction %#02x (%q) has no place in a file of tensors: nothing is executed here", op, op)
 	}
-	return fmt.Errorf("instruction %#02x (%q) has no place in a file of tensors: nothing is executed here", op, op)
 }
 
-// take gives the next n bytes of the pickle.
-func (u *unpickler) take(n int) ([]byte, error) {
+// fail keeps the first error.
+func (u *unpickler) fail(format string, args ...any) {
+	if u.err == nil {
+		u.err = fmt.Errorf(format, args...)
+	}
+}
+
+// take gives the next n bytes of the pickle, zeros after an error.
+func (u *unpickler) take(n int) []byte {
 	if left := len(u.data) - u.at; n > left {
-		return nil, fmt.Errorf("%d bytes wanted, %d are left: the file is cut short or damaged", n, left)
+		u.fail("%d bytes wanted, %d are left: the file is cut short or damaged", n, left)
+		return make([]byte, 8)
 	}
 	raw := u.data[u.at:][:n]
 	u.at += n
-	return raw, nil
+	return raw
 }
 
-func (u *unpickler) push(v any) error {
-	u.stack = append(u.stack, v)
-	return nil
-}
+func (u *unpickler) push(v any) { u.stack = append(u.stack, v) }
 
 // floor is where the values begin that instructions without a mark may use.
 func (u *unpickler) floor() int {
@@ -130,221 +126,190 @@ func (u *unpickler) floor() int {
 	return u.marks[len(u.marks)-1]
 }
 
-var errStack = errors.New("there are too few values for this instruction: the file is damaged")
-
-func (u *unpickler) top() (any, error) {
-	if len(u.stack) <= u.floor() {
-		return nil, errStack
+// want is an error unless the stack is as the instruction needs it.
+func (u *unpickler) want(ok bool) bool {
+	if !ok {
+		u.fail("there are too few values for this instruction: the file is damaged")
 	}
-	return u.stack[len(u.stack)-1], nil
+	return u.err == nil
 }
 
-func (u *unpickler) pop() (any, error) {
-	v, err := u.top()
-	if err == nil {
+func (u *unpickler) top() any {
+	if !u.want(len(u.stack) > u.floor()) {
+		return nil
+	}
+	return u.stack[len(u.stack)-1]
+}
+
+func (u *unpickler) pop() any {
+	v := u.top()
+	if u.err == nil {
 		u.stack = u.stack[:len(u.stack)-1]
 	}
-	return v, err
+	return v
 }
 
 // popMark gives the height of the stack at the last mark.
-func (u *unpickler) popMark() (int, error) {
-	if len(u.marks) == 0 {
-		return 0, errStack
+func (u *unpickler) popMark() int {
+	if !u.want(len(u.marks) > 0) {
+		return 0
 	}
 	height := u.floor()
 	u.marks = u.marks[:len(u.marks)-1]
-	return height, nil
+	return height
 }
 
 // tuple makes one of the values from that height on.
-func (u *unpickler) tuple(height int) error {
-	if height < u.floor() {
-		return errStack
+func (u *unpickler) tuple(height int) {
+	if u.want(height >= u.floor()) {
+		t := append(tuple{}, u.stack[height:]...)
+		u.stack = append(u.stack[:height], t)
 	}
-	t := append(tuple{}, u.stack[height:]...)
-	u.stack = append(u.stack[:height], t)
-	return nil
 }
 
 // literal reads a number or a text.
-func (u *unpickler) literal(op byte) error {
-	size := map[byte]int{opBinInt: 4, opBinInt1: 1, opBinInt2: 2, opLong1: 1, opBinFloat: 8, opBinUnicode: 4}[op]
-	raw, err := u.take(size)
-	if err != nil {
-		return err
-	}
+func (u *unpickler) literal(op byte) {
 	le := binary.LittleEndian
 	switch op {
 	case opBinInt:
-		return u.push(int64(int32(le.Uint32(raw))))
+		u.push(int64(int32(le.Uint32(u.take(4)))))
 	case opBinInt1:
-		return u.push(int64(raw[0]))
+		u.push(int64(u.take(1)[0]))
 	case opBinInt2:
-		return u.push(int64(le.Uint16(raw)))
+		u.push(int64(le.Uint16(u.take(2))))
 	case opBinFloat:
-		return u.push(math.Float64frombits(binary.BigEndian.Uint64(raw)))
+		u.push(math.Float64frombits(binary.BigEndian.Uint64(u.take(8))))
 	case opLong1:
-		if raw[0] > 8 {
-			return fmt.Errorf("an integer of %d bytes, want at most 8", raw[0])
-		}
-		digits, err := u.take(int(raw[0]))
-		if err != nil {
-			return err
+		n := int(u.take(1)[0])
+		if n > 8 {
+			u.fail("an integer of %d bytes, want at most 8", n)
+			return
 		}
 		v := int64(0)
-		for i, d := range digits {
+		for i, d := range u.take(n) {
 			v |= int64(d) << (8 * i)
 		}
-		if n := len(digits); n > 0 && n < 8 && digits[n-1] >= 0x80 { // two's complement
-			v -= 1 << (8 * n)
+		if shift := 64 - 8*n; n > 0 { // two's complement
+			v = v << shift >> shift
 		}
-		return u.push(v)
+		u.push(v)
+	case opBinUnicode:
+		n := le.Uint32(u.take(4))
+		if n > uint32(len(u.data)) {
+			u.fail("a text of %d bytes: the file is cut short or damaged", n)
+			return
+		}
+		u.push(string(u.take(int(n))))
 	}
-	n := le.Uint32(raw)
-	if n > uint32(len(u.data)) {
-		return fmt.Errorf("a text of %d bytes: the file is cut short or damaged", n)
-	}
-	text, err := u.take(int(n))
-	if err != nil {
-		return err
-	}
-	return u.push(string(text))
 }
 
-// memoise remembers the top of the stack under a number, or puts what is remembered there.
-func (u *unpickler) memoise(op byte) error {
-	size := 1
-	if op == opLongBinPut || op == opLongBinGet {
-		size = 4
-	}
-	raw, err := u.take(size)
-	if err != nil {
-		return err
-	}
-	key := uint32(raw[0])
-	if size == 4 {
-		key = binary.LittleEndian.Uint32(raw)
-	}
-	if op == opBinPut || op == opLongBinPut {
-		u.memo[key], err = u.top()
-		return err
-	}
+// recall pushes what is remembered under a number.
+func (u *unpickler) recall(key uint32) {
 	v, ok := u.memo[key]
 	if !ok {
-		return fmt.Errorf("nothing is remembered under %d: the file is damaged", key)
+		u.fail("nothing is remembered under %d: the file is damaged", key)
 	}
-	return u.push(v)
+	u.push(v)
 }
 
 // setItems puts the keys and values from that height on into the dictionary below them.
-func (u *unpickler) setItems(height int) error {
-	if height-1 < u.floor() || (len(u.stack)-height)%2 != 0 {
-		return errStack
+func (u *unpickler) setItems(height int) {
+	if !u.want(height-1 >= u.floor() && (len(u.stack)-height)%2 == 0) {
+		return
 	}
 	d, ok := u.stack[height-1].(*dict)
 	if !ok {
-		return fmt.Errorf("items for a %s, want a dictionary", describe(u.stack[height-1]))
+		u.fail("items for a %s, want a dictionary", describe(u.stack[height-1]))
+		return
 	}
-	for i := height; i < len(u.stack); i += 2 {
-		d.items = append(d.items, item{u.stack[i], u.stack[i+1]})
+	for pair := range slices.Chunk(u.stack[height:], 2) {
+		d.items = append(d.items, item{pair[0], pair[1]})
 	}
 	u.stack = u.stack[:height]
-	return nil
 }
 
 // appendItems drops what is appended to a list: no list means anything here.
-func (u *unpickler) appendItems(op byte) error {
-	height := len(u.stack) - 1
-	if op == opAppends {
-		var err error
-		if height, err = u.popMark(); err != nil {
-			return err
-		}
-	}
-	if height-1 < u.floor() {
-		return errStack
+func (u *unpickler) appendItems(height int) {
+	if !u.want(height-1 >= u.floor()) {
+		return
 	}
 	if _, ok := u.stack[height-1].(list); !ok {
-		return fmt.Errorf("elements for a %s, want a list", describe(u.stack[height-1]))
+		u.fail("elements for a %s, want a list", describe(u.stack[height-1]))
 	}
 	u.stack = u.stack[:height]
-	return nil
 }
 
 // global reads a name.
-func (u *unpickler) global() error {
+func (u *unpickler) global() {
 	var parts [2]string
 	for i := range parts {
 		end := bytes.IndexByte(u.data[u.at:], '\n')
 		if end < 0 || end > 200 {
-			return errors.New("a name without an end: the file is damaged")
+			u.fail("a name without an end: the file is damaged")
+			return
 		}
-		parts[i] = string(u.data[u.at:][:end])
-		u.at += end + 1
+		parts[i] = string(u.take(end))
+		u.at++
 	}
 	name := parts[0] + "." + parts[1]
 	if _, ok := storages[name]; !ok && name != orderedDict && name != rebuild && name != parameter {
-		return fmt.Errorf("the name %q has no place in a file of float32, float16 or bfloat16 tensors: it is refused, nothing is executed here", name)
+		u.fail("the name %q has no place in a file of float32, float16 or bfloat16 tensors: it is refused, nothing is executed here", name)
 	}
-	return u.push(global(name))
+	u.push(global(name))
 }
 
 // reduce is the call of a name.
-func (u *unpickler) reduce() error {
-	top, err := u.pop()
-	if err != nil {
-		return err
-	}
-	callee, err := u.pop()
-	if err != nil {
-		return err
+func (u *unpickler) reduce() {
+	top, callee := u.pop(), u.pop()
+	if u.err != nil {
+		return
 	}
 	args, ok := top.(tuple)
 	if !ok {
-		return fmt.Errorf("a call with a %s, want a tuple", describe(top))
+		u.fail("a call with a %s, want a tuple", describe(top))
+		return
 	}
 	switch callee {
 	case global(orderedDict):
 		if len(args) != 0 {
-			return fmt.Errorf("%s with %d arguments, want none", orderedDict, len(args))
+			u.fail("%s with %d arguments, want none", orderedDict, len(args))
 		}
-		return u.push(&dict{})
+		u.push(&dict{})
 	case global(rebuild):
 		t, err := rebuildTensor(args)
 		if err != nil {
-			return err
+			u.fail("%w", err)
 		}
-		return u.push(t)
+		u.push(t)
 	case global(parameter):
 		if len(args) > 0 {
 			if t, ok := args[0].(*Tensor); ok {
-				return u.push(t)
+				u.push(t)
+				return
 			}
 		}
-		return fmt.Errorf("%s without a tensor", parameter)
+		u.fail("%s without a tensor", parameter)
+	default:
+		u.fail("a call of a %s, which is none of the known functions", describe(callee))
 	}
-	return fmt.Errorf("a call of a %s, which is none of the known functions", describe(callee))
 }
 
 // persistent reads where a tensor's numbers are: ("storage", a storage's name, key, device, number of elements).
-func (u *unpickler) persistent() error {
-	top, err := u.pop()
-	if err != nil {
-		return err
-	}
+func (u *unpickler) persistent() {
+	top := u.pop()
 	id, ok := top.(tuple)
 	if !ok || len(id) != 5 || id[0] != "storage" {
-		return fmt.Errorf("a reference %v, want one to a storage", describe(top))
+		u.fail("a reference %v, want one to a storage", describe(top))
+		return
 	}
 	name, isName := id[1].(global)
 	dtype, known := storages[string(name)]
 	key, isText := id[2].(string)
 	elems, isInt := id[4].(int64)
 	if !isName || !known || !isText || !isInt || elems < 0 {
-		return errors.New("a storage without type, key or length: the file is damaged")
+		u.fail("a storage without type, key or length: the file is damaged")
 	}
-	return u.push(storage{dtype: dtype, key: key, elems: elems})
+	u.push(storage{dtype: dtype, key: key, elems: elems})
 }
 
 // describe names a value for errors.

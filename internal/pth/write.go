@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Source is a tensor to be written.
@@ -189,10 +190,7 @@ func appendString(b []byte, s string) []byte {
 
 // appendGlobal writes a name, its module and the rest in two lines.
 func appendGlobal(b []byte, name string) []byte {
-	dot := len(name) - 1
-	for name[dot] != '.' {
-		dot--
-	}
+	dot := strings.LastIndexByte(name, '.')
 	b = append(append(append(b, opGlobal), name[:dot]...), '\n')
 	return append(append(b, name[dot+1:]...), '\n')
 }

@@ -56,7 +56,7 @@ func (s *Source) explain(err error) []string {
 		}
 		return lines
 	}
-	if f, ok := err.(*setting.FieldError); ok && !isOldText(f.Err) {
+	if f, ok := err.(*setting.FieldError); ok {
 		if at, ok := lookup(fieldsOf(s.root, nil), f.Path); ok {
 			return []string{s.explainField(f, at)}
 		}
@@ -64,7 +64,7 @@ func (s *Source) explain(err error) []string {
 	if inner := errors.Unwrap(err); inner != nil && strings.HasSuffix(err.Error(), inner.Error()) && s.isOwn(inner) {
 		return s.explain(inner)
 	}
-	return s.explainText(err)
+	return []string{err.Error()}
 }
 
 // joined gives the parts of errors.Join. Errors that are wrapped by a text of several are one error.

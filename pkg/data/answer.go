@@ -100,3 +100,13 @@ type Pair struct {
 	RejectedSafe     Safety
 	Set              Set
 }
+
+// AnswersOf are the answers of pairs, each with its prompt: the chosen and the rejected one in turn.
+func AnswersOf(pairs []Pair) []Answer {
+	answers := make([]Answer, 0, 2*len(pairs))
+	for _, p := range pairs {
+		prompt := TokenPrompt{Tokens: p.Prompt}
+		answers = append(answers, Answer{Prompt: prompt, Tokens: p.Chosen}, Answer{Prompt: prompt, Tokens: p.Rejected})
+	}
+	return answers
+}

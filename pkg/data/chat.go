@@ -91,6 +91,33 @@ func (t *Template) EncodePrompt(messages []Message) ([]int32, error) {
 	return e.Tokens, err
 }
 
+// EncodePrompts is EncodePrompt for the token ids of prompts.
+func (t *Template) EncodePrompts(prompts []Prompt) ([]TokenPrompt, error) {
+	list := make([]TokenPrompt, len(prompts))
+	for i, p := range prompts {
+		ids, err := t.EncodePrompt(p.Messages)
+		if err != nil {
+			return nil, fmt.Errorf("prompt %q: %w", p.ID, err)
+		}
+		list[i] = TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
+	}
+	return list, nil
+}
+
+// EncodeAnswer returns the last answer of a dialogue, with all that is before it as its prompt.
+func (t *Template) EncodeAnswer(messages []Message) (a Answer, err error) {
+	turns, err := t.EncodeTurns(messages)
+	if err != nil {
+		return a, err
+	}
+	last := len(turns) - 1
+	for _, turn := range turns[:last] {
+		a.Prompt.Tokens = append(append(a.Prompt.Tokens, turn.Prompt...), turn.Answer...)
+	}
+	a.Prompt.Tokens, a.Tokens = append(a.Prompt.Tokens, turns[last].Prompt...), turns[last].Answer
+	return a, nil
+}
+
 // EncodeDialog returns the whole dialogue to train on: the ids of the chosen answers, EOS included,
 // have weight 1, all others 0. A user's message at the end is there without an answer and does
 // not count.

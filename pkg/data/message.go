@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tame-rlhf/tame/internal/enum"
@@ -116,4 +117,22 @@ func DialogID(messages []Message) string {
 func StreamKey(id string) uint64 {
 	sum := sha256.Sum256([]byte(id))
 	return binary.LittleEndian.Uint64(sum[:])
+}
+
+// CheckIDs refuses two of n prompts that share an ID without being the same: their answers would
+// compete, and come from the same random stream. prompt gives the ID of prompt i and what it says.
+func CheckIDs[T comparable](n int, prompt func(i int) (id string, content []T)) error {
+	first := map[string]int{}
+	for i := range n {
+		id, content := prompt(i)
+		k, known := first[id]
+		if !known {
+			first[id] = i
+			continue
+		}
+		if _, other := prompt(k); !slices.Equal(other, content) {
+			return fmt.Errorf("prompts %d and %d differ and have the same ID %q: give each its own, such as data.DialogID", k, i, id)
+		}
+	}
+	return nil
 }

@@ -29,8 +29,6 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	check := setting.NewChecks("distill: Config")
 	check.AtLeast("Samples", c.Samples, 1)
-	check.Nested("", c.Sampling.Validate())
-	check.That(c.Temperature != 0 || c.Samples == 1, "Temperature", c.Temperature, "a positive number with more than one sample: greedy answers to a prompt are all the same")
-	check.That(len(c.Stop) > 0, "Stop", c.Stop, "the EOS of the tokenizer: only finished answers are kept")
+	check.Nested("", c.Sampling.ValidateFinished(c.Samples, "kept"))
 	return check.Err()
 }

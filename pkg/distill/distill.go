@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
@@ -53,8 +52,8 @@ func Distill(ctx context.Context, p *model.Params, tmpl *data.Template, prompts 
 	if len(prompts) == 0 {
 		return Result{}, fmt.Errorf("distill: prompts: %w", data.ErrEmpty)
 	}
-	if err := checkIDs(prompts); err != nil {
-		return Result{}, err
+	if err := data.CheckIDs(len(prompts), func(i int) (string, []data.Message) { return prompts[i].ID, prompts[i].Messages }); err != nil {
+		return Result{}, fmt.Errorf("distill: %w", err)
 	}
 
 	// 1. A pre-prompt for each prompt.
@@ -118,9 +117,7 @@ func sample(ctx context.Context, p *model.Params, tmpl *data.Template, prompts [
 	candidates := make([]Candidate, 0, len(prompts)*cfg.Samples)
 	for i, prompt := range prompts {
 		bare := data.TokenPrompt{ID: prompt.ID, Tokens: requests[2*i].Prompt, Safety: true}
-		answer := func(s generate.Sample) Scored {
-			return Scored{Answer: s.Answer(bare)}
-		}
+		answer := func(s generate.Sample) Scored { return Scored{Answer: s.Answer(bare)} }
 		for k, original := range sampled[2*i] {
 			candidates = append(candidates, Candidate{
 				Prompt: prompt, PrePrompt: pre[i], Sample: k, Original: answer(original), Distilled: answer(sampled[2*i+1][k]),
@@ -154,21 +151,6 @@ func rate(ctx context.Context, candidates []Candidate, score data.RewardFunc) er
 	}
 	for i := range candidates {
 		candidates[i].Original.Score, candidates[i].Distilled.Score = scores[i], scores[n+i]
-	}
-	return nil
-}
-
-// checkIDs refuses prompts that share an ID: their answers would be drawn from the same random numbers.
-func checkIDs(prompts []data.Prompt) error {
-	first := map[string]int{}
-	for i, p := range prompts {
-		k, known := first[p.ID]
-		if known && !slices.Equal(prompts[k].Messages, p.Messages) {
-			return fmt.Errorf("distill: prompts %d and %d differ and have the same ID %q: give each its own, such as data.DialogID", k, i, p.ID)
-		}
-		if !known {
-			first[p.ID] = i
-		}
 	}
 	return nil
 }

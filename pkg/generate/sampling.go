@@ -62,3 +62,13 @@ func (c Sampling) Validate() error {
 	}
 	return check.Err()
 }
+
+// ValidateFinished is Validate where that many answers to a prompt are compared, and only finished
+// ones are used; use says what for, such as "chosen".
+func (c Sampling) ValidateFinished(samples int, use string) error {
+	check := setting.NewChecks("generate: Sampling")
+	check.Nested("", c.Validate())
+	check.That(c.Temperature != 0 || samples == 1, "Temperature", c.Temperature, "a positive number with more than one sample: greedy answers to a prompt are all the same")
+	check.That(len(c.Stop) > 0, "Stop", c.Stop, "the EOS of the tokenizer: only finished answers are "+use)
+	return check.Err()
+}

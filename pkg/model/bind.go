@@ -58,11 +58,18 @@ type numbers struct {
 // set copies x into the first numbers and zeroes the rest.
 func (v numbers) set(x []float32) {
 	clear(v.f32[copy(v.f32, x):])
-	for i := range v.f64 {
-		v.f64[i] = 0
-		if i < len(x) {
-			v.f64[i] = float64(x[i])
-		}
+	clear(v.f64)
+	for i := range min(len(x), len(v.f64)) {
+		v.f64[i] = float64(x[i])
+	}
+}
+
+// put sets one number.
+func (v numbers) put(i int, x float64) {
+	if v.f64 != nil {
+		v.f64[i] = x
+	} else {
+		v.f32[i] = float32(x)
 	}
 }
 
@@ -84,15 +91,11 @@ func (in *Inputs) NewFeed(p *exec.Program) (*Feed, error) {
 		return x
 	}
 	floats := func(n *gorgonia.Node) numbers {
-		size := n.Shape()[0]
-		if in.DType == tensor.Float64 {
-			x := make([]float64, size)
-			bind(n, tensor.New(tensor.WithShape(size), tensor.WithBacking(x)))
-			return numbers{f64: x}
-		}
-		x := make([]float32, size)
-		bind(n, tensor.New(tensor.WithShape(size), tensor.WithBacking(x)))
-		return numbers{f32: x}
+		x := zeros(in.DType, n.Shape()[0])
+		bind(n, x)
+		f32, _ := x.Data().([]float32)
+		f64, _ := x.Data().([]float64)
+		return numbers{f32, f64}
 	}
 	f.tokens, f.targets, f.segments = ints(in.Tokens), ints(in.Targets), ints(in.Segments)
 	f.layout, f.shared = ints(in.Layout), ints(in.Shared)
@@ -145,7 +148,9 @@ func (f *Feed) Load(batch *data.Ragged, scalars map[string]float64) error {
 	copyUsed(f.shared, batch.Shared[:s], 0)
 	f.mask.set(batch.Mask[:n])
 	f.segMask.set(nil)
-	setOnes(f.segMask, s)
+	for i := range s {
+		f.segMask.put(i, 1)
+	}
 	for _, c := range f.tokenColumns {
 		x, ok := batch.TokenColumns[c.name]
 		if !ok || len(x) != batch.N {
@@ -170,11 +175,7 @@ func (f *Feed) Load(batch *data.Ragged, scalars map[string]float64) error {
 		case c.name == temperatureScalar && !(x > 0 && !math.IsInf(x, 0)):
 			return fmt.Errorf("model: scalar %q is %v, want a positive number", c.name, x)
 		}
-		if c.f64 != nil {
-			c.f64[0] = x
-		} else {
-			c.f32[0] = float32(x)
-		}
+		c.put(0, x)
 	}
 	return nil
 }
@@ -223,17 +224,6 @@ func (in *Inputs) check(b *data.Ragged) error {
 func copyUsed(dst, src []int32, rest int32) {
 	for i := copy(dst, src); i < len(dst); i++ {
 		dst[i] = rest
-	}
-}
-
-// setOnes sets the first n numbers to 1.
-func setOnes(v numbers, n int) {
-	for i := range n {
-		if v.f64 != nil {
-			v.f64[i] = 1
-		} else {
-			v.f32[i] = 1
-		}
 	}
 }
 

@@ -67,7 +67,7 @@ func (p *Params) isFurther(name string) bool {
 func (p *Params) further() (sources []safetensors.Source, decay map[string]string) {
 	decay = make(map[string]string)
 	for _, q := range p.list[len(p.list)-p.added:] {
-		sources = append(sources, safetensors.Source{Name: q.Name, Shape: q.Value.Shape(), Values: p.values(q.Name)})
+		sources = append(sources, safetensors.Source{Name: q.Name, Shape: q.Value.Shape(), Data: p.numbers(q.Name)})
 		if q.Decay {
 			decay[q.Name] = furtherDecay
 		}

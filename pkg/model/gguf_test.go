@@ -218,7 +218,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 	full := fmt.Errorf("no space left on device")
 	tensors, err := p.tensors(arch.GGUF, false)
 	require.NoError(t, err)
-	assert.ErrorIs(t, llamacpp.Write(&failingFile{room: 3000, err: full}, p.cfg, tensors, p.values, F32, nil), full)
+	assert.ErrorIs(t, llamacpp.Write(&failingFile{room: 3000, err: full}, p.cfg, tensors, p.numbers, F32, nil), full)
 }
 
 // change writes a model's GGUF file with other metadata, values of nil deleted, and with other tensors.
@@ -241,7 +241,7 @@ func change(t testing.TB, p *Params, meta map[string]any, tensors func([]gguf.So
 	list, err := p.tensors(arch.GGUF, false)
 	require.NoError(t, err)
 	for _, w := range list {
-		sources = append(sources, gguf.Source{Name: w.Name, Shape: w.Shape, Type: gguf.F32, Row: w.Read(p.values(w.Weight))})
+		sources = append(sources, gguf.Source{Name: w.Name, Shape: w.Shape, Type: gguf.F32, Row: w.Rows(p.numbers(w.Weight))})
 	}
 	if tensors != nil {
 		sources = tensors(sources)

@@ -33,7 +33,8 @@ type Trunk struct {
 	nodes  []*gorgonia.Node // of the weights, in the same order
 	rope   int              // index in in.ropes
 
-	residual, attended *gorgonia.Node // the last layer's input (N, C), and the result of its attention (N, H D)
+	inputs             []*gorgonia.Node // of the layers (N, C)
+	residual, attended *gorgonia.Node   // the last layer's input (N, C), and the result of its attention (N, H D)
 
 	counted                                                            *gorgonia.Node // see countedStates; nil until needed
 	logProbs, entropy, hits, tokenScores, countedScores, segmentScores *gorgonia.Node // nil until asked for
@@ -64,11 +65,12 @@ func NewTrunk(in *Inputs, p *Params, name string) (*Trunk, error) {
 		t.nodes = append(t.nodes, in.input(name+"/"+q.Name, q.Value.Shape()))
 	}
 	t.rope = in.addRope(p.cfg)
-	err := guard(func() (err error) {
-		if err = t.build(); err == nil {
-			t.Hidden, err = t.states(t.residual, t.attended, in.Layout)
+	var err error
+	t.Hidden, err = guard(func() (*gorgonia.Node, error) {
+		if err := t.build(); err != nil {
+			return nil, err
 		}
-		return err
+		return t.states(t.residual, t.attended, in.Layout)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("model: trunk %q: %w", name, err)
@@ -96,6 +98,7 @@ func (t *Trunk) build() error {
 		if i > 0 {
 			x = t.feedForward(&c, i-1, x, t.attended, t.in.Layout)
 		}
+		t.inputs = append(t.inputs, x)
 		t.residual, t.attended = x, t.attention(&c, i, x)
 	}
 	return c.err
@@ -113,8 +116,7 @@ func (t *Trunk) states(residual, attended, layout *gorgonia.Node) (*gorgonia.Nod
 func (t *Trunk) statesOf(rows *gorgonia.Node) (*gorgonia.Node, error) {
 	var c chain
 	x, attended := c.do(ops.Gather(t.residual, rows)), c.do(ops.Gather(t.attended, rows))
-	h := c.do(t.states(x, attended, rows))
-	return h, c.err
+	return c.do(t.states(x, attended, rows)), c.err
 }
 
 // countedStates is Hidden where Mask is not 0 and exactly 0 elsewhere, (N, C).
@@ -136,7 +138,7 @@ func (t *Trunk) Params() *Params { return t.params }
 
 // ParamNodes are the nodes of the weights, in the order of Params.All. A loss that uses no head does not depend on the head's nodes, and
 // gorgonia.Grad refuses nodes that the loss does not depend on.
-func (t *Trunk) ParamNodes() []*gorgonia.Node { return append([]*gorgonia.Node(nil), t.nodes...) }
+func (t *Trunk) ParamNodes() []*gorgonia.Node { return slices.Clone(t.nodes) }
 
 // node is the node of that weight, nil if there is none.
 func (t *Trunk) node(name string) *gorgonia.Node {
@@ -169,15 +171,9 @@ func (t *Trunk) Hits() (*gorgonia.Node, error) {
 // perAction builds an operator on the counted states and the output weights.
 func (t *Trunk) perAction(slot **gorgonia.Node, op func(h, w, targets, mask, temp, layout *gorgonia.Node) (*gorgonia.Node, error)) (*gorgonia.Node, error) {
 	return t.remember(slot, func() (*gorgonia.Node, error) {
-		w, err := t.output()
-		if err != nil {
-			return nil, err
-		}
-		h, err := t.countedStates()
-		if err != nil {
-			return nil, err
-		}
-		return op(h, w, t.in.Targets, t.in.Mask, t.in.Temperature, t.in.Layout)
+		var c chain
+		w, h := c.do(t.output()), c.do(t.countedStates())
+		return c.do(op(h, w, t.in.Targets, t.in.Mask, t.in.Temperature, t.in.Layout)), c.err
 	})
 }
 
@@ -192,17 +188,11 @@ func (t *Trunk) TokenScores() (*gorgonia.Node, error) {
 // CountedScores is the scalar head on the slots that count, as a value function wants it: (N), exactly 0 where Mask is 0.
 func (t *Trunk) CountedScores() (*gorgonia.Node, error) {
 	return t.remember(&t.countedScores, func() (*gorgonia.Node, error) {
-		h, err := t.countedStates()
-		if err != nil {
-			return nil, err
-		}
-		scores, err := t.head(h, t.in.Layout)
-		if err != nil {
-			return nil, err
-		}
+		var c chain
+		scores := c.do(t.head(c.do(t.countedStates()), t.in.Layout))
 		x := ops.Expr(t.in.G)
 		scores = x.Where(t.in.Mask, scores)
-		return scores, x.Err()
+		return c.do(scores, x.Err()), c.err
 	})
 }
 
@@ -212,8 +202,7 @@ func (t *Trunk) SegmentScores() (*gorgonia.Node, error) {
 		var c chain
 		rows := c.do(ops.LastRows(t.in.Layout))
 		last := c.do(t.statesOf(rows)) // (S, C)
-		scores := c.do(t.head(last, rows))
-		return scores, c.err
+		return c.do(t.head(last, rows)), c.err
 	})
 }
 
@@ -242,11 +231,7 @@ func (t *Trunk) remember(slot **gorgonia.Node, build func() (*gorgonia.Node, err
 	if *slot != nil {
 		return *slot, nil
 	}
-	var node *gorgonia.Node
-	err := guard(func() (err error) {
-		node, err = build()
-		return err
-	})
+	node, err := guard(build)
 	if err != nil {
 		return nil, fmt.Errorf("model: trunk %q: %w", t.name, err)
 	}
@@ -255,13 +240,13 @@ func (t *Trunk) remember(slot **gorgonia.Node, build func() (*gorgonia.Node, err
 }
 
 // guard turns gorgonia's panics into errors.
-func guard(f func() error) (err error) {
+func guard(build func() (*gorgonia.Node, error)) (_ *gorgonia.Node, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("gorgonia: %v", r)
 		}
 	}()
-	return f()
+	return build()
 }
 
 // addRope finds or makes the table of rotary angles, as long as the longest segment can be.

@@ -140,7 +140,8 @@ func byHFName(p *Params) map[string][]float64 {
 	named := make(map[string][]float64)
 	for _, t := range file.Tensors(arch.Llama(), p.cfg, arch.HF) {
 		if p.Get(t.Weight) != nil {
-			named[t.Name] = t.Of(p.values(t.Weight)).F64
+			lo, hi := t.Span()
+			named[t.Name] = floats[float64](p.Get(t.Weight).Value)[lo:hi]
 		}
 	}
 	return named

@@ -77,7 +77,8 @@ func formulaParams(t *testing.T, c Config, head bool) *Params {
 	require.NoError(t, err)
 	for _, s := range tensors {
 		if s.Name != arch.ScoreBias {
-			formulaNumbers(s.Name, s.Of(p.values(s.Weight)).F32)
+			lo, hi := s.Span()
+			formulaNumbers(s.Name, p.numbers(s.Weight)[lo:hi])
 		}
 	}
 	return p

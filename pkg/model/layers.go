@@ -15,21 +15,9 @@ import (
 func (t *Trunk) Layers() [][]*gorgonia.Node {
 	layers := make([][]*gorgonia.Node, 0, t.params.cfg.NumLayers)
 	for i := range t.params.cfg.NumLayers - 1 {
-		layers = append(layers, between(t.layerInput(i), t.layerInput(i+1)))
+		layers = append(layers, between(t.inputs[i], t.inputs[i+1]))
 	}
 	return layers
-}
-
-// layerInput is the residual stream that layer i starts from: what its first norm is taken of.
-func (t *Trunk) layerInput(i int) *gorgonia.Node {
-	users := t.in.G.To(t.node(layerName(i, "attn_norm")).ID())
-	var first *gorgonia.Node // the others are gradients
-	for users.Next() {
-		if n := users.Node().(*gorgonia.Node); first == nil || n.ID() < first.ID() {
-			first = n
-		}
-	}
-	return ops.Operands(first)[0]
 }
 
 // between lists the computed nodes that to depends on and that were created behind from, in that order.

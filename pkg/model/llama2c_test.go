@@ -174,7 +174,7 @@ func TestWriteLlama2CRefuses(t *testing.T) {
 	full := errors.New("no space left on device")
 	tensors, err := p.tensors(arch.Meta, false)
 	require.NoError(t, err)
-	assert.ErrorIs(t, llama2c.Write(&failingFile{room: 1000, err: full}, p.cfg, tensors, p.values), full)
+	assert.ErrorIs(t, llama2c.Write(&failingFile{room: 1000, err: full}, p.cfg, tensors, p.numbers), full)
 	p.DropOutput()
 	assert.ErrorContains(t, SaveLlama2C(path, p), "keep the output projection")
 }

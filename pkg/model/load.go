@@ -41,8 +41,7 @@ func Load(path string) (*Params, error) {
 
 // opened is a model's file or folder, whose names, shapes and types fit its settings.
 type opened interface {
-	Config() arch.Config
-	Tensors() []file.Tensor // that are there
+	Has() *file.Contents
 	Read(weight func(name string) []float32) error
 	Close() error
 }
@@ -57,10 +56,10 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	has := make(map[string]bool)
-	for _, t := range m.Tensors() {
+	for _, t := range m.Has().Tensors {
 		has[t.Weight] = true
 	}
-	p := newParams(table, m.Config(), tensor.Float32)
+	p := newParams(table, m.Has().Config, tensor.Float32)
 	if has[arch.ScoreWeight] {
 		p.AddHead(nil)
 	}
@@ -72,7 +71,7 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 			return nil, fmt.Errorf("%s: the format has no place for weight %q", path, q.Name)
 		}
 	}
-	if err := m.Read(func(name string) []float32 { return floats[float32](p.Get(name).Value) }); err != nil {
+	if err := m.Read(p.numbers); err != nil {
 		return nil, err
 	}
 	if exists(path, furtherFile) {

@@ -117,7 +117,7 @@ func writeShards(t testing.TB, p *Params, n int, embedByRows bool, change func(i
 				left, right = cols/n*i, cols/n*(i+1)
 				shape[1] /= n
 			}
-			row := w.Read(p.values(w.Weight))
+			row := w.Rows(p.numbers(w.Weight))
 			list = append(list, pth.Source{Name: w.Name, DType: F32, Shape: shape, Write: func(out io.Writer) error {
 				for r := lo; r < hi; r++ {
 					b, err := file.Encode(nil, row(r)[left:right], F32)

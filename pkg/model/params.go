@@ -79,7 +79,7 @@ func (p *Params) Config() Config { return p.cfg }
 func (p *Params) DType() tensor.Dtype { return p.dtype }
 
 // All lists the weights in their fixed order. The slice is the caller's, the weights are shared.
-func (p *Params) All() []*Param { return append([]*Param(nil), p.list...) }
+func (p *Params) All() []*Param { return slices.Clone(p.list) }
 
 // Get is the weight of that name, nil if there is none.
 func (p *Params) Get(name string) *Param { return p.byName[name] }
@@ -163,16 +163,11 @@ func (p *Params) DropHead() { p.drop(arch.ScoreWeight); p.drop(arch.ScoreBias) }
 func (p *Params) DropOutput() { p.drop("output") }
 
 func (p *Params) drop(name string) {
-	for i, q := range p.list {
-		if q.Name == name {
-			if i >= len(p.list)-p.added {
-				p.added--
-			}
-			p.list = slices.Concat(p.list[:i], p.list[i+1:])
-			delete(p.byName, name)
-			return
-		}
+	if p.isFurther(name) {
+		p.added--
 	}
+	delete(p.byName, name)
+	p.list = slices.DeleteFunc(slices.Clone(p.list), func(q *Param) bool { return q.Name == name })
 }
 
 // Clone copies the weights.

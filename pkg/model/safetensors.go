@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/tame-rlhf/tame/pkg/model/arch"
-	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/hf"
 	"github.com/tame-rlhf/tame/pkg/model/internal/safetensors"
 )
@@ -58,18 +57,22 @@ func readAll(f *safetensors.File) ([]Tensor, error) {
 func WriteSafetensors(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	sources := make([]safetensors.Source, len(tensors))
 	for i, t := range tensors {
-		sources[i] = safetensors.Source{Name: t.Name, Shape: t.Shape, Values: file.Values{F32: t.Data}}
+		sources[i] = safetensors.Source(t)
 	}
 	return saving("write", safetensors.Write(w, sources, F32, metadata))
 }
 
 // WriteWeights writes all weights in safetensors form, the same bytes for the same weights: a hash of it names a model.
 func (p *Params) WriteWeights(w io.Writer) error {
+	p, err := p.float32s()
+	if err != nil {
+		return saving("write", err)
+	}
 	tensors, err := p.tensors(arch.HF, true)
 	if err != nil {
 		return saving("write", err)
 	}
-	sources := hf.Sources(tensors, p.values)
+	sources := hf.Sources(tensors, p.numbers)
 	further, _ := p.further()
 	for _, s := range further {
 		s.Name = "further/" + s.Name // apart from the names of Hugging Face

@@ -129,7 +129,7 @@ func TestSafetensorsAllocation(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	for _, dtype := range []string{F32, F16} {
 		var buf bytes.Buffer
-		require.NoError(t, safetensors.Write(&buf, []safetensors.Source{{Name: "w", Shape: []int{n}, Values: file.Values{F32: make([]float32, n)}}}, dtype, nil))
+		require.NoError(t, safetensors.Write(&buf, []safetensors.Source{{Name: "w", Shape: []int{n}, Data: make([]float32, n)}}, dtype, nil))
 		require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o600))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)

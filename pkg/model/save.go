@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"gorgonia.org/tensor"
+
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
@@ -72,6 +74,10 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 		return err
 	}
 	write := func() error {
+		p, err := p.float32s()
+		if err != nil {
+			return err
+		}
 		tensors, err := p.tensors(arch.HF, cfg.Further)
 		if err != nil {
 			return err
@@ -81,7 +87,7 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 		}
 		w := hf.Writer{Create: create, DType: cfg.DType, MaxBytes: cfg.MaxShardBytes}
 		further := func(tmp string) error { return p.writeFurther(tmp, create) }
-		return folder.Write(dir, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.values) }, further, extras)
+		return folder.Write(dir, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.numbers) }, further, extras)
 	}
 	return saving("save", write())
 }
@@ -95,7 +101,7 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 // An output projection that is the embedding is stored once, under both names.
 func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) error) error {
 	write := func() error {
-		tensors, err := p.allTensors(arch.Meta)
+		p, tensors, err := p.whole(arch.Meta)
 		if err != nil {
 			return err
 		}
@@ -106,7 +112,7 @@ func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) er
 		if len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(fmt.Errorf("%s already exists: give another name", dir), err)
 		}
-		return folder.Write(dir, func(tmp string) error { return meta.Write(tmp, p.cfg, tensors, p.values, dtype) }, extras)
+		return folder.Write(dir, func(tmp string) error { return meta.Write(tmp, p.cfg, tensors, p.numbers, dtype) }, extras)
 	}
 	return saving("consolidated.pth", write())
 }
@@ -121,9 +127,9 @@ func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) er
 // vocab are the metadata of the tokenizer, from tokenizer.GGUF with the model's VocabSize; without them llama.cpp knows ids only. A scalar
 // head and a missing output projection cannot be written.
 func SaveGGUF(path string, p *Params, dtype string, vocab map[string]any) error {
-	tensors, err := p.allTensors(arch.GGUF)
+	p, tensors, err := p.whole(arch.GGUF)
 	if err == nil {
-		err = folder.WriteFile(path, func(w io.Writer) error { return llamacpp.Write(w, p.cfg, tensors, p.values, dtype, vocab) })
+		err = folder.WriteFile(path, func(w io.Writer) error { return llamacpp.Write(w, p.cfg, tensors, p.numbers, dtype, vocab) })
 	}
 	return saving("gguf", err)
 }
@@ -132,9 +138,9 @@ func SaveGGUF(path string, p *Params, dtype string, vocab map[string]any) error 
 // express is an error: a scalar head, no output projection, heads that do not divide the width, another RoPE base or norm eps than 1e4
 // and 1e-5, other ids than BOS 1 and EOS 2.
 func SaveLlama2C(path string, p *Params) error {
-	tensors, err := p.allTensors(arch.Meta) // whose order of rows llama2.c has
+	p, tensors, err := p.whole(arch.Meta) // whose order of rows llama2.c has
 	if err == nil {
-		err = folder.WriteFile(path, func(w io.Writer) error { return llama2c.Write(w, p.cfg, tensors, p.values) })
+		err = folder.WriteFile(path, func(w io.Writer) error { return llama2c.Write(w, p.cfg, tensors, p.numbers) })
 	}
 	return saving("llama2.c", err)
 }
@@ -175,36 +181,34 @@ func (p *Params) tensors(f arch.Format, further bool) ([]file.Tensor, error) {
 	return list, file.FewErrors(errs)
 }
 
-// allTensors is tensors for a format of whole language models in float32.
-func (p *Params) allTensors(f arch.Format) ([]file.Tensor, error) {
-	if err := errors.Join(p.validate(), p.fitFloat32()); err != nil {
-		return nil, err
+// whole gives the weights in float32 and their tensors, for a format of whole language models.
+func (p *Params) whole(f arch.Format) (*Params, []file.Tensor, error) {
+	q, err := p.float32s()
+	if err != nil {
+		return nil, nil, err
 	}
-	if p.Output() == nil {
-		return nil, errors.New("the format holds whole language models: keep the output projection")
+	if q.Output() == nil {
+		return nil, nil, errors.New("the format holds whole language models: keep the output projection")
 	}
-	return p.tensors(f, false)
+	tensors, err := q.tensors(f, false)
+	return q, tensors, err
 }
 
-// values are the numbers of a weight.
-func (p *Params) values(name string) file.Values {
-	switch x := p.Get(name).Value.Data().(type) {
-	case []float64:
-		return file.Values{F64: x}
-	case []float32:
-		return file.Values{F32: x}
-	}
-	return file.Values{}
-}
+// numbers are those of a float32 weight.
+func (p *Params) numbers(name string) []float32 { return floats[float32](p.Get(name).Value) }
 
-// fitFloat32 is an error if a number of float64 weights would become infinite as a float32.
-func (p *Params) fitFloat32() error {
+// float32s are the weights as files hold them. A number of float64 weights that would become infinite
+// is an error.
+func (p *Params) float32s() (*Params, error) {
+	if err := p.validate(); err != nil || p.dtype == tensor.Float32 {
+		return p, err
+	}
 	for _, q := range p.list {
-		for _, v := range p.values(q.Name).F64 {
+		for _, v := range floats[float64](q.Value) {
 			if math.IsInf(float64(float32(v)), 0) && !math.IsInf(v, 0) {
-				return fmt.Errorf("%s: %v would become infinite: the file's types end at 3.4e38", q.Name, v)
+				return nil, fmt.Errorf("%s: %v would become infinite: the file's types end at 3.4e38", q.Name, v)
 			}
 		}
 	}
-	return nil
+	return p.As(tensor.Float32), nil
 }

@@ -51,31 +51,18 @@ func encodeComparisons(tmpl *data.Template, list []Comparison) (answers []data.A
 	for _, c := range list {
 		for _, text := range []string{c.First, c.Second} {
 			messages := append(append([]data.Message(nil), c.Prompt.Messages...), data.Message{Role: data.Assistant, Content: text})
-			prompt, answer, err := EncodeAnswer(tmpl, messages)
+			answer, err := tmpl.EncodeAnswer(messages)
 			if errors.Is(err, data.ErrTag) { // a model that has learned little may write a tag; nobody can read that
 				messages[len(messages)-1].Content = ""
-				prompt, answer, err = EncodeAnswer(tmpl, messages)
+				answer, err = tmpl.EncodeAnswer(messages)
 			}
 			if err != nil {
 				return nil, err
 			}
-			answers = append(answers, data.Answer{Prompt: data.TokenPrompt{Tokens: prompt}, Tokens: answer})
+			answers = append(answers, answer)
 		}
 	}
 	return answers, nil
-}
-
-// EncodeAnswer are a dialogue's last answer, and all that is before it, as ids.
-func EncodeAnswer(tmpl *data.Template, messages []data.Message) (prompt, answer []int32, err error) {
-	turns, err := tmpl.EncodeTurns(messages)
-	if err != nil {
-		return nil, nil, err
-	}
-	last := len(turns) - 1
-	for _, t := range turns[:last] {
-		prompt = append(append(prompt, t.Prompt...), t.Answer...)
-	}
-	return append(prompt, turns[last].Prompt...), turns[last].Answer, nil
 }
 
 // byScores chooses the answer with the higher score, the first of equal ones. The model's own

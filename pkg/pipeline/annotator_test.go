@@ -65,9 +65,9 @@ func TestScoresCompare(t *testing.T) {
 func only(safety bool, score func(tokens int) float64) *Judges {
 	rule := Rule(func(_, answer []int32) float64 { return score(len(answer)) })
 	if safety {
-		return &Judges{safety: rule}
+		return &Judges{scorers: [2]data.RewardFunc{nil, rule.scorer()}}
 	}
-	return &Judges{helpfulness: rule}
+	return &Judges{scorers: [2]data.RewardFunc{rule.scorer(), nil}}
 }
 
 // The model of the set chooses, the safety model labels.

@@ -50,16 +50,11 @@ func (s Spy) Run(ctx context.Context, dir string, d Data, cfg Config) ([]Version
 // Rule scores an answer to a prompt, both as ids, in the place of a reward model.
 type Rule func(prompt, answer []int32) float64
 
-// ScoreAnswers implements scorer.
-func (rule Rule) ScoreAnswers(_ context.Context, prompts, answers [][]int32) ([]float64, error) {
-	scores := make([]float64, len(answers))
-	for i := range answers {
-		scores[i] = rule(prompts[i], answers[i])
-	}
-	return scores, nil
+func (rule Rule) scorer() data.RewardFunc {
+	return data.EachAnswer(func(a data.Answer) float64 { return rule(a.Prompt.Tokens, a.Tokens) })
 }
 
 // RuleJudges judge by rules.
 func RuleJudges(helpfulness, safety Rule, threshold float64) *Judges {
-	return &Judges{helpfulness: helpfulness, safety: safety, threshold: threshold}
+	return &Judges{scorers: [2]data.RewardFunc{helpfulness.scorer(), safety.scorer()}, threshold: threshold}
 }

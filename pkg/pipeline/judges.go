@@ -11,6 +11,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
@@ -33,17 +34,14 @@ func DefaultJudgesConfig() JudgesConfig {
 // Judges are a helpfulness and a safety reward model behind one reward, or one of them, which judges
 // all answers then.
 type Judges struct {
-	helpfulness, safety scorer // nil for one that is not there
-	model               *model.Params
-	threshold           float64
-	gate                ppo.GateCount
-	onContradiction     func(ppo.GateCount) // nil when it has been called
+	scorers         [2]data.RewardFunc // helpfulness and safety, nil for one that is not there
+	model           *model.Params
+	threshold       float64
+	gate            ppo.GateCount
+	onContradiction func(ppo.GateCount) // nil when it has been called
 }
 
-// scorer gives the raw score of each answer to its prompt, both as ids: a *rewardmodel.Scorer.
-type scorer interface {
-	ScoreAnswers(ctx context.Context, prompts, answers [][]int32) ([]float64, error)
-}
+var scorerNames = [2]string{"helpfulness", "safety"}
 
 var _ ppo.Rewarder = (*Judges)(nil)
 
@@ -54,22 +52,21 @@ func NewJudges(helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, er
 	if j.model == nil {
 		return nil, errors.New("pipeline: judges: both models are missing, want at least one reward model")
 	}
-	if helpfulness != nil && safety != nil && !(cfg.SafetyThreshold > 0 && cfg.SafetyThreshold < 1) {
-		return nil, fmt.Errorf("pipeline: JudgesConfig.SafetyThreshold is %v, want a probability in (0, 1)", cfg.SafetyThreshold)
+	check := setting.NewChecks("pipeline: JudgesConfig")
+	gated := helpfulness != nil && safety != nil
+	check.That(!gated || cfg.SafetyThreshold > 0 && cfg.SafetyThreshold < 1, "SafetyThreshold", cfg.SafetyThreshold, "a probability in (0, 1)")
+	if err := check.Err(); err != nil {
+		return nil, err
 	}
-	for _, m := range []struct {
-		name   string
-		params *model.Params
-		scorer *scorer
-	}{{"helpfulness", helpfulness, &j.helpfulness}, {"safety", safety, &j.safety}} {
-		if m.params == nil {
+	for k, p := range []*model.Params{helpfulness, safety} {
+		if p == nil {
 			continue
 		}
-		s, err := rewardmodel.NewScorer(m.params, cfg.MicroTokens, cfg.MicroSegments)
+		s, err := rewardmodel.NewScorer(p, cfg.MicroTokens, cfg.MicroSegments)
 		if err != nil {
-			return nil, fmt.Errorf("pipeline: %s model: %w", m.name, err)
+			return nil, fmt.Errorf("pipeline: %s model: %w", scorerNames[k], err)
 		}
-		*m.scorer = s
+		j.scorers[k] = s.ScoreAnswers
 	}
 	return j, nil
 }
@@ -100,22 +97,18 @@ func LoadJudges(helpfulness, safety string, tok *tokenizer.Tokenizer, cfg Judges
 func (j *Judges) Model() *model.Params { return j.model }
 
 // both says whether there is a gate.
-func (j *Judges) both() bool { return j.helpfulness != nil && j.safety != nil }
+func (j *Judges) both() bool { return j.scorers[0] != nil && j.scorers[1] != nil }
 
 // Score gives the raw scores of each answer. The only model's is in the place of helpfulness. It implements ppo.Rewarder.
 func (j *Judges) Score(ctx context.Context, answers []data.Answer) ([]ppo.Score, error) {
-	prompts, ids := make([][]int32, len(answers)), make([][]int32, len(answers))
-	for i, a := range answers {
-		prompts[i], ids[i] = a.Prompt.Tokens, a.Tokens
-	}
 	var raw [2][]float64
-	for k, s := range []scorer{j.helpfulness, j.safety} {
-		if s == nil {
+	for k, score := range j.scorers {
+		if score == nil {
 			continue
 		}
 		var err error
-		if raw[k], err = s.ScoreAnswers(ctx, prompts, ids); err != nil {
-			return nil, fmt.Errorf("pipeline: %s model: %w", [...]string{"helpfulness", "safety"}[k], err)
+		if raw[k], err = score(ctx, answers); err != nil {
+			return nil, fmt.Errorf("pipeline: %s model: %w", scorerNames[k], err)
 		}
 	}
 	helpfulness, safety := raw[0], raw[1]
@@ -143,7 +136,7 @@ func (j *Judges) Columns(s ppo.Score) (helpfulness, safety *float64) {
 	switch {
 	case j.both():
 		return &s.Helpfulness, &s.Safety
-	case j.safety != nil:
+	case j.scorers[1] != nil:
 		return nil, &s.Helpfulness
 	}
 	return &s.Helpfulness, nil

@@ -19,10 +19,9 @@ type variant struct {
 
 // answered is a sampled answer with its text.
 type answered struct {
-	prompt data.Prompt
-	ids    []int32 // of the prompt
-	sample generate.Sample
-	text   string
+	data.Answer
+	asked data.Prompt
+	text  string
 }
 
 // collect gathers fresh preferences (section 3.2.1): two answers per prompt, from two variants, compared by annotators.
@@ -41,29 +40,23 @@ func (r *iteration) collect(ctx context.Context, name string, l data.Lineage, pr
 
 // answer samples n answers to each prompt, side by side.
 func (r *iteration) answer(ctx context.Context, v variant, prompts []data.Prompt, n int) ([]answered, error) {
-	requests := make([]generate.Request, len(prompts))
-	for i, p := range prompts {
-		ids, err := r.data.Template.EncodePrompt(p.Messages)
-		if err != nil {
-			return nil, fmt.Errorf("pipeline: prompt %q: %w", p.ID, err)
-		}
-		requests[i] = generate.Request{Prompt: ids, ID: data.StreamKey(p.ID), Samples: n}
+	encoded, err := r.encode(prompts)
+	if err != nil {
+		return nil, err
 	}
 	cfg := r.cfg.Rejection.Sampling
 	cfg.Temperature, cfg.Seed, cfg.OnProgress = v.temperature, v.seed, nil
-	sampled, err := generate.Generate(ctx, v.params, requests, cfg)
+	sampled, err := generate.Answers(ctx, v.params, encoded, n, cfg, nil)
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
-	var answers []answered
-	for i, samples := range sampled {
-		for _, s := range samples {
-			text, err := r.data.Tokenizer.Decode(s.Tokens)
-			if err != nil {
-				return nil, fmt.Errorf("pipeline: answer to %q: %w", prompts[i].ID, err)
-			}
-			answers = append(answers, answered{prompts[i], requests[i].Prompt, s, text})
+	answers := make([]answered, len(sampled))
+	for i, a := range sampled {
+		text, err := r.data.Tokenizer.Decode(a.Tokens)
+		if err != nil {
+			return nil, fmt.Errorf("pipeline: answer to %q: %w", a.Prompt.ID, err)
 		}
+		answers[i] = answered{a, prompts[i/n], text}
 	}
 	return answers, nil
 }
@@ -78,10 +71,10 @@ func (r *iteration) compare(ctx context.Context, sides [2][]answered, n int, set
 		if a.text == b.text {
 			continue
 		}
-		if swapped(a.prompt.ID, i%n, version, r.cfg.Seed) {
+		if swapped(a.Prompt.ID, i%n, version, r.cfg.Seed) {
 			a, b = b, a
 		}
-		asked = append(asked, Comparison{Prompt: a.prompt, First: a.text, Second: b.text, Set: set})
+		asked = append(asked, Comparison{Prompt: a.asked, First: a.text, Second: b.text, Set: set})
 		pairs = append(pairs, [2]answered{a, b})
 	}
 	said, err := r.data.Annotate(ctx, asked)
@@ -102,12 +95,12 @@ func (r *iteration) compare(ctx context.Context, sides [2][]answered, n int, set
 		case rejected.text:
 			chosen, rejected = rejected, chosen
 		default:
-			return nil, fmt.Errorf("pipeline: the annotators chose %q, which is none of the two answers to %q", p.Chosen, chosen.prompt.ID)
+			return nil, fmt.Errorf("pipeline: the annotators chose %q, which is none of the two answers to %q", p.Chosen, chosen.Prompt.ID)
 		}
 		rows = append(rows, SampledPreference{
-			Messages: chosen.prompt.Messages, Chosen: chosen.text, Rejected: rejected.text, Rating: p.Rating,
+			Messages: chosen.asked.Messages, Chosen: chosen.text, Rejected: rejected.text, Rating: p.Rating,
 			ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: set,
-			PromptIDs: chosen.ids, ChosenIDs: chosen.sample.Tokens, RejectedIDs: rejected.sample.Tokens, Version: version,
+			PromptIDs: chosen.Prompt.Tokens, ChosenIDs: chosen.Tokens, RejectedIDs: rejected.Tokens, Version: version,
 		})
 	}
 	return rows, nil

@@ -174,13 +174,9 @@ func given[T data.Row](s *store, name string, rows []T) error {
 }
 
 func (r *iteration) encode(prompts []data.Prompt) ([]data.TokenPrompt, error) {
-	list := make([]data.TokenPrompt, len(prompts))
-	for i, p := range prompts {
-		ids, err := r.data.Template.EncodePrompt(p.Messages)
-		if err != nil {
-			return nil, fmt.Errorf("pipeline: prompt %q: %w", p.ID, err)
-		}
-		list[i] = data.TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
+	list, err := r.data.Template.EncodePrompts(prompts)
+	if err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
 	}
 	return list, nil
 }

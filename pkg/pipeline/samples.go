@@ -53,10 +53,7 @@ func (s *Sampler) Rate(ctx context.Context, rows []data.Sample) ([]float64, erro
 // RateSamples writes the scores of answers into their rows, and returns the rewards that decide. isSafety says which answers are to
 // safety prompts.
 func (j *Judges) RateSamples(ctx context.Context, rows []data.Sample, isSafety func(data.Sample) bool) ([]float64, error) {
-	answers := make([]data.Answer, len(rows))
-	for i, row := range rows {
-		answers[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: row.Prompt, Safety: isSafety(row)}, Tokens: row.Tokens}
-	}
+	answers := answersOf(rows, isSafety)
 	scores, err := j.Score(ctx, answers)
 	if err != nil {
 		return nil, err
@@ -68,6 +65,15 @@ func (j *Judges) RateSamples(ctx context.Context, rows []data.Sample, isSafety f
 		rows[i].Combined = &rewards[i]
 	}
 	return rewards, nil
+}
+
+// answersOf are sampled answers as reward models take them.
+func answersOf(rows []data.Sample, isSafety func(data.Sample) bool) []data.Answer {
+	answers := make([]data.Answer, len(rows))
+	for i, row := range rows {
+		answers[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: row.Prompt, Safety: isSafety(row)}, Tokens: row.Tokens}
+	}
+	return answers
 }
 
 // BestSamples picks the best finished answer to each prompt, see rejection.Best.

@@ -102,11 +102,7 @@ func (r *iteration) winners(ctx context.Context, v int, judges *Judges) ([]data.
 	return dataset(r.store, at(v, "winners.arrow"), l, func() ([]data.Sample, error) {
 		pool := slices.Concat(r.samples[first-1 : v]...)
 		if first < v {
-			answers := make([]data.Answer, len(pool))
-			for i, row := range pool {
-				answers[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: row.Prompt, Safety: r.isSafety[row.PromptID]}, Tokens: row.Tokens}
-			}
-			rewards, err := judges.Reward(ctx, answers)
+			rewards, err := judges.Reward(ctx, answersOf(pool, func(row data.Sample) bool { return r.isSafety[row.PromptID] }))
 			if err != nil {
 				return nil, err
 			}

@@ -297,7 +297,7 @@ func (s *script) testAccuracies(t *testing.T) {
 			for _, set := range sets {
 				_, heldOut := s.collected(t, v, set)
 				for _, p := range heldOut {
-					scores, err := scorer.ScoreAnswers(t.Context(), [][]int32{p.PromptIDs, p.PromptIDs}, [][]int32{p.ChosenIDs, p.RejectedIDs})
+					scores, err := scorer.ScoreAnswers(t.Context(), data.AnswersOf([]data.Pair{p.Pair()}))
 					require.NoError(t, err)
 					c := cell{name, set, p.Version, p.Rating}
 					count[c]++

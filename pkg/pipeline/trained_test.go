@@ -73,7 +73,7 @@ func scorerOf(t *testing.T, path string) func(data.Sample) float64 {
 	scorer, err := rewardmodel.NewScorer(load(t, path), 512, 8)
 	require.NoError(t, err)
 	return func(row data.Sample) float64 {
-		scores, err := scorer.ScoreAnswers(t.Context(), [][]int32{row.Prompt}, [][]int32{row.Tokens})
+		scores, err := scorer.ScoreAnswers(t.Context(), []data.Answer{{Prompt: data.TokenPrompt{Tokens: row.Prompt}, Tokens: row.Tokens}})
 		require.NoError(t, err)
 		return scores[0]
 	}

@@ -127,11 +127,7 @@ type Config struct {
 	// Patience is the number of evaluations in a row without a better one after which training stops; 0: never. Open: 5.
 	Patience int
 
-	// MicroTokens and MicroSegments are the budget of one micro-batch, which decides memory and not results.
-	MicroTokens, MicroSegments int
-	// Recompute keeps only what goes into each layer for the backward pass, which computes the rest once more: the intermediates of
-	// 12 layers need a sixth of the memory, and a step takes up to a third longer. The bits are the same. Default false.
-	Recompute bool
+	train.Budget
 	// ExtraSegment and ExtraToken name columns that the Rewarder returns in Score.Extra and Score.TokenExtra and that a
 	// custom loss reads from LossInputs.Extra. A name is in one of them only.
 	ExtraSegment, ExtraToken []string
@@ -156,7 +152,7 @@ func DefaultConfig() Config {
 		Gamma: 1, GAELambda: 0.95,
 		Sampling:  generate.DefaultSampling(),
 		EvalEvery: 10, Patience: 5,
-		MicroTokens: 4096, MicroSegments: 64,
+		Budget: train.DefaultBudget(),
 	}
 }
 
@@ -203,8 +199,7 @@ func (c Config) Validate() error {
 	check.That(c.TopK <= 0, "TopK", c.TopK, "0"+why)
 	check.AtLeast("EvalEvery", c.EvalEvery, 0)
 	check.AtLeast("Patience", c.Patience, 0)
-	check.That(c.MicroTokens >= 2, "MicroTokens", c.MicroTokens, "at least 2")
-	check.That(c.MicroSegments >= 1 && c.MicroSegments <= c.MicroTokens, "MicroSegments", c.MicroSegments, "1 to MicroTokens")
+	check.Nested("", c.Budget.Validate())
 	seen := map[string]bool{}
 	for _, name := range append(append([]string(nil), c.ExtraSegment...), c.ExtraToken...) {
 		check.That(!seen[name], "ExtraSegment and ExtraToken", fmt.Sprintf("naming %q twice", name), "every name once")

@@ -27,19 +27,10 @@ const heldOutStreams = 1 << 63
 
 // sample asks the policy. Tokens stay tokens: nothing is decoded to text and encoded again.
 func (t *Trainer) sample(ctx context.Context, prompts []data.TokenPrompt, firstID uint64, samples int) ([]data.Answer, error) {
-	reqs := make([]generate.Request, len(prompts))
-	for i, p := range prompts {
-		reqs[i] = generate.Request{Prompt: p.Tokens, ID: firstID + uint64(i), Samples: samples}
-	}
-	results, err := generate.Generate(ctx, t.policy, reqs, t.cfg.Sampling)
+	key := func(i int) uint64 { return firstID + uint64(i) }
+	answers, err := generate.Answers(ctx, t.policy, prompts, samples, t.cfg.Sampling, key)
 	if err != nil {
 		return nil, fmt.Errorf("ppo: sampling: %w", err)
-	}
-	var answers []data.Answer
-	for i, list := range results {
-		for _, s := range list {
-			answers = append(answers, s.Answer(prompts[i]))
-		}
 	}
 	return answers, nil
 }

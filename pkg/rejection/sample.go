@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
@@ -43,9 +42,7 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	check := setting.NewChecks("rejection: Config")
 	check.AtLeast("Samples", c.Samples, 1)
-	check.Nested("", c.Sampling.Validate())
-	check.That(c.Temperature != 0 || c.Samples == 1, "Temperature", c.Temperature, "a positive number with more than one sample: greedy answers to a prompt are all the same")
-	check.That(len(c.Stop) > 0, "Stop", c.Stop, "the EOS of the tokenizer: only finished answers are chosen")
+	check.Nested("", c.Sampling.ValidateFinished(c.Samples, "chosen"))
 	return check.Err()
 }
 
@@ -57,22 +54,13 @@ func Sample(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, re
 	if len(prompts) == 0 {
 		return nil, fmt.Errorf("rejection: prompts: %w", data.ErrEmpty)
 	}
-	if err := checkIDs(prompts); err != nil {
-		return nil, err
-	}
-	requests := make([]generate.Request, len(prompts))
-	for i, prompt := range prompts {
-		requests[i] = generate.Request{Prompt: prompt.Tokens, ID: data.StreamKey(prompt.ID), Samples: cfg.Samples}
-	}
-	sampled, err := generate.Generate(ctx, p, requests, cfg.Sampling)
+	err := data.CheckIDs(len(prompts), func(i int) (string, []int32) { return prompts[i].ID, prompts[i].Tokens })
 	if err != nil {
 		return nil, fmt.Errorf("rejection: %w", err)
 	}
-	answers := make([]data.Answer, 0, len(prompts)*cfg.Samples)
-	for i, samples := range sampled {
-		for _, s := range samples {
-			answers = append(answers, s.Answer(prompts[i]))
-		}
+	answers, err := generate.Answers(ctx, p, prompts, cfg.Samples, cfg.Sampling, nil)
+	if err != nil {
+		return nil, fmt.Errorf("rejection: %w", err)
 	}
 	rewards, err := reward(ctx, answers)
 	if err != nil {
@@ -90,19 +78,4 @@ func Sample(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, re
 		candidates[i] = Candidate{Answer: answers[i], Temperature: cfg.Temperature, Version: cfg.Version, Index: k, Reward: r}
 	}
 	return candidates, nil
-}
-
-// checkIDs refuses prompts that share an ID without being the same: their answers would compete in Best.
-func checkIDs(prompts []data.TokenPrompt) error {
-	first := map[string]int{}
-	for i, p := range prompts {
-		k, known := first[p.ID]
-		if known && !slices.Equal(prompts[k].Tokens, p.Tokens) {
-			return fmt.Errorf("rejection: prompts %d and %d differ and have the same ID %q: give each its own, such as data.DialogID", k, i, p.ID)
-		}
-		if !known {
-			first[p.ID] = i
-		}
-	}
-	return nil
 }

@@ -58,12 +58,13 @@ func BenchmarkScore(b *testing.B) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	scorer, err := NewScorer(benchModel(rng), 2048, 128)
 	require.NoError(b, err)
-	var prompts, answers, sequences [][]int32
+	var answers []data.Answer
+	var sequences [][]int32
 	for range 32 {
 		prompt := drawTokens(rng, 12)
 		for range 8 {
 			answer := drawTokens(rng, 18)
-			prompts, answers = append(prompts, prompt), append(answers, answer)
+			answers = append(answers, data.Answer{Prompt: data.TokenPrompt{Tokens: prompt}, Tokens: answer})
 			sequences = append(sequences, append(prompt[:12:12], answer...))
 		}
 	}
@@ -75,7 +76,7 @@ func BenchmarkScore(b *testing.B) {
 		b.ReportMetric(float64(len(answers)*b.N)/b.Elapsed().Seconds(), "answers/s")
 	}
 	b.Run("answers", func(b *testing.B) {
-		perAnswer(b, func() ([]float64, error) { return scorer.ScoreAnswers(b.Context(), prompts, answers) })
+		perAnswer(b, func() ([]float64, error) { return scorer.ScoreAnswers(b.Context(), answers) })
 	})
 	b.Run("sequences", func(b *testing.B) {
 		perAnswer(b, func() ([]float64, error) { return scorer.Score(b.Context(), sequences) })

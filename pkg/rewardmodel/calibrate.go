@@ -13,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // CalibrationMethod says which statistic of the scores a calibration moves to Calibration.Level.
@@ -66,17 +67,12 @@ func DefaultCalibration() Calibration {
 
 // Validate reports every setting that makes no sense.
 func (c Calibration) Validate() error {
-	var errs []error
-	check := func(ok bool, field string, value any, want string) {
-		if !ok {
-			errs = append(errs, fmt.Errorf("rewardmodel: Calibration.%s is %v, want %s", field, value, want))
-		}
-	}
-	check(c.Method >= CalibrateNone && c.Method <= CalibrateQuantile, "Method", int(c.Method), "none, mean or quantile")
-	check(c.Quantile >= 0 && c.Quantile < 1, "Quantile", c.Quantile, "a share in [0, 1)")
-	check(!math.IsNaN(c.Level) && !math.IsInf(c.Level, 0), "Level", c.Level, "a finite raw score")
-	check(c.Answers == CalibrateAll || c.Answers == CalibrateChosen, "Answers", int(c.Answers), "all or chosen")
-	return errors.Join(errs...)
+	check := setting.NewChecks("rewardmodel: Calibration")
+	check.That(c.Method >= CalibrateNone && c.Method <= CalibrateQuantile, "Method", int(c.Method), "none, mean or quantile")
+	check.That(c.Quantile >= 0 && c.Quantile < 1, "Quantile", c.Quantile, "a share in [0, 1)")
+	check.That(!math.IsNaN(c.Level) && !math.IsInf(c.Level, 0), "Level", c.Level, "a finite raw score")
+	check.That(c.Answers == CalibrateAll || c.Answers == CalibrateChosen, "Answers", int(c.Answers), "all or chosen")
+	return check.Err()
 }
 
 // Level is what a calibration did. All numbers but Scored are raw scores.
@@ -121,14 +117,14 @@ func (l Level) String() string {
 
 // CalibratePairs is Calibrate on the answers of pairs that cfg.Answers names.
 func CalibratePairs(ctx context.Context, s *Scorer, pairs []data.Pair, cfg Calibration) (Level, error) {
-	var prompts, answers [][]int32
-	for _, p := range pairs {
-		prompts, answers = append(prompts, p.Prompt), append(answers, p.Chosen)
-		if cfg.Answers == CalibrateAll {
-			prompts, answers = append(prompts, p.Prompt), append(answers, p.Rejected)
+	answers := data.AnswersOf(pairs)
+	if cfg.Answers == CalibrateChosen {
+		for i := range pairs {
+			answers[i] = answers[2*i]
 		}
+		answers = answers[:len(pairs)]
 	}
-	return Calibrate(ctx, s, prompts, answers, cfg)
+	return Calibrate(ctx, s, answers, cfg)
 }
 
 // Calibrate moves the bias of the scorer's model, a helpfulness model with float32 weights, so that
@@ -138,7 +134,7 @@ func CalibratePairs(ctx context.Context, s *Scorer, pairs []data.Pair, cfg Calib
 //
 // The bias is set to 0 before scoring, so the result is the same, bit for bit, whatever the bias
 // was. An error leaves the bias as it was.
-func Calibrate(ctx context.Context, s *Scorer, prompts, answers [][]int32, cfg Calibration) (Level, error) {
+func Calibrate(ctx context.Context, s *Scorer, answers []data.Answer, cfg Calibration) (Level, error) {
 	if err := cfg.Validate(); err != nil {
 		return Level{}, err
 	}
@@ -155,7 +151,7 @@ func Calibrate(ctx context.Context, s *Scorer, prompts, answers [][]int32, cfg C
 		return Level{}, fmt.Errorf("rewardmodel: calibration: %w", err)
 	}
 	bias[0] = 0
-	scores, err := s.ScoreAnswers(ctx, prompts, answers)
+	scores, err := s.ScoreAnswers(ctx, answers)
 	if err == nil {
 		l.Found, err = cfg.Statistic(scores)
 	}

@@ -44,10 +44,7 @@ type Config struct {
 	// SafetyWeight is the weight of the auxiliary loss on safety labels; 0 turns it off. The paper uses one for the safety
 	// model (section 3.2.2, Table 29) and does not give the weight: 0 here, 1 in SafetyConfig.
 	SafetyWeight float64
-	// Epochs is the number of passes. Paper 3.2.2: 1, more over-fits.
-	Epochs int
-	// BatchSize is the number of pairs of an optimisation step. Paper 3.2.2: 512.
-	BatchSize int
+	train.Passes
 	train.Settings
 	// Loss is what is minimised; nil means RankingLoss(SafetyWeight).
 	Loss Loss `json:"-"`
@@ -59,8 +56,7 @@ func DefaultConfig() Config {
 		WarmupRatio:    0.03,
 		MinWarmupSteps: 5,
 		Margins:        LargeMargin,
-		Epochs:         1,
-		BatchSize:      512,
+		Passes:         train.Passes{Epochs: 1, BatchSize: 512},
 		Settings:       train.DefaultSettings(1e-5),
 	}
 }
@@ -79,8 +75,7 @@ func (c Config) Validate() error {
 	checks.Share("WarmupRatio", c.WarmupRatio)
 	checks.AtLeast("MinWarmupSteps", c.MinWarmupSteps, 0)
 	checks.NotNegative("SafetyWeight", c.SafetyWeight)
-	checks.AtLeast("Epochs", c.Epochs, 1)
-	checks.AtLeast("BatchSize", c.BatchSize, 1)
+	checks.Nested("", c.Passes.Validate())
 	checks.That(c.MicroSegments%2 == 0, "MicroSegments", c.MicroSegments, "an even number: a pair takes two")
 	return checks.Err()
 }

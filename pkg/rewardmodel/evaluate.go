@@ -43,11 +43,7 @@ func Evaluate(ctx context.Context, s *Scorer, pairs []data.Pair) (Evaluation, er
 	if len(pairs) == 0 {
 		return Evaluation{}, fmt.Errorf("rewardmodel: evaluation: %w", data.ErrEmpty)
 	}
-	var prompts, answers [][]int32
-	for _, p := range pairs {
-		prompts, answers = append(prompts, p.Prompt, p.Prompt), append(answers, p.Chosen, p.Rejected)
-	}
-	scores, err := s.ScoreAnswers(ctx, prompts, answers)
+	scores, err := s.ScoreAnswers(ctx, data.AnswersOf(pairs))
 	if err != nil {
 		return Evaluation{}, err
 	}

@@ -124,7 +124,7 @@ func ExampleCalibratePairs() {
 	}
 	below := 0
 	for _, p := range pairs {
-		scores, err := scorer.ScoreAnswers(context.Background(), [][]int32{p.Prompt, p.Prompt}, [][]int32{p.Chosen, p.Rejected})
+		scores, err := scorer.ScoreAnswers(context.Background(), data.AnswersOf([]data.Pair{p}))
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -31,14 +31,14 @@ type LossInputs struct {
 	Extra map[string]*gorgonia.Node // Config.ExtraWeights by name
 }
 
-// Terms and Metric are what a loss returns.
-type (
-	Terms  = train.Terms
-	Metric = train.Metric
-)
-
-// Loss builds the terms. It is called once, when the graph is built.
+// Loss builds the terms of a batch of pairs. It is called once, when the graph is built.
 type Loss func(LossInputs) (Terms, error)
+
+// Terms is what a loss returns: the scalar to minimise, and sums to log.
+type Terms = train.Terms
+
+// Metric is one number to log.
+type Metric = train.Metric
 
 // RankingLoss is the paper's binary ranking loss with a margin (section 3.2.2, equation 2),
 //

@@ -12,15 +12,18 @@ import (
 func Encode(tmpl *data.Template, preferences []data.Preference) ([]data.Pair, error) {
 	pairs := make([]data.Pair, len(preferences))
 	for i, p := range preferences {
-		pair := data.Pair{Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set}
-		var err error
-		if pair.Prompt, pair.Chosen, err = encodeAnswer(tmpl, p.Messages, p.Chosen); err == nil {
-			_, pair.Rejected, err = encodeAnswer(tmpl, p.Messages, p.Rejected)
+		var answers [2]data.Answer
+		for k, text := range []string{p.Chosen, p.Rejected} {
+			var err error
+			dialog := append(slices.Clip(p.Messages), data.Message{Role: data.Assistant, Content: text})
+			if answers[k], err = tmpl.EncodeAnswer(dialog); err != nil {
+				return nil, fmt.Errorf("rewardmodel: preference %d: %w", i, err)
+			}
 		}
-		if err != nil {
-			return nil, fmt.Errorf("rewardmodel: preference %d: %w", i, err)
+		pairs[i] = data.Pair{
+			Prompt: answers[0].Prompt.Tokens, Chosen: answers[0].Tokens, Rejected: answers[1].Tokens,
+			Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
 		}
-		pairs[i] = pair
 	}
 	return pairs, nil
 }
@@ -33,20 +36,6 @@ func sharedTokens(prompt, first, second []int32) int {
 		n++
 	}
 	return len(prompt) + min(n, len(second)-1)
-}
-
-// encodeAnswer gives the ids before the last answer and those of the answer.
-func encodeAnswer(tmpl *data.Template, prompt []data.Message, answer string) (before, ids []int32, err error) {
-	dialog := append(append([]data.Message(nil), prompt...), data.Message{Role: data.Assistant, Content: answer})
-	turns, err := tmpl.EncodeTurns(dialog)
-	if err != nil {
-		return nil, nil, err
-	}
-	last := len(turns) - 1
-	for _, t := range turns[:last] {
-		before = append(append(before, t.Prompt...), t.Answer...)
-	}
-	return append(before, turns[last].Prompt...), turns[last].Answer, nil
 }
 
 // WithoutUnsafeChoices leaves out the pairs whose preferred answer is unsafe while the other is

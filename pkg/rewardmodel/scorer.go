@@ -46,16 +46,18 @@ func NewScorer(p *model.Params, n, s int) (*Scorer, error) {
 // Score gives the raw score, before any sigmoid, of each sequence: prompt, answer and its EOS. It is read at the last
 // token.
 func (s *Scorer) Score(ctx context.Context, sequences [][]int32) ([]float64, error) {
-	return s.ScoreAnswers(ctx, make([][]int32, len(sequences)), sequences)
+	answers := make([]data.Answer, len(sequences))
+	for i, sequence := range sequences {
+		answers[i].Tokens = sequence
+	}
+	return s.ScoreAnswers(ctx, answers)
 }
 
 // ScoreAnswers is Score of each answer behind its prompt, with the same bits. What answers have in common with the first
 // one to their prompt is computed once if they follow each other: the samples of a prompt, the two answers of a pair.
-func (s *Scorer) ScoreAnswers(ctx context.Context, prompts, answers [][]int32) ([]float64, error) {
-	if len(prompts) != len(answers) {
-		return nil, fmt.Errorf("rewardmodel: %d prompts for %d answers, want one for each", len(prompts), len(answers))
-	}
-	groups, err := s.group(prompts, answers)
+// It is a data.RewardFunc.
+func (s *Scorer) ScoreAnswers(ctx context.Context, answers []data.Answer) ([]float64, error) {
+	groups, err := s.group(answers)
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
@@ -96,10 +98,10 @@ type segment struct {
 }
 
 // group puts answers to one prompt that follow each other together, as many as a micro-batch has room for.
-func (s *Scorer) group(prompts, answers [][]int32) (groups [][]segment, err error) {
+func (s *Scorer) group(answers []data.Answer) (groups [][]segment, err error) {
 	root, room := 0, 0 // the last group's first answer, and how many more tokens fit
 	for i, answer := range answers {
-		sequence := slices.Concat(prompts[i], answer)
+		sequence, prompt := answer.Sequence(), answer.Prompt.Tokens
 		switch {
 		case len(sequence) == 0 || len(sequence) > s.maxLen:
 			return nil, fmt.Errorf("sequence %d has %d tokens, want 1 to the model's context of %d", i, len(sequence), s.maxLen)
@@ -107,8 +109,8 @@ func (s *Scorer) group(prompts, answers [][]int32) (groups [][]segment, err erro
 			return nil, &data.TooLongError{Index: i, Length: len(sequence), Budget: s.n, Unit: "tokens"}
 		}
 		last, shared := len(groups)-1, 0
-		if i > 0 && len(prompts[i]) > 0 && slices.Equal(prompts[root], prompts[i]) {
-			shared = sharedTokens(prompts[i], answers[root], answer)
+		if i > 0 && len(prompt) > 0 && slices.Equal(answers[root].Prompt.Tokens, prompt) {
+			shared = sharedTokens(prompt, answers[root].Tokens, answer.Tokens)
 		}
 		seg := segment{i, shared, sequence[shared:]}
 		if shared == 0 || len(seg.tokens) > room || len(groups[last]) == s.s {

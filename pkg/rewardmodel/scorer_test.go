@@ -50,10 +50,10 @@ func TestScoresOfAnswers(t *testing.T) {
 	plain, err := NewScorer(p, 256, 32)
 	require.NoError(t, err)
 	a, b, c := []int32{1, 6, 7}, []int32{1, 6, 8, 9}, []int32{1}
-	var prompts, answers [][]int32
+	var answers []data.Answer
 	add := func(prompt []int32, group ...[]int32) {
 		for _, answer := range group {
-			prompts, answers = append(prompts, prompt), append(answers, answer)
+			answers = append(answers, data.Answer{Prompt: data.TokenPrompt{Tokens: prompt}, Tokens: answer})
 		}
 	}
 	add(a, []int32{4, 2}, []int32{5, 6, 7, 2}, []int32{5, 6, 2}, []int32{4, 2}, []int32{4}, nil, []int32{4, 2, 2, 2})
@@ -65,19 +65,19 @@ func TestScoresOfAnswers(t *testing.T) {
 		add(pair.Prompt, pair.Chosen, pair.Rejected)
 	}
 	var sequences [][]int32
-	for i := range answers {
-		sequences = append(sequences, slices.Concat(prompts[i], answers[i]))
+	for _, answer := range answers {
+		sequences = append(sequences, slices.Concat(answer.Prompt.Tokens, answer.Tokens))
 	}
 	want := score(t, plain, sequences)
 	for _, budget := range [][2]int{{256, 32}, {16, 16}, {16, 3}, {11, 2}, {12, 1}} {
 		scorer, err := NewScorer(p, budget[0], budget[1])
 		require.NoError(t, err)
-		got, err := scorer.ScoreAnswers(t.Context(), prompts, answers)
+		got, err := scorer.ScoreAnswers(t.Context(), answers)
 		require.NoError(t, err)
 		assert.Equal(t, want, got, "%v", budget)
 	}
 
-	groups, err := plain.group(prompts[:10], answers[:10])
+	groups, err := plain.group(answers[:10])
 	require.NoError(t, err)
 	tokens := make([][][]int32, len(groups))
 	for g, group := range groups {
@@ -91,9 +91,8 @@ func TestScoresOfAnswers(t *testing.T) {
 		{{1, 6, 7, 9}},
 	}, tokens)
 
-	_, err = plain.ScoreAnswers(t.Context(), prompts[:1], answers[:2])
-	assert.ErrorContains(t, err, "1 prompts for 2 answers")
-	_, err = plain.ScoreAnswers(t.Context(), [][]int32{a, make([]int32, 9)}, [][]int32{{2}, make([]int32, 8)})
+	long := data.Answer{Prompt: data.TokenPrompt{Tokens: make([]int32, 9)}, Tokens: make([]int32, 8)}
+	_, err = plain.ScoreAnswers(t.Context(), []data.Answer{answers[0], long})
 	assert.ErrorContains(t, err, "sequence 1 has 17 tokens, want 1 to the model's context of 16")
 }
 

@@ -10,10 +10,7 @@ import (
 type Config struct {
 	// WarmupSteps is the linear warm-up. The paper names none: 0.
 	WarmupSteps int
-	// Epochs is the number of passes over the examples. Paper 3.1: 2.
-	Epochs int
-	// BatchSize is the number of examples of an optimisation step. Paper 3.1: 64.
-	BatchSize int
+	train.Passes
 	train.Settings
 	// Loss is what is minimised; nil means NLL.
 	Loss Loss `json:"-"`
@@ -21,7 +18,7 @@ type Config struct {
 
 // DefaultConfig holds the paper's values (section 3.1).
 func DefaultConfig() Config {
-	return Config{Epochs: 2, BatchSize: 64, Settings: train.DefaultSettings(2e-5)}
+	return Config{Passes: train.Passes{Epochs: 2, BatchSize: 64}, Settings: train.DefaultSettings(2e-5)}
 }
 
 // Validate reports every setting that makes no sense.
@@ -29,7 +26,6 @@ func (c Config) Validate() error {
 	checks := setting.NewChecks("sft: Config")
 	checks.Nested("", c.Settings.Validate())
 	checks.AtLeast("WarmupSteps", c.WarmupSteps, 0)
-	checks.AtLeast("Epochs", c.Epochs, 1)
-	checks.AtLeast("BatchSize", c.BatchSize, 1)
+	checks.Nested("", c.Passes.Validate())
 	return checks.Err()
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -98,16 +99,16 @@ type counter struct {
 }
 
 // countWords cuts the text into lines, normalises these and counts their words and characters, on all cores.
-func countWords(ctx context.Context, text iter.Seq[string], meta []piece, sp spec, maxWords int) (*corpus, error) {
+func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spec, maxWords int) (*corpus, error) {
 	norm, err := newNormalizer(sp)
 	if err != nil {
 		return nil, err
 	}
 	c := &counter{norm: norm, limit: maxWords, words: make(map[string]int64), chars: make(map[rune]int64)}
 	for _, p := range meta {
-		c.names.add(p.text)
-		if p.kind == UserDefined {
-			c.user.add(p.text)
+		c.names.add(p.Text)
+		if p.Type == UserDefined {
+			c.user.add(p.Text)
 		}
 	}
 	c.norm.user = &c.user
@@ -206,13 +207,8 @@ func (c *counter) forget() {
 		b := byCount[n]
 		byCount[n] = [2]int{b[0] + 1, b[1] + len(text)}
 	}
-	counts := make([]int64, 0, len(byCount))
-	for n := range byCount {
-		counts = append(counts, n)
-	}
-	slices.Sort(counts)
 	words, size, least := len(c.words), c.bytes, int64(0)
-	for _, n := range counts {
+	for _, n := range slices.Sorted(maps.Keys(byCount)) {
 		if words <= c.limit/2 && size/meanWordBytes <= c.limit/2 {
 			break
 		}

@@ -51,19 +51,19 @@ func (s *Stream) Next(id int32) (string, error) {
 	if t.hugging != nil {
 		return s.nextHugging(id), nil
 	}
-	if p.kind == Byte {
-		b, _ := parseByteName(p.text)
+	if p.Type == Byte {
+		b, _ := parseByteName(p.Text)
 		s.pending = append(s.pending, b)
 		return s.runes(false), nil
 	}
 	before := s.runes(true)
 	text := ""
-	switch p.kind {
+	switch p.Type {
 	case Control:
 	case Unknown:
 		text = t.spec.unkSurface
 	default:
-		text = s.unescape(p.text)
+		text = s.unescape(p.Text)
 	}
 	s.any = s.any || text != ""
 	return before + text, nil
@@ -110,10 +110,10 @@ func (s *Stream) runes(all bool) string {
 // nextHugging is Next by the decoder of a tokenizer.json. Bytes wait for the end of their run: one wrong byte spoils all.
 func (s *Stream) nextHugging(id int32) string {
 	p, h := s.t.pieces[id], s.t.hugging
-	if p.kind == Control || p.kind == Unknown && h.unkSpecial {
+	if p.Type == Control || p.Type == Unknown && h.unkSpecial {
 		return ""
 	}
-	text := p.text
+	text := p.Text
 	if shown, ok := h.shown[id]; ok {
 		text = shown
 	}

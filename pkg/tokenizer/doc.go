@@ -37,7 +37,7 @@
 // # tokenizer.json
 //
 // A tokenizer.json has the pairs that merge, in their order, in place of scores; tokens that are cut out of the text
-// first; and a normaliser, or a pre-tokeniser called Metaspace, that marks the spaces. [LoadHuggingFace] takes all
+// first; and a normaliser, or a pre-tokeniser called Metaspace, that marks the spaces. [Load] takes all
 // that as the file says. [Tokenizer.WriteModel] writes it as a .model if that gives the same ids,
 // [Tokenizer.SaveHuggingFace] the other way round, [Tokenizer.SaveFolder] whichever holds the tokenizer.
 //

@@ -9,22 +9,37 @@ import (
 // Encode returns the ids of the text, without BOS or EOS, exactly as SentencePiece gives them, or for a tokenizer.json as
 // Hugging Face's tokenizers library does. Every text has an encoding; that of "" is empty. Control pieces never come from
 // text: "<s>" is encoded as three characters would be. See [Tokenizer.EncodeSpecial].
-func (t *Tokenizer) Encode(text string) []int32 {
+func (t *Tokenizer) Encode(text string) []int32 { return t.encode(text, false) }
+
+// EncodeSpecial is Encode for text in which the names of control pieces, and of the unknown piece, mean these pieces:
+// "<s>" becomes BOS. That is what Hugging Face's tokenizers do with every text unless told otherwise. Each part between control pieces is encoded
+// like a text of its own. Do not use it on text from outside.
+func (t *Tokenizer) EncodeSpecial(text string) []int32 { return t.encode(text, true) }
+
+func (t *Tokenizer) encode(text string, special bool) []int32 {
 	m := t.merger()
 	defer t.release(m)
-	if t.hugging != nil {
-		t.hugging.encode(m, text, false)
-	} else {
+	switch {
+	case t.hugging != nil:
+		t.hugging.encode(m, text, special)
+	case special:
+		t.controls.cut(text, true, func(part string, _ int, token int32) {
+			if token != none {
+				m.take(token)
+				return
+			}
+			m.words(t.norm.apply(part))
+		})
+	default:
 		m.words(t.norm.apply(text))
 	}
-	return m.result()
+	return append([]int32(nil), m.ids...)
 }
 
-func (m *merger) result() []int32 {
-	if len(m.ids) == 0 {
-		return nil
-	}
-	return slices.Clone(m.ids)
+// take appends the id of a piece.
+func (m *merger) take(id int32) {
+	m.ids = append(m.ids, id)
+	m.prevUnk = false
 }
 
 // merger encodes texts one after the other. Its slices and its memory of words are used again.
@@ -224,15 +239,14 @@ func (m *merger) emit(text string, id int32) {
 		id = frozen(id)
 	}
 	if id >= 0 && int(id) < len(t.pieces) {
-		if t.hasUnused && t.pieces[id].kind == Unused {
+		if t.hasUnused && t.pieces[id].Type == Unused {
 			if n, ok := m.splits[text]; ok {
 				m.emit(text[:n], m.lookup(text[:n]))
 				m.emit(text[n:], m.lookup(text[n:]))
 				return
 			}
 		}
-		m.ids = append(m.ids, id)
-		m.prevUnk = false
+		m.take(id)
 		return
 	}
 	if !t.spec.byteFallback {

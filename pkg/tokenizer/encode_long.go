@@ -73,7 +73,7 @@ func (m *merger) consider(i int) {
 	}
 	end := m.end(next)
 	m.push(candidate{merge: found, left: i, end: end})
-	if m.t.hasUnused && m.t.pieces[found.id].kind == Unused {
+	if m.t.hasUnused && m.t.pieces[found.id].Type == Unused {
 		if m.splits == nil {
 			m.splits = make(map[string]int)
 		}

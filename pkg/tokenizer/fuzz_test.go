@@ -41,7 +41,7 @@ func FuzzModel(f *testing.F) {
 	f.Add(tiny(f).encodeModel())
 	sp := newSpec(0, false, nil)
 	sp.normalizer = appendBytes(sp.normalizer, normCharsMap, []byte{4, 0, 0, 0, 0, 4, 0, 0, 'x', 0})
-	f.Add((&Tokenizer{pieces: []piece{{"<unk>", 0, Unknown}, {"a", -1, Unused}}, spec: sp}).encodeModel())
+	f.Add((&Tokenizer{pieces: []Piece{{"<unk>", 0, Unknown}, {"a", -1, Unused}}, spec: sp}).encodeModel())
 	f.Add(unigramModel(f, rand.New(rand.NewPCG(25, 26)), false).encodeModel())
 	fuzzParser(f, parseModel)
 }

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -63,8 +64,7 @@ func (h *hugging) encode(m *merger, text string, special bool) {
 	}
 	h.added.cut(text, special, func(part string, at int, token int32) {
 		if token != none {
-			m.ids = append(m.ids, token)
-			m.prevUnk = false
+			m.take(token)
 			return
 		}
 		for _, rule := range h.normalizer {
@@ -72,8 +72,7 @@ func (h *hugging) encode(m *merger, text string, special bool) {
 		}
 		h.normalized.cut(part, special, func(part string, within int, token int32) {
 			if token != none {
-				m.ids = append(m.ids, token)
-				m.prevUnk = false
+				m.take(token)
 				return
 			}
 			h.encodePart(m, part, at == 0 && within == 0)
@@ -134,12 +133,8 @@ func (h *hugging) cut(m *merger, text string) {
 func (r replacementRule) apply(text string) string {
 	switch {
 	case r.only != nil:
-		if rest, ok := strings.CutPrefix(text, space); ok {
-			for _, whole := range r.only {
-				if rest == whole {
-					return rest
-				}
-			}
+		if rest, ok := strings.CutPrefix(text, space); ok && slices.Contains(r.only, rest) {
+			return rest
 		}
 		return text
 	case r.prepend != "":
@@ -149,25 +144,4 @@ func (r replacementRule) apply(text string) string {
 		return r.prepend + text
 	}
 	return strings.ReplaceAll(text, r.from, r.to)
-}
-
-// EncodeSpecial is Encode for text in which the names of control pieces, and of the unknown piece, mean these pieces:
-// "<s>" becomes BOS. That is what Hugging Face's tokenizers do with every text unless told otherwise. Each part between control pieces is encoded
-// like a text of its own. Do not use it on text from outside.
-func (t *Tokenizer) EncodeSpecial(text string) []int32 {
-	m := t.merger()
-	defer t.release(m)
-	if t.hugging != nil {
-		t.hugging.encode(m, text, true)
-	} else {
-		t.controls.cut(text, true, func(part string, _ int, token int32) {
-			if token != none {
-				m.ids = append(m.ids, token)
-				m.prevUnk = false
-				return
-			}
-			m.words(t.norm.apply(part))
-		})
-	}
-	return m.result()
 }

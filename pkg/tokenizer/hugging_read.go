@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"math"
 	"os"
@@ -24,31 +23,13 @@ const (
 	huggingSpecials  = "special_tokens_map.json"
 )
 
-// LoadHuggingFace reads a tokenizer.json of Llama's kind: BPE over characters with "▁" for spaces. Files of other kinds
-// (ByteLevel, WordPiece, Unigram) are refused by name. config is the tokenizer_config.json, which says which pieces are
-// BOS, EOS and PAD; of what it does not mention (or without it, nil) the post-processor's template says so, or the names <s>, </s> and <pad>.
+// readHugging reads a tokenizer.json of Llama's kind: BPE over characters with "▁" for spaces. Files of other kinds
+// (ByteLevel, WordPiece, Unigram) are refused by name. The tokenizer_config.json beside it says which pieces are BOS,
+// EOS and PAD, or the special_tokens_map.json; of what it does not mention (or without it) the post-processor's template
+// says so, or the names <s>, </s> and <pad>.
 //
 // Text is encoded as the file says: with the tokens it adds, its normaliser and its order of merges. Truncation and
 // padding are not applied.
-func LoadHuggingFace(tokenizer, config io.Reader) (*Tokenizer, error) {
-	data, err := io.ReadAll(tokenizer)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: read tokenizer.json: %w", err)
-	}
-	var more []byte
-	if config != nil {
-		if more, err = io.ReadAll(config); err != nil {
-			return nil, fmt.Errorf("tokenizer: read tokenizer_config.json: %w", err)
-		}
-	}
-	t, err := parseHugging(data, more)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: tokenizer.json: %w", err)
-	}
-	return t, nil
-}
-
-// readHugging reads a tokenizer.json and what lies beside it.
 func readHugging(path string, data []byte) (*Tokenizer, error) {
 	var config []byte
 	for _, name := range []string{huggingConfig, huggingSpecials} {
@@ -121,11 +102,6 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// typed is any part of the file that says what it is.
-type typed struct {
-	Type string `json:"type"`
-}
-
 func parseHugging(data, config []byte) (*Tokenizer, error) {
 	var f huggingFile
 	if err := json.Unmarshal(data, &f); err != nil {
@@ -164,7 +140,9 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 const otherKinds = "; only files of Llama's kind are read (BPE over characters, \"▁\" for spaces, byte fallback)"
 
 func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
-	var kind typed
+	var kind struct {
+		Type string `json:"type"`
+	}
 	if err := json.Unmarshal(raw, &kind); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: model: %w", err)
 	}
@@ -194,22 +172,22 @@ func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
 }
 
 // pieces puts the vocabulary and the added tokens in the order of their ids.
-func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]piece, error) {
+func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]Piece, error) {
 	size := len(m.Vocab)
 	for _, a := range f.AddedTokens {
 		if _, ok := m.Vocab[a.Content]; !ok {
 			size++
 		}
 	}
-	pieces := make([]piece, size)
+	pieces := make([]Piece, size)
 	put := func(text string, id int64, kind PieceType) error {
 		switch {
 		case id < 0 || id >= int64(size):
 			return fmt.Errorf("%q has the id %d, but there are %d tokens: ids must be 0 to %d without gaps", text, id, size, size-1)
-		case pieces[id].text != "" && pieces[id].text != text:
-			return fmt.Errorf("%q and %q both have the id %d", pieces[id].text, text, id)
+		case pieces[id].Text != "" && pieces[id].Text != text:
+			return fmt.Errorf("%q and %q both have the id %d", pieces[id].Text, text, id)
 		}
-		pieces[id].text, pieces[id].kind = text, kind
+		pieces[id].Text, pieces[id].Type = text, kind
 		return nil
 	}
 	for text, id := range m.Vocab {
@@ -253,11 +231,11 @@ func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]piece, error) {
 	if !ok {
 		return nil, fmt.Errorf("model: unk_token is %q, which is not in the vocabulary", *m.UnkToken)
 	}
-	h.unkSpecial = pieces[unk].kind == Control
-	h.unk, pieces[unk].kind = int32(unk), Unknown
+	h.unkSpecial = pieces[unk].Type == Control
+	h.unk, pieces[unk].Type = int32(unk), Unknown
 	for _, name := range h.named { // the config makes them special where the file does not
-		if id, ok := h.vocab[name]; ok && pieces[id].kind == Normal {
-			pieces[id].kind = Control
+		if id, ok := h.vocab[name]; ok && pieces[id].Type == Normal {
+			pieces[id].Type = Control
 			h.added.add(addedToken{id: id, text: name, special: true})
 		}
 	}
@@ -282,7 +260,7 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 	scored := make([]bool, len(t.pieces))
 	score := func(id int32) {
 		if !scored[id] {
-			scored[id], t.pieces[id].score = true, -float32(made)
+			scored[id], t.pieces[id].Score = true, -float32(made)
 			made++
 		}
 	}
@@ -304,7 +282,7 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 		t.wordwise = t.wordwise && wordEnd(m[0]+m[1]) == len(m[0]+m[1])
 	}
 	for i, p := range t.pieces { // characters come after the merges, as in a .model
-		if p.kind == Normal {
+		if p.Type == Normal {
 			score(int32(i))
 		}
 	}

@@ -72,7 +72,7 @@ func TestHuggingVectors(t *testing.T) {
 	require.Greater(t, len(f.Variants), 15)
 	for _, v := range f.Variants {
 		t.Run(v.Name, func(t *testing.T) {
-			tok, err := LoadHuggingFace(bytes.NewReader(changed(t, v.Change)), nil)
+			tok, err := parseHugging(changed(t, v.Change), nil)
 			require.NoError(t, err)
 			require.Len(t, v.Encodings, len(f.Texts))
 			for i, text := range f.Texts {
@@ -130,7 +130,7 @@ func TestHuggingAsModel(t *testing.T) {
 		"upside down":  {parts("model", string(swapped)), "at another place"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tok, err := LoadHuggingFace(bytes.NewReader(changed(t, c.change)), nil)
+			tok, err := parseHugging(changed(t, c.change), nil)
 			require.NoError(t, err)
 			dir := t.TempDir()
 			require.NoError(t, tok.SaveFolder(dir))
@@ -190,7 +190,7 @@ func TestSaveHuggingFace(t *testing.T) {
 	assert.Contains(t, string(config), `"eos_token": "</s>"`)
 
 	sp := newSpec(0, false, nil)
-	for want, pieces := range map[string][]piece{
+	for want, pieces := range map[string][]Piece{
 		"unused pieces":                  {{"<unk>", 0, Unknown}, {"ab", 0, Unused}},
 		`the piece "ab" has a character`: {{"<unk>", 0, Unknown}, {"ab", 0, Normal}, {"a", 0, Normal}},
 		"the same text":                  {{"<unk>", 0, Unknown}, {"<s>", 0, Control}, {"<s>", 0, Normal}},
@@ -201,7 +201,7 @@ func TestSaveHuggingFace(t *testing.T) {
 		require.ErrorContains(t, tok.SaveHuggingFace(t.TempDir()), want)
 	}
 	sp.removeExtra = true
-	bare, err := newTokenizer([]piece{{"<unk>", 0, Unknown}}, sp)
+	bare, err := newTokenizer([]Piece{{"<unk>", 0, Unknown}}, sp)
 	require.NoError(t, err)
 	require.ErrorContains(t, bare.SaveHuggingFace(t.TempDir()), "rules of normalisation")
 	file := filepath.Join(dir, "tokenizer.json")
@@ -288,26 +288,32 @@ func TestHuggingRefused(t *testing.T) {
 		"byte fallback is on but the piece <0x00>":       parts("model", `{"vocab":{"<unk>":0,"a":1},"merges":[]}`, "added_tokens", `[]`),
 		"cannot unmarshal":                               parts("added_tokens", `7`),
 	} {
-		_, err := LoadHuggingFace(bytes.NewReader(changed(t, change)), nil)
+		_, err := parseHugging(changed(t, change), nil)
 		assert.ErrorContains(t, err, want)
 	}
 	for _, text := range []string{"", "{", "[]", "null", "{}"} {
-		_, err := LoadHuggingFace(strings.NewReader(text), nil)
-		assert.ErrorContains(t, err, "tokenizer: tokenizer.json: ", text)
+		_, err := loadJSON(t, text, "")
+		assert.ErrorContains(t, err, "tokenizer.json: ", text)
 	}
-	_, err := LoadHuggingFace(bytes.NewReader(changed(t, nil)), strings.NewReader("{"))
+	_, err := loadJSON(t, string(changed(t, nil)), "{")
 	assert.ErrorContains(t, err, "tokenizer_config.json")
-	for _, r := range [][2]io.Reader{{failingReader{}, nil}, {strings.NewReader("{}"), failingReader{}}} {
-		_, err := LoadHuggingFace(r[0], r[1])
-		assert.ErrorContains(t, err, "gone")
-	}
 	_, err = Load(t.TempDir())
 	assert.ErrorIs(t, err, ErrNone)
 }
 
+// loadJSON loads a folder with such a tokenizer.json, and tokenizer_config.json if it is not empty.
+func loadJSON(t *testing.T, file, config string) (*Tokenizer, error) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, huggingTokenizer), []byte(file), 0o600))
+	if config != "" {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, huggingConfig), []byte(config), 0o600))
+	}
+	return Load(dir)
+}
+
 // The file of Hugging Face's library for a vocabulary of 32,000 pieces.
 func TestHuggingReal(t *testing.T) {
-	tok, err := LoadHuggingFace(bytes.NewReader(gunzip(t, shared(t, "llama_tokenizer", "tokenizer.json.gz"))), nil)
+	tok, err := parseHugging(gunzip(t, shared(t, "llama_tokenizer", "tokenizer.json.gz")), nil)
 	require.NoError(t, err)
 	var texts []string
 	for _, name := range []string{"spm_encodings.jsonl", "spm_multiline.jsonl"} {
@@ -361,7 +367,7 @@ func TestOnlyPattern(t *testing.T) {
 }
 
 func TestStreamIsDecode(t *testing.T) {
-	tok, err := LoadHuggingFace(bytes.NewReader(changed(t, nil)), nil)
+	tok, err := parseHugging(changed(t, nil), nil)
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(13, 14))
 	for range 200 {

@@ -68,21 +68,21 @@ func (t *Tokenizer) huggingFiles() (map[string][]byte, error) {
 	var added []any
 	var user []string
 	for id, p := range t.pieces {
-		special := p.kind == Control || p.kind == Unknown
-		if !special && p.kind != UserDefined {
+		special := p.Type == Control || p.Type == Unknown
+		if !special && p.Type != UserDefined {
 			continue
 		}
 		if !special {
-			user = append(user, p.text)
+			user = append(user, p.Text)
 		}
 		added = append(added, object{
-			{"id", id}, {"content", p.text}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
+			{"id", id}, {"content", p.Text}, {"single_word", false}, {"lstrip", false}, {"rstrip", false},
 			{"normalized", !special}, {"special", special},
 		})
 	}
 	vocab := make(object, len(t.pieces))
 	for id, p := range t.pieces {
-		vocab[id] = member{p.text, id}
+		vocab[id] = member{p.Text, id}
 	}
 	file, err := object{
 		{"version", "1.0"}, {"truncation", nil}, {"padding", nil},
@@ -116,22 +116,18 @@ func (t *Tokenizer) huggingMerges() ([]string, error) {
 	if len(t.ids) != len(t.pieces) {
 		return nil, errors.New("two pieces of the model have the same text")
 	}
-	var pairs []pairSlot
-	for _, s := range t.pairs.slots {
-		if s.key == 0 {
-			continue
-		}
+	pairs := t.pairs.all()
+	for _, s := range pairs {
 		for _, part := range s.parts() {
 			if int(part) >= len(t.pieces) {
-				return nil, fmt.Errorf("the piece %q has a character that is no piece itself", t.pieces[s.id].text)
+				return nil, fmt.Errorf("the piece %q has a character that is no piece itself", t.pieces[s.id].Text)
 			}
 		}
-		if strings.Contains(t.pieces[s.id].text, " ") {
-			return nil, fmt.Errorf("the piece %q has a space in it", t.pieces[s.id].text)
+		if strings.Contains(t.pieces[s.id].Text, " ") {
+			return nil, fmt.Errorf("the piece %q has a space in it", t.pieces[s.id].Text)
 		}
-		pairs = append(pairs, s)
 	}
-	length := func(s pairSlot, part int) int { return utf8.RuneCountInString(t.pieces[s.parts()[part]].text) }
+	length := func(s pairSlot, part int) int { return utf8.RuneCountInString(t.pieces[s.parts()[part]].Text) }
 	slices.SortFunc(pairs, func(a, b pairSlot) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(length(b, 0), length(a, 0)), cmp.Compare(length(b, 1), length(a, 1)),
 			cmp.Compare(b.key, a.key))
@@ -139,7 +135,7 @@ func (t *Tokenizer) huggingMerges() ([]string, error) {
 	merges := make([]string, len(pairs))
 	for i, p := range pairs {
 		parts := p.parts()
-		merges[i] = t.pieces[parts[0]].text + " " + t.pieces[parts[1]].text
+		merges[i] = t.pieces[parts[0]].Text + " " + t.pieces[parts[1]].Text
 	}
 	return merges, nil
 }
@@ -202,7 +198,7 @@ func (t *Tokenizer) huggingConfig() ([]byte, error) {
 		{"clean_up_tokenization_spaces", false},
 		{"model_input_names", []string{"input_ids", "attention_mask"}},
 	}
-	isTag := func(text string) bool { id, ok := t.ids[text]; return ok && t.pieces[id].kind == UserDefined }
+	isTag := func(text string) bool { id, ok := t.ids[text]; return ok && t.pieces[id].Type == UserDefined }
 	if !slices.ContainsFunc(ChatMarkers(), func(text string) bool { return !isTag(text) }) && t.bos >= 0 && t.eos >= 0 {
 		config = append(config, member{"chat_template", chatTemplate})
 	}
@@ -256,9 +252,6 @@ func (o object) MarshalJSON() ([]byte, error) {
 	b.WriteByte('}')
 	return b.Bytes(), nil
 }
-
-// parts returns the two symbols of a pair.
-func (s pairSlot) parts() [2]int32 { return [2]int32{int32(s.key>>32) - 1, int32(uint32(s.key)) - 1} }
 
 // sentencePiece returns the tokenizer as a SentencePiece model: itself, or what a tokenizer.json amounts to if it amounts
 // to one.
@@ -317,18 +310,7 @@ func (h *hugging) dummyPrefix() (bool, error) {
 
 // sameMerges compares the merges with those of a SentencePiece model of the same pieces.
 func (t *Tokenizer) sameMerges(m *Tokenizer) error {
-	var slots []pairSlot
-	for _, s := range t.pairs.slots {
-		if s.key != 0 {
-			slots = append(slots, s)
-		}
-	}
-	all := 0
-	for _, s := range m.pairs.slots {
-		if s.key != 0 {
-			all++
-		}
-	}
+	slots := t.pairs.all()
 	slices.SortFunc(slots, func(a, b pairSlot) int { return cmp.Compare(a.rank, b.rank) })
 	last := int32(-1)
 	for _, s := range slots {
@@ -336,11 +318,11 @@ func (t *Tokenizer) sameMerges(m *Tokenizer) error {
 		other, ok := m.pairs.find(parts[0], parts[1])
 		if !ok || other.id != s.id || other.rank < last {
 			return fmt.Errorf("it merges %q and %q at another place than a SentencePiece model would",
-				t.pieces[parts[0]].text, t.pieces[parts[1]].text)
+				t.pieces[parts[0]].Text, t.pieces[parts[1]].Text)
 		}
 		last = other.rank
 	}
-	if all != len(slots) {
+	if all := len(m.pairs.all()); all != len(slots) {
 		return fmt.Errorf("it has %d merges, but there are %d ways to make its pieces of two", len(slots), all)
 	}
 	return nil

@@ -4,34 +4,21 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
 )
 
-// LoadLlama2C reads a llama2.c tokenizer.bin: an int32 with the length of the longest piece, then for each piece a
+// parseLlama2C reads a llama2.c tokenizer.bin: an int32 with the length of the longest piece, then for each piece a
 // float32 score, an int32 length and that many bytes, all little-endian, to the end of the file. Spaces stand for "▁".
 //
 // The format has no types: <unk>, <s> and </s> are the pieces 0, 1 and 2, as llama2.c has it, <0x0A> and the like are
 // bytes, all else is normal. Text is normalised as by Llama's own model.
-func LoadLlama2C(r io.Reader) (*Tokenizer, error) {
-	data, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: read llama2.c tokenizer: %w", err)
-	}
-	t, err := parseLlama2C(data)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: llama2.c: %w", err)
-	}
-	return t, nil
-}
-
 func parseLlama2C(data []byte) (*Tokenizer, error) {
 	if len(data) < 4 {
 		return nil, errors.New("the file is shorter than the header of a llama2.c tokenizer")
 	}
 	longest := int64(int32(binary.LittleEndian.Uint32(data)))
-	var pieces []piece
+	var pieces []Piece
 	numBytes := 0
 	for rest := data[4:]; len(rest) > 0; {
 		id := len(pieces)
@@ -49,8 +36,8 @@ func parseLlama2C(data []byte) (*Tokenizer, error) {
 			return nil, fmt.Errorf("piece %d: length %d, but only %d bytes are left", id, n, len(rest))
 		}
 		p := llama2CPiece(id, string(rest[:n]))
-		p.score = score
-		if p.kind == Byte {
+		p.Score = score
+		if p.Type == Byte {
 			numBytes++
 		}
 		pieces = append(pieces, p)
@@ -62,15 +49,15 @@ func parseLlama2C(data []byte) (*Tokenizer, error) {
 	return newTokenizer(pieces, newSpec(len(pieces), numBytes > 0, nil))
 }
 
-func llama2CPiece(id int, text string) piece {
+func llama2CPiece(id int, text string) Piece {
 	switch name := strings.Trim(text, "\n"); {
 	case id == 0 && name == "<unk>":
-		return piece{text: name, kind: Unknown}
+		return Piece{Text: name, Type: Unknown}
 	case id == 1 && name == "<s>", id == 2 && name == "</s>": // written with line breaks around them
-		return piece{text: name, kind: Control}
+		return Piece{Text: name, Type: Control}
 	}
 	if _, ok := parseByteName(text); ok {
-		return piece{text: text, kind: Byte}
+		return Piece{Text: text, Type: Byte}
 	}
-	return piece{text: strings.ReplaceAll(text, " ", space), kind: Normal}
+	return Piece{Text: strings.ReplaceAll(text, " ", space), Type: Normal}
 }

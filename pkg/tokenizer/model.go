@@ -78,7 +78,7 @@ func parseModel(data []byte) (*Tokenizer, error) {
 	if len(data) == 0 {
 		return nil, errors.New("the file is empty, not a SentencePiece model")
 	}
-	var pieces []piece
+	var pieces []Piece
 	sp := defaultSpec()
 	err := eachField(data, func(f field) error {
 		switch {
@@ -127,19 +127,19 @@ func parseModel(data []byte) (*Tokenizer, error) {
 	return newTokenizer(pieces, sp)
 }
 
-func parsePiece(data []byte) (piece, error) {
-	p := piece{kind: Normal}
+func parsePiece(data []byte) (Piece, error) {
+	p := Piece{Type: Normal}
 	err := eachField(data, func(f field) error {
 		switch {
 		case f.num == pieceText && f.typ == protowire.BytesType:
-			p.text = string(f.bytes)
+			p.Text = string(f.bytes)
 		case f.num == pieceScore && f.typ == protowire.Fixed32Type:
-			p.score = math.Float32frombits(uint32(f.value))
+			p.Score = math.Float32frombits(uint32(f.value))
 		case f.num == pieceKind && f.typ == protowire.VarintType:
 			if f.value > math.MaxUint8 {
 				return fmt.Errorf("type %d is unknown", f.value)
 			}
-			p.kind = PieceType(f.value)
+			p.Type = PieceType(f.value)
 		}
 		return nil
 	})
@@ -147,62 +147,43 @@ func parsePiece(data []byte) (piece, error) {
 }
 
 func (sp *spec) parseTrainer(data []byte) error {
-	err := eachField(data, func(f field) error {
-		switch f.typ {
-		case protowire.VarintType:
-			switch f.num {
-			case trainerModelType:
-				sp.modelType = f.value
-			case trainerByteFallback:
-				sp.byteFallback = f.value != 0
-			case trainerSpaceSuffix:
-				sp.spaceSuffix = f.value != 0
-			}
-		case protowire.BytesType:
-			switch f.num {
-			case trainerUnkSurface:
-				sp.unkSurface = string(f.bytes)
-			case trainerUnkPiece:
-				setIfAny(&sp.unkPiece, f.bytes)
-			case trainerBOSPiece:
-				setIfAny(&sp.bosPiece, f.bytes)
-			case trainerEOSPiece:
-				setIfAny(&sp.eosPiece, f.bytes)
-			case trainerPadPiece:
-				setIfAny(&sp.padPiece, f.bytes)
-			}
+	flags := map[protowire.Number]*bool{trainerByteFallback: &sp.byteFallback, trainerSpaceSuffix: &sp.spaceSuffix}
+	texts := map[protowire.Number]*string{
+		trainerUnkPiece: &sp.unkPiece, trainerBOSPiece: &sp.bosPiece, trainerEOSPiece: &sp.eosPiece, trainerPadPiece: &sp.padPiece,
+	}
+	return sp.parse("trainer_spec", data, flags, func(f field) {
+		switch text := texts[f.num]; {
+		case f.num == trainerModelType && f.typ == protowire.VarintType:
+			sp.modelType = f.value
+		case f.num == trainerUnkSurface && f.typ == protowire.BytesType:
+			sp.unkSurface = string(f.bytes)
+		case text != nil && len(f.bytes) > 0: // an empty one leaves the default, as in SentencePiece
+			*text = string(f.bytes)
 		}
-		return nil
 	})
-	if err != nil {
-		return fmt.Errorf("trainer_spec: %w", err)
-	}
-	return nil
-}
-
-// setIfAny keeps the default where the file has an empty text, as SentencePiece does.
-func setIfAny(dst *string, b []byte) {
-	if len(b) > 0 {
-		*dst = string(b)
-	}
 }
 
 func (sp *spec) parseNormalizer(data []byte) error {
-	err := eachField(data, func(f field) error {
-		switch {
-		case f.num == normCharsMap && f.typ == protowire.BytesType:
+	flags := map[protowire.Number]*bool{normDummyPrefix: &sp.dummyPrefix, normRemoveExtra: &sp.removeExtra, normEscape: &sp.escape}
+	return sp.parse("normalizer_spec", data, flags, func(f field) {
+		if f.num == normCharsMap && f.typ == protowire.BytesType {
 			sp.charsMap = append([]byte(nil), f.bytes...)
-		case f.num == normDummyPrefix && f.typ == protowire.VarintType:
-			sp.dummyPrefix = f.value != 0
-		case f.num == normRemoveExtra && f.typ == protowire.VarintType:
-			sp.removeExtra = f.value != 0
-		case f.num == normEscape && f.typ == protowire.VarintType:
-			sp.escape = f.value != 0
+		}
+	})
+}
+
+// parse sets the flags of a message and calls other for its other fields.
+func (sp *spec) parse(name string, data []byte, flags map[protowire.Number]*bool, other func(field)) error {
+	err := eachField(data, func(f field) error {
+		if flag := flags[f.num]; flag != nil && f.typ == protowire.VarintType {
+			*flag = f.value != 0
+		} else {
+			other(f)
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("normalizer_spec: %w", err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }

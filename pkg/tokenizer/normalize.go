@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -138,9 +139,7 @@ func (m *prefixMatcher) add(text string) {
 	for i < len(*list) && len((*list)[i]) >= len(text) {
 		i++
 	}
-	*list = append(*list, "")
-	copy((*list)[i+1:], (*list)[i:])
-	(*list)[i] = text
+	*list = slices.Insert(*list, i, text)
 }
 
 // match returns the length of the longest text that s starts with, or 0.

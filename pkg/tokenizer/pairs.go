@@ -45,6 +45,14 @@ func (p *pairTable) put(left, right int32, m merge) {
 	p.slots[i] = pairSlot{key, m}
 }
 
+// all lists the pairs.
+func (p *pairTable) all() []pairSlot {
+	return slices.DeleteFunc(slices.Clone(p.slots), func(s pairSlot) bool { return s.key == 0 })
+}
+
+// parts returns the two symbols of a pair.
+func (s pairSlot) parts() [2]int32 { return [2]int32{int32(s.key>>32) - 1, int32(uint32(s.key)) - 1} }
+
 // find returns the merge of two symbols. Negative symbols never merge.
 func (p *pairTable) find(left, right int32) (merge, bool) {
 	if left < 0 || right < 0 {
@@ -108,7 +116,7 @@ func (t *Tokenizer) buildPairs() {
 		}
 	}
 	slices.SortFunc(order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(t.pieces[b].score, t.pieces[a].score), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(t.pieces[b].Score, t.pieces[a].Score), cmp.Compare(a, b))
 	})
 
 	// symbol returns the number of part of a piece, which may be one character.
@@ -137,10 +145,10 @@ func (t *Tokenizer) buildPairs() {
 	var pairs []pair
 	rank := int32(0)
 	for i, id := range order {
-		if i > 0 && t.pieces[id].score != t.pieces[order[i-1]].score {
+		if i > 0 && t.pieces[id].Score != t.pieces[order[i-1]].Score {
 			rank++
 		}
-		text := t.pieces[id].text
+		text := t.pieces[id].Text
 		for cut := range text {
 			if cut == 0 {
 				continue

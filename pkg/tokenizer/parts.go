@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -10,7 +11,7 @@ import (
 // Piece is one entry of a vocabulary, for [FromPieces].
 type Piece struct {
 	Text  string    // spaces written "▁" (U+2581)
-	Score float32   // of two possible merges the one that gives the higher score comes first
+	Score float32   // of two possible merges the one that gives the higher score comes first; in a unigram model a log-probability
 	Type  PieceType // Normal, Unknown, Control, UserDefined, Unused, Byte
 }
 
@@ -35,17 +36,12 @@ func DefaultParts() Parts { return Parts{BOS: 1, EOS: 2, PAD: -1, AddDummyPrefix
 // Together with [Tokenizer.Pieces] and [Tokenizer.Parts] it is the way in and out for formats that other packages read
 // and write.
 func FromPieces(pieces []Piece, parts Parts) (*Tokenizer, error) {
-	own := make([]piece, len(pieces))
-	bytes := false
-	for i, p := range pieces {
-		own[i] = piece{text: p.Text, score: p.Score, kind: p.Type}
-		bytes = bytes || p.Type == Byte
-	}
+	bytes := slices.ContainsFunc(pieces, func(p Piece) bool { return p.Type == Byte })
 	sp, err := parts.spec(pieces, bytes)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	t, err := newTokenizer(own, sp)
+	t, err := newTokenizer(slices.Clone(pieces), sp)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
@@ -82,12 +78,9 @@ func (p Parts) spec(pieces []Piece, bytes bool) (spec, error) {
 		trainer = appendVarint(trainer, special.num, uint64(special.id))
 		trainer = appendString(trainer, special.text, piece.Text)
 	}
-	for i, piece := range pieces {
-		if piece.Type == Unknown {
-			trainer = appendVarint(trainer, trainerUnkID, uint64(i))
-			trainer = appendString(trainer, trainerUnkPiece, piece.Text)
-			break
-		}
+	if i := slices.IndexFunc(pieces, func(p Piece) bool { return p.Type == Unknown }); i >= 0 {
+		trainer = appendVarint(trainer, trainerUnkID, uint64(i))
+		trainer = appendString(trainer, trainerUnkPiece, pieces[i].Text)
 	}
 	sp := newSpec(len(pieces), bytes, trainer)
 	sp.bosPiece, sp.eosPiece, sp.padPiece = names[0], names[1], names[2]
@@ -114,13 +107,7 @@ func (sp *spec) setNormalizer(p Parts) {
 }
 
 // Pieces returns the vocabulary, a copy: text, score and type of each id.
-func (t *Tokenizer) Pieces() []Piece {
-	out := make([]Piece, len(t.pieces))
-	for i, p := range t.pieces {
-		out[i] = Piece{Text: p.text, Score: p.score, Type: p.kind}
-	}
-	return out
-}
+func (t *Tokenizer) Pieces() []Piece { return slices.Clone(t.pieces) }
 
 // Parts returns what besides its pieces makes the tokenizer. [FromPieces] gives the same ids from both.
 func (t *Tokenizer) Parts() Parts {

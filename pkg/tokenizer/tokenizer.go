@@ -7,9 +7,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
+
+	"github.com/tame-rlhf/tame/internal/enum"
 )
 
 // space is U+2581, which stands for a space inside pieces.
@@ -36,35 +39,13 @@ const (
 
 // String returns the type's name.
 func (t PieceType) String() string {
-	switch t {
-	case Normal:
-		return "normal"
-	case Unknown:
-		return "unknown"
-	case Control:
-		return "control"
-	case UserDefined:
-		return "user-defined"
-	case Unused:
-		return "unused"
-	case Byte:
-		return "byte"
-	}
-	return fmt.Sprintf("PieceType(%d)", uint8(t))
-}
-
-// piece is one entry of the vocabulary. Of two possible merges the one that gives the higher score comes first. In a
-// unigram model the score is the logarithm of the piece's probability.
-type piece struct {
-	text  string
-	score float32
-	kind  PieceType
+	return enum.String("PieceType", t, []string{1: "normal", "unknown", "control", "user-defined", "unused", "byte"})
 }
 
 // Tokenizer is a vocabulary with its merge order, or for a unigram model its probabilities. It is immutable and safe for
 // concurrent use.
 type Tokenizer struct {
-	pieces []piece
+	pieces []Piece
 	spec   spec
 
 	ids    map[string]int32 // every piece
@@ -139,7 +120,7 @@ func Find(dir string) (string, error) {
 }
 
 // newTokenizer checks the pieces and builds the tables.
-func newTokenizer(pieces []piece, sp spec) (*Tokenizer, error) {
+func newTokenizer(pieces []Piece, sp spec) (*Tokenizer, error) {
 	t, err := newVocabulary(pieces, sp)
 	if err != nil {
 		return nil, err
@@ -154,7 +135,7 @@ func newTokenizer(pieces []piece, sp spec) (*Tokenizer, error) {
 }
 
 // newVocabulary does that without the table of pairs.
-func newVocabulary(pieces []piece, sp spec) (*Tokenizer, error) {
+func newVocabulary(pieces []Piece, sp spec) (*Tokenizer, error) {
 	norm, err := newNormalizer(sp)
 	if err != nil {
 		return nil, err
@@ -193,76 +174,76 @@ func newVocabulary(pieces []piece, sp spec) (*Tokenizer, error) {
 	return t, nil
 }
 
-func (t *Tokenizer) addPiece(id int32, p piece) error {
+func (t *Tokenizer) addPiece(id int32, p Piece) error {
 	switch {
-	case p.text == "":
+	case p.Text == "":
 		return errors.New("the text is empty")
-	case len(p.text) >= maxPieceBytes:
-		return fmt.Errorf("the text is %d bytes long, the limit is %d", len(p.text), maxPieceBytes-1)
-	case !utf8.ValidString(p.text):
-		return fmt.Errorf("the text %q is not valid UTF-8", p.text)
-	case strings.IndexByte(p.text, 0) >= 0:
-		return fmt.Errorf("the text %q contains a null character", p.text)
-	case math.IsNaN(float64(p.score)) || math.IsInf(float64(p.score), 0):
-		return fmt.Errorf("the score of %q is %v", p.text, p.score)
+	case len(p.Text) >= maxPieceBytes:
+		return fmt.Errorf("the text is %d bytes long, the limit is %d", len(p.Text), maxPieceBytes-1)
+	case !utf8.ValidString(p.Text):
+		return fmt.Errorf("the text %q is not valid UTF-8", p.Text)
+	case strings.IndexByte(p.Text, 0) >= 0:
+		return fmt.Errorf("the text %q contains a null character", p.Text)
+	case math.IsNaN(float64(p.Score)) || math.IsInf(float64(p.Score), 0):
+		return fmt.Errorf("the score of %q is %v", p.Text, p.Score)
 	}
 	inText := false
-	switch p.kind {
+	switch p.Type {
 	case Normal, UserDefined, Unused:
 		inText = true
 	case Control:
-		t.controls.add(addedToken{id: id, text: p.text, special: true})
+		t.controls.add(addedToken{id: id, text: p.Text, special: true})
 	case Unknown:
 		if t.unk >= 0 {
-			return fmt.Errorf("%q has the type unknown, and so has piece %d; only one may", p.text, t.unk)
+			return fmt.Errorf("%q has the type unknown, and so has piece %d; only one may", p.Text, t.unk)
 		}
-		t.controls.add(addedToken{id: id, text: p.text, special: true})
+		t.controls.add(addedToken{id: id, text: p.Text, special: true})
 		t.unk = id
 	case Byte:
-		b, ok := parseByteName(p.text)
+		b, ok := parseByteName(p.Text)
 		if !ok {
-			return fmt.Errorf("%q has the type byte but is not of the form <0x0A>", p.text)
+			return fmt.Errorf("%q has the type byte but is not of the form <0x0A>", p.Text)
 		}
 		if !t.spec.byteFallback {
-			return fmt.Errorf("%q has the type byte but the model has no byte fallback", p.text)
+			return fmt.Errorf("%q has the type byte but the model has no byte fallback", p.Text)
 		}
 		t.bytes[b] = id
 	default:
-		return fmt.Errorf("%q has the unknown type %d", p.text, p.kind)
+		return fmt.Errorf("%q has the unknown type %d", p.Text, p.Type)
 	}
 
 	if !inText {
 		// The rest of SentencePiece's rules allow one reserved and one normal piece of the same text; a look-up by
 		// text then finds the reserved one.
-		if old, ok := t.ids[p.text]; ok && !t.inText(old) {
-			return fmt.Errorf("%q is piece %d already", p.text, old)
+		if old, ok := t.ids[p.Text]; ok && !t.inText(old) {
+			return fmt.Errorf("%q is piece %d already", p.Text, old)
 		}
-		t.ids[p.text] = id
+		t.ids[p.Text] = id
 		return nil
 	}
-	if old, ok := t.merges[p.text]; ok {
-		return fmt.Errorf("%q is piece %d already", p.text, old)
+	if old, ok := t.merges[p.Text]; ok {
+		return fmt.Errorf("%q is piece %d already", p.Text, old)
 	}
-	t.merges[p.text] = id
-	if _, ok := t.ids[p.text]; !ok {
-		t.ids[p.text] = id
+	t.merges[p.Text] = id
+	if _, ok := t.ids[p.Text]; !ok {
+		t.ids[p.Text] = id
 	}
-	if p.kind == UserDefined {
-		t.user.add(p.text)
+	if p.Type == UserDefined {
+		t.user.add(p.Text)
 	}
-	t.hasUnused = t.hasUnused || p.kind == Unused
-	t.wordwise = t.wordwise && wordEnd(p.text) == len(p.text)
+	t.hasUnused = t.hasUnused || p.Type == Unused
+	t.wordwise = t.wordwise && wordEnd(p.Text) == len(p.Text)
 	return nil
 }
 
 func (t *Tokenizer) inText(id int32) bool {
-	k := t.pieces[id].kind
+	k := t.pieces[id].Type
 	return k == Normal || k == UserDefined || k == Unused
 }
 
 // control returns the id of the control piece of that text, or -1.
 func (t *Tokenizer) control(text string) int32 {
-	if id, ok := t.ids[text]; ok && t.pieces[id].kind == Control {
+	if id, ok := t.ids[text]; ok && t.pieces[id].Type == Control {
 		return id
 	}
 	return -1
@@ -284,27 +265,19 @@ func (t *Tokenizer) UNK() int32 { return t.unk }
 func (t *Tokenizer) PAD() int32 { return t.pad }
 
 // Piece returns the text of a piece as it stands in the vocabulary ("▁the", "<0x0A>"), or "" if the id is out of range.
-func (t *Tokenizer) Piece(id int32) string {
-	if id < 0 || int(id) >= len(t.pieces) {
-		return ""
-	}
-	return t.pieces[id].text
-}
+func (t *Tokenizer) Piece(id int32) string { return t.piece(id).Text }
 
 // Score returns the score of a piece, 0 if the id is out of range. Pieces of higher score are merged first.
-func (t *Tokenizer) Score(id int32) float32 {
-	if id < 0 || int(id) >= len(t.pieces) {
-		return 0
-	}
-	return t.pieces[id].score
-}
+func (t *Tokenizer) Score(id int32) float32 { return t.piece(id).Score }
 
 // Type returns the type of a piece, 0 if the id is out of range.
-func (t *Tokenizer) Type(id int32) PieceType {
+func (t *Tokenizer) Type(id int32) PieceType { return t.piece(id).Type }
+
+func (t *Tokenizer) piece(id int32) Piece {
 	if id < 0 || int(id) >= len(t.pieces) {
-		return 0
+		return Piece{}
 	}
-	return t.pieces[id].kind
+	return t.pieces[id]
 }
 
 // ID returns the id of the piece with exactly this text; spaces in pieces are written "▁".
@@ -313,22 +286,15 @@ func (t *Tokenizer) ID(text string) (int32, bool) {
 	return id, ok
 }
 
-const hexDigits = "0123456789ABCDEF"
-
 // byteName returns the text of a byte's piece, as in <0x0A>.
-func byteName(b byte) string {
-	return "<0x" + string([]byte{hexDigits[b>>4], hexDigits[b&15]}) + ">"
-}
+func byteName(b byte) string { return fmt.Sprintf("<0x%02X>", b) }
 
 func parseByteName(s string) (byte, bool) {
-	if len(s) != 6 || s[:3] != "<0x" || s[5] != '>' {
+	if len(s) != 6 || s[:3] != "<0x" {
 		return 0, false
 	}
-	hi, lo := strings.IndexByte(hexDigits, s[3]), strings.IndexByte(hexDigits, s[4])
-	if hi < 0 || lo < 0 {
-		return 0, false
-	}
-	return byte(hi<<4 | lo), true
+	b, _ := strconv.ParseUint(s[3:5], 16, 8)
+	return byte(b), s == byteName(byte(b))
 }
 
 // wordEnd returns where the first word of s ends: before the first "▁" that follows something else.

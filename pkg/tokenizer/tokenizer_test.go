@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -37,14 +36,14 @@ func TestTinyByHand(t *testing.T) {
 	tok := tiny(t)
 	assert.Equal(t, 267, tok.VocabSize())
 	assert.Equal(t, []int32{0, 1, 2, -1}, []int32{tok.UNK(), tok.BOS(), tok.EOS(), tok.PAD()})
-	for id, want := range map[int32]piece{
+	for id, want := range map[int32]Piece{
 		0: {"<unk>", 0, Unknown}, 1: {"<s>", 0, Control}, 2: {"</s>", 0, Control}, 3: {"[INST]", 0, UserDefined},
 		4: {"<0x00>", 0, Byte}, 259: {"<0xFF>", 0, Byte},
 		260: {"ab", 0, Normal}, 261: {"▁ab", -1, Normal}, 262: {"▁abc", -2, Normal},
 		263: {"a", -3, Normal}, 264: {"b", -4, Normal}, 265: {"▁", -5, Normal}, 266: {"c", -6, Normal},
 	} {
-		assert.Equal(t, want, piece{tok.Piece(id), tok.Score(id), tok.Type(id)})
-		got, ok := tok.ID(want.text)
+		assert.Equal(t, want, Piece{tok.Piece(id), tok.Score(id), tok.Type(id)})
+		got, ok := tok.ID(want.Text)
 		assert.True(t, ok)
 		assert.Equal(t, id, got)
 	}
@@ -204,7 +203,7 @@ func TestEncodeIsTheDefinition(t *testing.T) {
 // Without byte pieces a run of unknown characters is one unknown piece; unused pieces are taken apart.
 func TestUnknownAndUnused(t *testing.T) {
 	sp := newSpec(0, false, nil)
-	tok, err := newTokenizer([]piece{
+	tok, err := newTokenizer([]Piece{
 		{"<unk>", 0, Unknown}, {"▁", -5, Normal}, {"a", -6, Normal}, {"b", -7, Normal},
 		{"ab", -1, Unused}, {"▁ab", -2, Normal}, {"aba", -3, Unused}, {"q", -8, Unused},
 	}, sp)
@@ -217,10 +216,10 @@ func TestUnknownAndUnused(t *testing.T) {
 }
 
 // withBytes adds the byte pieces to a vocabulary.
-func withBytes(t *testing.T, pieces ...piece) *Tokenizer {
+func withBytes(t *testing.T, pieces ...Piece) *Tokenizer {
 	t.Helper()
 	for b := range 256 {
-		pieces = append(pieces, piece{byteName(byte(b)), 0, Byte})
+		pieces = append(pieces, Piece{byteName(byte(b)), 0, Byte})
 	}
 	tok, err := newTokenizer(pieces, newSpec(0, true, nil))
 	require.NoError(t, err)
@@ -229,16 +228,16 @@ func withBytes(t *testing.T, pieces ...piece) *Tokenizer {
 
 // A piece that goes across words turns the shortcut word by word off.
 func TestPieceAcrossWords(t *testing.T) {
-	tok := withBytes(t, piece{"<unk>", 0, Unknown}, piece{"▁", -5, Normal}, piece{"a", -6, Normal},
-		piece{"a▁", -1, Normal}, piece{"a▁▁", -2, Normal})
+	tok := withBytes(t, Piece{"<unk>", 0, Unknown}, Piece{"▁", -5, Normal}, Piece{"a", -6, Normal},
+		Piece{"a▁", -1, Normal}, Piece{"a▁▁", -2, Normal})
 	assert.Equal(t, []int32{1, 3, 4}, tok.Encode("a a  "))
 }
 
 // User-defined pieces stay as they are though there are pieces that contain them.
 func TestUserDefinedNeverMerges(t *testing.T) {
-	tok := withBytes(t, piece{"<unk>", 0, Unknown}, piece{"▁", -5, Normal}, piece{"a", -6, Normal}, piece{"b", -6, Normal},
-		piece{"X", 0, UserDefined}, piece{"XX", 0, UserDefined}, piece{"Xa", -1, Normal}, piece{"bX", -2, Normal},
-		piece{"▁X", -3, Normal})
+	tok := withBytes(t, Piece{"<unk>", 0, Unknown}, Piece{"▁", -5, Normal}, Piece{"a", -6, Normal}, Piece{"b", -6, Normal},
+		Piece{"X", 0, UserDefined}, Piece{"XX", 0, UserDefined}, Piece{"Xa", -1, Normal}, Piece{"bX", -2, Normal},
+		Piece{"▁X", -3, Normal})
 	assert.Equal(t, []int32{1, 4, 2, 3, 4}, tok.Encode("XabX"))
 	assert.Equal(t, []int32{1, 5, 4, 2}, tok.Encode("XXXa"))
 }
@@ -246,7 +245,7 @@ func TestUserDefinedNeverMerges(t *testing.T) {
 func TestRemoveExtraWhitespace(t *testing.T) {
 	sp := newSpec(0, false, nil)
 	sp.removeExtra = true
-	tok, err := newTokenizer([]piece{{"<unk>", 0, Unknown}, {"▁", -1, Normal}, {"a", -2, Normal}}, sp)
+	tok, err := newTokenizer([]Piece{{"<unk>", 0, Unknown}, {"▁", -1, Normal}, {"a", -2, Normal}}, sp)
 	require.NoError(t, err)
 	assert.Equal(t, []int32{1, 2, 1, 2}, tok.Encode("  a   a  "))
 	assert.Nil(t, tok.Encode("   "))
@@ -284,7 +283,7 @@ func llama2C(longest int32, pieces ...string) []byte {
 
 func TestLoadLlama2C(t *testing.T) {
 	data := llama2C(9, "<unk>", "\n<s>\n", "\n</s>\n", " a", " ", "a")
-	tok, err := LoadLlama2C(bytes.NewReader(data))
+	tok, err := parseLlama2C(data)
 	require.NoError(t, err)
 	assert.Equal(t, []int32{0, 1, 2, -1}, []int32{tok.UNK(), tok.BOS(), tok.EOS(), tok.PAD()})
 	assert.Equal(t, "▁a", tok.Piece(3))
@@ -304,11 +303,11 @@ func TestLoadErrors(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, data, 0o600))
 		return path
 	}
-	model := func(pieces []piece, sp spec) []byte {
+	model := func(pieces []Piece, sp spec) []byte {
 		return (&Tokenizer{pieces: pieces, spec: sp}).encodeModel()
 	}
 	bpe, withBytes := newSpec(0, false, nil), newSpec(0, true, nil)
-	unk := piece{"<unk>", 0, Unknown}
+	unk := Piece{"<unk>", 0, Unknown}
 	suffix := newSpec(0, false, appendVarint(nil, trainerSpaceSuffix, 1))
 	char := newSpec(0, false, appendVarint(nil, trainerModelType, modelChar))
 	odd := newSpec(0, false, appendVarint(nil, trainerModelType, 77))
@@ -326,28 +325,28 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		{"empty.model", "the file is empty", nil},
 		{"text.model", "broken", []byte("this is not a model")},
-		{"cut.model", "broken field 1 at byte 0", model([]piece{unk}, bpe)[:5]},
+		{"cut.model", "broken field 1 at byte 0", model([]Piece{unk}, bpe)[:5]},
 		{"none.model", "it has no pieces", model(nil, bpe)},
-		{"char.model", "the model type is char", model([]piece{unk}, char)},
-		{"odd.model", "the model type is number 77", model([]piece{unk}, odd)},
-		{"suffix.model", "white space at the end of pieces", model([]piece{unk}, suffix)},
-		{"denorm.model", "denormaliser", model([]piece{unk}, denormalizer)},
-		{"nounk.model", "no piece has the type unknown", model([]piece{{"a", 0, Normal}}, bpe)},
-		{"unk2.model", "piece 1: \"u\" has the type unknown, and so has piece 0", model([]piece{unk, {"u", 0, Unknown}}, bpe)},
-		{"twice.model", `piece 2: "a" is piece 1 already`, model([]piece{unk, {"a", 0, Normal}, {"a", 0, Unused}}, bpe)},
-		{"control2.model", `piece 2: "c" is piece 1 already`, model([]piece{unk, {"c", 0, Control}, {"c", 0, Control}}, bpe)},
-		{"notext.model", "piece 1: the text is empty", model([]piece{unk, {"", 0, Normal}}, bpe)},
-		{"long.model", "piece 1: the text is 8000 bytes long", model([]piece{unk, {strings.Repeat("a", 8000), 0, Normal}}, bpe)},
-		{"utf8.model", "not valid UTF-8", model([]piece{unk, {"\xff", 0, Normal}}, bpe)},
-		{"null.model", "null character", model([]piece{unk, {"a\x00", 0, Normal}}, bpe)},
-		{"nan.model", "the score of \"a\" is NaN", model([]piece{unk, {"a", float32(math.NaN()), Normal}}, bpe)},
-		{"type.model", "unknown type 9", model([]piece{unk, {"a", 0, 9}}, bpe)},
-		{"nobytes.model", "the piece <0x00> is missing", model([]piece{unk}, withBytes)},
-		{"byte.model", "the model has no byte fallback", model([]piece{unk, {"<0x00>", 0, Byte}}, bpe)},
-		{"bytename.model", "not of the form", model([]piece{unk, {"<0xfg>", 0, Byte}}, withBytes)},
-		{"map1.model", "cut short", model([]piece{unk}, charsMap(1))},
-		{"map2.model", "says that its trie has 255", model([]piece{unk}, charsMap(255, 0, 0, 0, 1))},
-		{"map3.model", "does not end", model([]piece{unk}, charsMap(4, 0, 0, 0, 1, 2, 3, 4, 'x'))},
+		{"char.model", "the model type is char", model([]Piece{unk}, char)},
+		{"odd.model", "the model type is number 77", model([]Piece{unk}, odd)},
+		{"suffix.model", "white space at the end of pieces", model([]Piece{unk}, suffix)},
+		{"denorm.model", "denormaliser", model([]Piece{unk}, denormalizer)},
+		{"nounk.model", "no piece has the type unknown", model([]Piece{{"a", 0, Normal}}, bpe)},
+		{"unk2.model", "piece 1: \"u\" has the type unknown, and so has piece 0", model([]Piece{unk, {"u", 0, Unknown}}, bpe)},
+		{"twice.model", `piece 2: "a" is piece 1 already`, model([]Piece{unk, {"a", 0, Normal}, {"a", 0, Unused}}, bpe)},
+		{"control2.model", `piece 2: "c" is piece 1 already`, model([]Piece{unk, {"c", 0, Control}, {"c", 0, Control}}, bpe)},
+		{"notext.model", "piece 1: the text is empty", model([]Piece{unk, {"", 0, Normal}}, bpe)},
+		{"long.model", "piece 1: the text is 8000 bytes long", model([]Piece{unk, {strings.Repeat("a", 8000), 0, Normal}}, bpe)},
+		{"utf8.model", "not valid UTF-8", model([]Piece{unk, {"\xff", 0, Normal}}, bpe)},
+		{"null.model", "null character", model([]Piece{unk, {"a\x00", 0, Normal}}, bpe)},
+		{"nan.model", "the score of \"a\" is NaN", model([]Piece{unk, {"a", float32(math.NaN()), Normal}}, bpe)},
+		{"type.model", "unknown type 9", model([]Piece{unk, {"a", 0, 9}}, bpe)},
+		{"nobytes.model", "the piece <0x00> is missing", model([]Piece{unk}, withBytes)},
+		{"byte.model", "the model has no byte fallback", model([]Piece{unk, {"<0x00>", 0, Byte}}, bpe)},
+		{"bytename.model", "not of the form", model([]Piece{unk, {"<0xfg>", 0, Byte}}, withBytes)},
+		{"map1.model", "cut short", model([]Piece{unk}, charsMap(1))},
+		{"map2.model", "says that its trie has 255", model([]Piece{unk}, charsMap(255, 0, 0, 0, 1))},
+		{"map3.model", "does not end", model([]Piece{unk}, charsMap(4, 0, 0, 0, 1, 2, 3, 4, 'x'))},
 		{"short.bin", "shorter than the header", []byte{1, 0}},
 		{"nothing.bin", "has no pieces", llama2C(3)},
 		{"header.bin", "piece 1: the file ends inside", append(llama2C(5, "<unk>"), 1, 2, 3)},
@@ -366,8 +365,6 @@ func TestLoadErrors(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = LoadModel(io.MultiReader(strings.NewReader("x"), failingReader{}))
 	require.ErrorContains(t, err, "tokenizer: read model: gone")
-	_, err = LoadLlama2C(failingReader{})
-	require.ErrorContains(t, err, "tokenizer: read llama2.c tokenizer: gone")
 }
 
 type failingReader struct{}

@@ -92,20 +92,20 @@ func (c TrainConfig) Validate() error {
 	check.AtLeast("MaxWords", c.MaxWords, 2)
 	seen := make(map[string]bool)
 	for _, p := range c.metaPieces() {
-		switch own := p.kind == UserDefined || p.kind == Control; {
-		case p.text == "":
+		switch own := p.Type == UserDefined || p.Type == Control; {
+		case p.Text == "":
 			bad("UserDefined or Control has an empty text")
-		case seen[p.text]:
+		case seen[p.Text]:
 			bad("%q is defined twice; UserDefined and Control must differ from each other and from <unk>, <s>, </s>, "+
-				"<pad> and the byte pieces", p.text)
-		case own && len(p.text) >= maxPieceBytes:
-			bad("%.20q... is %d bytes long, the limit is %d", p.text, len(p.text), maxPieceBytes-1)
-		case own && (!utf8.ValidString(p.text) || strings.IndexByte(p.text, 0) >= 0):
-			bad("%q is not valid UTF-8 or contains a null character", p.text)
-		case own && strings.ContainsAny(p.text, " \n"):
-			bad("%q contains a space or a line break, so no text would match it; write a space as %q", p.text, space)
+				"<pad> and the byte pieces", p.Text)
+		case own && len(p.Text) >= maxPieceBytes:
+			bad("%.20q... is %d bytes long, the limit is %d", p.Text, len(p.Text), maxPieceBytes-1)
+		case own && (!utf8.ValidString(p.Text) || strings.IndexByte(p.Text, 0) >= 0):
+			bad("%q is not valid UTF-8 or contains a null character", p.Text)
+		case own && strings.ContainsAny(p.Text, " \n"):
+			bad("%q contains a space or a line break, so no text would match it; write a space as %q", p.Text, space)
 		}
-		seen[p.text] = true
+		seen[p.Text] = true
 	}
 	n := len(c.metaPieces())
 	check.That(c.VocabSize >= n, "VocabSize", c.VocabSize, fmt.Sprintf("at least %d, the special, user-defined and byte pieces", n))
@@ -113,20 +113,20 @@ func (c TrainConfig) Validate() error {
 }
 
 // metaPieces returns the pieces that do not depend on the text, in SentencePiece's order.
-func (c TrainConfig) metaPieces() []piece {
-	pieces := []piece{{text: "<unk>", kind: Unknown}, {text: "<s>", kind: Control}, {text: "</s>", kind: Control}}
+func (c TrainConfig) metaPieces() []Piece {
+	pieces := []Piece{{Text: "<unk>", Type: Unknown}, {Text: "<s>", Type: Control}, {Text: "</s>", Type: Control}}
 	if c.Pad {
-		pieces = append(pieces, piece{text: "<pad>", kind: Control})
+		pieces = append(pieces, Piece{Text: "<pad>", Type: Control})
 	}
 	for _, text := range c.Control {
-		pieces = append(pieces, piece{text: text, kind: Control})
+		pieces = append(pieces, Piece{Text: text, Type: Control})
 	}
 	for _, text := range c.UserDefined {
-		pieces = append(pieces, piece{text: text, kind: UserDefined})
+		pieces = append(pieces, Piece{Text: text, Type: UserDefined})
 	}
 	if c.ByteFallback {
 		for b := range 256 {
-			pieces = append(pieces, piece{text: byteName(byte(b)), kind: Byte})
+			pieces = append(pieces, Piece{Text: byteName(byte(b)), Type: Byte})
 		}
 	}
 	return pieces
@@ -202,10 +202,10 @@ func Train(ctx context.Context, text iter.Seq[string], cfg TrainConfig) (*Tokeni
 	// 4. Number the pieces: special ones, merges, characters. The score is the negative rank.
 	pieces := meta
 	for i, text := range merged {
-		pieces = append(pieces, piece{text: text, score: -float32(i), kind: Normal})
+		pieces = append(pieces, Piece{Text: text, Score: -float32(i), Type: Normal})
 	}
 	for i, c := range chars {
-		pieces = append(pieces, piece{text: string(c), score: -float32(numMerges + i), kind: Normal})
+		pieces = append(pieces, Piece{Text: string(c), Score: -float32(numMerges + i), Type: Normal})
 	}
 	t, err := newTokenizer(pieces, sp)
 	if err != nil {

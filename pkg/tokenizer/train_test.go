@@ -182,8 +182,8 @@ func TestTrainSettings(t *testing.T) {
 		require.NoError(t, err)
 		var out []string
 		for _, p := range tok.pieces {
-			if p.kind == Normal {
-				out = append(out, p.text)
+			if p.Type == Normal {
+				out = append(out, p.Text)
 			}
 		}
 		return out

@@ -32,10 +32,10 @@ func newUnigram(t *Tokenizer) *unigram {
 	u.maxScore = math.Float32frombits(0x00800000) // the smallest normal number, as in SentencePiece
 	size := 0
 	for _, p := range t.pieces {
-		if p.kind == Normal {
-			lowest, u.maxScore = min(lowest, p.score), max(u.maxScore, p.score)
+		if p.Type == Normal {
+			lowest, u.maxScore = min(lowest, p.Score), max(u.maxScore, p.Score)
 		}
-		size += len(p.text)
+		size += len(p.Text)
 	}
 	u.unkScore = lowest - unkPenalty
 	all := newPairTable(size)
@@ -50,16 +50,14 @@ func newUnigram(t *Tokenizer) *unigram {
 			}
 			node = edge.id
 		}
-		if p := t.pieces[id]; p.kind != Unused {
-			u.nodes[node] = unigramNode{id, p.kind == UserDefined, p.score}
+		if p := t.pieces[id]; p.Type != Unused {
+			u.nodes[node] = unigramNode{id, p.Type == UserDefined, p.Score}
 		}
 	}
 	// Pieces share beginnings, so a much smaller table will do, of which more stays in the cache.
 	u.edges = newPairTable(len(u.nodes))
-	for _, s := range all.slots {
-		if s.key != 0 {
-			u.edges.put(s.parts()[0], s.parts()[1], s.merge)
-		}
+	for _, s := range all.all() {
+		u.edges.put(s.parts()[0], s.parts()[1], s.merge)
 	}
 	return u
 }

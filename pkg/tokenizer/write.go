@@ -41,10 +41,10 @@ func (t *Tokenizer) encodeModel() []byte {
 	var b, msg []byte
 	for _, p := range t.pieces {
 		msg = msg[:0]
-		msg = appendString(msg, pieceText, p.text)
-		msg = appendFloat(msg, pieceScore, p.score)
-		if p.kind != Normal {
-			msg = appendVarint(msg, pieceKind, uint64(p.kind))
+		msg = appendString(msg, pieceText, p.Text)
+		msg = appendFloat(msg, pieceScore, p.Score)
+		if p.Type != Normal {
+			msg = appendVarint(msg, pieceKind, uint64(p.Type))
 		}
 		b = appendBytes(b, modelPieces, msg)
 	}
@@ -57,15 +57,12 @@ func (t *Tokenizer) encodeModel() []byte {
 // changes nothing but spaces. trainer holds further fields of the trainer_spec message.
 func newSpec(vocabSize int, byteFallback bool, trainer []byte) spec {
 	sp := defaultSpec()
-	sp.modelType, sp.byteFallback, sp.removeExtra = modelBPE, byteFallback, false
+	sp.modelType, sp.byteFallback = modelBPE, byteFallback
 	sp.trainer = appendVarint(sp.trainer, trainerModelType, modelBPE)
 	sp.trainer = appendVarint(sp.trainer, trainerVocabSize, uint64(vocabSize))
 	sp.trainer = appendVarint(sp.trainer, trainerByteFallback, protowire.EncodeBool(byteFallback))
 	sp.trainer = append(sp.trainer, trainer...)
-	sp.normalizer = appendString(sp.normalizer, normName, "identity")
-	sp.normalizer = appendVarint(sp.normalizer, normDummyPrefix, 1)
-	sp.normalizer = appendVarint(sp.normalizer, normRemoveExtra, 0)
-	sp.normalizer = appendVarint(sp.normalizer, normEscape, 1)
+	sp.setNormalizer(DefaultParts())
 	return sp
 }
 

@@ -7,9 +7,10 @@ import (
 	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
-// Budget is the room of one micro-batch. It decides memory and speed, not results.
+// Budget is the room of one micro-batch.
 type Budget struct {
-	// MicroTokens is the number of token slots of one micro-batch.
+	// MicroTokens is the number of token slots of one micro-batch. It decides memory and speed, not
+	// results.
 	MicroTokens int
 	// MicroSegments is the number of sequences that one micro-batch has room for. A pair of answers
 	// takes two.
@@ -20,11 +21,32 @@ type Budget struct {
 	Recompute bool
 }
 
+// DefaultBudget has room for 64 sequences of 64 tokens.
+func DefaultBudget() Budget { return Budget{MicroTokens: 4096, MicroSegments: 64} }
+
 // Validate reports every setting that makes no sense.
 func (b Budget) Validate() error {
 	c := setting.NewChecks("train: Budget")
 	c.AtLeast("MicroTokens", b.MicroTokens, 2)
 	c.That(b.MicroSegments >= 1 && b.MicroSegments <= b.MicroTokens, "MicroSegments", b.MicroSegments, "1 to MicroTokens")
+	return c.Err()
+}
+
+// Passes are the passes of a stage over a list of items.
+type Passes struct {
+	// Epochs is the number of passes over the items. Paper: 2 for SFT (3.1), 1 for reward models,
+	// which more over-fits (3.2.2).
+	Epochs int
+	// BatchSize is the number of items of an optimisation step: examples of SFT, pairs of a reward
+	// model. Paper: 64 (3.1) and 512 (3.2.2).
+	BatchSize int
+}
+
+// Validate reports every setting that makes no sense.
+func (p Passes) Validate() error {
+	c := setting.NewChecks("train: Passes")
+	c.AtLeast("Epochs", p.Epochs, 1)
+	c.AtLeast("BatchSize", p.BatchSize, 1)
 	return c.Err()
 }
 
@@ -66,7 +88,7 @@ func DefaultSettings(learningRate float64) Settings {
 	return Settings{
 		Optim:      optim.DefaultConfig(learningRate),
 		MinLRRatio: 0.1,
-		Budget:     Budget{MicroTokens: 4096, MicroSegments: 64},
+		Budget:     DefaultBudget(),
 	}
 }
 

@@ -30,7 +30,7 @@ func tokensOf(answers []Answer) []data.Answer {
 
 // Sample gives n answers to each prompt, side by side.
 func (l *Lab) Sample(ctx context.Context, name string, p *model.Params, prompts []data.Prompt, n int, temperature float64, seed uint64) ([]Answer, error) {
-	encoded, err := Encode(l.Tmpl, prompts)
+	encoded, err := l.Tmpl.EncodePrompts(prompts)
 	if err != nil {
 		return nil, err
 	}
@@ -43,11 +43,11 @@ func (l *Lab) Sample(ctx context.Context, name string, p *model.Params, prompts 
 
 // Sample gives n answers to each prompt without a word.
 func Sample(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, prompts []data.Prompt, n int, cfg generate.Sampling) ([]Answer, error) {
-	encoded, err := Encode(tmpl, prompts)
+	encoded, err := tmpl.EncodePrompts(prompts)
 	if err != nil {
 		return nil, err
 	}
-	sampled, err := Generate(ctx, p, encoded, n, cfg)
+	sampled, err := generate.Answers(ctx, p, encoded, n, cfg, nil)
 	if err != nil {
 		return nil, err
 	}

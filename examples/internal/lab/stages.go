@@ -137,42 +137,13 @@ func (b *Bench) TrainRewardModel(ctx context.Context, name string, p *model.Para
 	})
 }
 
-// Encode gives prompts as token ids.
-func Encode(tmpl *data.Template, prompts []data.Prompt) ([]data.TokenPrompt, error) {
-	list := make([]data.TokenPrompt, len(prompts))
-	for i, p := range prompts {
-		ids, err := tmpl.EncodePrompt(p.Messages)
-		if err != nil {
-			return nil, fmt.Errorf("prompt %q: %w", p.ID, err)
-		}
-		list[i] = data.TokenPrompt{ID: p.ID, Tokens: ids, Safety: p.Safety}
-	}
-	return list, nil
-}
-
-// Generate samples n answers to each prompt, those of a prompt one after the other.
-func Generate(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, n int, cfg generate.Sampling) ([]data.Answer, error) {
-	requests := make([]generate.Request, len(prompts))
-	for i, prompt := range prompts {
-		requests[i] = generate.Request{Prompt: prompt.Tokens, ID: data.StreamKey(prompt.ID), Samples: n}
-	}
-	sampled, err := generate.Generate(ctx, p, requests, cfg)
-	answers := make([]data.Answer, 0, len(prompts)*n)
-	for i, samples := range sampled {
-		for _, s := range samples {
-			answers = append(answers, s.Answer(prompts[i]))
-		}
-	}
-	return answers, err
-}
-
 // Answers gives n answers to each prompt, side by side.
 func (b *Bench) Answers(ctx context.Context, name string, p *model.Params, prompts []data.TokenPrompt, n int, temperature float64, seed uint64) ([]data.Answer, error) {
 	task := b.Console.Start(name, len(prompts)*n)
-	answers, err := Generate(ctx, p, prompts, n, generate.Sampling{
+	answers, err := generate.Answers(ctx, p, prompts, n, generate.Sampling{
 		MaxNewTokens: b.Longest, Temperature: temperature, TopP: 1, Stop: []int32{b.Tok.EOS()}, Seed: seed, Slots: 64,
 		OnProgress: func(done, _ int) { task.Update(done, "") },
-	})
+	}, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"unsafe"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
 )
@@ -30,14 +29,6 @@ func DTypeSize(dtype string) (int64, bool) {
 	return 0, false
 }
 
-// LittleEndian says whether a float32 lies in memory as it lies in the file.
-var LittleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-
-// BytesOf is the memory of x.
-func BytesOf(x []float32) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
-}
-
 // fileTypes are the same types in GGUF, where the conversions are.
 var fileTypes = map[string]gguf.Type{F32: gguf.F32, F16: gguf.F16, BF16: gguf.BF16}
 
@@ -52,13 +43,7 @@ func Decode(dst []float32, raw []byte, dtype string) int {
 // Encode appends the numbers to raw, rounded to nearest even. A finite number that the type does not reach is an error.
 func Encode(raw []byte, src []float32, dtype string) ([]byte, error) {
 	if dtype == F32 {
-		if LittleEndian {
-			return append(raw, BytesOf(src)...), nil
-		}
-		for _, v := range src {
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
-		}
-		return raw, nil
+		return gguf.F32.AppendRow(raw, src)
 	}
 	round, inf, hint := gguf.FloatToHalf, uint16(0x7c00), "F16 ends at 65504: write BF16 or F32"
 	if dtype == BF16 {

@@ -96,6 +96,15 @@ func OpenRegular(path string) (*os.File, error) {
 	return os.Open(path)
 }
 
+// Close closes several files.
+func Close[F io.Closer](files []F) error {
+	var errs []error
+	for _, f := range files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
 // FewErrors joins the first errors of a list that may be long.
 func FewErrors(errs []error) error {
 	const most = 10

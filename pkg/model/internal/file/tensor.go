@@ -1,6 +1,8 @@
 package file
 
 import (
+	"fmt"
+	"io"
 	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/model/arch"
@@ -20,6 +22,15 @@ type Tensor struct {
 	Split    arch.Split
 	Optional bool // a file may lack it
 }
+
+// Contents is what a file or folder has of a model; it is part of every format's Model.
+type Contents struct {
+	Config  arch.Config
+	Tensors []Tensor
+}
+
+// Has is the Contents.
+func (c *Contents) Has() *Contents { return c }
 
 // Tensors lists the tensors of a model in a format, in the order of the table. A weight that the
 // format has no name for has none.
@@ -82,36 +93,32 @@ func (t Tensor) Rows(weight []float32) func(r int) []float32 {
 	return func(r int) []float32 { return weight[t.start(r):][:cols] }
 }
 
-// Values are the numbers of a weight, row by row. One of the two is nil.
-type Values struct {
-	F32 []float32
-	F64 []float64
-}
-
-// Len is how many they are.
-func (v Values) Len() int { return max(len(v.F32), len(v.F64)) }
-
-// Read gives the tensor's rows out of the numbers of its weight. Those of float64 are rounded, in
-// memory that the next call uses again.
-func (t Tensor) Read(weight Values) func(r int) []float32 {
-	if weight.F64 == nil {
-		return t.Rows(weight.F32)
-	}
-	_, cols := t.Size()
-	row := make([]float32, cols)
-	return func(r int) []float32 {
-		for i, x := range weight.F64[t.start(r):][:cols] {
-			row[i] = float32(x)
+// Write writes the tensor's rows out of the numbers of its weight.
+func (t Tensor) Write(w io.Writer, weight []float32, dtype string) error {
+	rows, _ := t.Size()
+	row := t.Rows(weight)
+	var buf []byte
+	for r := range rows {
+		var err error
+		if buf, err = Encode(buf[:0], row(r), dtype); err != nil {
+			return fmt.Errorf("row %d: %w", r, err)
 		}
-		return row
+		if _, err = w.Write(buf); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
-// Of is the part of the weight's numbers that the tensor has, if its rows are in our order.
-func (t Tensor) Of(weight Values) Values {
-	lo, hi := t.Span()
-	if weight.F64 != nil {
-		return Values{F64: weight.F64[lo:hi]}
+// ReadRows reads rows of cols numbers, each into the numbers that place gives for it.
+func ReadRows(r io.Reader, rows, cols int, dtype string, place func(r int) []float32) error {
+	size, _ := DTypeSize(dtype)
+	buf := make([]byte, int(size)*cols)
+	for i := range rows {
+		if _, err := io.ReadFull(r, buf); err != nil {
+			return err
+		}
+		Decode(place(i), buf, dtype)
 	}
-	return Values{F32: weight.F32[lo:hi]}
+	return nil
 }

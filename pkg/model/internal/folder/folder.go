@@ -204,14 +204,19 @@ func (create Create) File(path string, write func(io.Writer) error) (err error) 
 			err = fmt.Errorf("%s: %w", filepath.Base(path), err)
 		}
 	}()
+	if err := buffered(f, write); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// buffered writes through a buffer.
+func buffered(f io.Writer, write func(io.Writer) error) error {
 	w := bufio.NewWriterSize(f, file.ChunkBytes)
 	if err := write(w); err != nil {
 		return err
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return f.Sync()
+	return w.Flush()
 }
 
 // Bytes writes a file.
@@ -233,7 +238,7 @@ func WriteFile(path string, write func(io.Writer) error) (err error) {
 			err = fmt.Errorf("%s: %w", path, cleanupErr)
 		}
 	}()
-	if err := write(f); err != nil {
+	if err := buffered(f, write); err != nil {
 		return err
 	}
 	if err := f.CloseAtomicallyReplace(); err != nil {

@@ -28,11 +28,12 @@ const (
 
 // Model is an open folder.
 type Model struct {
-	dir     string
-	header  header
-	shards  []*safetensors.File
-	found   map[string]*safetensors.File // by name of tensor
-	tensors []file.Tensor
+	file.Contents // a head is there if its weights are; a reward model may lack the output
+
+	dir    string
+	header header
+	shards []*safetensors.File
+	found  map[string]*safetensors.File // by name of tensor
 }
 
 // Open reads the settings of a folder, and compares names, shapes and types of its tensors with
@@ -42,11 +43,12 @@ func Open(dir string, table arch.Table) (_ *Model, err error) {
 	if m.header, err = readConfig(filepath.Join(dir, ConfigFile)); err != nil {
 		return nil, err
 	}
+	m.Config = m.header.Config
 	if m.shards, err = openShards(dir); err != nil {
 		return nil, err
 	}
 	if m.found, err = findTensors(m.shards); err == nil {
-		m.tensors = m.wanted(file.Tensors(table, m.header.Config, arch.HF))
+		m.Tensors = m.wanted(file.Tensors(table, m.header.Config, arch.HF))
 		err = m.check()
 	}
 	if err != nil {
@@ -56,25 +58,12 @@ func Open(dir string, table arch.Table) (_ *Model, err error) {
 }
 
 // Close closes the files.
-func (m *Model) Close() error {
-	var errs []error
-	for _, f := range m.shards {
-		errs = append(errs, f.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// Config is the shape of the model.
-func (m *Model) Config() arch.Config { return m.header.Config }
-
-// Tensors lists what the folder has of the model. A head is there if its weights are; a reward model
-// may lack the output.
-func (m *Model) Tensors() []file.Tensor { return m.tensors }
+func (m *Model) Close() error { return file.Close(m.shards) }
 
 // Read fills the weights.
 func (m *Model) Read(weight func(name string) []float32) error {
 	var reads []safetensors.Read
-	for _, t := range m.tensors {
+	for _, t := range m.Tensors {
 		f := m.found[t.Name]
 		if f == nil { // it is optional: the bias of a folder that transformers has written again
 			weight(t.Weight)[0] = float32(m.header.scoreBias)
@@ -126,7 +115,7 @@ func (m *Model) wanted(all []file.Tensor) []file.Tensor {
 func (m *Model) check() error {
 	var errs []error
 	known := make(map[string]bool)
-	for _, t := range m.tensors {
+	for _, t := range m.Tensors {
 		known[t.Name] = true
 		f := m.found[t.Name]
 		if f == nil {

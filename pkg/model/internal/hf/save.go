@@ -22,7 +22,7 @@ type Writer struct {
 
 // Write writes config.json and the weights. The tensors are those that the model has, in the order
 // of the table.
-func (w Writer) Write(dir string, c arch.Config, tensors []file.Tensor, weight func(name string) file.Values) error {
+func (w Writer) Write(dir string, c arch.Config, tensors []file.Tensor, weight func(name string) []float32) error {
 	m := header{Config: c}
 	sources := Sources(tensors, weight)
 	for _, s := range sources {
@@ -30,7 +30,7 @@ func (w Writer) Write(dir string, c arch.Config, tensors []file.Tensor, weight f
 		case arch.ScoreWeight:
 			m.classifier = true
 		case arch.ScoreBias:
-			m.scoreBias = rounded(s, w.DType)
+			m.scoreBias = rounded(s.Data[0], w.DType)
 		}
 	}
 	if m.scoreBias == 0 { // other readers know of none
@@ -63,20 +63,20 @@ func (w Writer) Write(dir string, c arch.Config, tensors []file.Tensor, weight f
 }
 
 // Sources gives the tensors with their numbers.
-func Sources(tensors []file.Tensor, weight func(name string) file.Values) []safetensors.Source {
+func Sources(tensors []file.Tensor, weight func(name string) []float32) []safetensors.Source {
 	var list []safetensors.Source
 	for _, t := range tensors {
-		list = append(list, safetensors.Source{Name: t.Name, Shape: t.Shape, Values: t.Of(weight(t.Weight))})
+		lo, hi := t.Span()
+		list = append(list, safetensors.Source{Name: t.Name, Shape: t.Shape, Data: weight(t.Weight)[lo:hi]})
 	}
 	return list
 }
 
-// rounded is the first number of a tensor as a file in that dtype holds it. One that the dtype does
+// rounded is a number as a file in that dtype holds it. One that the dtype does
 // not reach is 0 here; writing it is an error.
-func rounded(s safetensors.Source, dtype string) float64 {
-	first := file.Tensor{Shape: []int{1}}.Read(s.Values)(0)
+func rounded(x float32, dtype string) float64 {
 	var back [1]float32
-	if raw, err := file.Encode(nil, first, dtype); err == nil {
+	if raw, err := file.Encode(nil, []float32{x}, dtype); err == nil {
 		file.Decode(back[:], raw, dtype)
 	}
 	return float64(back[0])
@@ -97,7 +97,7 @@ func (w Writer) split(tensors []safetensors.Source) [][]safetensors.Source {
 	room := w.MaxBytes
 	for _, t := range tensors {
 		last := len(shards) - 1
-		bytes := size * int64(t.Values.Len())
+		bytes := size * int64(len(t.Data))
 		if bytes > room && len(shards[last]) > 0 {
 			shards = append(shards, nil)
 			last++
@@ -117,7 +117,7 @@ func (w Writer) encodeIndex(shards [][]safetensors.Source) ([]byte, error) {
 	for i, shard := range shards {
 		for _, t := range shard {
 			weights[t.Name] = shardFile(i, len(shards))
-			params += int64(t.Values.Len())
+			params += int64(len(t.Data))
 		}
 	}
 	raw, err := json.MarshalIndent(map[string]any{

@@ -36,9 +36,7 @@ func openShards(dir string) (_ []*safetensors.File, err error) {
 	var shards []*safetensors.File
 	defer func() {
 		if err != nil {
-			for _, f := range shards {
-				_ = f.Close() // the first error is the one to tell
-			}
+			_ = file.Close(shards) // the first error is the one to tell
 		}
 	}()
 	for _, name := range names {

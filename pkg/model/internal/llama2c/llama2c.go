@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
@@ -70,10 +71,9 @@ func inFileOrder(c arch.Config, tensors []file.Tensor) ([]file.Tensor, error) {
 
 // Model is an open file.
 type Model struct {
-	f       *os.File
-	r       io.Reader
-	config  arch.Config
-	tensors []file.Tensor
+	file.Contents
+	f *os.File
+	r io.Reader
 }
 
 // Open reads the header of a file, and compares the file's size with it.
@@ -98,19 +98,19 @@ func (m *Model) open(table arch.Table) error {
 	if _, err := io.ReadFull(m.r, header[:]); err != nil {
 		return fmt.Errorf("header: %w", err)
 	}
-	if m.config, err = decodeHeader(header); err != nil {
+	if m.Config, err = decodeHeader(header); err != nil {
 		return err
 	}
-	if m.tensors, err = inFileOrder(m.config, file.Tensors(table, m.config, arch.Meta)); err != nil {
+	if m.Tensors, err = inFileOrder(m.Config, file.Tensors(table, m.Config, arch.Meta)); err != nil {
 		return err
 	}
 	want := int64(headerBytes)
-	for _, t := range m.tensors {
+	for _, t := range m.Tensors {
 		rows, cols := t.Size()
 		want += 4 * int64(rows) * int64(cols)
 	}
 	if size := stat.Size(); size != want {
-		return fmt.Errorf("%d bytes, want %d for %d layers of width %d: %s", size, want, m.config.NumLayers, m.config.Dim, cutShort)
+		return fmt.Errorf("%d bytes, want %d for %d layers of width %d: %s", size, want, m.Config.NumLayers, m.Config.Dim, cutShort)
 	}
 	return nil
 }
@@ -118,15 +118,9 @@ func (m *Model) open(table arch.Table) error {
 // Close closes the file.
 func (m *Model) Close() error { return m.f.Close() }
 
-// Config is the shape of the model.
-func (m *Model) Config() arch.Config { return m.config }
-
-// Tensors lists what the file has of the model: all of it.
-func (m *Model) Tensors() []file.Tensor { return m.tensors }
-
 // Read fills the weights.
 func (m *Model) Read(weight func(name string) []float32) error {
-	for _, t := range m.tensors {
+	for _, t := range m.Tensors {
 		rows, cols := t.Size()
 		if t.Name == "" {
 			if _, err := io.CopyN(io.Discard, m.r, 4*int64(rows)*int64(cols)); err != nil {
@@ -134,12 +128,8 @@ func (m *Model) Read(weight func(name string) []float32) error {
 			}
 			continue
 		}
-		place, buf := t.Rows(weight(t.Weight)), make([]byte, 4*cols)
-		for row := range rows {
-			if _, err := io.ReadFull(m.r, buf); err != nil {
-				return fmt.Errorf("%s: %s: %w", m.f.Name(), t.Name, err)
-			}
-			file.Decode(place(row), buf, file.F32)
+		if err := file.ReadRows(m.r, rows, cols, file.F32, t.Rows(weight(t.Weight))); err != nil {
+			return fmt.Errorf("%s: %s: %w", m.f.Name(), t.Name, err)
 		}
 	}
 	return nil
@@ -183,7 +173,7 @@ func encodeHeader(c arch.Config) (raw [headerBytes]byte, err error) {
 }
 
 // Write writes a model.
-func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name string) file.Values) error {
+func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name string) []float32) error {
 	header, err := encodeHeader(c)
 	if err != nil {
 		return err
@@ -191,29 +181,29 @@ func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name s
 	if tensors, err = inFileOrder(c, tensors); err != nil {
 		return err
 	}
-	bw := bufio.NewWriterSize(w, file.ChunkBytes)
-	_, _ = bw.Write(header[:]) // Flush tells
-	var buf []byte
+	if _, err := w.Write(header[:]); err != nil {
+		return err
+	}
 	for _, t := range tensors {
-		rows, _ := t.Size()
-		var row func(r int) []float32
+		var values []float32
 		if t.Name == "" {
-			row = ropeTables(c)
+			values = ropeTables(c)
 		} else {
-			row = t.Read(weight(t.Weight))
+			values = weight(t.Weight)
 		}
-		for r := range rows {
-			if buf, err = file.Encode(buf[:0], row(r), file.F32); err != nil {
-				return fmt.Errorf("%s: %w", t.Name, err)
-			}
-			_, _ = bw.Write(buf)
+		if err := t.Write(w, values, file.F32); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
 		}
 	}
-	return bw.Flush()
+	return nil
 }
 
-// ropeTables gives the rows of the tables: the cosines of all positions, then the sines.
-func ropeTables(c arch.Config) func(r int) []float32 {
+// ropeTables gives the cosines of all positions, then the sines.
+func ropeTables(c arch.Config) []float32 {
 	table, half := backend.RoPETable[float32](c.MaxSeqLen, c.HeadDim, c.RopeTheta), c.HeadDim/2
-	return func(r int) []float32 { return table[r%c.MaxSeqLen*c.HeadDim+r/c.MaxSeqLen*half:][:half] }
+	var cosines, sines []float32
+	for row := range slices.Chunk(table, c.HeadDim) {
+		cosines, sines = append(cosines, row[:half]...), append(sines, row[half:]...)
+	}
+	return append(cosines, sines...)
 }

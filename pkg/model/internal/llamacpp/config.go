@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,37 +144,18 @@ func shortValue(v any) string {
 
 // wide64 makes a number one of 64 bits, so that numbers can be compared.
 func wide64(v any) any {
-	switch v := v.(type) {
-	case uint8:
-		return uint64(v)
-	case uint16:
-		return uint64(v)
-	case uint32:
-		return uint64(v)
-	case int8, int16, int32, int64:
-		n := signed(v)
-		if n >= 0 {
-			return uint64(n)
-		}
-		return n
-	case float32:
-		return decimal(v)
+	x := reflect.ValueOf(v)
+	switch {
+	case x.CanUint():
+		return x.Uint()
+	case x.CanInt() && x.Int() >= 0:
+		return uint64(x.Int())
+	case x.CanInt():
+		return x.Int()
+	case x.Kind() == reflect.Float32:
+		return decimal(float32(x.Float()))
 	}
 	return v
-}
-
-func signed(v any) int64 {
-	switch v := v.(type) {
-	case int8:
-		return int64(v)
-	case int16:
-		return int64(v)
-	case int32:
-		return int64(v)
-	case int64:
-		return v
-	}
-	return 0
 }
 
 // integer reads a size, which must be there.

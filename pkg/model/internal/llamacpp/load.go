@@ -14,9 +14,8 @@ import (
 
 // Model is an open file.
 type Model struct {
-	f       *gguf.File
-	config  arch.Config
-	tensors []file.Tensor
+	file.Contents
+	f *gguf.File
 }
 
 // Open reads the metadata of a file, and compares names, shapes and types of its tensors with them.
@@ -35,8 +34,8 @@ func Open(path string, table arch.Table) (*Model, error) {
 		vocab = embed.Shape[0]
 	}
 	_, untied := f.Tensor(outputName)
-	if m.config, err = decodeConfig(meta, vocab, !untied); err == nil {
-		m.tensors = file.Tensors(table, m.config, arch.GGUF)
+	if m.Config, err = decodeConfig(meta, vocab, !untied); err == nil {
+		m.Tensors = file.Tensors(table, m.Config, arch.GGUF)
 		err = m.check()
 	}
 	if err != nil {
@@ -48,15 +47,9 @@ func Open(path string, table arch.Table) (*Model, error) {
 // Close closes the file.
 func (m *Model) Close() error { return m.f.Close() }
 
-// Config is the shape of the model.
-func (m *Model) Config() arch.Config { return m.config }
-
-// Tensors lists what the file has of the model: all of it.
-func (m *Model) Tensors() []file.Tensor { return m.tensors }
-
 // Read fills the weights. Each number is read once, to where it belongs.
 func (m *Model) Read(weight func(name string) []float32) error {
-	for _, t := range m.tensors {
+	for _, t := range m.Tensors {
 		if err := m.decode(t, t.Rows(weight(t.Weight))); err != nil {
 			return err
 		}
@@ -87,7 +80,7 @@ func (m *Model) decode(t file.Tensor, row func(r int) []float32) error {
 func (m *Model) check() error {
 	var errs []error
 	known := make(map[string]bool)
-	for _, w := range m.tensors {
+	for _, w := range m.Tensors {
 		known[w.Name] = true
 		t, ok := m.f.Tensor(w.Name)
 		switch {

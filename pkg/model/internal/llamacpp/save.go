@@ -1,7 +1,6 @@
 package llamacpp
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"maps"
@@ -24,7 +23,7 @@ var fileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7}
 // Write writes a model in GGUF, version 3. dtype is that of the matrices. Norms are F32. A matrix
 // whose rows are no multiple of 32 numbers long is F16 where Q8_0 was asked for, as in llama.cpp's
 // converter. vocab are the metadata of the tokenizer, or nil.
-func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name string) file.Values, dtype string, vocab map[string]any) error {
+func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name string) []float32, dtype string, vocab map[string]any) error {
 	typ, known := types[dtype]
 	if !known {
 		return fmt.Errorf("the type is %q, want F32, F16 or Q8_0", dtype)
@@ -35,7 +34,7 @@ func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name s
 	}
 	var sources []gguf.Source
 	for _, t := range tensors {
-		s := gguf.Source{Name: t.Name, Shape: t.Shape, Type: gguf.F32, Row: t.Read(weight(t.Weight))}
+		s := gguf.Source{Name: t.Name, Shape: t.Shape, Type: gguf.F32, Row: t.Rows(weight(t.Weight))}
 		if _, cols := t.Size(); len(t.Shape) == 2 {
 			s.Type = typ
 			if !typ.CanHold(cols) {
@@ -44,18 +43,9 @@ func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name s
 		}
 		sources = append(sources, s)
 	}
-	bw := bufio.NewWriterSize(w, file.ChunkBytes)
-	if err := gguf.Write(bw, entries(meta), sources); err != nil {
-		return err
-	}
-	return bw.Flush()
-}
-
-// entries gives metadata in a fixed order, so that the same model gives the same bytes.
-func entries(meta map[string]any) []gguf.KeyValue {
-	var list []gguf.KeyValue
+	var entries []gguf.KeyValue // in a fixed order, so that the same model gives the same bytes
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
-		list = append(list, gguf.KeyValue{Key: key, Value: meta[key]})
+		entries = append(entries, gguf.KeyValue{Key: key, Value: meta[key]})
 	}
-	return list
+	return gguf.Write(w, entries, sources)
 }

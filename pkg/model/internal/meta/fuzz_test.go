@@ -18,7 +18,7 @@ func FuzzMetaParams(f *testing.F) {
 		Dim: 4, NumLayers: 1, NumHeads: 2, NumKVHeads: 1, HeadDim: 2, HiddenDim: 3, VocabSize: 20, MaxSeqLen: 8,
 		NormEps: 1e-5, RopeTheta: 1e4, BOS: 1, EOS: 2,
 	}
-	zeros := func(string) file.Values { return file.Values{F32: make([]float32, 100)} }
+	zeros := func(string) []float32 { return make([]float32, 100) }
 	dir := f.TempDir()
 	require.NoError(f, Write(dir, c, file.Tensors(arch.Llama(), c, arch.Meta), zeros, file.F32))
 	raw, err := os.ReadFile(filepath.Join(dir, ParamsFile))

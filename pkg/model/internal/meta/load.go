@@ -1,9 +1,9 @@
 package meta
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,9 +27,8 @@ func IsShard(name string) bool {
 
 // Model is an open folder.
 type Model struct {
-	shards  shards
-	config  arch.Config
-	tensors []file.Tensor
+	file.Contents
+	shards shards
 }
 
 // Open reads params.json, and compares names and shapes of the tensors with it.
@@ -51,28 +50,22 @@ func (m *Model) open(dir string, table arch.Table) error {
 	if err != nil {
 		return err
 	}
-	if m.config, err = decodeConfig(raw, m.shards.seen); err != nil {
+	if m.Config, err = decodeConfig(raw, m.shards.seen); err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	m.tensors = file.Tensors(table, m.config, arch.Meta)
-	if err := m.shards.check(m.tensors); err != nil {
+	m.Tensors = file.Tensors(table, m.Config, arch.Meta)
+	if err := m.shards.check(m.Tensors); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
 	return nil
 }
 
 // Close closes the files.
-func (m *Model) Close() error { return m.shards.close() }
-
-// Config is the shape of the model.
-func (m *Model) Config() arch.Config { return m.config }
-
-// Tensors lists what the files have of the model: all of it.
-func (m *Model) Tensors() []file.Tensor { return m.tensors }
+func (m *Model) Close() error { return file.Close(m.shards) }
 
 // Read fills the weights.
 func (m *Model) Read(weight func(name string) []float32) error {
-	for _, t := range m.tensors {
+	for _, t := range m.Tensors {
 		if err := m.shards.read(t, t.Rows(weight(t.Weight))); err != nil {
 			return err
 		}
@@ -97,7 +90,7 @@ func openShards(dir string) (_ shards, err error) {
 	var m shards
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, m.close())
+			err = errors.Join(err, file.Close(m))
 		}
 	}()
 	for i, name := range names {
@@ -114,14 +107,6 @@ func openShards(dir string) (_ shards, err error) {
 		return nil, fmt.Errorf("%s has no %s", dir, FirstFile)
 	}
 	return m, nil
-}
-
-func (m shards) close() error {
-	var errs []error
-	for _, f := range m {
-		errs = append(errs, f.Close())
-	}
-	return errors.Join(errs...)
 }
 
 // seen gives what the tensors tell of a model of that width.
@@ -229,24 +214,14 @@ func (m shards) read(t file.Tensor, place func(r int) []float32) error {
 }
 
 // readPth converts the rows of a tensor, each into the numbers that place gives for it.
-func readPth(f *pth.File, name string, rows, cols int, place func(r int) []float32) (err error) {
+func readPth(f *pth.File, name string, rows, cols int, place func(r int) []float32) error {
 	t, _ := f.Tensor(name)
 	r, err := f.Reader(t)
 	if err != nil {
 		return err
 	}
-	bytes, _ := file.DTypeSize(t.DType)
-	size := int(bytes) * cols
-	chunk := max(1, file.ChunkBytes/size) // rows
-	buf := make([]byte, min(chunk, rows)*size)
-	for lo := 0; lo < rows; lo += chunk {
-		part := buf[:min(chunk, rows-lo)*size]
-		if _, err := io.ReadFull(r, part); err != nil {
-			return errors.Join(fmt.Errorf("%s: tensor %q: %w", f.Path(), name, err), r.Close())
-		}
-		for i := range len(part) / size {
-			file.Decode(place(lo+i), part[i*size:][:size], t.DType)
-		}
+	if err := file.ReadRows(bufio.NewReaderSize(r, file.ChunkBytes), rows, cols, t.DType, place); err != nil {
+		return errors.Join(fmt.Errorf("%s: tensor %q: %w", f.Path(), name, err), r.Close())
 	}
 	return r.Close()
 }

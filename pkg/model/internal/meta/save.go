@@ -14,7 +14,7 @@ import (
 
 // Write writes a model's files into a folder. MaxSeqLen is not kept. An output projection that is
 // the embedding is stored once, under both names.
-func Write(dir string, c arch.Config, tensors []file.Tensor, weight func(name string) file.Values, dtype string) error {
+func Write(dir string, c arch.Config, tensors []file.Tensor, weight func(name string) []float32, dtype string) error {
 	if _, known := file.DTypeSize(dtype); !known {
 		return fmt.Errorf("the type is %q, want F32, F16 or BF16", dtype)
 	}
@@ -27,33 +27,12 @@ func Write(dir string, c arch.Config, tensors []file.Tensor, weight func(name st
 	}
 	var sources []pth.Source
 	for _, t := range tensors {
-		sources = append(sources, source(t, weight(t.Weight), dtype))
+		write := func(w io.Writer) error { return t.Write(w, weight(t.Weight), dtype) }
+		sources = append(sources, pth.Source{Name: t.Name, DType: dtype, Shape: t.Shape, Write: write})
 	}
 	if c.TieEmbeddings {
 		embed := sources[0]
 		sources = append(sources, pth.Source{Name: "output.weight", DType: embed.DType, Shape: embed.Shape, SameAs: embed.Name})
 	}
 	return folder.WriteFile(filepath.Join(dir, FirstFile), func(w io.Writer) error { return pth.Write(w, sources) })
-}
-
-func source(t file.Tensor, values file.Values, dtype string) pth.Source {
-	return pth.Source{Name: t.Name, DType: dtype, Shape: t.Shape, Write: func(w io.Writer) error {
-		rows, _ := t.Size()
-		row := t.Read(values)
-		buf := make([]byte, 0, file.ChunkBytes)
-		for r := range rows {
-			var err error
-			if buf, err = file.Encode(buf, row(r), dtype); err != nil {
-				return fmt.Errorf("row %d: %w", r, err)
-			}
-			if len(buf) < file.ChunkBytes/2 && r < rows-1 {
-				continue
-			}
-			if _, err := w.Write(buf); err != nil {
-				return err
-			}
-			buf = buf[:0]
-		}
-		return nil
-	}}
 }

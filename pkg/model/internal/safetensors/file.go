@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
@@ -140,7 +141,7 @@ type File struct {
 
 	file   *os.File
 	start  int64 // of the data
-	byName map[string]int
+	byName map[string]Info
 }
 
 // Open reads a file's header.
@@ -170,23 +171,20 @@ func Open(path string) (_ *File, err error) {
 	if _, err := io.ReadFull(opened, raw); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
-	f := &File{Path: path, file: opened, start: 8 + int64(n), byName: make(map[string]int)}
+	f := &File{Path: path, file: opened, start: 8 + int64(n), byName: make(map[string]Info)}
 	if f.Tensors, f.Metadata, err = parseHeader(raw, stat.Size()-f.start); err != nil {
 		return nil, err
 	}
-	for i, t := range f.Tensors {
-		f.byName[t.Name] = i
+	for _, t := range f.Tensors {
+		f.byName[t.Name] = t
 	}
 	return f, nil
 }
 
 // Tensor is the entry of that name.
 func (f *File) Tensor(name string) (Info, bool) {
-	i, ok := f.byName[name]
-	if !ok {
-		return Info{}, false
-	}
-	return f.Tensors[i], true
+	t, ok := f.byName[name]
+	return t, ok
 }
 
 // Close releases the file.
@@ -207,10 +205,10 @@ func (f *File) Readable(t Info) error {
 // error here, where a map would end the process with SIGBUS.
 func (f *File) readAt(t Info, at int, dst []float32, buf []byte) error {
 	size, _ := file.DTypeSize(t.DType)
-	direct := t.DType == file.F32 && file.LittleEndian
+	direct := t.DType == file.F32 && gguf.LittleEndian
 	raw := buf
 	if direct {
-		raw = file.BytesOf(dst)
+		raw = gguf.BytesOf(dst)
 	}
 	raw = raw[:len(dst)*int(size)]
 	if n, err := f.file.ReadAt(raw, f.start+t.begin+int64(at)*size); n < len(raw) {

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"runtime"
 	"sync"
 	"sync/atomic"
 
+	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
@@ -81,7 +81,7 @@ func Compare(r Read) error {
 		if err := r.File.readAt(r.Info, lo, got, buf); err != nil {
 			return err
 		}
-		if !bytes.Equal(file.BytesOf(got), file.BytesOf(r.Into[lo:hi])) {
+		if !bytes.Equal(gguf.BytesOf(got), gguf.BytesOf(r.Into[lo:hi])) {
 			return ErrDiffers
 		}
 		return nil
@@ -90,23 +90,9 @@ func Compare(r Read) error {
 
 // Source is a tensor to be written.
 type Source struct {
-	Name   string
-	Shape  []int
-	Values file.Values
-}
-
-// appendTo appends the numbers lo to hi in that dtype.
-func (s Source) appendTo(raw []byte, lo, hi int, dtype string) ([]byte, error) {
-	if s.Values.F64 == nil {
-		return file.Encode(raw, s.Values.F32[lo:hi], dtype)
-	}
-	rounded := make([]float32, hi-lo)
-	for i, v := range s.Values.F64[lo:hi] {
-		if rounded[i] = float32(v); math.IsInf(float64(rounded[i]), 0) && !math.IsInf(v, 0) {
-			return nil, fmt.Errorf("%v would become infinite: the file's types end at 3.4e38", v)
-		}
-	}
-	return file.Encode(raw, rounded, dtype)
+	Name  string
+	Shape []int
+	Data  []float32 // row by row
 }
 
 // Write writes tensors in that dtype, in their order. Metadata goes into the header; nil for none.
@@ -120,8 +106,8 @@ func Write(w io.Writer, tensors []Source, dtype string, metadata map[string]stri
 	}
 	buf := make([]byte, 0, file.ChunkBytes)
 	for _, t := range tensors {
-		for lo, n := 0, t.Values.Len(); lo < n; lo += file.ChunkBytes / 4 {
-			if buf, err = t.appendTo(buf[:0], lo, min(lo+file.ChunkBytes/4, n), dtype); err == nil {
+		for lo, n := 0, len(t.Data); lo < n; lo += file.ChunkBytes / 4 {
+			if buf, err = file.Encode(buf[:0], t.Data[lo:min(lo+file.ChunkBytes/4, n)], dtype); err == nil {
 				_, err = w.Write(buf)
 			}
 			if err != nil {
@@ -153,8 +139,8 @@ func encodeHeader(tensors []Source, dtype string, metadata map[string]string) ([
 		for _, d := range t.Shape {
 			n *= d
 		}
-		if n != t.Values.Len() {
-			return nil, fmt.Errorf("safetensors: tensor %q of shape %v has %d numbers", t.Name, t.Shape, t.Values.Len())
+		if n != len(t.Data) {
+			return nil, fmt.Errorf("safetensors: tensor %q of shape %v has %d numbers", t.Name, t.Shape, len(t.Data))
 		}
 		if _, dup := header[t.Name]; dup {
 			return nil, fmt.Errorf("safetensors: tensor %q is there twice", t.Name)

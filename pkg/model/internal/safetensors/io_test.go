@@ -19,7 +19,7 @@ func TestSafetensorsCutWhileRead(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x")
 	for _, dtype := range []string{file.F32, file.BF16} {
 		var buf bytes.Buffer
-		require.NoError(t, Write(&buf, []Source{{Name: "w", Shape: []int{pieceBytes}, Values: file.Values{F32: make([]float32, pieceBytes)}}}, dtype, nil))
+		require.NoError(t, Write(&buf, []Source{{Name: "w", Shape: []int{pieceBytes}, Data: make([]float32, pieceBytes)}}, dtype, nil))
 		require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o600))
 		f, err := Open(path)
 		require.NoError(t, err)
