@@ -1,10 +1,6 @@
 package generate
 
-import (
-	"fmt"
-
-	"github.com/tame-rlhf/tame/pkg/data"
-)
+import "fmt"
 
 // Request is one prompt to answer.
 type Request struct {
@@ -26,11 +22,6 @@ type Sample struct {
 	LogProbs []float32
 	// Finished says that a stop token ended the answer, not a length limit.
 	Finished bool
-}
-
-// Answer is the sample as an answer to its prompt.
-func (s Sample) Answer(to data.TokenPrompt) data.Answer {
-	return data.Answer{Prompt: to, Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished}
 }
 
 // PromptTooLongError says that a prompt leaves no room for an answer in the model's context. Shorten the prompt.
