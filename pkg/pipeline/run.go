@@ -130,11 +130,14 @@ func (r *iteration) begin() (err error) {
 	if _, err := r.store.params(startName, start, func() (*model.Params, error) { return r.data.Start, nil }); err != nil {
 		return err
 	}
-	for name, prompts := range map[string][]data.Prompt{
-		helpfulnessName: r.data.Helpfulness, safetyName: r.data.Safety, promptsName: r.data.Prompts, validationName: r.data.Validation,
-		adversarialName: r.data.Adversarial,
+	for _, set := range []struct {
+		name    string
+		prompts []data.Prompt
+	}{
+		{helpfulnessName, r.data.Helpfulness}, {safetyName, r.data.Safety}, {promptsName, r.data.Prompts}, {validationName, r.data.Validation},
+		{adversarialName, r.data.Adversarial},
 	} {
-		if err := given(r.store, name, prompts); err != nil {
+		if err := given(r.store, set.name, set.prompts); err != nil {
 			return err
 		}
 	}
