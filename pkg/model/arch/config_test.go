@@ -24,6 +24,7 @@ func TestPresets(t *testing.T) {
 		assert.NoError(t, c.cfg.Validate())
 		assert.Equal(t, 128, c.cfg.HeadDim)
 		assert.Equal(t, c.hidden, c.cfg.HiddenDim)
+		assert.Equal(t, []float64{1e-5, 1e4, 4096, 32000}, []float64{c.cfg.NormEps, c.cfg.RopeTheta, float64(c.cfg.MaxSeqLen), float64(c.cfg.VocabSize)})
 		if c.params > 0 {
 			assert.Equal(t, c.params, c.cfg.NumParams())
 		}
