@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"gorgonia.org/gorgonia"
@@ -21,13 +22,12 @@ type Forward struct {
 	batch   *Batch
 }
 
-// NewForward compiles what the outputs need. trunks are the models that they are computed by, extra
-// the custom weights.
-func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, extra ...Weight) (*Forward, error) {
+// NewForward compiles what the outputs need. trunks are the models that they are computed by.
+func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk) (*Forward, error) {
 	if in == nil {
 		return nil, fmt.Errorf("train: inputs are nil")
 	}
-	program, feed, err := compile(in, outputs, trunks, extra, exec.Options{})
+	program, feed, err := compile(in, outputs, trunks, exec.Options{})
 	if err != nil {
 		return nil, err
 	}
@@ -41,12 +41,9 @@ func (f *Forward) SetScalar(name string, x float64) { f.scalars[name] = x }
 // one number for a scalar, rows one after another for a matrix. Unused slots are 0. ScalarTokens, ScalarWeight and
 // ScalarSeqs are the counts of this micro-batch and ScalarStep is 0, unless SetScalar gave them.
 func (f *Forward) Run(ctx context.Context, batch *data.Ragged) ([][]float32, error) {
-	_, segments := batch.Used()
-	scalars := map[string]float64{ScalarTokens: float64(batch.Counted()), ScalarSeqs: float64(segments), ScalarStep: 0}
-	scalars[ScalarWeight] = batch.Weight()
-	for name, x := range f.scalars {
-		scalars[name] = x
-	}
+	scalars := map[string]float64{}
+	setCounts(scalars, 0, batch)
+	maps.Copy(scalars, f.scalars)
 	if err := f.feed.Load(batch, scalars); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
