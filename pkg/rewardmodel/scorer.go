@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -27,16 +24,7 @@ func NewScorer(p *model.Params, n, s int) (*Scorer, error) {
 	if !p.HasHead() {
 		return nil, errors.New("rewardmodel: the model has no scalar head: it is not a reward model")
 	}
-	in := model.NewInputs(tensor.Float32, n, s)
-	trunk, err := model.NewTrunk(in, p, "reward")
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
-	scores, err := trunk.SegmentScores()
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
-	forward, err := train.NewForward(in, []*gorgonia.Node{scores}, []*model.Trunk{trunk})
+	forward, err := train.ForwardOf(p, "reward", n, s, (*model.Trunk).SegmentScores)
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/exec"
@@ -32,6 +33,23 @@ func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trun
 		return nil, err
 	}
 	return &Forward{outputs: slices.Clone(outputs), program: program, feed: feed, scalars: map[string]float64{}, batch: NewBatch(in.N, in.S)}, nil
+}
+
+// ForwardOf is NewForward of one model: it makes the inputs, of n token slots and s segments, and a trunk of that name.
+// outputs are such as (*model.Trunk).LogProbs.
+func ForwardOf(p *model.Params, name string, n, s int, outputs ...func(*model.Trunk) (*gorgonia.Node, error)) (*Forward, error) {
+	in := model.NewInputs(tensor.Float32, n, s)
+	trunk, err := model.NewTrunk(in, p, name)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]*gorgonia.Node, len(outputs))
+	for i, output := range outputs {
+		if nodes[i], err = output(trunk); err != nil {
+			return nil, err
+		}
+	}
+	return NewForward(in, nodes, []*model.Trunk{trunk})
 }
 
 // SetScalar gives a scalar input, such as "temperature", its value from the next Run on.
