@@ -181,44 +181,41 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string) {
 // scalar reads a plain value; the error says what is wanted.
 func scalar(n *yaml.Node, v reflect.Value) error {
 	plain := n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null"
-	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	bare := plain && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	digits := strings.ReplaceAll(n.Value, "_", "")
-	switch v.Kind() {
-	case reflect.String:
+	switch {
+	case v.Kind() == reflect.String:
 		if !plain {
 			return errors.New("want a text")
 		}
 		v.SetString(n.Value)
-		return nil
-	case reflect.Bool:
-		if plain && !quoted && (n.Value == "true" || n.Value == "false") {
-			v.SetBool(n.Value == "true")
-			return nil
+	case v.Kind() == reflect.Bool:
+		if !bare || n.Value != "true" && n.Value != "false" {
+			return errors.New("want true or false")
 		}
-		return errors.New("want true or false")
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		v.SetBool(n.Value == "true")
+	case v.CanInt():
 		x, err := strconv.ParseInt(digits, 10, v.Type().Bits())
-		if !plain || quoted || err != nil {
+		if !bare || err != nil {
 			return errors.New("want a whole number")
 		}
 		v.SetInt(x)
-		return nil
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case v.CanUint():
 		x, err := strconv.ParseUint(digits, 10, v.Type().Bits())
-		if !plain || quoted || err != nil {
+		if !bare || err != nil {
 			return errors.New("want a whole number of at least 0")
 		}
 		v.SetUint(x)
-		return nil
-	case reflect.Float32, reflect.Float64:
+	case v.CanFloat():
 		x, err := strconv.ParseFloat(digits, v.Type().Bits())
-		if !plain || quoted || err != nil || !strings.ContainsAny(digits, "0123456789") {
+		if !bare || err != nil || !strings.ContainsAny(digits, "0123456789") {
 			return errors.New("want a number")
 		}
 		v.SetFloat(x)
-		return nil
+	default:
+		return fmt.Errorf("and a field of type %v cannot be set", v.Type())
 	}
-	return fmt.Errorf("and a field of type %v cannot be set", v.Type())
+	return nil
 }
 
 // resolve follows an alias to its anchor.

@@ -16,7 +16,6 @@ type Scorer struct {
 	params  *model.Params
 	forward *train.Forward
 	n, s    int // budget of a micro-batch
-	maxLen  int
 }
 
 // NewScorer builds the forward graph for micro-batches of n tokens and s segments.
@@ -28,7 +27,7 @@ func NewScorer(p *model.Params, n, s int) (*Scorer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
-	return &Scorer{p, forward, n, s, p.Config().MaxSeqLen}, nil
+	return &Scorer{p, forward, n, s}, nil
 }
 
 // Score gives the raw score, before any sigmoid, of each sequence: prompt, answer and its EOS. It is read at the last
@@ -87,12 +86,13 @@ type segment struct {
 
 // group puts answers to one prompt that follow each other together, as many as a micro-batch has room for.
 func (s *Scorer) group(answers []data.Answer) (groups [][]segment, err error) {
+	longest := s.params.Config().MaxSeqLen
 	root, room := 0, 0 // the last group's first answer, and how many more tokens fit
 	for i, answer := range answers {
 		sequence, prompt := answer.Sequence(), answer.Prompt.Tokens
 		switch {
-		case len(sequence) == 0 || len(sequence) > s.maxLen:
-			return nil, fmt.Errorf("sequence %d has %d tokens, want 1 to the model's context of %d", i, len(sequence), s.maxLen)
+		case len(sequence) == 0 || len(sequence) > longest:
+			return nil, fmt.Errorf("sequence %d has %d tokens, want 1 to the model's context of %d", i, len(sequence), longest)
 		case len(sequence) > s.n:
 			return nil, &data.TooLongError{Index: i, Length: len(sequence), Budget: s.n, Unit: "tokens"}
 		}

@@ -128,8 +128,10 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 		f.reports = nil
 
 		// 8. Save a checkpoint.
-		if err := f.checkpoint(); err != nil {
-			return f.report, err
+		if s.Checkpointing.Dir != "" && (f.report.Steps%s.Checkpointing.Every == 0 || f.report.Stopped != "") {
+			if err := f.save(); err != nil {
+				return f.report, err
+			}
 		}
 	}
 
@@ -308,14 +310,6 @@ func (f *fit[T]) identify(d *run.Digest) {
 	if f.HeldOut != nil {
 		run.Items(f.Digest, f.HeldOut)(d)
 	}
-}
-
-// checkpoint saves the run when a checkpoint is due.
-func (f *fit[T]) checkpoint() error {
-	if f.Checkpointing.Dir == "" || f.report.Steps%f.Checkpointing.Every != 0 && f.report.Stopped == "" {
-		return nil
-	}
-	return f.save()
 }
 
 // stop saves the run, so that nothing is lost, and returns the error that ends it before its time.

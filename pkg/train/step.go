@@ -45,9 +45,8 @@ type Step struct {
 	tokens  bool // the loss counts tokens
 	step    int
 
-	loss    backend.Buffer   // where the program leaves the loss
-	metrics []backend.Buffer // and the metrics
-	result  Result           // its maps are used again
+	sums   []backend.Buffer // where the program leaves the loss and the metrics
+	result Result           // its maps are used again
 }
 
 // NewStep differentiates the loss by the weights of the networks and compiles everything into one program. The terms
@@ -141,15 +140,12 @@ func (s *Step) compile() (err error) {
 	if s.program, s.feed, err = compile(s.in, outputs, trunks, opt); err != nil {
 		return err
 	}
-	if s.loss, err = s.program.Buffer(s.terms.Loss); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	for _, m := range s.terms.Metrics {
-		buf, err := s.program.Buffer(m.Value)
+	for _, n := range outputs[:1+len(s.terms.Metrics)] {
+		buf, err := s.program.Buffer(n)
 		if err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
-		s.metrics = append(s.metrics, buf)
+		s.sums = append(s.sums, buf)
 	}
 	for _, n := range s.nets {
 		if err := n.find(s.program); err != nil {
@@ -211,13 +207,13 @@ func (s *Step) Run(ctx context.Context, micro []*data.Ragged) (Result, error) {
 		if err := s.runMicro(ctx, b, i > 0); err != nil {
 			return Result{}, fmt.Errorf("train: step %d: micro-batch %d: %w", s.step, i, err)
 		}
-		loss := number(s.loss)
+		loss := number(s.sums[0])
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return Result{}, s.nonFinite(ctx, "loss", loss, micro, i)
 		}
 		r.Loss += loss
 		for k, m := range s.terms.Metrics {
-			r.Metrics[m.Name] += number(s.metrics[k])
+			r.Metrics[m.Name] += number(s.sums[1+k])
 		}
 	}
 
