@@ -6,8 +6,6 @@ import (
 	"slices"
 
 	"github.com/spf13/cobra"
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -34,7 +32,7 @@ func logProbsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			forward, err := logProbForward(p)
+			forward, err := train.ForwardOf(p, "model", p.Config().MaxSeqLen, 1, (*model.Trunk).LogProbs) // one sequence
 			if err != nil {
 				return err
 			}
@@ -48,20 +46,6 @@ func logProbsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&path, "model", "", modelFiles)
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
-}
-
-// logProbForward is a program of one sequence of up to the context's length.
-func logProbForward(p *model.Params) (*train.Forward, error) {
-	in := model.NewInputs(tensor.Float32, p.Config().MaxSeqLen, 1)
-	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		return nil, err
-	}
-	logProbs, err := trunk.LogProbs()
-	if err != nil {
-		return nil, err
-	}
-	return train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
 }
 
 func scoreTokens(ctx context.Context, forward *train.Forward, batch *data.Ragged, tokens []int32, cfg model.Config) ([]float32, error) {

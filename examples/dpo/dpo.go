@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -89,16 +88,7 @@ func add(r *data.Ragged, p *pair) error {
 
 // reference remembers the pairs' log-probabilities under the model as it is now.
 func reference(ctx context.Context, p *model.Params, pairs []*pair) error {
-	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
-	trunk, err := model.NewTrunk(in, p, "reference")
-	if err != nil {
-		return err
-	}
-	logProbs, err := trunk.LogProbs()
-	if err != nil {
-		return err
-	}
-	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
+	forward, err := train.ForwardOf(p, "reference", microTokens, microSegments, (*model.Trunk).LogProbs)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,6 @@ package main
 import (
 	"context"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -13,16 +10,7 @@ import (
 
 // nll is the mean negative log-likelihood of the answers' tokens of each example, in nats.
 func nll(ctx context.Context, p *model.Params, examples []data.Example) ([]float64, error) {
-	in := model.NewInputs(tensor.Float32, microTokens, microSegments)
-	trunk, err := model.NewTrunk(in, p, "model")
-	if err != nil {
-		return nil, err
-	}
-	logProbs, err := trunk.LogProbs()
-	if err != nil {
-		return nil, err
-	}
-	forward, err := train.NewForward(in, []*gorgonia.Node{logProbs}, []*model.Trunk{trunk})
+	forward, err := train.ForwardOf(p, "model", microTokens, microSegments, (*model.Trunk).LogProbs)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package yamlconf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -22,10 +23,7 @@ func (s *Source) Missing() error {
 	if len(names) == 0 {
 		return nil
 	}
-	place := "the configuration"
-	if s.file != "" {
-		place = s.file
-	}
+	place := cmp.Or(s.file, "the configuration")
 	return fmt.Errorf("%s: missing %s: write it there, or give --set %s=VALUE", place, strings.Join(names, ", "), names[0])
 }
 
@@ -126,7 +124,7 @@ func lookup(fields []field, path string) (at located, ok bool) {
 			return located{}, false
 		}
 		f := fields[i]
-		at.key, at.value, at.scopes = join(at.key, f.key), f.value, append(at.scopes, fields)
+		at.key, at.value, at.scopes = setting.Join(at.key, f.key), f.value, append(at.scopes, fields)
 		if isItem {
 			at.key += "[" + index
 		}

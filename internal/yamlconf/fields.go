@@ -65,7 +65,7 @@ func keysOf(fields []field) string {
 // leaves calls visit for every key that holds no further keys, with the path to it.
 func leaves(v reflect.Value, omit []string, path string, visit func(path string, f field)) {
 	for _, f := range fieldsOf(v, omit) {
-		at := join(path, f.key)
+		at := setting.Join(path, f.key)
 		if isMap(f.value) {
 			leaves(f.value, f.omit, at, visit)
 		}
@@ -85,13 +85,6 @@ func Inputs(cfg any) (paths []string) {
 		}
 	})
 	return paths
-}
-
-func join(path, key string) string {
-	if path == "" {
-		return key
-	}
-	return path + "." + key
 }
 
 // textual reports whether a value can be read from a text form of its own.

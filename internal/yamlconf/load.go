@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Source remembers where each key was set, for later errors.
@@ -125,7 +127,7 @@ func (r *reader) structure(n *yaml.Node, v reflect.Value, omit []string, path st
 			r.unknown(name, fields, path)
 			continue
 		}
-		at := join(path, key)
+		at := setting.Join(path, key)
 		r.source.at[at] = r.where(name)
 		r.value(value, fields[k].value, fields[k].omit, at)
 	}
@@ -141,19 +143,8 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, omit []string, path string
 		}
 	case v.Kind() == reflect.Struct:
 		r.structure(n, v, omit, path)
-	case v.Kind() == reflect.Slice:
+	case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
 		r.list(n, v, path)
-	case v.Kind() == reflect.Array:
-		before, list := len(r.errs), reflect.New(reflect.SliceOf(v.Type().Elem())).Elem()
-		r.list(n, list, path)
-		if len(r.errs) > before {
-			return
-		}
-		if list.Len() != v.Len() {
-			r.fail(n, "%s has %d values, want %d", path, list.Len(), v.Len())
-			return
-		}
-		reflect.Copy(v, list)
 	default:
 		if err := scalar(n, v); err != nil {
 			r.fail(n, "%s is %s, %v", path, describe(n), err)
@@ -170,15 +161,19 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string) {
 		r.fail(n, "%s is %s, want a list", path, describe(n))
 		return
 	}
-	if len(items) == 0 {
-		v.SetZero()
-		return
-	}
-	before, list := len(r.errs), reflect.MakeSlice(v.Type(), len(items), len(items))
+	before, list := len(r.errs), reflect.MakeSlice(reflect.SliceOf(v.Type().Elem()), len(items), len(items))
 	for i, item := range items {
 		r.value(item, list.Index(i), nil, fmt.Sprintf("%s[%d]", path, i))
 	}
-	if len(r.errs) == before { // else it stays as it was, as other values do
+	switch {
+	case len(r.errs) > before: // it stays as it was, as other values do
+	case v.Kind() == reflect.Array && v.Len() != len(items):
+		r.fail(n, "%s has %d values, want %d", path, len(items), v.Len())
+	case v.Kind() == reflect.Array:
+		reflect.Copy(v, list)
+	case len(items) == 0:
+		v.SetZero()
+	default:
 		v.Set(list)
 	}
 }
@@ -186,44 +181,41 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string) {
 // scalar reads a plain value; the error says what is wanted.
 func scalar(n *yaml.Node, v reflect.Value) error {
 	plain := n.Kind == yaml.ScalarNode && n.ShortTag() != "!!null"
-	quoted := n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	bare := plain && n.Style&(yaml.SingleQuotedStyle|yaml.DoubleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	digits := strings.ReplaceAll(n.Value, "_", "")
-	switch v.Kind() {
-	case reflect.String:
+	switch {
+	case v.Kind() == reflect.String:
 		if !plain {
 			return errors.New("want a text")
 		}
 		v.SetString(n.Value)
-		return nil
-	case reflect.Bool:
-		if plain && !quoted && (n.Value == "true" || n.Value == "false") {
-			v.SetBool(n.Value == "true")
-			return nil
+	case v.Kind() == reflect.Bool:
+		if !bare || n.Value != "true" && n.Value != "false" {
+			return errors.New("want true or false")
 		}
-		return errors.New("want true or false")
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		v.SetBool(n.Value == "true")
+	case v.CanInt():
 		x, err := strconv.ParseInt(digits, 10, v.Type().Bits())
-		if !plain || quoted || err != nil {
+		if !bare || err != nil {
 			return errors.New("want a whole number")
 		}
 		v.SetInt(x)
-		return nil
-	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	case v.CanUint():
 		x, err := strconv.ParseUint(digits, 10, v.Type().Bits())
-		if !plain || quoted || err != nil {
+		if !bare || err != nil {
 			return errors.New("want a whole number of at least 0")
 		}
 		v.SetUint(x)
-		return nil
-	case reflect.Float32, reflect.Float64:
+	case v.CanFloat():
 		x, err := strconv.ParseFloat(digits, v.Type().Bits())
-		if !plain || quoted || err != nil || !strings.ContainsAny(digits, "0123456789") {
+		if !bare || err != nil || !strings.ContainsAny(digits, "0123456789") {
 			return errors.New("want a number")
 		}
 		v.SetFloat(x)
-		return nil
+	default:
+		return fmt.Errorf("and a field of type %v cannot be set", v.Type())
 	}
-	return fmt.Errorf("and a field of type %v cannot be set", v.Type())
+	return nil
 }
 
 // resolve follows an alias to its anchor.

@@ -173,14 +173,12 @@ func writeJSON(b *bytes.Buffer, v reflect.Value, omit []string) {
 }
 
 func jsonLiteral(v reflect.Value, isPath bool) string {
-	text, isText := textOf(v)
+	value := v.Interface()
+	_, isText := textOf(v)
 	switch {
 	case isText:
-	case v.Kind() == reflect.String:
-		text, isText = v.String(), true
-		if isPath && text != "" {
-			text = filepath.Base(text)
-		}
+	case v.Kind() == reflect.String && isPath && v.String() != "":
+		value = filepath.Base(v.String())
 	case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
 		items := make([]string, v.Len())
 		for i := range items {
@@ -188,11 +186,7 @@ func jsonLiteral(v reflect.Value, isPath bool) string {
 		}
 		return "[" + strings.Join(items, ",") + "]"
 	}
-	if isText {
-		raw, _ := json.Marshal(text) // a string always encodes
-		return string(raw)
-	}
-	raw, err := json.Marshal(v.Interface())
+	raw, err := json.Marshal(value)
 	if err != nil { // NaN or infinite, which no config holds after its Validate
 		return "null"
 	}

@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Table writes a Markdown table of all keys of a config, each in full, with its value, which is the
@@ -27,7 +29,7 @@ func writeRows(b *bytes.Buffer, v reflect.Value, omit []string, path string, doc
 			doc = last // it speaks of both
 		}
 		last = doc
-		key := join(path, f.key)
+		key := setting.Join(path, f.key)
 		meaning := notes(keysForNames(firstSentence(doc), namedIn(fields, f)), f)
 		if text, ok := literal(f.value); ok {
 			writeRow(b, "`"+key+"`", "`"+text+"`", meaning)

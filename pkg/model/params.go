@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -10,17 +11,11 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
+	"github.com/tame-rlhf/tame/pkg/optim"
 )
 
-// Param is one named weight.
-type Param struct {
-	// Name is the weight's name, such as layers.0.qkv; see Params.
-	Name string
-	// Value holds the numbers, float32 or float64, row by row. Matrices are stored (out, in).
-	Value *tensor.Dense
-	// Decay says whether weight decay applies: to matrices, not to norms and biases.
-	Decay bool
-}
+// Param is one named weight, such as layers.0.qkv; see Params. Matrices are stored (out, in).
+type Param = optim.Param
 
 // Params are the weights of a model: named, in a fixed order, all of one dtype. They are those of
 // arch.Llama, without an output after DropOutput or with TieEmbeddings, and with a scalar head only
@@ -168,6 +163,13 @@ func (p *Params) drop(name string) {
 	}
 	delete(p.byName, name)
 	p.list = slices.DeleteFunc(slices.Clone(p.list), func(q *Param) bool { return q.Name == name })
+}
+
+// Share has the same weights, not copies of them. What is added to it or dropped from it stays in p as it was.
+func (p *Params) Share() *Params {
+	c := *p
+	c.list, c.byName = slices.Clone(p.list), maps.Clone(p.byName)
+	return &c
 }
 
 // Clone copies the weights.

@@ -2,17 +2,16 @@ package rewardmodel
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
@@ -96,11 +95,7 @@ func (l Level) Write(dir string) error {
 	if l.Method == CalibrateNone {
 		return nil
 	}
-	raw, err := json.MarshalIndent(l, "", "  ")
-	if err != nil {
-		return fmt.Errorf("rewardmodel: %s: %w", LevelFile, err)
-	}
-	return os.WriteFile(filepath.Join(dir, LevelFile), append(raw, '\n'), 0o644)
+	return run.WriteJSON(filepath.Join(dir, LevelFile), l)
 }
 
 // String says what was done, in a line.

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
-
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -19,7 +16,6 @@ type Scorer struct {
 	params  *model.Params
 	forward *train.Forward
 	n, s    int // budget of a micro-batch
-	maxLen  int
 }
 
 // NewScorer builds the forward graph for micro-batches of n tokens and s segments.
@@ -27,20 +23,11 @@ func NewScorer(p *model.Params, n, s int) (*Scorer, error) {
 	if !p.HasHead() {
 		return nil, errors.New("rewardmodel: the model has no scalar head: it is not a reward model")
 	}
-	in := model.NewInputs(tensor.Float32, n, s)
-	trunk, err := model.NewTrunk(in, p, "reward")
+	forward, err := train.ForwardOf(p, "reward", n, s, (*model.Trunk).SegmentScores)
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
-	scores, err := trunk.SegmentScores()
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
-	forward, err := train.NewForward(in, []*gorgonia.Node{scores}, []*model.Trunk{trunk})
-	if err != nil {
-		return nil, fmt.Errorf("rewardmodel: %w", err)
-	}
-	return &Scorer{p, forward, n, s, p.Config().MaxSeqLen}, nil
+	return &Scorer{p, forward, n, s}, nil
 }
 
 // Score gives the raw score, before any sigmoid, of each sequence: prompt, answer and its EOS. It is read at the last
@@ -99,12 +86,13 @@ type segment struct {
 
 // group puts answers to one prompt that follow each other together, as many as a micro-batch has room for.
 func (s *Scorer) group(answers []data.Answer) (groups [][]segment, err error) {
+	longest := s.params.Config().MaxSeqLen
 	root, room := 0, 0 // the last group's first answer, and how many more tokens fit
 	for i, answer := range answers {
 		sequence, prompt := answer.Sequence(), answer.Prompt.Tokens
 		switch {
-		case len(sequence) == 0 || len(sequence) > s.maxLen:
-			return nil, fmt.Errorf("sequence %d has %d tokens, want 1 to the model's context of %d", i, len(sequence), s.maxLen)
+		case len(sequence) == 0 || len(sequence) > longest:
+			return nil, fmt.Errorf("sequence %d has %d tokens, want 1 to the model's context of %d", i, len(sequence), longest)
 		case len(sequence) > s.n:
 			return nil, &data.TooLongError{Index: i, Length: len(sequence), Budget: s.n, Unit: "tokens"}
 		}

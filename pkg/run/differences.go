@@ -54,11 +54,7 @@ func configDifferences(path string, was, is json.RawMessage) []string {
 	maps.Copy(keys, b)
 	var list []string
 	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		inner := setting.Key(key)
-		if path != "" {
-			inner = path + "." + inner
-		}
-		list = append(list, configDifferences(inner, a[key], b[key])...)
+		list = append(list, configDifferences(setting.Join(path, setting.Key(key)), a[key], b[key])...)
 	}
 	return list
 }

@@ -93,7 +93,7 @@ func (c *Checks) Nested(path string, err error) {
 		switch {
 		case errors.As(e, &f):
 			inner := *f
-			inner.Owner, inner.Path = c.owner, join(path, f.Path)
+			inner.Owner, inner.Path = c.owner, Join(path, f.Path)
 			c.errs = append(c.errs, &inner)
 		case path == "":
 			c.errs = append(c.errs, e)
@@ -139,7 +139,8 @@ func leaves(err error) []error {
 	return []error{err}
 }
 
-func join(path, field string) string {
+// Join puts a field, in Go or as a key, behind the path to the struct around it, which may be empty.
+func Join(path, field string) string {
 	if path == "" {
 		return field
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +21,6 @@ const (
 	trainerDir    = "trainer"
 	stateFile     = "state.json"
 	optimSuffix   = ".adamw.safetensors"
-	extraSuffix   = ".extra.safetensors"
 	formatVersion = 2 // 1 had the SHA-256 of the JSON of the data in its identity
 )
 
@@ -31,7 +29,6 @@ const (
 //
 //	trainer/state.json                 State and the optimisers' step counts
 //	trainer/NAME.adamw.safetensors     moments of network NAME
-//	trainer/NAME.extra.safetensors     custom weights of network NAME, if it has any
 //	trainer/NAME/                      a further model, such as the critic
 type Checkpoint struct {
 	// Params is the model that the folder is about, float32.
@@ -40,8 +37,6 @@ type Checkpoint struct {
 	Models map[string]*model.Params
 	// Optim are the optimisers' states by the name of the network. See Step.Checkpoint and Step.Restore.
 	Optim map[string]optim.State
-	// Extra are custom weights by the name of the network, see Network.Extra.
-	Extra map[string][]optim.Param
 	// State is the rest.
 	State State
 	// WriteFiles, if not nil, writes further files such as the tokenizer into the folder. Load leaves it nil.
@@ -70,7 +65,6 @@ type stateJSON struct {
 	State
 	OptimSteps map[string]int `json:"optim_steps"`
 	Models     []string       `json:"models"`
-	Extra      []string       `json:"extra,omitempty"`
 }
 
 // Checkpoint collects the step count and the optimisers' states. They are the Step's own memory: save before the next Run.
@@ -79,24 +73,11 @@ func (s *Step) Checkpoint(c *Checkpoint) {
 	c.Optim = make(map[string]optim.State, len(s.nets))
 	for _, n := range s.nets {
 		c.Optim[n.Name] = n.Optim.State()
-		for _, w := range n.Extra {
-			c.addExtra(n.Name, w.Param)
-		}
 	}
 }
 
-func (c *Checkpoint) addExtra(name string, params ...optim.Param) {
-	if len(params) == 0 {
-		return
-	}
-	if c.Extra == nil {
-		c.Extra = map[string][]optim.Param{}
-	}
-	c.Extra[name] = append(c.Extra[name], params...)
-}
-
-// Restore takes the step count, the optimisers' states and the custom weights back. The other weights are those that the trunks were made with:
-// make them from the checkpoint's. On an error the Step must not be used.
+// Restore takes the step count and the optimisers' states back. The weights are those that the trunks were made with: make
+// them from the checkpoint's. On an error the Step must not be used.
 func (s *Step) Restore(c *Checkpoint) error {
 	for _, n := range s.nets {
 		state, ok := c.Optim[n.Name]
@@ -105,11 +86,6 @@ func (s *Step) Restore(c *Checkpoint) error {
 		}
 		if err := n.Optim.Restore(n.params, state); err != nil {
 			return fmt.Errorf("train: network %q: %w", n.Name, err)
-		}
-		for _, w := range n.Extra {
-			if err := copyInto([]optim.Param{w.Param}, c.Extra[n.Name]); err != nil {
-				return fmt.Errorf("train: network %q: %w", n.Name, err)
-			}
 		}
 	}
 	s.step = c.State.Step
@@ -162,14 +138,6 @@ func (c *Checkpoint) validate() error {
 			}
 		}
 	}
-	for n, extra := range c.Extra {
-		name("custom weights", n)
-		for _, w := range extra {
-			if w.Value.Dtype() != tensor.Float32 {
-				errs = append(errs, fmt.Errorf("train: checkpoint: custom weight %s/%s is %v, checkpoints hold float32", n, w.Name, w.Value.Dtype()))
-			}
-		}
-	}
 	return errors.Join(errs...)
 }
 
@@ -179,25 +147,13 @@ func (c *Checkpoint) writeTrainer(dir string) error {
 		return err
 	}
 	state := stateJSON{Format: formatVersion, State: c.State, OptimSteps: map[string]int{}}
-	state.Metrics = map[string]float64{}
-	for name, x := range c.State.Metrics {
-		if !math.IsNaN(x) && !math.IsInf(x, 0) {
-			state.Metrics[name] = x
-		}
-	}
+	state.Metrics = finite(state.Metrics)
 	for name, o := range c.Optim {
 		state.OptimSteps[name] = o.Steps
 		if err := writeMoments(filepath.Join(dir, name+optimSuffix), o.Moments); err != nil {
 			return err
 		}
 	}
-	for name, extra := range c.Extra {
-		state.Extra = append(state.Extra, name)
-		if err := writeExtra(filepath.Join(dir, name+extraSuffix), extra); err != nil {
-			return err
-		}
-	}
-	slices.Sort(state.Extra)
 	for name, p := range c.Models {
 		state.Models = append(state.Models, name)
 		if err := model.Save(filepath.Join(dir, name), p, nil); err != nil {
@@ -212,27 +168,14 @@ func (c *Checkpoint) writeTrainer(dir string) error {
 	return os.WriteFile(filepath.Join(dir, stateFile), append(raw, '\n'), 0o666)
 }
 
-// writeExtra writes custom weights by their names.
-func writeExtra(path string, extra []optim.Param) error {
-	tensors := make([]model.Tensor, len(extra))
-	for i, w := range extra {
-		tensors[i] = model.Tensor{Name: w.Name, Shape: w.Value.Shape(), Data: w.Value.Float32s()}
-	}
-	return writeTensors(path, tensors)
-}
-
 // writeMoments writes the moments as tensors m/NAME and v/NAME.
-func writeMoments(path string, moments []optim.Moment) error {
+func writeMoments(path string, moments []optim.Moment) (err error) {
 	var tensors []model.Tensor
 	for _, m := range moments {
 		tensors = append(tensors,
 			model.Tensor{Name: "m/" + m.Name, Shape: m.M.Shape(), Data: m.M.Float32s()},
 			model.Tensor{Name: "v/" + m.Name, Shape: m.V.Shape(), Data: m.V.Float32s()})
 	}
-	return writeTensors(path, tensors)
-}
-
-func writeTensors(path string, tensors []model.Tensor) (err error) {
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -275,15 +218,6 @@ func LoadCheckpoint(dir string) (*Checkpoint, error) {
 			return nil, fmt.Errorf("train: checkpoint: optimiser of %q: %w", name, err)
 		}
 		c.Optim[name] = optim.State{Steps: steps, Moments: moments}
-	}
-	for _, name := range state.Extra {
-		tensors, err := model.ReadSafetensors(filepath.Join(dir, trainerDir, filepath.Base(name)+extraSuffix))
-		if err != nil {
-			return nil, fmt.Errorf("train: checkpoint: custom weights of %q: %w", name, err)
-		}
-		for _, t := range tensors {
-			c.addExtra(name, optim.Param{Name: t.Name, Value: dense(t)})
-		}
 	}
 	return c, nil
 }

@@ -8,7 +8,6 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"github.com/tame-rlhf/tame/pkg/model"
-	"github.com/tame-rlhf/tame/pkg/optim"
 )
 
 // bestName names the weights of the best evaluation in a checkpoint.
@@ -23,7 +22,7 @@ type evaluation struct {
 
 // newEvaluation builds the loss once more.
 func (f *fit[T]) newEvaluation() error {
-	g, terms, extra, err := f.graph()
+	g, terms, err := f.graph()
 	if err != nil {
 		return err
 	}
@@ -35,7 +34,7 @@ func (f *fit[T]) newEvaluation() error {
 		}
 		outputs, e.names = append(outputs, m.Value), append(e.names, m.Name)
 	}
-	if e.forward, err = NewForward(g.In, outputs, []*model.Trunk{g.Trunk}, extra...); err != nil {
+	if e.forward, err = NewForward(g.In, outputs, []*model.Trunk{g.Trunk}); err != nil {
 		return err
 	}
 	f.eval = e
@@ -68,10 +67,10 @@ func (f *fit[T]) evaluate(ctx context.Context) error {
 	}
 	f.worse, f.report.BestStep, f.report.HeldOut = 0, f.report.Steps, finite(now)
 	if f.best == nil {
-		f.best = &snapshot{params: f.params.Clone(), extra: copyOf(f.ExtraWeights)}
+		f.best = f.params.Clone()
 		return nil
 	}
-	return f.best.take(f.params, f.ExtraWeights)
+	return f.best.CopyFrom(f.params)
 }
 
 func lowerLoss(now, best map[string]float64) bool { return now["loss"] < best["loss"] }
@@ -82,17 +81,7 @@ func (f *fit[T]) heldOut(ctx context.Context) (map[string]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tokens, seqs int
-	var weight float64
-	for _, r := range micro {
-		_, s := r.Used()
-		tokens, seqs, weight = tokens+r.Counted(), seqs+s, weight+r.Weight()
-	}
-	for name, x := range map[string]float64{
-		ScalarTokens: float64(tokens), ScalarSeqs: float64(seqs), ScalarWeight: weight, ScalarStep: float64(f.report.Steps),
-	} {
-		f.eval.forward.SetScalar(name, x)
-	}
+	setCounts(f.eval.forward.scalars, f.report.Steps, micro...)
 	sums := make(map[string]float64, len(f.eval.names))
 	for _, r := range micro {
 		out, err := f.eval.forward.Run(ctx, r)
@@ -109,27 +98,10 @@ func (f *fit[T]) heldOut(ctx context.Context) (map[string]float64, error) {
 	return sums, nil
 }
 
-// snapshot is a copy of the weights.
-type snapshot struct {
-	params *model.Params
-	extra  []optim.Param
-}
-
-// take overwrites the copy.
-func (s *snapshot) take(p *model.Params, extra []optim.Param) error {
-	if err := s.params.CopyFrom(p); err != nil {
-		return err
-	}
-	return copyInto(s.extra, extra)
-}
-
 // takeBest ends the run with the weights of the best evaluation, if there was one.
 func (f *fit[T]) takeBest() error {
 	if f.best == nil {
 		return nil
 	}
-	if err := f.params.CopyFrom(f.best.params); err != nil {
-		return err
-	}
-	return copyInto(f.ExtraWeights, f.best.extra)
+	return f.params.CopyFrom(f.best)
 }

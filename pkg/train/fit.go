@@ -128,8 +128,10 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 		f.reports = nil
 
 		// 8. Save a checkpoint.
-		if err := f.checkpoint(); err != nil {
-			return f.report, err
+		if s.Checkpointing.Dir != "" && (f.report.Steps%s.Checkpointing.Every == 0 || f.report.Stopped != "") {
+			if err := f.save(); err != nil {
+				return f.report, err
+			}
 		}
 	}
 
@@ -141,12 +143,12 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 type fit[T any] struct {
 	Task[T]
 	Settings
-	params *model.Params
+	params *model.Params // with ExtraWeights
 	step   *Step
 	batch  *Batch
 	id     run.Identity
-	eval   *evaluation // nil without evaluations
-	best   *snapshot   // of the best evaluation, nil before the first
+	eval   *evaluation   // nil without evaluations
+	best   *model.Params // weights of the best evaluation, nil before the first
 
 	report   Report
 	reports  map[string]float64 // of the last step, until OnStep is called with them
@@ -178,19 +180,22 @@ func newFit[T any](p *model.Params, task Task[T], s Settings) (*fit[T], error) {
 	if err := errors.Join(s.Validate(), task.validate(s)); err != nil {
 		return nil, err
 	}
-	f := &fit[T]{Task: task, Settings: s, params: p, batch: NewBatch(s.MicroTokens, s.MicroSegments)}
-	g, terms, extra, err := f.graph()
+	f := &fit[T]{Task: task, Settings: s, params: p.Share(), batch: NewBatch(s.MicroTokens, s.MicroSegments)}
+	for _, w := range s.ExtraWeights {
+		if err := f.params.Add(w.Name, w.Value, w.Decay); err != nil {
+			return nil, fmt.Errorf("custom weight %q: %w", w.Name, err)
+		}
+	}
+	g, terms, err := f.graph()
 	if err != nil {
 		return nil, err
 	}
 	f.step, err = NewStep(g.In, terms, []Network{{
 		Name:        networkName,
 		Trunk:       g.Trunk,
-		Params:      p,
 		Optim:       s.Optim.AdamW(),
 		Schedule:    s.Optim.Cosine(s.MinLRRatio, task.Warmup, task.Steps),
 		MaxGradNorm: s.Optim.MaxGradNorm,
-		Extra:       extra,
 		Frozen:      s.Frozen,
 		LRFactors:   s.LRFactors,
 	}}, Options{Recompute: s.Recompute})
@@ -201,18 +206,21 @@ func newFit[T any](p *model.Params, task Task[T], s Settings) (*fit[T], error) {
 }
 
 // graph builds the model and the loss in a new graph.
-func (f *fit[T]) graph() (g Graph, terms Terms, extra []Weight, err error) {
+func (f *fit[T]) graph() (g Graph, terms Terms, err error) {
 	g.In = model.NewInputs(tensor.Float32, f.MicroTokens, f.MicroSegments)
 	if g.Trunk, err = model.NewTrunk(g.In, f.params, networkName); err != nil {
-		return g, terms, nil, err
+		return g, terms, err
 	}
-	if extra, g.Extra, err = newWeights(g.In, f.ExtraWeights); err != nil {
-		return g, terms, nil, err
+	nodes := g.Trunk.ParamNodes()
+	nodes = nodes[len(nodes)-len(f.ExtraWeights):]
+	g.Extra = make(map[string]*gorgonia.Node, len(nodes))
+	for i, w := range f.ExtraWeights {
+		g.Extra[w.Name] = nodes[i]
 	}
 	if terms, err = Build(f.Loss, g); err != nil {
-		return g, terms, nil, fmt.Errorf("loss: %w", err)
+		return g, terms, fmt.Errorf("loss: %w", err)
 	}
-	return g, terms, extra, nil
+	return g, terms, nil
 }
 
 // ended says whether all is done, or training does not get better any more, or a callback stopped it.
@@ -287,9 +295,7 @@ func (f *fit[T]) resume() (err error) {
 	if err := f.step.Restore(c); err != nil {
 		return err
 	}
-	if best := c.Models[bestName]; best != nil {
-		f.best = &snapshot{params: best, extra: c.Extra[bestName]}
-	}
+	f.best = c.Models[bestName]
 	f.report, f.position, f.worse, f.reports = at.Report, at.Source, at.Worse, at.Reports
 	f.report.Stopped = ""
 	if at.Source == nil {
@@ -301,32 +307,18 @@ func (f *fit[T]) resume() (err error) {
 // identify writes all that the run reads, besides the model.
 func (f *fit[T]) identify(d *run.Digest) {
 	f.Data(d)
-	for _, w := range f.ExtraWeights {
-		d.Text(w.Name)
-		d.Numbers(w.Value.Float32s())
-	}
 	if f.HeldOut != nil {
 		run.Items(f.Digest, f.HeldOut)(d)
 	}
 }
 
-// checkpoint saves the run when a checkpoint is due.
-func (f *fit[T]) checkpoint() error {
-	if f.Checkpointing.Dir == "" || f.report.Steps%f.Checkpointing.Every != 0 && f.report.Stopped == "" {
-		return nil
-	}
-	return f.save()
-}
-
 // stop saves the run, so that nothing is lost, and returns the error that ends it before its time.
-func (f *fit[T]) stop(err error) error {
-	if f.Checkpointing.Dir == "" {
-		return err
-	}
-	return errors.Join(err, f.save())
-}
+func (f *fit[T]) stop(err error) error { return errors.Join(err, f.save()) }
 
 func (f *fit[T]) save() error {
+	if f.Checkpointing.Dir == "" {
+		return nil
+	}
 	raw, err := json.Marshal(state{Report: f.report, Source: f.position, Worse: f.worse, Reports: finite(f.reports)})
 	if err != nil {
 		return fmt.Errorf("train: checkpoint: position: %w", err)
@@ -334,8 +326,7 @@ func (f *fit[T]) save() error {
 	c := &Checkpoint{Params: f.params, State: State{Stage: f.Stage, Position: raw}}
 	f.step.Checkpoint(c)
 	if f.best != nil {
-		c.Models = map[string]*model.Params{bestName: f.best.params}
-		c.addExtra(bestName, f.best.extra...)
+		c.Models = map[string]*model.Params{bestName: f.best}
 	}
 	return f.Checkpointing.Save(c, f.id)
 }

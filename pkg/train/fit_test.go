@@ -389,7 +389,7 @@ func TestFitCheckpointsNaN(t *testing.T) {
 	report, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), tk, s)
 	require.NoError(t, err)
 	assert.Zero(t, report.Accuracy)
-	files, err := filepath.Glob(filepath.Join(s.Checkpointing.Dir, "trainer", "*.extra.safetensors"))
+	files, err := filepath.Glob(filepath.Join(s.Checkpointing.Dir, "further.safetensors"))
 	require.NoError(t, err)
 	assert.Empty(t, files)
 }
@@ -401,7 +401,7 @@ func TestFitRefusesViews(t *testing.T) {
 	require.NoError(t, view.T())
 	s.ExtraWeights = []optim.Param{{Name: "view", Value: view}}
 	_, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), task(t, s, nil), s)
-	assert.ErrorContains(t, err, `custom weight "view" is empty or a view`)
+	assert.ErrorContains(t, err, `custom weight "view": model: add: "view" is empty or a view`)
 }
 
 // Custom weights are trained, saved, restored and follow the best evaluation.
@@ -414,8 +414,10 @@ func TestFitExtraWeights(t *testing.T) {
 	tk.Loss, tk.Steps = headLoss, 60
 	var misses []float64
 	s.OnStep = func(i train.StepInfo) { misses = append(misses, i.Metrics["miss"]) }
-	_, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), tk, s)
+	p := tinyParams(tensor.Float32, 1)
+	_, err := train.Fit(t.Context(), p, tk, s)
 	require.NoError(t, err)
+	assert.Nil(t, p.Get("head.weight"), "the model itself gets no further weights")
 	assert.InDelta(t, 4, misses[0], 1e-6, "a head of zeros misses 2 by 2")
 	assert.Less(t, misses[59], 0.2)
 
@@ -423,7 +425,7 @@ func TestFitExtraWeights(t *testing.T) {
 	s.ExtraWeights = append(head(), optim.Param{Name: "embed", Value: head()[0].Value})
 	tk.Config = s
 	_, err = train.Fit(t.Context(), tinyParams(tensor.Float32, 1), tk, s)
-	assert.ErrorContains(t, err, `custom weight "embed" has the name of another weight`)
+	assert.ErrorContains(t, err, `custom weight "embed": model: add: the name "embed" is that of another weight`)
 
 	for name, evalEvery := range map[string]int{"plain": 0, "evaluation": 2} {
 		t.Run(name, func(t *testing.T) {
@@ -453,7 +455,7 @@ func TestFitExtraWeights(t *testing.T) {
 					return trained(ctx, run, 0)
 				},
 				Others: map[string]func(context.Context, traintest.Run) error{
-					"other content of data": func(ctx context.Context, run traintest.Run) error {
+					"other content of start weights": func(ctx context.Context, run traintest.Run) error {
 						_, _, err := trained(ctx, run, 1) // another head
 						return err
 					},

@@ -3,9 +3,11 @@ package train
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/exec"
@@ -21,17 +23,33 @@ type Forward struct {
 	batch   *Batch
 }
 
-// NewForward compiles what the outputs need. trunks are the models that they are computed by, extra
-// the custom weights.
-func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, extra ...Weight) (*Forward, error) {
+// NewForward compiles what the outputs need. trunks are the models that they are computed by.
+func NewForward(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk) (*Forward, error) {
 	if in == nil {
 		return nil, fmt.Errorf("train: inputs are nil")
 	}
-	program, feed, err := compile(in, outputs, trunks, extra, exec.Options{})
+	program, feed, err := compile(in, outputs, trunks, exec.Options{})
 	if err != nil {
 		return nil, err
 	}
 	return &Forward{outputs: slices.Clone(outputs), program: program, feed: feed, scalars: map[string]float64{}, batch: NewBatch(in.N, in.S)}, nil
+}
+
+// ForwardOf is NewForward of one model: it makes the inputs, of n token slots and s segments, and a trunk of that name.
+// outputs are such as (*model.Trunk).LogProbs.
+func ForwardOf(p *model.Params, name string, n, s int, outputs ...func(*model.Trunk) (*gorgonia.Node, error)) (*Forward, error) {
+	in := model.NewInputs(tensor.Float32, n, s)
+	trunk, err := model.NewTrunk(in, p, name)
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]*gorgonia.Node, len(outputs))
+	for i, output := range outputs {
+		if nodes[i], err = output(trunk); err != nil {
+			return nil, err
+		}
+	}
+	return NewForward(in, nodes, []*model.Trunk{trunk})
 }
 
 // SetScalar gives a scalar input, such as "temperature", its value from the next Run on.
@@ -41,12 +59,9 @@ func (f *Forward) SetScalar(name string, x float64) { f.scalars[name] = x }
 // one number for a scalar, rows one after another for a matrix. Unused slots are 0. ScalarTokens, ScalarWeight and
 // ScalarSeqs are the counts of this micro-batch and ScalarStep is 0, unless SetScalar gave them.
 func (f *Forward) Run(ctx context.Context, batch *data.Ragged) ([][]float32, error) {
-	_, segments := batch.Used()
-	scalars := map[string]float64{ScalarTokens: float64(batch.Counted()), ScalarSeqs: float64(segments), ScalarStep: 0}
-	scalars[ScalarWeight] = batch.Weight()
-	for name, x := range f.scalars {
-		scalars[name] = x
-	}
+	scalars := map[string]float64{}
+	setCounts(scalars, 0, batch)
+	maps.Copy(scalars, f.scalars)
 	if err := f.feed.Load(batch, scalars); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}

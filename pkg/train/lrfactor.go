@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 )
@@ -29,10 +28,4 @@ func (f *LRFactor) UnmarshalText(text []byte) error {
 	}
 	f.Pattern, f.Factor = pattern, factor
 	return nil
-}
-
-// matches says whether a name fits a pattern that is valid.
-func matches(pattern, name string) bool {
-	ok, _ := path.Match(pattern, name)
-	return ok
 }

@@ -24,9 +24,6 @@ func (s *Step) Memory() Memory {
 		for _, p := range n.Params.All() {
 			m.Weights += sizeOf(p.Value)
 		}
-		for _, w := range n.Extra {
-			m.Weights += sizeOf(w.Value)
-		}
 		for _, g := range n.sums {
 			m.Gradients += sizeOf(g)
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path"
 	"slices"
 
 	"gorgonia.org/gorgonia"
@@ -29,8 +30,6 @@ type Network struct {
 	Schedule optim.Schedule
 	// MaxGradNorm is the global norm that gradients are clipped to. 0 means no clipping. Paper 2.2: 1.0.
 	MaxGradNorm float64
-	// Extra are custom weights that are trained with the trunk's. Their names differ from those of Params.
-	Extra []Weight
 	// Frozen are patterns of names of weights, by path.Match, that are not trained: no gradient of
 	// theirs is computed, and they have no moments.
 	Frozen []string
@@ -40,7 +39,7 @@ type Network struct {
 }
 
 // network is a Network as a Step works with it. It starts with all weights that are not frozen, in
-// the order of Params.All and Extra; use drops those that the loss does not depend on.
+// the order of Params.All; use drops those that the loss does not depend on.
 type network struct {
 	Network
 	nodes  []*gorgonia.Node // of params, until use
@@ -96,49 +95,37 @@ func (n *network) collect() error {
 	if len(all) != len(nodes) {
 		return fmt.Errorf("the weights were changed after the trunk was made: %d instead of %d", len(all), len(nodes))
 	}
-	names := map[string]bool{}
-	fits := make([]bool, len(n.Frozen)+len(n.LRFactors)) // patterns that match a weight
-	add := func(p optim.Param, node *gorgonia.Node) error {
-		if names[p.Name] {
-			return fmt.Errorf("custom weight %q has the name of another weight", p.Name)
-		}
-		names[p.Name] = true
+	used := map[string]bool{} // patterns that match a weight
+	matches := func(pattern, name string) bool {
+		ok, _ := path.Match(pattern, name)
+		used[pattern] = used[pattern] || ok
+		return ok
+	}
+	for i, p := range all {
 		frozen, factor := false, 1.0
-		for i, pattern := range n.Frozen {
-			if matches(pattern, p.Name) {
-				frozen, fits[i] = true, true
-			}
+		for _, pattern := range n.Frozen {
+			frozen = matches(pattern, p.Name) || frozen
 		}
-		for i, f := range slices.Backward(n.LRFactors) {
+		for _, f := range slices.Backward(n.LRFactors) {
 			if matches(f.Pattern, p.Name) {
-				factor, fits[len(n.Frozen)+i] = f.Factor, true
+				factor = f.Factor
 			}
 		}
 		if factor != 1 {
 			n.Optim.SetLRFactor(p.Name, factor)
 		}
 		if !frozen {
-			n.params, n.nodes = append(n.params, p), append(n.nodes, node)
-		}
-		return nil
-	}
-	for i, p := range all {
-		if err := add(optim.Param(*p), nodes[i]); err != nil {
-			return err
+			n.params, n.nodes = append(n.params, *p), append(n.nodes, nodes[i])
 		}
 	}
-	for _, w := range n.Extra {
-		if err := add(w.Param, w.Node); err != nil {
-			return err
+	for _, pattern := range n.Frozen {
+		if !used[pattern] {
+			return fmt.Errorf("the pattern %q of frozen weights matches none of its weights", pattern)
 		}
 	}
-	for i, ok := range fits {
-		switch {
-		case ok:
-		case i < len(n.Frozen):
-			return fmt.Errorf("the pattern %q of frozen weights matches none of its weights", n.Frozen[i])
-		default:
-			return fmt.Errorf("LRFactors has the pattern %q, which matches none of its weights", n.LRFactors[i-len(n.Frozen)].Pattern)
+	for _, f := range n.LRFactors {
+		if !used[f.Pattern] {
+			return fmt.Errorf("LRFactors has the pattern %q, which matches none of its weights", f.Pattern)
 		}
 	}
 	if len(n.params) == 0 {

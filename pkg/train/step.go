@@ -45,9 +45,8 @@ type Step struct {
 	tokens  bool // the loss counts tokens
 	step    int
 
-	loss    backend.Buffer   // where the program leaves the loss
-	metrics []backend.Buffer // and the metrics
-	result  Result           // its maps are used again
+	sums   []backend.Buffer // where the program leaves the loss and the metrics
+	result Result           // its maps are used again
 }
 
 // NewStep differentiates the loss by the weights of the networks and compiles everything into one program. The terms
@@ -130,27 +129,23 @@ func (s *Step) compile() (err error) {
 	}
 	opt := exec.Options{Timing: s.opt.Timing}
 	trunks := slices.Clone(s.opt.Frozen)
-	var extra []Weight
 	for _, n := range s.nets {
 		outputs = append(outputs, n.grads...)
-		trunks, extra = append(trunks, n.Trunk), append(extra, n.Extra...)
+		trunks = append(trunks, n.Trunk)
 		opt.Sums = append(opt.Sums, n.grads...)
 		if s.opt.Recompute {
 			opt.Recompute = append(opt.Recompute, n.Trunk.Layers()...)
 		}
 	}
-	if s.program, s.feed, err = compile(s.in, outputs, trunks, extra, opt); err != nil {
+	if s.program, s.feed, err = compile(s.in, outputs, trunks, opt); err != nil {
 		return err
 	}
-	if s.loss, err = s.program.Buffer(s.terms.Loss); err != nil {
-		return fmt.Errorf("train: %w", err)
-	}
-	for _, m := range s.terms.Metrics {
-		buf, err := s.program.Buffer(m.Value)
+	for _, n := range outputs[:1+len(s.terms.Metrics)] {
+		buf, err := s.program.Buffer(n)
 		if err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
-		s.metrics = append(s.metrics, buf)
+		s.sums = append(s.sums, buf)
 	}
 	for _, n := range s.nets {
 		if err := n.find(s.program); err != nil {
@@ -161,7 +156,7 @@ func (s *Step) compile() (err error) {
 }
 
 // compile makes a program whose weights and inputs are bound.
-func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, extra []Weight, opt exec.Options) (*exec.Program, *model.Feed, error) {
+func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, opt exec.Options) (*exec.Program, *model.Feed, error) {
 	opt.Backend = in.Backend()
 	program, err := exec.Compile(outputs, opt)
 	if err != nil {
@@ -170,11 +165,6 @@ func compile(in *model.Inputs, outputs []*gorgonia.Node, trunks []*model.Trunk, 
 	for _, t := range trunks {
 		if err := t.Bind(program); err != nil {
 			return nil, nil, fmt.Errorf("train: %w", err)
-		}
-	}
-	for _, w := range extra {
-		if err := program.Bind(w.Node, w.Value); err != nil {
-			return nil, nil, fmt.Errorf("train: custom weight %q: %w", w.Name, err)
 		}
 	}
 	feed, err := in.NewFeed(program)
@@ -202,33 +192,28 @@ func (s *Step) Run(ctx context.Context, micro []*data.Ragged) (Result, error) {
 	// 1. Count the whole batch.
 	r := Result{Step: s.step, Metrics: s.result.Metrics, GradNorm: s.result.GradNorm, LR: s.result.LR}
 	clear(r.Metrics)
-	for _, b := range micro {
-		_, segments := b.Used()
-		r.Tokens += b.Counted()
-		r.Weight += b.Weight()
-		r.Seqs += segments
-	}
+	setCounts(s.scalars, s.step, micro...)
+	r.Tokens, r.Seqs = int(s.scalars[ScalarTokens]), int(s.scalars[ScalarSeqs])
+	r.Weight = s.scalars[ScalarWeight]
 	if r.Seqs == 0 {
 		return Result{}, fmt.Errorf("train: step %d: the batch is empty", s.step)
 	}
 	if r.Tokens == 0 && s.tokens {
 		return Result{}, fmt.Errorf("train: step %d: %w", s.step, ErrNoTokens)
 	}
-	s.scalars[ScalarTokens], s.scalars[ScalarSeqs], s.scalars[ScalarStep] = float64(r.Tokens), float64(r.Seqs), float64(s.step)
-	s.scalars[ScalarWeight] = r.Weight
 
 	// 2. Run the micro-batches and add up.
 	for i, b := range micro {
 		if err := s.runMicro(ctx, b, i > 0); err != nil {
 			return Result{}, fmt.Errorf("train: step %d: micro-batch %d: %w", s.step, i, err)
 		}
-		loss := number(s.loss)
+		loss := number(s.sums[0])
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
 			return Result{}, s.nonFinite(ctx, "loss", loss, micro, i)
 		}
 		r.Loss += loss
 		for k, m := range s.terms.Metrics {
-			r.Metrics[m.Name] += number(s.metrics[k])
+			r.Metrics[m.Name] += number(s.sums[1+k])
 		}
 	}
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"gorgonia.org/gorgonia"
+
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 // Terms is what a loss returns: the scalar to minimise, and sums to log. Both add up over micro-batches, so a mean is
@@ -36,6 +38,17 @@ const (
 	// ScalarStep is the optimisation step, counted from 0.
 	ScalarStep = "step"
 )
+
+// setCounts gives the scalar inputs of a whole batch their values.
+func setCounts(scalars map[string]float64, step int, micro ...*data.Ragged) {
+	tokens, seqs, weight := 0, 0, 0.0
+	for _, b := range micro {
+		_, segments := b.Used()
+		tokens, seqs, weight = tokens+b.Counted(), seqs+segments, weight+b.Weight()
+	}
+	scalars[ScalarTokens], scalars[ScalarSeqs] = float64(tokens), float64(seqs)
+	scalars[ScalarWeight], scalars[ScalarStep] = weight, float64(step)
+}
 
 // Build calls a loss, once, and turns a panic of it into an error: gorgonia's constructors panic, and a loss may come from
 // anywhere.

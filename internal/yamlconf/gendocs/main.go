@@ -13,9 +13,9 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -78,21 +78,8 @@ func generate(root string) ([]byte, error) {
 
 // sourceFiles are a package's files without tests, in order. A package that is not there has none.
 func sourceFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		if os.IsNotExist(err) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	var files []string
-	for _, e := range entries {
-		name := e.Name()
-		if e.Type()&fs.ModeDir == 0 && strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
-			files = append(files, filepath.Join(dir, name))
-		}
-	}
-	return files, nil
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	return slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") }), err
 }
 
 // addFields adds the comment of each field that has one. Of several in one line the first has it, as in the source.
