@@ -37,14 +37,12 @@ func (a *arrowFile) Progress() float64 { return float64(a.next) / float64(max(1,
 
 func (a *arrowFile) Records() func() (arrow.Record, error) {
 	a.next = 0
-	next := 0
 	return func() (arrow.Record, error) {
-		if next == a.NumRecords() {
+		if a.next == a.NumRecords() {
 			return nil, io.EOF
 		}
-		next++
-		a.next = next
-		return a.RecordAt(next - 1)
+		a.next++
+		return a.RecordAt(a.next - 1)
 	}
 }
 

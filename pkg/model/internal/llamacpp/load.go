@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/internal/parallel"
@@ -61,19 +60,8 @@ func (m *Model) Read(weight func(name string) []float32) error {
 func (m *Model) decode(t file.Tensor, row func(r int) []float32) error {
 	info, _ := m.f.Tensor(t.Name)
 	rows, cols := t.Size()
-	var mu sync.Mutex
-	var first error
 	const grain = 1 << 18 // numbers that are worth another goroutine
-	parallel.For(rows, max(1, grain/cols), func(lo, hi int) {
-		if err := m.f.Decode(info, lo, hi, row); err != nil {
-			mu.Lock()
-			defer mu.Unlock()
-			if first == nil {
-				first = err
-			}
-		}
-	})
-	return first
+	return parallel.Try(rows, max(1, grain/cols), func(lo, hi int) error { return m.f.Decode(info, lo, hi, row) })
 }
 
 // check compares names, shapes and types before anything of the model's size is allocated.
