@@ -77,6 +77,10 @@ func open(file *os.File, size int64, mem memory.Allocator) (records, error) {
 		return parquet.Open(file, size, mem)
 	case bytes.HasPrefix(head, streamMagic):
 		return openStream(file, size, mem)
+	case len(head) < len(ipc.Magic):
+		return nil, fmt.Errorf("is not an Arrow IPC file: it has %d bytes", size)
+	case !bytes.Equal(head, ipc.Magic):
+		return nil, errors.New(`is no Arrow or Parquet file: it does not begin with "ARROW1" or "PAR1"`)
 	}
 	return openArrow(file, size, mem)
 }

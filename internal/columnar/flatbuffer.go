@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,12 +26,12 @@ var errFooter = errors.New("the footer is damaged")
 
 // checkFooter goes through the footer of an Arrow IPC file of that size. It panics on bad places, for Guard to catch.
 func checkFooter(file io.ReaderAt, size int64) error {
-	end := size - int64(len(ipc.Magic)) - 4
-	length := make([]byte, 4)
-	if _, err := file.ReadAt(length, end); err != nil {
-		return err
+	tail := make([]byte, 4+len(ipc.Magic)) // the footer's length is in front of the mark
+	end := size - int64(len(tail))
+	if _, err := file.ReadAt(tail, end); err != nil || !bytes.Equal(tail[4:], ipc.Magic) {
+		return errors.New(`is cut off: it does not end with "ARROW1"`)
 	}
-	n := int64(binary.LittleEndian.Uint32(length))
+	n := int64(binary.LittleEndian.Uint32(tail))
 	if n < 8 || n > end {
 		return fmt.Errorf("%w: it claims %d of the file's %d bytes", errFooter, n, size)
 	}

@@ -71,9 +71,6 @@ func (f *File) Close() error {
 	return nil
 }
 
-// Path is the name it was opened by.
-func (f *File) Path() string { return f.path }
-
 // Value is the metadata of that key.
 func (f *File) Value(key string) (any, bool) {
 	v, ok := f.values[key]

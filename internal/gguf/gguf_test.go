@@ -199,7 +199,7 @@ func TestRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.gguf")
 	require.NoError(t, os.WriteFile(path, raw, 0o600))
 	f := open(t, path)
-	assert.Equal(t, path, f.Path())
+	assert.Equal(t, path, f.path)
 	assert.Equal(t, meta, f.Metadata)
 	assert.Equal(t, x, numbers(t, f, "a"))
 	assert.Equal(t, x, numbers(t, f, "b"), "eighths fit")
