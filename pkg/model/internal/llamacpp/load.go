@@ -24,16 +24,12 @@ func Open(path string, table arch.Table) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{f: f}
-	meta := make(map[string]any, len(f.Metadata))
-	for _, kv := range f.Metadata {
-		meta[kv.Key] = kv.Value
-	}
 	vocab := 0
 	if embed, _ := f.Tensor(embedName); len(embed.Shape) == 2 {
 		vocab = embed.Shape[0]
 	}
 	_, untied := f.Tensor(outputName)
-	if m.Config, err = decodeConfig(meta, vocab, !untied); err == nil {
+	if m.Config, err = decodeConfig(f.Values, vocab, !untied); err == nil {
 		m.Tensors = file.Tensors(table, m.Config, arch.GGUF)
 		err = m.check()
 	}
