@@ -25,7 +25,6 @@ type records interface {
 	NumRows() int
 	// Progress is about the share of the file that was read since the last call of Records.
 	Progress() float64
-	Close() error
 }
 
 // File is an open Arrow IPC file or stream or Parquet file. It is read in one goroutine at a time, under Guard.
@@ -75,9 +74,13 @@ func open(file *os.File, size int64, mem memory.Allocator) (records, error) {
 	case err != nil:
 		return nil, err
 	case bytes.HasPrefix(head, parquetMagic):
-		return openParquet(file, size, mem)
+		return parquet.Open(file, size, mem)
 	case bytes.HasPrefix(head, streamMagic):
 		return openStream(file, size, mem)
+	case len(head) < len(ipc.Magic):
+		return nil, fmt.Errorf("is not an Arrow IPC file: it has %d bytes", size)
+	case !bytes.Equal(head, ipc.Magic):
+		return nil, errors.New(`is no Arrow or Parquet file: it does not begin with "ARROW1" or "PAR1"`)
 	}
 	return openArrow(file, size, mem)
 }
@@ -86,16 +89,12 @@ func open(file *os.File, size int64, mem memory.Allocator) (records, error) {
 func (f *File) BytesRead() int64 { return int64(float64(f.size) * min(1, f.Progress())) }
 
 // Close closes the file. Records stay valid.
-func (f *File) Close() error { return errors.Join(f.records.Close(), f.file.Close()) }
-
-type parquetFile struct{ *parquet.File }
-
-func openParquet(file io.ReaderAt, size int64, mem memory.Allocator) (parquetFile, error) {
-	f, err := parquet.Open(file, size, mem)
-	return parquetFile{f}, err
+func (f *File) Close() error {
+	if r, ok := f.records.(io.Closer); ok {
+		return errors.Join(r.Close(), f.file.Close())
+	}
+	return f.file.Close()
 }
-
-func (parquetFile) Close() error { return nil }
 
 // How files begin, besides ipc.Magic.
 var (

@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,34 +26,42 @@ var errFooter = errors.New("the footer is damaged")
 
 // checkFooter goes through the footer of an Arrow IPC file of that size. It panics on bad places, for Guard to catch.
 func checkFooter(file io.ReaderAt, size int64) error {
-	end := size - int64(len(ipc.Magic)) - 4
-	length := make([]byte, 4)
-	if _, err := file.ReadAt(length, end); err != nil {
-		return err
+	tail := make([]byte, 4+len(ipc.Magic)) // the footer's length is in front of the mark
+	end := size - int64(len(tail))
+	if _, err := file.ReadAt(tail, end); err != nil || !bytes.Equal(tail[4:], ipc.Magic) {
+		return errors.New(`is cut off: it does not end with "ARROW1"`)
 	}
-	n := int64(binary.LittleEndian.Uint32(length))
+	n := int64(binary.LittleEndian.Uint32(tail))
 	if n < 8 || n > end {
 		return fmt.Errorf("%w: it claims %d of the file's %d bytes", errFooter, n, size)
 	}
-	f := flatbuffer{buf: make([]byte, n), left: 16 * int(n)}
-	if _, err := file.ReadAt(f.buf, end-n); err != nil {
+	f, err := readFlatbuffer(file, end-n, n)
+	if err != nil {
 		return err
 	}
 	const blockSize = 24
 	footer := f.u32(0)
 	if schema := f.ref(footer, 1); schema != 0 {
-		f.each(schema, 1, f.field)
-		f.each(schema, 2, f.keyValue)
+		f.fields(schema, 1)
 	}
 	f.vector(footer, 2, blockSize) // dictionaries
 	f.vector(footer, 3, blockSize) // record batches
 	return nil
 }
 
-func (f *flatbuffer) field(table int) {
-	f.vector(table, 0, 1) // name
-	f.each(table, 5, f.field)
-	f.each(table, 6, f.keyValue)
+func readFlatbuffer(file io.ReaderAt, at, n int64) (*flatbuffer, error) {
+	f := &flatbuffer{buf: make([]byte, n), left: 16 * int(n)}
+	_, err := file.ReadAt(f.buf, at)
+	return f, err
+}
+
+// fields goes through the fields of a schema or of another field, and the metadata behind them.
+func (f *flatbuffer) fields(table, number int) {
+	f.each(table, number, func(field int) {
+		f.vector(field, 0, 1) // name
+		f.fields(field, 5)
+	})
+	f.each(table, number+1, f.keyValue)
 }
 
 func (f *flatbuffer) keyValue(table int) {
@@ -119,16 +128,13 @@ func checkStream(file io.ReaderAt, size int64) error {
 		if n == 0 { // the end
 			return nil
 		}
-		f := flatbuffer{buf: make([]byte, n), left: 16 * int(n)}
-		if _, err := file.ReadAt(f.buf, at+8); err != nil {
-			return err
-		}
-		body, err := f.message(), error(nil)
-		if body < 0 || body > size-at-8-n {
-			err = fmt.Errorf("the message at byte %d claims a body of %d bytes", at, body)
-		}
+		f, err := readFlatbuffer(file, at+8, n)
 		if err != nil {
 			return err
+		}
+		body := f.message()
+		if body < 0 || body > size-at-8-n {
+			return fmt.Errorf("the message at byte %d claims a body of %d bytes", at, body)
 		}
 		at += 8 + n + body
 	}
@@ -148,8 +154,7 @@ func (f *flatbuffer) message() int64 {
 		panic(errFooter)
 	}
 	if kind == schemaHeader {
-		f.each(header, 1, f.field)
-		f.each(header, 2, f.keyValue)
+		f.fields(header, 1)
 	} else {
 		if kind == 2 { // a dictionary, around a batch
 			if header = f.ref(header, 1); header == 0 {

@@ -38,7 +38,6 @@ func (s *arrowStream) reader() (*ipc.Reader, error) {
 
 func (s *arrowStream) Schema() *arrow.Schema { return s.schema }
 func (s *arrowStream) NumRows() int          { return -1 }
-func (s *arrowStream) Close() error          { return nil }
 
 func (s *arrowStream) Progress() float64 {
 	at, _ := s.in.Seek(0, io.SeekCurrent) // a SectionReader knows its place

@@ -13,13 +13,14 @@ import (
 type File struct {
 	// Metadata are the entries in the order of the file.
 	Metadata []KeyValue
+	// Values are the metadata by their keys.
+	Values map[string]any
 	// Tensors is the table of tensors in the order of the file.
 	Tensors []Tensor
 
 	path    string
 	r       io.ReaderAt
 	size    int64
-	values  map[string]any
 	tensors map[string]int
 	close   func() error
 }
@@ -69,15 +70,6 @@ func (f *File) Close() error {
 		return fmt.Errorf("gguf: %w", err)
 	}
 	return nil
-}
-
-// Path is the name it was opened by.
-func (f *File) Path() string { return f.path }
-
-// Value is the metadata of that key.
-func (f *File) Value(key string) (any, bool) {
-	v, ok := f.values[key]
-	return v, ok
 }
 
 // Tensor is the entry of that name.

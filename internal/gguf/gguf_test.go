@@ -56,10 +56,10 @@ func TestMetadataOfOthers(t *testing.T) {
 		{"k.texts", []string{"", "a", "▁bc"}}, {"k.floats", []float32{0.5, -1.25}}, {"k.ints", []int32{1, -2, 3}}, {"k.bools", []bool{true, false}},
 	}
 	assert.Equal(t, want, f.Metadata)
-	v, ok := f.Value("k.u16")
+	v, ok := f.Values["k.u16"]
 	assert.True(t, ok)
 	assert.Equal(t, uint16(60000), v)
-	_, ok = f.Value("none")
+	_, ok = f.Values["none"]
 	assert.False(t, ok)
 	assert.True(t, Sniff(python))
 	assert.False(t, Sniff("gguf_test.go"))
@@ -199,7 +199,7 @@ func TestRoundTrip(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.gguf")
 	require.NoError(t, os.WriteFile(path, raw, 0o600))
 	f := open(t, path)
-	assert.Equal(t, path, f.Path())
+	assert.Equal(t, path, f.path)
 	assert.Equal(t, meta, f.Metadata)
 	assert.Equal(t, x, numbers(t, f, "a"))
 	assert.Equal(t, x, numbers(t, f, "b"), "eighths fit")

@@ -65,14 +65,14 @@ func (p *parser) text(what string) string {
 func parse(r io.ReaderAt, size int64) (*File, error) {
 	p := &parser{r: bufio.NewReader(io.NewSectionReader(r, 0, size)), size: size}
 	tensors, entries := p.header()
-	f := &File{r: r, size: size, values: make(map[string]any), tensors: make(map[string]int)}
+	f := &File{r: r, size: size, Values: make(map[string]any), tensors: make(map[string]int)}
 	for i := uint64(0); i < entries && p.err == nil; i++ {
 		kv := p.keyValue()
-		if _, dup := f.values[kv.Key]; dup {
+		if _, dup := f.Values[kv.Key]; dup {
 			p.fail("byte %d: metadata %q is there twice", p.at, kv.Key)
 		}
 		f.Metadata = append(f.Metadata, kv)
-		f.values[kv.Key] = kv.Value
+		f.Values[kv.Key] = kv.Value
 	}
 	for i := uint64(0); i < tensors && p.err == nil; i++ {
 		t := p.tensor()
@@ -228,7 +228,7 @@ func (p *parser) tensor() Tensor {
 
 // alignment is that of the tensors' data.
 func (f *File) alignment() (int64, error) {
-	v, ok := f.values[alignmentKey]
+	v, ok := f.Values[alignmentKey]
 	if !ok {
 		return defaultAlignment, nil
 	}

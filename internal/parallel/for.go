@@ -2,7 +2,10 @@
 // sleep if none comes.
 package parallel
 
-import "runtime"
+import (
+	"runtime"
+	"sync"
+)
 
 // PiecesPerWorker is how many pieces a loop is cut into for each goroutine, so that a core that was
 // held up by something else does not hold up the whole loop.
@@ -17,6 +20,24 @@ const PiecesPerWorker = 4
 // For allocates nothing; an f that captures variables is itself allocated by its caller, unless it
 // is kept.
 func For(n, grain int, f func(lo, hi int)) { Run(n, grain, rangeFunc(f)) }
+
+// Try is For with an f that may fail, and goes on with other pieces then. Of several errors, that of
+// the first piece is given.
+func Try(n, grain int, f func(lo, hi int) error) error {
+	var mu sync.Mutex
+	var first error
+	at := n
+	For(n, grain, func(lo, hi int) {
+		if err := f(lo, hi); err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			if lo < at {
+				first, at = err, lo
+			}
+		}
+	})
+	return first
+}
 
 // rangeFunc is a function as the body of a loop.
 type rangeFunc func(lo, hi int)

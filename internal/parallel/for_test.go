@@ -1,6 +1,8 @@
 package parallel_test
 
 import (
+	"errors"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -54,4 +56,18 @@ func TestForPanics(t *testing.T) {
 		})
 		assert.Zero(t, running.Load())
 	}
+}
+
+// The error of the first piece that failed is given, whichever goroutine was first.
+func TestTryGivesFirstError(t *testing.T) {
+	for range 100 {
+		err := parallel.Try(64, 1, func(lo, hi int) error {
+			if hi <= 20 {
+				return nil
+			}
+			return fmt.Errorf("from %d", max(lo, 20))
+		})
+		assert.EqualError(t, err, "from 20")
+	}
+	assert.NoError(t, parallel.Try(0, 1, func(int, int) error { return errors.New("no pieces") }))
 }

@@ -78,20 +78,11 @@ func (c *column) peek() (def, rep int, ok bool, err error) {
 			return 0, 0, false, fmt.Errorf("column %q: %w", c.n.name, err)
 		}
 	}
-	c.def, c.repl = c.n.def, 0
-	if c.defs != nil {
-		x, err := c.defs.number()
-		if err != nil || x > uint64(c.n.def) {
-			return 0, 0, false, fmt.Errorf("column %q: definition levels: %w", c.n.name, errPage)
-		}
-		c.def = int(x)
+	if c.def, err = c.defs.level(c.n.def, c.n.def); err != nil {
+		return 0, 0, false, fmt.Errorf("column %q: definition levels: %w", c.n.name, err)
 	}
-	if c.reps != nil {
-		x, err := c.reps.number()
-		if err != nil || x > uint64(c.n.rep) {
-			return 0, 0, false, fmt.Errorf("column %q: repetition levels: %w", c.n.name, errPage)
-		}
-		c.repl = int(x)
+	if c.repl, err = c.reps.level(c.n.rep, 0); err != nil {
+		return 0, 0, false, fmt.Errorf("column %q: repetition levels: %w", c.n.name, err)
 	}
 	c.peeked = true
 	return c.def, c.repl, true, nil

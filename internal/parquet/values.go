@@ -177,6 +177,18 @@ func bitsAt(buf []byte, bit, width int) uint64 {
 	return x
 }
 
+// level is the next number, which is at most that; absent where there are none.
+func (h *hybrid) level(most, absent int) (int, error) {
+	if h == nil {
+		return absent, nil
+	}
+	x, err := h.number()
+	if err != nil || x > uint64(most) {
+		return 0, errPage
+	}
+	return int(x), nil
+}
+
 func (h *hybrid) next() (value, error) {
 	x, err := h.number()
 	return value{x: x}, err

@@ -151,19 +151,11 @@ func (f *Feed) Load(batch *data.Ragged, scalars map[string]float64) error {
 	for i := range s {
 		f.segMask.put(i, 1)
 	}
-	for _, c := range f.tokenColumns {
-		x, ok := batch.TokenColumns[c.name]
-		if !ok || len(x) != batch.N {
-			return missing("token column", c.name, ok, len(x), batch.N)
-		}
-		c.set(x[:n])
+	if err := setColumns("token column", f.tokenColumns, batch.TokenColumns, n, batch.N); err != nil {
+		return err
 	}
-	for _, c := range f.segmentColumns {
-		x, ok := batch.SegmentColumns[c.name]
-		if !ok || len(x) != batch.S {
-			return missing("segment column", c.name, ok, len(x), batch.S)
-		}
-		c.set(x[:s])
+	if err := setColumns("segment column", f.segmentColumns, batch.SegmentColumns, s, batch.S); err != nil {
+		return err
 	}
 	for _, c := range f.scalars {
 		x, ok := scalars[c.name]
@@ -227,9 +219,17 @@ func copyUsed(dst, src []int32, rest int32) {
 	}
 }
 
-func missing(kind, name string, there bool, got, want int) error {
-	if there {
-		return fmt.Errorf("model: %s %q has %d values, want %d", kind, name, got, want)
+// setColumns copies the used numbers of a batch's columns, which have want each.
+func setColumns(kind string, columns []named, batch map[string][]float32, used, want int) error {
+	for _, c := range columns {
+		x, there := batch[c.name]
+		switch {
+		case !there:
+			return fmt.Errorf("model: the graph needs a %s %q, which the batch does not have", kind, c.name)
+		case len(x) != want:
+			return fmt.Errorf("model: %s %q has %d values, want %d", kind, c.name, len(x), want)
+		}
+		c.set(x[:used])
 	}
-	return fmt.Errorf("model: the graph needs a %s %q, which the batch does not have", kind, name)
+	return nil
 }

@@ -47,7 +47,7 @@ func LoadGGUF(path string) (_ *Tokenizer, err error) {
 }
 
 func fromGGUF(f *gguf.File) (*Tokenizer, error) {
-	model, ok := f.Value(ggufModel)
+	model, ok := f.Values[ggufModel]
 	switch {
 	case !ok || model == "none" || model == "no_vocab":
 		return nil, ErrNoVocabulary
@@ -72,13 +72,13 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 		key string
 		dst *bool
 	}{{ggufSpacePrefix, &parts.AddDummyPrefix}, {ggufExtraSpaces, &parts.RemoveExtraSpaces}} {
-		if v, ok := f.Value(flag.key); ok {
+		if v, ok := f.Values[flag.key]; ok {
 			if *flag.dst, ok = v.(bool); !ok {
 				return nil, fmt.Errorf("%s is %v, want a bool", flag.key, v)
 			}
 		}
 	}
-	if v, ok := f.Value(ggufCharsMap); ok {
+	if v, ok := f.Values[ggufCharsMap]; ok {
 		if rules, _ := v.([]uint8); len(rules) > 0 {
 			return nil, fmt.Errorf("%s: rules of normalisation are not supported in GGUF files of kind %s", ggufCharsMap, ggufLlama)
 		}
@@ -123,7 +123,7 @@ func padText(id int) string { return fmt.Sprintf("[PAD%d]", id) }
 const padScore = -10000
 
 func ggufList[T any](f *gguf.File, key string) ([]T, error) {
-	v, ok := f.Value(key)
+	v, ok := f.Values[key]
 	if !ok {
 		return nil, fmt.Errorf("%s is missing", key)
 	}
@@ -137,7 +137,7 @@ func ggufList[T any](f *gguf.File, key string) ([]T, error) {
 // ggufID reads an id. One outside of the vocabulary stands for none: the format has no other word for it (llama.cpp takes 1 and 2 then).
 func ggufID(f *gguf.File, key string, def int32, vocab int) int32 {
 	id := int64(def)
-	switch v, _ := f.Value(key); v := v.(type) {
+	switch v := f.Values[key].(type) {
 	case uint32:
 		id = int64(v)
 	case int32:

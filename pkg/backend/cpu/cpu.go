@@ -27,7 +27,7 @@ func (Backend) Kernel(op backend.Op) (k backend.Kernel, err error) {
 	}()
 	switch {
 	case op.DType == backend.Int32:
-		k = intKernel(op.Kind)
+		k = intKernels[op.Kind]
 	case op.DType == backend.Float32:
 		k = kernel[float32](op)
 	case op.DType == backend.Float64:
@@ -39,84 +39,62 @@ func (Backend) Kernel(op backend.Op) (k backend.Kernel, err error) {
 	return k, nil
 }
 
-// intKernel finds the kernel of a kind whose operands are all int32; nil if there is none.
-func intKernel(kind backend.Kind) backend.Kernel {
-	switch kind {
-	case backend.LastRows:
-		return lastRows
-	case backend.Copy:
-		return func(dst, in []backend.Buffer) { copy(dst[0].I32, in[0].I32) }
-	}
-	return nil
+// intKernels are the kernels of the kinds whose operands are all int32.
+var intKernels = map[backend.Kind]backend.Kernel{
+	backend.LastRows: lastRows,
+	backend.Copy:     func(dst, in []backend.Buffer) { copy(dst[0].I32, in[0].I32) },
 }
 
-// kernel finds the kernel for the operator's sizes and attributes; nil if there is none.
+// makers make the kernels of all kinds but the element-wise functions, for an operator's sizes and
+// attributes.
+func makers[T kern.Float]() map[backend.Kind]func(op backend.Op) backend.Kernel {
+	always := func(k backend.Kernel) func(backend.Op) backend.Kernel {
+		return func(backend.Op) backend.Kernel { return k }
+	}
+	return map[backend.Kind]func(op backend.Op) backend.Kernel{
+		backend.Embed:         func(op backend.Op) backend.Kernel { return embed[T](op.In[1][1]) },
+		backend.EmbedBackward: func(op backend.Op) backend.Kernel { return embedBackward[T](op.In[1][1], op.Out[0][0]) },
+		backend.RMSNorm:       func(op backend.Op) backend.Kernel { return rmsNorm[T](op.In[0][1], op.Attrs.(backend.RMSNormAttrs)) },
+		backend.RMSNormBackward: func(op backend.Op) backend.Kernel {
+			return rmsNormBackward[T](op.In[0][1], op.Attrs.(backend.RMSNormAttrs))
+		},
+		backend.Linear:                  func(op backend.Op) backend.Kernel { return linear[T](op.In[1][0], op.In[1][1]) },
+		backend.LinearBackwardInput:     func(op backend.Op) backend.Kernel { return linearBackwardInput[T](op.In[0][0], op.In[0][1]) },
+		backend.LinearBackwardWeight:    func(op backend.Op) backend.Kernel { return linearBackwardWeight[T](op.In[1][1], op.In[0][1]) },
+		backend.Attention:               func(op backend.Op) backend.Kernel { return attention[T](shapeOf(op.Attrs.(backend.Heads))) },
+		backend.AttentionBackward:       func(op backend.Op) backend.Kernel { return attentionBackward[T](shapeOf(op.Attrs.(backend.Heads))) },
+		backend.SwiGLU:                  func(op backend.Op) backend.Kernel { return swiglu[T](op.Out[0][1]) },
+		backend.SwiGLUBackward:          func(op backend.Op) backend.Kernel { return swigluBackward[T](op.In[1][1]) },
+		backend.Add:                     func(op backend.Op) backend.Kernel { return add[T](op.In[0][1]) },
+		backend.Bias:                    func(op backend.Op) backend.Kernel { return bias[T](op.In[0][1]) },
+		backend.BiasBackward:            func(op backend.Op) backend.Kernel { return biasBackward[T](op.In[0][1]) },
+		backend.TokenLogProbs:           func(op backend.Op) backend.Kernel { return tokenLogProbs[T](op.In[1][1], op.In[1][0]) },
+		backend.TokenLogProbsBackward:   func(op backend.Op) backend.Kernel { return tokenLogProbsBackward[T](op.In[1][1], op.In[1][0]) },
+		backend.EntropyBackward:         func(op backend.Op) backend.Kernel { return entropyBackward[T](op.In[1][1], op.In[1][0]) },
+		backend.ScalarHead:              func(op backend.Op) backend.Kernel { return scalarHead[T](op.In[0][1]) },
+		backend.ScalarHeadBackward:      func(op backend.Op) backend.Kernel { return scalarHeadBackward[T](op.In[0][1]) },
+		backend.CountedRows:             always(countedRows[T]),
+		backend.Gather:                  func(op backend.Op) backend.Kernel { return gather[T](op.In[0][1]) },
+		backend.Scatter:                 func(op backend.Op) backend.Kernel { return scatter[T](op.Out[0][0], op.Out[0][1]) },
+		backend.Sum:                     always(sum[T](false)),
+		backend.MaskedSum:               always(sum[T](true)),
+		backend.Sum.Derivative():        always(sumBackward[T](false)),
+		backend.MaskedSum.Derivative():  always(sumBackward[T](true)),
+		backend.SegmentSum:              always(segmentSum[T]),
+		backend.SegmentSum.Derivative(): always(segmentSumBackward[T]),
+		backend.Spread:                  always(spread[T]),
+		backend.Spread.Derivative():     always(spreadBackward[T]),
+		backend.Stride:                  func(op backend.Op) backend.Kernel { return stride[T](op.Attrs.(backend.Step)) },
+		backend.Stride.Derivative():     func(op backend.Op) backend.Kernel { return strideBackward[T](op.Attrs.(backend.Step)) },
+		backend.GradientSum:             always(gradientSum[T]),
+		backend.Copy:                    always(copyOrAdd[T]),
+	}
+}
+
+// kernel finds the kernel of an operator; nil if there is none.
 func kernel[T kern.Float](op backend.Op) backend.Kernel {
-	switch op.Kind {
-	case backend.Embed:
-		return embed[T](op.In[1][1])
-	case backend.EmbedBackward:
-		return embedBackward[T](op.In[1][1], op.Out[0][0])
-	case backend.RMSNorm:
-		return rmsNorm[T](op.In[0][1], op.Attrs.(backend.RMSNormAttrs))
-	case backend.RMSNormBackward:
-		return rmsNormBackward[T](op.In[0][1], op.Attrs.(backend.RMSNormAttrs))
-	case backend.Linear:
-		return linear[T](op.In[1][0], op.In[1][1])
-	case backend.LinearBackwardInput:
-		return linearBackwardInput[T](op.In[0][0], op.In[0][1])
-	case backend.LinearBackwardWeight:
-		return linearBackwardWeight[T](op.In[1][1], op.In[0][1])
-	case backend.Attention:
-		return attention[T](shapeOf(op.Attrs.(backend.Heads)))
-	case backend.AttentionBackward:
-		return attentionBackward[T](shapeOf(op.Attrs.(backend.Heads)))
-	case backend.SwiGLU:
-		return swiglu[T](op.Out[0][1])
-	case backend.SwiGLUBackward:
-		return swigluBackward[T](op.In[1][1])
-	case backend.Add:
-		return add[T](op.In[0][1])
-	case backend.Bias:
-		return bias[T](op.In[0][1])
-	case backend.BiasBackward:
-		return biasBackward[T](op.In[0][1])
-	case backend.TokenLogProbs:
-		return tokenLogProbs[T](op.In[1][1], op.In[1][0])
-	case backend.TokenLogProbsBackward:
-		return tokenLogProbsBackward[T](op.In[1][1], op.In[1][0])
-	case backend.EntropyBackward:
-		return entropyBackward[T](op.In[1][1], op.In[1][0])
-	case backend.ScalarHead:
-		return scalarHead[T](op.In[0][1])
-	case backend.ScalarHeadBackward:
-		return scalarHeadBackward[T](op.In[0][1])
-	case backend.CountedRows:
-		return countedRows[T]
-	case backend.Gather:
-		return gather[T](op.In[0][1])
-	case backend.Scatter:
-		return scatter[T](op.Out[0][0], op.Out[0][1])
-	case backend.Sum, backend.MaskedSum:
-		return sum[T](op.Kind == backend.MaskedSum)
-	case backend.Sum.Derivative(), backend.MaskedSum.Derivative():
-		return sumBackward[T](op.Kind == backend.MaskedSum.Derivative())
-	case backend.SegmentSum:
-		return segmentSum[T]
-	case backend.SegmentSum.Derivative():
-		return segmentSumBackward[T]
-	case backend.Spread:
-		return spread[T]
-	case backend.Spread.Derivative():
-		return spreadBackward[T]
-	case backend.Stride:
-		return stride[T](op.Attrs.(backend.Step))
-	case backend.Stride.Derivative():
-		return strideBackward[T](op.Attrs.(backend.Step))
-	case backend.GradientSum:
-		return gradientSum[T]
-	case backend.Copy:
-		return copyOrAdd[T]
+	if maker := makers[T]()[op.Kind]; maker != nil {
+		return maker(op)
 	}
 	if k := unary[T](op); k != nil {
 		return k

@@ -61,14 +61,12 @@ func chosen(rows []int32) []int32 {
 }
 
 func scalarHead[T kern.Float](c int) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
+	return rowWise[T](1, func(dst, in []backend.Buffer, rows int) {
 		h, w, b, out := data[T](in[0]), data[T](in[1]), data[T](in[2]), data[T](dst[0])
-		rows := used(in[3].I32)
 		for i := range rows {
 			out[i] = kern.Dot(h[i*c:(i+1)*c], w) + b[0]
 		}
-		clearFrom[T](dst[0], rows)
-	}
+	})
 }
 
 // A row whose incoming gradient is exactly 0 contributes nothing, whatever its hidden state holds.

@@ -85,13 +85,11 @@ func add[T kern.Float](c int) backend.Kernel {
 }
 
 func bias[T kern.Float](c int) backend.Kernel {
-	return func(dst, in []backend.Buffer) {
-		n := used(in[2].I32)
+	return rowWise[T](c, func(dst, in []backend.Buffer, n int) {
 		for r := range n {
 			kern.Add(data[T](dst[0])[r*c:][:c], data[T](in[0])[r*c:][:c], data[T](in[1]))
 		}
-		clearFrom[T](dst[0], n*c)
-	}
+	})
 }
 
 // db is the sum of the rows of dout, in slot order

@@ -29,12 +29,7 @@ func Llama() Table {
 	return Table{
 		{
 			Name: "embed", Shape: Shape{vocab, dim}, Init: Normal, Decay: true,
-			Files: []Piece{{
-				Names: Names{
-					HF: "model.embed_tokens.weight", GGUF: "token_embd.weight", Meta: "tok_embeddings.weight",
-				},
-				Split: ByColumns,
-			}},
+			Files: []Piece{{Names: Names{"model.embed_tokens.weight", "token_embd.weight", "tok_embeddings.weight"}, Split: ByColumns}},
 		},
 		{
 			Name: "layers.%d.attn_norm", Shape: Shape{dim}, Init: Ones,
@@ -69,17 +64,12 @@ func Llama() Table {
 		},
 		{
 			Name: "norm", Shape: Shape{dim}, Init: Ones,
-			Files: []Piece{{
-				Names: Names{HF: "model.norm.weight", GGUF: "output_norm.weight", Meta: "norm.weight"},
-				Split: Whole,
-			}},
+			Files: []Piece{{Names: Names{"model.norm.weight", "output_norm.weight", "norm.weight"}, Split: Whole}},
 		},
 		{
 			Name: "output", Shape: Shape{vocab, dim}, Init: Normal, Decay: true,
-			If: func(c Config) bool { return !c.TieEmbeddings },
-			Files: []Piece{
-				{Names: Names{HF: "lm_head.weight", GGUF: "output.weight", Meta: "output.weight"}},
-			},
+			If:    func(c Config) bool { return !c.TieEmbeddings },
+			Files: []Piece{{Names: Names{"lm_head.weight", "output.weight", "output.weight"}}},
 		},
 		{
 			Name: ScoreWeight, Shape: Shape{one, dim}, Init: Score, Decay: true, Head: true,
@@ -94,11 +84,7 @@ func Llama() Table {
 
 // inLayer gives the names of a matrix or norm of a layer.
 func inLayer(hf, gguf, meta string) Names {
-	return Names{
-		HF:   "model.layers.%d." + hf + ".weight",
-		GGUF: "blk.%d." + gguf + ".weight",
-		Meta: "layers.%d." + meta + ".weight",
-	}
+	return Names{"model.layers.%d." + hf + ".weight", "blk.%d." + gguf + ".weight", "layers.%d." + meta + ".weight"}
 }
 
 func one(Config) int           { return 1 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 )
 
 // Object gives the fields of a JSON object. Of two fields of one name, some readers take the first and some the last, so both are
@@ -84,6 +85,18 @@ func ReadSmall(path string, most int64) (_ []byte, err error) {
 	return raw, nil
 }
 
+// Parse reads a file as ReadSmall does and parses it. An error names the file.
+func Parse[T any](path string, most int64, parse func(raw []byte) (T, error)) (v T, err error) {
+	raw, err := ReadSmall(path, most)
+	if err != nil {
+		return v, err
+	}
+	if v, err = parse(raw); err != nil {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return v, err
+}
+
 // OpenRegular opens a file, or the file that a link leads to. What is no file, a pipe say, would be waited for without end.
 func OpenRegular(path string) (*os.File, error) {
 	stat, err := os.Stat(path)
@@ -94,6 +107,18 @@ func OpenRegular(path string) (*os.File, error) {
 		return nil, fmt.Errorf("%s is no file but %v", path, stat.Mode().Type())
 	}
 	return os.Open(path)
+}
+
+// OpenAll opens files of a folder; after an error none is open.
+func OpenAll[F io.Closer](dir string, names []string, open func(path string) (F, error)) (files []F, err error) {
+	for _, name := range names {
+		f, err := open(filepath.Join(dir, name))
+		if err != nil {
+			return nil, errors.Join(err, Close(files))
+		}
+		files = append(files, f)
+	}
+	return files, nil
 }
 
 // Close closes several files.

@@ -24,40 +24,11 @@ type header struct {
 }
 
 // reader takes fields out of a config.json and keeps what is wrong with them.
-type reader struct {
-	fields map[string]json.RawMessage
-	errs   []error
-}
-
-func (r *reader) bad(format string, args ...any) {
-	r.errs = append(r.errs, fmt.Errorf(format, args...))
-}
-
-// field is a field, or what stands in for it if it is absent or null.
-func field[T any](r *reader, name string, absent T) T {
-	raw := r.fields[name]
-	if file.IsNull(raw) {
-		return absent
-	}
-	var v T
-	if err := json.Unmarshal(raw, &v); err != nil {
-		r.bad("%s is %s: %w", name, file.Short(string(raw)), err)
-		return absent
-	}
-	return v
-}
-
-// size is a field that must be there.
-func (r *reader) size(name string) int {
-	if file.IsNull(r.fields[name]) {
-		r.bad("%s is missing", name)
-	}
-	return field(r, name, 0)
-}
+type reader struct{ file.Fields }
 
 // token reads an id, the first one of a list of ids, or null, which is none.
 func (r *reader) token(name string, absent int32) int32 {
-	raw, there := r.fields[name]
+	raw, there := r.Raw[name]
 	if !there {
 		return absent
 	}
@@ -67,25 +38,12 @@ func (r *reader) token(name string, absent int32) int32 {
 	}
 	var list []int32
 	if err := json.Unmarshal(raw, &list); err != nil || list != nil && len(list) == 0 {
-		r.bad("%s is %s, want a token id, a list of them or null", name, file.Short(string(raw)))
+		r.Bad("%s is %s, want a token id, a list of them or null", name, file.Short(string(raw)))
 	}
 	if len(list) == 0 {
 		return -1
 	}
 	return list[0]
-}
-
-// readConfig reads a config.json.
-func readConfig(path string) (header, error) {
-	raw, err := file.ReadSmall(path, file.MaxConfigBytes)
-	if err != nil {
-		return header{}, err
-	}
-	m, err := parseConfig(raw)
-	if err != nil {
-		return header{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return m, nil
 }
 
 // parseConfig reads a config. What is absent gets the default that transformers' LlamaConfig has; what describes something other than
@@ -95,50 +53,50 @@ func parseConfig(raw []byte) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	r := &reader{fields: fields}
+	r := &reader{file.Fields{Raw: fields}}
 	r.checkRules()
 	archs := r.architectures()
 	c := arch.Config{
-		Dim:           r.size("hidden_size"),
-		NumLayers:     r.size("num_hidden_layers"),
-		NumHeads:      r.size("num_attention_heads"),
-		HiddenDim:     r.size("intermediate_size"),
-		VocabSize:     r.size("vocab_size"),
-		MaxSeqLen:     field(r, "max_position_embeddings", 2048),
-		NormEps:       field(r, "rms_norm_eps", 1e-6),
+		Dim:           r.Size("hidden_size"),
+		NumLayers:     r.Size("num_hidden_layers"),
+		NumHeads:      r.Size("num_attention_heads"),
+		HiddenDim:     r.Size("intermediate_size"),
+		VocabSize:     r.Size("vocab_size"),
+		MaxSeqLen:     file.Field(&r.Fields, "max_position_embeddings", 2048),
+		NormEps:       file.Field(&r.Fields, "rms_norm_eps", 1e-6),
 		RopeTheta:     r.ropeTheta(),
-		TieEmbeddings: field(r, "tie_word_embeddings", false),
+		TieEmbeddings: file.Field(&r.Fields, "tie_word_embeddings", false),
 		BOS:           r.token("bos_token_id", 1),
 		EOS:           r.token("eos_token_id", 2),
 	}
-	c.NumKVHeads = field(r, "num_key_value_heads", c.NumHeads)
+	c.NumKVHeads = file.Field(&r.Fields, "num_key_value_heads", c.NumHeads)
 	c.HeadDim = r.headDim(c)
-	m := header{Config: c, classifier: slices.Contains(archs, archClassifier), scoreBias: field(r, "score_bias", 0.0)}
+	m := header{Config: c, classifier: slices.Contains(archs, archClassifier), scoreBias: file.Field(&r.Fields, "score_bias", 0.0)}
 	if m.classifier {
 		r.checkLabels()
 	}
-	if len(r.errs) == 0 {
-		r.errs = append(r.errs, c.Validate())
+	if len(r.Errs) == 0 {
+		r.Errs = append(r.Errs, c.Validate())
 	}
-	return m, errors.Join(r.errs...)
+	return m, errors.Join(r.Errs...)
 }
 
 func (r *reader) architectures() []string {
-	archs := field[[]string](r, "architectures", nil)
+	archs := file.Field[[]string](&r.Fields, "architectures", nil)
 	for _, a := range archs {
 		if a != archCausalLM && a != archClassifier {
-			r.bad("architectures is %q, only %s and %s are supported", file.Short(a), archCausalLM, archClassifier)
+			r.Bad("architectures is %q, only %s and %s are supported", file.Short(a), archCausalLM, archClassifier)
 		}
 	}
 	return archs
 }
 
 func (r *reader) headDim(c arch.Config) int {
-	if d := field(r, "head_dim", 0); !file.IsNull(r.fields["head_dim"]) || c.NumHeads < 1 {
+	if d := file.Field(&r.Fields, "head_dim", 0); !file.IsNull(r.Raw["head_dim"]) || c.NumHeads < 1 {
 		return d
 	}
 	if c.Dim%c.NumHeads != 0 {
-		r.bad("hidden_size %d is no multiple of num_attention_heads %d, and there is no head_dim", c.Dim, c.NumHeads)
+		r.Bad("hidden_size %d is no multiple of num_attention_heads %d, and there is no head_dim", c.Dim, c.NumHeads)
 	}
 	return c.Dim / c.NumHeads
 }
@@ -146,12 +104,12 @@ func (r *reader) headDim(c arch.Config) int {
 // checkLabels wants one label: a reward.
 func (r *reader) checkLabels() {
 	const want = "a reward model has one label, and classifiers of more are not supported"
-	if n := field(r, "num_labels", 1); n != 1 {
-		r.bad("num_labels is %d: %s", n, want)
+	if n := file.Field(&r.Fields, "num_labels", 1); n != 1 {
+		r.Bad("num_labels is %d: %s", n, want)
 	}
 	// Two labels are what transformers assumes where nothing is said.
-	if ids := field[map[string]any](r, "id2label", nil); len(ids) > 1 {
-		r.bad("id2label has %d labels: %s", len(ids), want)
+	if ids := file.Field[map[string]any](&r.Fields, "id2label", nil); len(ids) > 1 {
+		r.Bad("id2label has %d labels: %s", len(ids), want)
 	}
 }
 
@@ -162,29 +120,27 @@ func (r *reader) ropeTheta() float64 {
 		if file.IsNull(fields["rope_theta"]) {
 			return
 		}
-		in := &reader{fields: fields}
-		v := field(in, "rope_theta", 0.0)
-		for _, err := range in.errs {
-			r.bad("%s%w", of, err)
+		in := &file.Fields{Raw: fields}
+		v := file.Field(in, "rope_theta", 0.0)
+		for _, err := range in.Errs {
+			r.Bad("%s%w", of, err)
 		}
 		if from != "" && v != theta {
-			r.bad("%srope_theta is %v, but %s is %v: remove the one that is wrong", of, v, from, theta)
+			r.Bad("%srope_theta is %v, but %s is %v: remove the one that is wrong", of, v, from, theta)
 		}
 		theta, from = v, of+"rope_theta"
 	}
-	read(r.fields, "")
+	read(r.Raw, "")
 	for _, name := range []string{"rope_parameters", "rope_scaling"} {
-		if file.IsNull(r.fields[name]) {
+		if file.IsNull(r.Raw[name]) {
 			continue
 		}
-		inner, err := file.Object(r.fields[name])
+		inner, err := file.Object(r.Raw[name])
 		if err != nil {
-			r.bad("%s: %w", name, err)
+			r.Bad("%s: %w", name, err)
 			continue
 		}
-		for _, rule := range ropeRules {
-			r.check(inner, name+".", rule)
-		}
+		r.check(inner, name+".", ropeRules)
 		read(inner, name+".")
 	}
 	return theta
@@ -270,45 +226,26 @@ const (
 
 // rules are the fields that are refused when they are not as in Llama 2. parseConfig and encodeConfig have the fields that a Config has.
 var rules = []rule{
-	{"model_type", "llama", otherModel},
-	{"hidden_act", "silu", otherModel},
-	{"attention_bias", nil, "biases are not supported; if all of them are 0, remove them"},
-	{"mlp_bias", nil, "biases are not supported; if all of them are 0, remove them"},
-	{"partial_rotary_factor", 1.0, otherModel},
-	{"sliding_window", nil, "if no text is longer than the window, set it to null and max_position_embeddings to the window"},
-	{"attention_dropout", nil, trainOnly},
-	{"hidden_dropout", nil, trainOnly},
-	{"embd_pdrop", nil, trainOnly},
-	{"resid_pdrop", nil, trainOnly},
-	{"quantization_config", nil, "write the checkpoint again with plain float16, bfloat16 or float32 weights"},
-	{"compression_config", nil, "write the checkpoint again with plain float16, bfloat16 or float32 weights"},
-	{"auto_map", nil, "the model comes with code of its own; if that is the Llama of transformers, remove the field"},
-	{"pruned_heads", nil, "heads of different layers must be as many"},
-	{"is_encoder_decoder", nil, otherModel},
-	{"add_cross_attention", nil, otherModel},
-	{"cross_attention_hidden_size", nil, otherModel},
-	{"num_local_experts", nil, "mixtures of experts are not supported"},
-	{"num_experts", nil, "mixtures of experts are not supported"},
-	{"qk_norm", nil, otherModel},
-	{"use_qk_norm", nil, otherModel},
-	{"qk_layernorm", nil, otherModel},
-	{"clip_qkv", nil, otherModel},
-	{"attn_logit_softcapping", nil, otherModel},
-	{"final_logit_softcapping", nil, otherModel},
-	{"attention_multiplier", nil, otherModel},
-	{"embedding_multiplier", 1.0, otherModel},
-	{"residual_multiplier", 1.0, otherModel},
-	{"logits_scaling", 1.0, otherModel},
-	{"logit_scale", 1.0, otherModel},
-	{"no_rope_layers", nil, otherModel},
-	{"attn_temperature_tuning", nil, otherModel},
+	{[]string{"model_type"}, "llama", otherModel},
+	{[]string{"hidden_act"}, "silu", otherModel},
+	{[]string{"attention_bias", "mlp_bias"}, nil, "biases are not supported; if all of them are 0, remove them"},
+	{[]string{"partial_rotary_factor"}, 1.0, otherModel},
+	{[]string{"sliding_window"}, nil, "if no text is longer than the window, set it to null and max_position_embeddings to the window"},
+	{[]string{"attention_dropout", "hidden_dropout", "embd_pdrop", "resid_pdrop"}, nil, trainOnly},
+	{[]string{"quantization_config", "compression_config"}, nil, "write the checkpoint again with plain float16, bfloat16 or float32 weights"},
+	{[]string{"auto_map"}, nil, "the model comes with code of its own; if that is the Llama of transformers, remove the field"},
+	{[]string{"pruned_heads"}, nil, "heads of different layers must be as many"},
+	{[]string{"is_encoder_decoder", "add_cross_attention", "cross_attention_hidden_size"}, nil, otherModel},
+	{[]string{"num_local_experts", "num_experts"}, nil, "mixtures of experts are not supported"},
+	{[]string{"qk_norm", "use_qk_norm", "qk_layernorm", "clip_qkv"}, nil, otherModel},
+	{[]string{"attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier"}, nil, otherModel},
+	{[]string{"embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale"}, 1.0, otherModel},
+	{[]string{"no_rope_layers", "attn_temperature_tuning"}, nil, otherModel},
 }
 
 // ropeRules are for the objects rope_parameters and rope_scaling.
 var ropeRules = []rule{
-	{"rope_type", "default", scaledRope},
-	{"type", "default", scaledRope},
-	{"partial_rotary_factor", 1.0, otherModel},
-	{"full_attention", nil, "positions that differ from layer to layer are not supported"},
-	{"sliding_attention", nil, "positions that differ from layer to layer are not supported"},
+	{[]string{"rope_type", "type"}, "default", scaledRope},
+	{[]string{"partial_rotary_factor"}, 1.0, otherModel},
+	{[]string{"full_attention", "sliding_attention"}, nil, "positions that differ from layer to layer are not supported"},
 }

@@ -40,7 +40,7 @@ type Model struct {
 // them.
 func Open(dir string, table arch.Table) (_ *Model, err error) {
 	m := &Model{dir: dir}
-	if m.header, err = readConfig(filepath.Join(dir, ConfigFile)); err != nil {
+	if m.header, err = file.Parse(filepath.Join(dir, ConfigFile), file.MaxConfigBytes, parseConfig); err != nil {
 		return nil, err
 	}
 	m.Config = m.header.Config

@@ -2,44 +2,44 @@ package hf
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
-// rule is a field of config.json that changes what a model computes, and its only value that is supported. To leave another one aside
+// rule is fields of config.json that change what a model computes, and their only value that is supported. To leave another one aside
 // would give a model that answers, but wrongly.
 type rule struct {
-	field string
-	want  any    // as encoding/json gives it; nil: null, false, 0, or empty. Absent and null are always fine
-	do    string // what to do about another value
+	fields []string
+	want   any    // as encoding/json gives it; nil: null, false, 0, or empty. Absent and null are always fine
+	do     string // what to do about another value
 }
 
 // checkRules refuses the fields that describe something other than Llama 2.
 func (r *reader) checkRules() {
-	for _, rule := range rules {
-		r.check(r.fields, "", rule)
-	}
-	for _, kind := range field[[]string](r, "layer_types", nil) {
+	r.check(r.Raw, "", rules)
+	for _, kind := range file.Field[[]string](&r.Fields, "layer_types", nil) {
 		if kind != "full_attention" {
-			r.bad("layer_types has %q, only full_attention is supported", file.Short(kind))
+			r.Bad("layer_types has %q, only full_attention is supported", file.Short(kind))
 			break
 		}
 	}
 }
 
-// check refuses another value than the rule's in an object; of is what the object's fields are called behind.
-func (r *reader) check(fields map[string]json.RawMessage, of string, rule rule) {
-	raw := fields[rule.field]
-	var v any
-	if file.IsNull(raw) || json.Unmarshal(raw, &v) == nil && (v == rule.want || rule.want == nil && isEmpty(v)) {
-		return
+// check refuses other values than the rules' in an object; of is what the object's fields are called behind.
+func (r *reader) check(fields map[string]json.RawMessage, of string, rules []rule) {
+	for _, rule := range rules {
+		want := rule.want
+		if want == nil {
+			want = "null"
+		}
+		for _, name := range rule.fields {
+			raw := fields[name]
+			var v any
+			if !file.IsNull(raw) && (json.Unmarshal(raw, &v) != nil || v != rule.want && (rule.want != nil || !isEmpty(v))) {
+				r.Bad("%s%s is %s, only %v is supported: %s", of, name, file.Short(string(raw)), want, rule.do)
+			}
+		}
 	}
-	want := "null"
-	if rule.want != nil {
-		want = fmt.Sprint(rule.want)
-	}
-	r.bad("%s%s is %s, only %s is supported: %s", of, rule.field, file.Short(string(raw)), want, rule.do)
 }
 
 // isEmpty says whether a field switches its feature off.

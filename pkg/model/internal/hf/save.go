@@ -124,8 +124,5 @@ func (w Writer) encodeIndex(shards [][]safetensors.Source) ([]byte, error) {
 		"metadata":   map[string]int64{"total_parameters": params, "total_size": size * params},
 		"weight_map": weights,
 	}, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("index: %w", err)
-	}
-	return append(raw, '\n'), nil
+	return append(raw, '\n'), err
 }

@@ -16,16 +16,12 @@ import (
 )
 
 // openShards opens the weights of a folder: one file, or those that the index names.
-func openShards(dir string) (_ []*safetensors.File, err error) {
+func openShards(dir string) ([]*safetensors.File, error) {
 	if _, err := os.Stat(filepath.Join(dir, WeightsFile)); err == nil {
-		f, err := safetensors.Open(filepath.Join(dir, WeightsFile))
-		if err != nil {
-			return nil, err
-		}
-		return []*safetensors.File{f}, nil
+		return file.OpenAll(dir, []string{WeightsFile}, safetensors.Open)
 	}
 	path := filepath.Join(dir, IndexFile)
-	weights, err := readIndex(path)
+	weights, err := file.Parse(path, file.MaxIndexBytes, parseIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%s has neither %s nor %s (weights in other formats must be converted first): %w", dir, WeightsFile, IndexFile, err)
 	}
@@ -33,41 +29,21 @@ func openShards(dir string) (_ []*safetensors.File, err error) {
 		return nil, err
 	}
 	names := slices.Compact(slices.Sorted(maps.Values(weights)))
-	var shards []*safetensors.File
-	defer func() {
-		if err != nil {
-			_ = file.Close(shards) // the first error is the one to tell
-		}
-	}()
-	for _, name := range names {
-		f, err := safetensors.Open(filepath.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		shards = append(shards, f)
+	shards, err := file.OpenAll(dir, names, safetensors.Open)
+	if err != nil {
+		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(weights)) {
 		i, _ := slices.BinarySearch(names, weights[name])
 		if _, ok := shards[i].Tensor(name); !ok {
+			_ = file.Close(shards) // the first error is the one to tell
 			return nil, fmt.Errorf("%s: tensor %q is not in %s", path, file.Short(name), file.Short(weights[name]))
 		}
 	}
 	return shards, nil
 }
 
-// readIndex gives the file of each tensor. Files lie beside the index: a name that leads elsewhere is not followed.
-func readIndex(path string) (map[string]string, error) {
-	raw, err := file.ReadSmall(path, file.MaxIndexBytes)
-	if err != nil {
-		return nil, err
-	}
-	weights, err := parseIndex(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return weights, nil
-}
-
+// parseIndex gives the file of each tensor. Files lie beside the index: a name that leads elsewhere is not followed.
 func parseIndex(raw []byte) (map[string]string, error) {
 	fields, err := file.Object(raw)
 	if err != nil {

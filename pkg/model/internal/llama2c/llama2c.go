@@ -19,6 +19,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
@@ -35,37 +36,31 @@ const (
 	cutShort    = "the file is cut short, or not a llama2.c model of version 0"
 )
 
-// inFileOrder sorts the tensors of a model. The one without a name is the tables of cosines and
-// sines. One that the file has no place for is an error.
+// order is that of the kinds of tensors. The one without a name is the tables of cosines and sines.
+var order = []string{
+	"tok_embeddings.weight", "attention_norm.weight", "attention.wq.weight", "attention.wk.weight", "attention.wv.weight",
+	"attention.wo.weight", "ffn_norm.weight", "feed_forward.w1.weight", "feed_forward.w2.weight", "feed_forward.w3.weight",
+	"norm.weight", "", "output.weight",
+}
+
+// rank is the place of a tensor's kind in the order, -1 for none.
+func rank(t file.Tensor) int {
+	name := t.Name
+	if inLayer, is := strings.CutPrefix(name, "layers."); is {
+		_, name, _ = strings.Cut(inLayer, ".")
+	}
+	return slices.Index(order, name)
+}
+
+// inFileOrder sorts the tensors of a model and adds the tables. One that the file has no place for is an error.
 func inFileOrder(c arch.Config, tensors []file.Tensor) ([]file.Tensor, error) {
-	byName := make(map[string]file.Tensor)
 	for _, t := range tensors {
-		byName[t.Name] = t
-	}
-	var list []file.Tensor
-	take := func(name string) {
-		if t, ok := byName[name]; ok {
-			list = append(list, t)
-			delete(byName, name)
-		}
-	}
-	take("tok_embeddings.weight")
-	for _, kind := range []string{
-		"attention_norm", "attention.wq", "attention.wk", "attention.wv", "attention.wo", "ffn_norm",
-		"feed_forward.w1", "feed_forward.w2", "feed_forward.w3",
-	} {
-		for i := range c.NumLayers {
-			take(fmt.Sprintf("layers.%d.%s.weight", i, kind))
-		}
-	}
-	take("norm.weight")
-	list = append(list, file.Tensor{Shape: []int{2 * c.MaxSeqLen, c.HeadDim / 2}})
-	take("output.weight")
-	for _, t := range tensors {
-		if _, left := byName[t.Name]; left {
+		if rank(t) < 0 {
 			return nil, fmt.Errorf("the format has no place for weight %q", t.Weight)
 		}
 	}
+	list := append(slices.Clone(tensors), file.Tensor{Shape: []int{2 * c.MaxSeqLen, c.HeadDim / 2}})
+	slices.SortStableFunc(list, func(a, b file.Tensor) int { return rank(a) - rank(b) })
 	return list, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/internal/parallel"
@@ -25,16 +24,12 @@ func Open(path string, table arch.Table) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{f: f}
-	meta := make(map[string]any, len(f.Metadata))
-	for _, kv := range f.Metadata {
-		meta[kv.Key] = kv.Value
-	}
 	vocab := 0
 	if embed, _ := f.Tensor(embedName); len(embed.Shape) == 2 {
 		vocab = embed.Shape[0]
 	}
 	_, untied := f.Tensor(outputName)
-	if m.Config, err = decodeConfig(meta, vocab, !untied); err == nil {
+	if m.Config, err = decodeConfig(f.Values, vocab, !untied); err == nil {
 		m.Tensors = file.Tensors(table, m.Config, arch.GGUF)
 		err = m.check()
 	}
@@ -61,19 +56,8 @@ func (m *Model) Read(weight func(name string) []float32) error {
 func (m *Model) decode(t file.Tensor, row func(r int) []float32) error {
 	info, _ := m.f.Tensor(t.Name)
 	rows, cols := t.Size()
-	var mu sync.Mutex
-	var first error
 	const grain = 1 << 18 // numbers that are worth another goroutine
-	parallel.For(rows, max(1, grain/cols), func(lo, hi int) {
-		if err := m.f.Decode(info, lo, hi, row); err != nil {
-			mu.Lock()
-			defer mu.Unlock()
-			if first == nil {
-				first = err
-			}
-		}
-	})
-	return first
+	return parallel.Try(rows, max(1, grain/cols), func(lo, hi int) error { return m.f.Decode(info, lo, hi, row) })
 }
 
 // check compares names, shapes and types before anything of the model's size is allocated.

@@ -44,14 +44,10 @@ func Open(dir string, table arch.Table) (*Model, error) {
 	return m, nil
 }
 
-func (m *Model) open(dir string, table arch.Table) error {
-	path := filepath.Join(dir, ParamsFile)
-	raw, err := file.ReadSmall(path, file.MaxConfigBytes)
-	if err != nil {
+func (m *Model) open(dir string, table arch.Table) (err error) {
+	decode := func(raw []byte) (arch.Config, error) { return decodeConfig(raw, m.shards.seen) }
+	if m.Config, err = file.Parse(filepath.Join(dir, ParamsFile), file.MaxConfigBytes, decode); err != nil {
 		return err
-	}
-	if m.Config, err = decodeConfig(raw, m.shards.seen); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
 	}
 	m.Tensors = file.Tensors(table, m.Config, arch.Meta)
 	if err := m.shards.check(m.Tensors); err != nil {
@@ -76,37 +72,25 @@ func (m *Model) Read(weight func(name string) []float32) error {
 // shards are the files of a model: each has some heads, some of the hidden width, some of the columns of the embedding.
 type shards []*pth.File
 
-func openShards(dir string) (_ shards, err error) {
+func openShards(dir string) (shards, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	var names []string // sorted
-	for _, e := range entries {
-		if IsShard(e.Name()) {
-			names = append(names, e.Name())
+	var names []string
+	for _, e := range entries { // sorted
+		if !IsShard(e.Name()) {
+			continue
 		}
+		if want := fmt.Sprintf("consolidated.%02d.pth", len(names)); e.Name() != want {
+			return nil, fmt.Errorf("%s: %s is there, but %s is missing", dir, e.Name(), want)
+		}
+		names = append(names, e.Name())
 	}
-	var m shards
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, file.Close(m))
-		}
-	}()
-	for i, name := range names {
-		if want := fmt.Sprintf("consolidated.%02d.pth", i); name != want {
-			return nil, fmt.Errorf("%s: %s is there, but %s is missing", dir, name, want)
-		}
-		f, err := pth.Open(filepath.Join(dir, name))
-		if err != nil {
-			return nil, err
-		}
-		m = append(m, f)
-	}
-	if len(m) == 0 {
+	if len(names) == 0 {
 		return nil, fmt.Errorf("%s has no %s", dir, FirstFile)
 	}
-	return m, nil
+	return file.OpenAll(dir, names, pth.Open)
 }
 
 // seen gives what the tensors tell of a model of that width.
@@ -202,10 +186,7 @@ func (m shards) read(t file.Tensor, place func(r int) []float32) error {
 		case arch.ByColumns:
 			at = func(r int) []float32 { return place(r)[i*shape[1]:][:shape[1]] }
 		}
-		rows, cols := 1, shape[0]
-		if len(shape) == 2 {
-			rows, cols = shape[0], shape[1]
-		}
+		rows, cols := file.Tensor{Shape: shape}.Size()
 		if err := readPth(f, t.Name, rows, cols, at); err != nil {
 			return err
 		}

@@ -7,16 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"sync"
-	"sync/atomic"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
+	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
 // pieceBytes is what is read at once: little enough to be converted while it is in a processor's own cache.
 const pieceBytes = 256 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, pieceBytes); return &b }}
 
 // Read is a tensor on its way from a file to where it stays.
 type Read struct {
@@ -37,31 +38,16 @@ func eachPiece(reads []Read, do func(r Read, lo, hi int, buf []byte) error) erro
 			pieces = append(pieces, piece{i, lo, min(lo+step, len(r.Into))})
 		}
 	}
-	var (
-		next  atomic.Int64
-		wg    sync.WaitGroup
-		mu    sync.Mutex
-		first error
-		at    = len(pieces)
-	)
-	for range min(runtime.GOMAXPROCS(0), len(pieces)) {
-		wg.Go(func() {
-			buf := make([]byte, pieceBytes)
-			for i := int(next.Add(1)) - 1; i < len(pieces); i = int(next.Add(1)) - 1 {
-				p := pieces[i]
-				if err := do(reads[p.read], p.lo, p.hi, buf); err != nil {
-					next.Store(int64(len(pieces))) // no more pieces; those before this one are done or under way
-					mu.Lock()
-					if i < at {
-						first, at = err, i
-					}
-					mu.Unlock()
-				}
+	return parallel.Try(len(pieces), 1, func(lo, hi int) error {
+		buf := buffers.Get().(*[]byte)
+		defer buffers.Put(buf)
+		for _, p := range pieces[lo:hi] {
+			if err := do(reads[p.read], p.lo, p.hi, *buf); err != nil {
+				return err
 			}
-		})
-	}
-	wg.Wait()
-	return first
+		}
+		return nil
+	})
 }
 
 // ReadAll reads them all.
