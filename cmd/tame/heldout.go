@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -48,11 +49,7 @@ func split[T any](r *stageRun, rows, others []splitRow[T], name string, context 
 }
 
 func items[T any](rows []splitRow[T]) []T {
-	list := make([]T, len(rows))
-	for i, row := range rows {
-		list[i] = row.item
-	}
-	return list
+	return each.Of(rows, func(row splitRow[T]) T { return row.item })
 }
 
 // evaluated are the rows that are evaluated while training.

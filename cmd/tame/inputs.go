@@ -116,13 +116,6 @@ func checkArrow(path, hint string) error {
 	return nil
 }
 
-// checks starts the checks of a stage's configuration, with those of what all stages have.
-func (c runConfig) checks() *setting.Checks {
-	check := setting.NewChecks("tame: Config")
-	check.AtLeast("CheckpointEvery", c.CheckpointEvery, 1)
-	return check
-}
-
 // checkHeldOut wants a share that leaves something to train on.
 func checkHeldOut(check *setting.Checks, share float64) {
 	check.That(share >= 0 && share < 1, "HeldOut", share, "a share in [0, 1)")

@@ -9,6 +9,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // rewardConfig is the configuration of `tame reward`.
@@ -58,12 +59,10 @@ func rewardStage() stage[rewardConfig] {
 			}
 			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
 		},
-		check: func(c *rewardConfig) error {
-			check := c.runConfig.checks()
+		check: func(check *setting.Checks, c *rewardConfig) {
 			c.heldOutConfig.check(check, c.EvalEvery)
 			check.Nested("", c.Config.Validate())
 			checkCalibration(check, c.Kind, c.Calibration)
-			return check.Err()
 		},
 		plan: func(c *rewardConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
 		run:  runReward,
@@ -100,14 +99,11 @@ func (m *margins) UnmarshalText(text []byte) error {
 }
 
 func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
-	p, tok, tmpl, err := c.load()
-	if err != nil {
-		return err
-	}
+	p := r.policy
 	forms := readers[splitRow[data.Pair]]{as(func(p pipeline.SampledPreference) splitRow[data.Pair] {
 		return splitRow[data.Pair]{p.Question(), p.Pair()}
 	}), encoded(func(p data.Preference) (splitRow[data.Pair], error) {
-		pair, err := encodePair(tmpl, p)
+		pair, err := encodePair(r.tmpl, p)
 		return splitRow[data.Pair]{p.Question(), pair}, err
 	})}
 	rows, err := readAll(c.Data, "preference", forms)
@@ -130,12 +126,9 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		const headStream = 2 // of the seed
 		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
 	}
-	cfg := c.Config
-	cfg.Margins = c.Margins.Margins
-	cfg.Checkpointing = r.checkpointing(tok)
-	var done func()
-	cfg.OnStep, done = r.onStep("reward")
-	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, cfg.EvalEvery), cfg)
+	c.Config.Margins = c.Margins.Margins
+	done := r.follow("reward", &c.Checkpointing, &c.OnStep)
+	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {
 		return err
 	}
@@ -150,7 +143,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		text += "\n" + level.String()
 	}
 	if len(heldOut) == 0 {
-		return r.finishModel(p, tok, nil, text)
+		return r.finishModel(nil, text)
 	}
 	scorer, err := rewardmodel.NewScorer(p, c.MicroTokens, c.MicroSegments)
 	if err != nil {
@@ -160,7 +153,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	return r.finishModel(p, tok, evaluation, fmt.Sprintf("%s\nheld out:\n%v", text, evaluation))
+	return r.finishModel(evaluation, fmt.Sprintf("%s\nheld out:\n%v", text, evaluation))
 }
 
 // encodePair encodes a preference.
