@@ -12,6 +12,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // distillConfig is the configuration of `tame distill`.
@@ -103,9 +104,7 @@ func bare(prompts []encodedPrompt) []data.Prompt {
 }
 
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.
-func keptAnswers(candidates []distill.Candidate, dec interface {
-	Decode(ids []int32) (string, error)
-}) (rows []data.Sample, examples []data.Example, text string, err error) {
+func keptAnswers(candidates []distill.Candidate, tok *tokenizer.Tokenizer) (rows []data.Sample, examples []data.Example, text string, err error) {
 	before, after := 0.0, 0.0
 	for _, c := range candidates {
 		before += c.Original.Score / float64(len(candidates))
@@ -117,7 +116,7 @@ func keptAnswers(candidates []distill.Candidate, dec interface {
 		row := data.Sample{
 			PromptID: c.Prompt.ID, Messages: c.Prompt.Messages, Prompt: a.Prompt.Tokens, Tokens: a.Tokens, LogProbs: a.LogProbs, Finished: a.Finished, Safety: &a.Score,
 		}
-		if row.Text, err = dec.Decode(a.Tokens); err != nil {
+		if row.Text, err = tok.Decode(a.Tokens); err != nil {
 			return nil, nil, "", err
 		}
 		rows, examples = append(rows, row), append(examples, a.Example())

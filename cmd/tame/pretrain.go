@@ -11,6 +11,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -156,7 +157,7 @@ func (c *pretrainConfig) vocabulary(ctx context.Context, r *stageRun, texts []do
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = c.VocabSize
 	r.notef("training a tokenizer of %d pieces", cfg.VocabSize)
-	sequence := documentTexts(texts)
+	sequence := slices.Values(each.Of(texts, document.Question))
 	var broken error // of reading
 	if c.Stream {
 		sequence = streamedTexts(c.Data, &broken)
@@ -224,23 +225,11 @@ func readTexts(r *stageRun, paths []string, separator string) ([]document, error
 		if err := data.NotEmpty(path, len(rows)); err != nil {
 			return nil, err
 		}
-		for _, row := range rows {
-			all = append(all, document(row.Text))
-		}
+		all = append(all, each.Of(rows, func(row data.Text) document { return document(row.Text) })...)
 	}
 	return all, nil
 }
 
-func documentTexts(texts []document) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for _, text := range texts {
-			if !yield(string(text)) {
-				return
-			}
-		}
-	}
-}
-
 func encodeDocuments(tok data.Tokenizer, texts []document) [][]int32 {
-	return pretrain.Encode(tok, slices.Collect(documentTexts(texts)))
+	return pretrain.Encode(tok, each.Of(texts, document.Question))
 }

@@ -54,11 +54,7 @@ func pick[T any](all []T, n int, seed uint64) []T {
 	if n == 0 || n >= len(all) {
 		return all
 	}
-	picked := make([]T, n)
-	for i, at := range data.Shuffled(len(all), seed, 0)[:n] {
-		picked[i] = all[at]
-	}
-	return picked
+	return each.Of(data.Shuffled(len(all), seed, 0)[:n], func(at int) T { return all[at] })
 }
 
 func tokenPrompts(prompts []encodedPrompt) []data.TokenPrompt {

@@ -37,28 +37,21 @@ type rewardConfig struct {
 }
 
 func rewardStage() stage[rewardConfig] {
-	defaults := func(cfg rewardmodel.Config, kind data.Set) rewardConfig {
-		c := rewardConfig{
-			runConfig: runConfig{CheckpointEvery: 50}, Kind: kind, Mix: true, DropUnsafeChoices: true,
-			Margins: margins{cfg.Margins}, Calibration: rewardmodel.DefaultCalibration(), Config: cfg,
-		}
+	defaults := func(kind data.Set) rewardConfig {
+		cfg, calibration := rewardmodel.DefaultConfig(), rewardmodel.DefaultCalibration()
 		if kind == data.SafetySet {
-			c.Calibration.Method = rewardmodel.CalibrateNone
+			cfg, calibration.Method = rewardmodel.SafetyConfig(), rewardmodel.CalibrateNone
 		}
-		return c
+		return rewardConfig{
+			runConfig: runConfig{CheckpointEvery: 50}, Kind: kind, Mix: true, DropUnsafeChoices: true,
+			Margins: margins{cfg.Margins}, Calibration: calibration, Config: cfg,
+		}
 	}
 	return stage[rewardConfig]{
 		name: "reward", short: "Train a reward model on preferences (section 3.2.2)",
-		long: "Trains a helpfulness or a safety reward model on pairs of answers. A model without a scalar head gets one.",
-		defaults: func() rewardConfig {
-			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
-		},
-		adapt: func(written rewardConfig) rewardConfig {
-			if written.Kind == data.SafetySet {
-				return defaults(rewardmodel.SafetyConfig(), data.SafetySet)
-			}
-			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
-		},
+		long:     "Trains a helpfulness or a safety reward model on pairs of answers. A model without a scalar head gets one.",
+		defaults: func() rewardConfig { return defaults(data.HelpfulnessSet) },
+		adapt:    func(written rewardConfig) rewardConfig { return defaults(written.Kind) },
 		check: func(check *setting.Checks, c *rewardConfig) {
 			c.heldOutConfig.check(check, c.EvalEvery)
 			check.Nested("", c.Config.Validate())
@@ -106,15 +99,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		pair, err := encodePair(r.tmpl, p)
 		return splitRow[data.Pair]{p.Question(), pair}, err
 	})}
-	rows, err := readAll(c.Data, "preference", forms)
-	if err != nil {
-		return err
-	}
-	others, err := readAll(c.HeldOutData, "preference", forms)
-	if err != nil {
-		return err
-	}
-	pairs, heldOut, err := splitPairs(r, rows, others, p.Config().MaxSeqLen, c)
+	pairs, heldOut, err := splitPairs(r, forms, c)
 	if err != nil {
 		return err
 	}
@@ -169,8 +154,8 @@ func encodePair(tmpl *data.Template, p data.Preference) (data.Pair, error) {
 func pairLength(p data.Pair) int { return len(p.Prompt) + max(len(p.Chosen), len(p.Rejected)) }
 
 // splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some of the rows out, or others.
-func splitPairs(r *stageRun, rows, others []splitRow[data.Pair], context int, c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
-	pairs, heldOut, tooLong, err := split(r, rows, others, "pairs", context, pairLength, c.heldOutConfig)
+func splitPairs(r *stageRun, forms readers[splitRow[data.Pair]], c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
+	pairs, heldOut, tooLong, err := split(r, c.Data, "preference", forms, "pairs", pairLength, c.heldOutConfig)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -48,16 +48,7 @@ type sftEvaluation struct {
 }
 
 func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
-	forms := sftForms(r.tmpl, c.LastTurnOnly)
-	rows, err := readAll(c.Data, "messages", forms)
-	if err != nil {
-		return err
-	}
-	others, err := readAll(c.HeldOutData, "messages", forms)
-	if err != nil {
-		return err
-	}
-	examples, heldOut, tooLong, err := split(r, rows, others, "rows", r.policy.Config().MaxSeqLen, exampleLength, c.heldOutConfig)
+	examples, heldOut, tooLong, err := split(r, c.Data, "messages", sftForms(r.tmpl, c.LastTurnOnly), "rows", exampleLength, c.heldOutConfig)
 	if err != nil {
 		return err
 	}

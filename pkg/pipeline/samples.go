@@ -82,11 +82,7 @@ func BestSamples(rows []data.Sample) []data.Sample {
 		a := data.Answer{Prompt: data.TokenPrompt{ID: row.PromptID}, Finished: row.Finished}
 		candidates[i] = rejection.Candidate{Answer: a, Version: row.Version, Index: i, Reward: *row.Combined}
 	}
-	var best []data.Sample
-	for _, c := range rejection.Best(candidates) {
-		best = append(best, rows[c.Index])
-	}
-	return best
+	return each.Of(rejection.Best(candidates), func(c rejection.Candidate) data.Sample { return rows[c.Index] })
 }
 
 // sampleRow is an answer as a row, without scores and what is known of the sampling model.
