@@ -22,14 +22,10 @@ type modelConfig struct {
 
 // load reads both.
 func (c modelConfig) load() (*model.Params, *tokenizer.Tokenizer, *data.Template, error) {
-	p, tok, err := model.LoadWithTokenizer(c.Model, c.Tokenizer)
-	if err != nil {
-		return nil, nil, nil, err
+	p, tok, tmpl, err := loadChat(c.Model, c.Tokenizer)
+	if errors.Is(err, errNoTokenizer) {
+		err = fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", c.Model)
 	}
-	if tok == nil {
-		return nil, nil, nil, fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", c.Model)
-	}
-	tmpl, err := data.Llama2Template(tok)
 	return p, tok, tmpl, err
 }
 

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -27,11 +26,7 @@ func scoreCommand() *cobra.Command {
 			`and writes {"score": x} or {"chosen": x, "rejected": y}: raw scalars, before any sigmoid.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
-			if err != nil {
-				return err
-			}
-			tmpl, err := chatTemplate(tok)
+			p, _, tmpl, err := loadChat(path, tokenizerPath)
 			if err != nil {
 				return err
 			}
