@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/importer"
@@ -164,10 +165,7 @@ func dialectsOf(files []importer.FileDialect) string {
 	if same {
 		return files[0].Dialect
 	}
-	var list []string
-	for _, f := range files {
-		list = append(list, fmt.Sprintf("%s (%s)", f.Dialect, f.File))
-	}
+	list := each.Of(files, func(f importer.FileDialect) string { return fmt.Sprintf("%s (%s)", f.Dialect, f.File) })
 	return strings.Join(list, ", ")
 }
 

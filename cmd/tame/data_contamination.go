@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/corpus"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -289,10 +290,7 @@ func (f *contaminationFlags) writeSamples(samples [][]int32, found *corpus.Conta
 		return err
 	}
 	defer file.Cleanup()
-	shares := make([][]float64, len(f.lengths))
-	for k, length := range f.lengths {
-		shares[k] = found.Shares(length)
-	}
+	shares := each.Of(f.lengths, found.Shares)
 	w := bufio.NewWriter(file)
 	encoder := json.NewEncoder(w)
 	for i, s := range samples {

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/run"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // distillConfig is the configuration of `tame distill`.
@@ -43,16 +46,12 @@ func distillStage() stage[distillConfig] {
 				Config: distill.DefaultConfig(), FineTune: sft.DefaultConfig(),
 			}
 		},
-		check: func(c *distillConfig) error {
-			cfg := c.Config
-			cfg.Stop = []int32{0} // the tokenizer's, later
+		check: func(check *setting.Checks, c *distillConfig) {
 			_, err := distill.Generic(c.PrePrompts)
-			check := c.runConfig.checks()
-			check.Nested("", cfg.Validate())
+			check.Nested("", c.Config.Validate())
 			check.Nested("PrePrompts", err)
 			check.Nested("FineTune", c.FineTune.Validate())
 			check.AtLeast("MaxPrompts", c.MaxPrompts, 0)
-			return check.Err()
 		},
 		plan: func(c *distillConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
 		run:  runDistill,
@@ -60,11 +59,7 @@ func distillStage() stage[distillConfig] {
 }
 
 func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
-	p, tok, tmpl, err := c.load()
-	if err != nil {
-		return err
-	}
-	safety, err := pipeline.LoadJudges("", c.Safety, tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
+	safety, err := pipeline.LoadJudges("", c.Safety, r.tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
 	if err != nil {
 		return err
 	}
@@ -74,49 +69,42 @@ func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 	}
 	longest := 0
 	for _, text := range c.PrePrompts {
-		longest = max(longest, len(tok.Encode("<<SYS>>\n"+text+"\n<</SYS>>\n\n")))
+		longest = max(longest, len(r.tok.Encode("<<SYS>>\n"+text+"\n<</SYS>>\n\n")))
 	}
-	prompts, err := readPrompts(r, c.Data, tmpl, min(p.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
+	prompts, err := readPrompts(r, c.Data, min(r.policy.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
 	if err != nil {
 		return err
 	}
 	prompts = pick(prompts, c.MaxPrompts, c.Seed)
-	cfg := c.Config
-	cfg.Stop = []int32{tok.EOS()}
+	c.Stop = []int32{r.tok.EOS()}
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
 	}
 	task := r.console.Start("sampling", len(prompts))
 	candidates, err := run.Values(parts, len(prompts), c.CheckpointEvery, func(lo, hi int) ([]distill.Candidate, error) {
-		result, err := distill.Distill(ctx, p, tmpl, bare(prompts[lo:hi]), pre, safety.Reward, cfg)
+		result, err := distill.Distill(ctx, r.policy, r.tmpl, bare(prompts[lo:hi]), pre, safety.Reward, c.Config)
 		return result.Candidates, err
 	}, func(done int) { task.Update(done, "") })
 	if err != nil {
 		return err
 	}
 	task.Done(fmt.Sprintf("%d pairs of answers", len(candidates)))
-	rows, examples, text, err := keptAnswers(candidates, tok)
+	rows, examples, text, err := keptAnswers(candidates, r.tok)
 	if err != nil {
 		return err
 	}
-	return r.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
+	return r.fineTune(ctx, examples, c.Mix, c.FineTune, text, func(dir string) error {
 		return data.Write(filepath.Join(dir, "samples.arrow"), rows, r.lineage)
 	})
 }
 
 func bare(prompts []encodedPrompt) []data.Prompt {
-	list := make([]data.Prompt, len(prompts))
-	for i, p := range prompts {
-		list[i] = p.Prompt
-	}
-	return list
+	return each.Of(prompts, func(p encodedPrompt) data.Prompt { return p.Prompt })
 }
 
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.
-func keptAnswers(candidates []distill.Candidate, dec interface {
-	Decode(ids []int32) (string, error)
-}) (rows []data.Sample, examples []data.Example, text string, err error) {
+func keptAnswers(candidates []distill.Candidate, tok *tokenizer.Tokenizer) (rows []data.Sample, examples []data.Example, text string, err error) {
 	before, after := 0.0, 0.0
 	for _, c := range candidates {
 		before += c.Original.Score / float64(len(candidates))
@@ -128,7 +116,7 @@ func keptAnswers(candidates []distill.Candidate, dec interface {
 		row := data.Sample{
 			PromptID: c.Prompt.ID, Messages: c.Prompt.Messages, Prompt: a.Prompt.Tokens, Tokens: a.Tokens, LogProbs: a.LogProbs, Finished: a.Finished, Safety: &a.Score,
 		}
-		if row.Text, err = dec.Decode(a.Tokens); err != nil {
+		if row.Text, err = tok.Decode(a.Tokens); err != nil {
 			return nil, nil, "", err
 		}
 		rows, examples = append(rows, row), append(examples, a.Example())

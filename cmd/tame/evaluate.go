@@ -120,11 +120,7 @@ func (a *evaluateArgs) run(ctx context.Context) (measured, error) {
 	if both {
 		first = a.helpfulness
 	}
-	p, tok, err := model.LoadWithTokenizer(first, a.tokenizer)
-	if err != nil {
-		return measured{}, err
-	}
-	tmpl, err := chatTemplate(tok)
+	p, tok, tmpl, err := loadChat(first, a.tokenizer)
 	if err != nil {
 		return measured{}, err
 	}

@@ -7,11 +7,9 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/gatt"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
-	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // gattConfig is the configuration of `tame gatt`.
@@ -42,17 +40,13 @@ func gattStage() stage[gattConfig] {
 		defaults: func() gattConfig {
 			return gattConfig{runConfig: runConfig{CheckpointEvery: 50}, Config: gatt.DefaultConfig(), FineTune: sft.DefaultConfig()}
 		},
-		check: func(c *gattConfig) error {
-			cfg := c.Config
-			cfg.Stop = []int32{0} // the tokenizer's, later
-			check := c.runConfig.checks()
-			check.Nested("", cfg.Validate())
+		check: func(check *setting.Checks, c *gattConfig) {
+			check.Nested("", c.Config.Validate())
 			check.Nested("FineTune", c.FineTune.Validate())
 			n := len(c.ShortInstructions)
 			check.That(n == 0 || n == len(c.Instructions), "ShortInstructions", c.ShortInstructions,
 				fmt.Sprintf("one for each of the %d Instructions, or none", len(c.Instructions)))
 			check.AtLeast("MaxDialogs", c.MaxDialogs, 0)
-			return check.Err()
 		},
 		plan: func(c *gattConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
 		run:  runGAtt,
@@ -60,29 +54,24 @@ func gattStage() stage[gattConfig] {
 }
 
 func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
-	p, tok, tmpl, err := c.load()
-	if err != nil {
-		return err
-	}
 	dialogs, err := c.dialogs()
 	if err != nil {
 		return err
 	}
-	cfg := c.Config
-	cfg.Stop = []int32{tok.EOS()}
+	c.Stop = []int32{r.tok.EOS()}
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
 	}
 	task := r.console.Start("sampling dialogues", len(dialogs))
 	transcripts, err := run.Values(parts, len(dialogs), c.CheckpointEvery, func(lo, hi int) ([]gatt.Transcript, error) {
-		return gatt.SampleDialogues(ctx, p, tmpl, tok, dialogs[lo:hi], cfg)
+		return gatt.SampleDialogues(ctx, r.policy, r.tmpl, r.tok, dialogs[lo:hi], c.Config)
 	}, func(done int) { task.Update(done, "") })
 	if err != nil {
 		return err
 	}
 	task.Done(fmt.Sprintf("%d dialogues", len(transcripts)))
-	examples, err := gatt.Examples(tmpl, transcripts, cfg)
+	examples, err := gatt.Examples(r.tmpl, transcripts, c.Config)
 	if err != nil {
 		return err
 	}
@@ -91,8 +80,8 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 		turns += len(t.Turns)
 	}
 	text := fmt.Sprintf("%d dialogues, %.1f turns on average, %d examples", len(transcripts), float64(turns)/float64(len(transcripts)), len(examples))
-	return r.fineTune(ctx, p, tok, tmpl, examples, c.Mix, c.FineTune, text, func(dir string) error {
-		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(transcripts, "gatt", cfg), r.lineage)
+	return r.fineTune(ctx, examples, c.Mix, c.FineTune, text, func(dir string) error {
+		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(transcripts, "gatt", c.Config), r.lineage)
 	})
 }
 
@@ -137,29 +126,26 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 }
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
-func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template, examples []data.Example,
-	mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
-	rows, err := readAll(mix, "messages", sftForms(tmpl, false))
+func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
+	rows, err := readAll(mix, "messages", sftForms(r.tmpl, false))
 	if err != nil {
 		return err
 	}
 	examples = append(examples, items(rows)...)
-	fit, tooLong := upTo(min(p.Config().MaxSeqLen, cfg.MicroTokens), examples, exampleLength)
+	fit, tooLong := upTo(min(r.policy.Config().MaxSeqLen, cfg.MicroTokens), examples, exampleLength)
 	if tooLong > 0 {
 		r.notef("%d of %d examples are longer than the model's context and left out", tooLong, len(examples))
 	}
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
-	cfg.Checkpointing = r.checkpointing(tok)
+	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnStep)
 	cfg.Checkpointing.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
-	var done func()
-	cfg.OnStep, done = r.onStep("fine-tuning")
-	report, err := sft.Train(ctx, p, fit, nil, cfg)
+	report, err := sft.Train(ctx, r.policy, fit, nil, cfg)
 	if err != nil {
 		return err
 	}
 	done()
 	r.extra = extra
-	return r.finishModel(p, tok, nil, fmt.Sprintf("%s\n%d steps on %d examples; loss of the last step %.3f", text, report.Steps, len(fit), report.Loss))
+	return r.finishModel(nil, fmt.Sprintf("%s\n%d steps on %d examples; loss of the last step %.3f", text, report.Steps, len(fit), report.Loss))
 }

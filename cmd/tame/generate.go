@@ -19,10 +19,6 @@ type generateInput struct {
 	Messages []data.Message `json:"messages"`
 }
 
-type generateOutput struct {
-	Completions []completion `json:"completions"`
-}
-
 type completion struct {
 	Text     string    `json:"text"`
 	Tokens   []int32   `json:"tokens"`
@@ -48,12 +44,13 @@ func generateCommand() *cobra.Command {
 				return err
 			}
 			cfg.Stop = []int32{p.Config().EOS}
-			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(line int, in generateInput) (generateOutput, error) {
+			return answerLines(cmd, func(line int, in generateInput) (any, error) {
 				prompt, err := promptIDs(p, tok, in)
 				if err != nil {
-					return generateOutput{}, err
+					return nil, err
 				}
-				return complete(cmd.Context(), p, tok, generate.Request{Prompt: prompt, ID: uint64(line), Samples: n}, cfg, in.Prompt != nil)
+				list, err := complete(cmd.Context(), p, tok, generate.Request{Prompt: prompt, ID: uint64(line), Samples: n}, cfg, in.Prompt != nil)
+				return map[string][]completion{"completions": list}, err
 			})
 		},
 	}
@@ -97,12 +94,11 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput) ([]i
 
 // complete samples. The text of a continued prompt is what the prompt's text goes on with, its leading space included;
 // an answer to messages stands alone.
-func complete(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, req generate.Request, cfg generate.Sampling, goesOn bool) (generateOutput, error) {
+func complete(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, req generate.Request, cfg generate.Sampling, goesOn bool) (list []completion, err error) {
 	sampled, err := generate.Generate(ctx, p, []generate.Request{req}, cfg)
 	if err != nil {
-		return generateOutput{}, err
+		return nil, err
 	}
-	var out generateOutput
 	for _, s := range sampled[0] {
 		c := completion{Tokens: s.Tokens, LogProbs: s.LogProbs, Finish: "length"}
 		if s.Finished {
@@ -110,12 +106,12 @@ func complete(ctx context.Context, p *model.Params, tok *tokenizer.Tokenizer, re
 		}
 		if tok != nil {
 			if c.Text, err = completionText(tok, req.Prompt, s.Tokens, goesOn); err != nil {
-				return generateOutput{}, err
+				return nil, err
 			}
 		}
-		out.Completions = append(out.Completions, c)
+		list = append(list, c)
 	}
-	return out, nil
+	return list, nil
 }
 
 func completionText(tok *tokenizer.Tokenizer, prompt, tokens []int32, goesOn bool) (string, error) {

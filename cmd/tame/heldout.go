@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -35,24 +36,28 @@ type splitRow[T any] struct {
 // Question is what curate.Split goes by.
 func (r splitRow[T]) Question() string { return r.question }
 
-// split leaves out rows longer than the context, counting them, and holds some of the rows out, or others.
-func split[T any](r *stageRun, rows, others []splitRow[T], name string, context int, length func(T) int, c heldOutConfig) (train, heldOut []T, tooLong int, err error) {
+// split reads datasets, leaves out rows longer than the model's context, counting them, and holds some of the rows out, or reads others for that.
+func split[T any](r *stageRun, paths []string, hint string, forms readers[splitRow[T]], name string, length func(T) int, c heldOutConfig) (train, heldOut []T, tooLong int, err error) {
+	rows, err := readAll(paths, hint, forms)
+	if err != nil {
+		return nil, nil, 0, err
+	}
+	others, err := readAll(c.HeldOutData, hint, forms)
+	if err != nil {
+		return nil, nil, 0, err
+	}
 	rowLength := func(row splitRow[T]) int { return length(row.item) }
-	fit := fitting(r, rows, name, context, rowLength)
+	fit := fitting(r, rows, name, rowLength)
 	kept, held, err := curate.Split(fit, c.HeldOut, c.SplitSeed)
 	if err != nil {
 		return nil, nil, 0, err
 	}
-	held = append(held, fitting(r, others, "held-out "+name, context, rowLength)...)
+	held = append(held, fitting(r, others, "held-out "+name, rowLength)...)
 	return items(kept), items(held), len(rows) - len(fit), nil
 }
 
 func items[T any](rows []splitRow[T]) []T {
-	list := make([]T, len(rows))
-	for i, row := range rows {
-		list[i] = row.item
-	}
-	return list
+	return each.Of(rows, func(row splitRow[T]) T { return row.item })
 }
 
 // evaluated are the rows that are evaluated while training.
@@ -64,7 +69,8 @@ func evaluated[T any](heldOut []T, evalEvery int) []T {
 }
 
 // fitting leaves out rows that are too long, and reports how many.
-func fitting[T any](r *stageRun, rows []T, name string, context int, length func(T) int) []T {
+func fitting[T any](r *stageRun, rows []T, name string, length func(T) int) []T {
+	context := r.policy.Config().MaxSeqLen
 	fit, n := upTo(context, rows, length)
 	if n > 0 {
 		r.notef("%d of %d %s are longer than the model's context of %d tokens and left out", n, len(rows), name, context)

@@ -22,14 +22,10 @@ type modelConfig struct {
 
 // load reads both.
 func (c modelConfig) load() (*model.Params, *tokenizer.Tokenizer, *data.Template, error) {
-	p, tok, err := model.LoadWithTokenizer(c.Model, c.Tokenizer)
-	if err != nil {
-		return nil, nil, nil, err
+	p, tok, tmpl, err := loadChat(c.Model, c.Tokenizer)
+	if errors.Is(err, errNoTokenizer) {
+		err = fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", c.Model)
 	}
-	if tok == nil {
-		return nil, nil, nil, fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", c.Model)
-	}
-	tmpl, err := data.Llama2Template(tok)
 	return p, tok, tmpl, err
 }
 
@@ -114,13 +110,6 @@ func checkArrow(path, hint string) error {
 		}
 	}
 	return nil
-}
-
-// checks starts the checks of a stage's configuration, with those of what all stages have.
-func (c runConfig) checks() *setting.Checks {
-	check := setting.NewChecks("tame: Config")
-	check.AtLeast("CheckpointEvery", c.CheckpointEvery, 1)
-	return check
 }
 
 // checkHeldOut wants a share that leaves something to train on.

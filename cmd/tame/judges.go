@@ -1,11 +1,6 @@
 package main
 
-import (
-	"errors"
-
-	"github.com/tame-rlhf/tame/pkg/pipeline"
-	"github.com/tame-rlhf/tame/pkg/tokenizer"
-)
+import "errors"
 
 // judgesConfig are the reward models that judge answers.
 type judgesConfig struct {
@@ -20,9 +15,4 @@ func (c judgesConfig) check() error {
 		return errors.New("helpfulness and safety are both empty, want at least one reward model")
 	}
 	return nil
-}
-
-// load reads the reward models, whose tokenizer has to be the policy's.
-func (c judgesConfig) load(tok *tokenizer.Tokenizer, cfg pipeline.JudgesConfig) (*pipeline.Judges, error) {
-	return pipeline.LoadJudges(c.Helpfulness, c.Safety, tok, cfg)
 }

@@ -3,20 +3,20 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/spf13/cobra"
 )
 
 // errLines says that at least one line was answered with an error.
 var errLines = errors.New("some lines were answered with errors")
 
-// answerLines answers each JSON line of in with one of out. Unknown fields are refused, blank lines skipped.
-func answerLines[In, Out any](ctx context.Context, in io.Reader, out io.Writer, answer func(line int, in In) (Out, error)) error {
-	reader := bufio.NewReader(in)
-	writer := bufio.NewWriter(out)
+// answerLines answers each JSON line of a command's input with one of its output. Unknown fields are refused, blank lines skipped.
+func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, error)) error {
+	ctx, reader, writer := cmd.Context(), bufio.NewReader(cmd.InOrStdin()), bufio.NewWriter(cmd.OutOrStdout())
 	encoder := json.NewEncoder(writer)
 	encoder.SetEscapeHTML(false)
 	failed := false
@@ -26,7 +26,7 @@ func answerLines[In, Out any](ctx context.Context, in io.Reader, out io.Writer, 
 		}
 		text, readErr := reader.ReadBytes('\n')
 		if len(bytes.TrimSpace(text)) > 0 {
-			if err := answerLine(text, encoder, func(in In) (Out, error) { return answer(line, in) }); err != nil {
+			if err := answerLine(text, encoder, func(in In) (any, error) { return answer(line, in) }); err != nil {
 				if ctx.Err() != nil {
 					return errors.Join(ctx.Err(), writer.Flush())
 				}
@@ -50,7 +50,7 @@ func answerLines[In, Out any](ctx context.Context, in io.Reader, out io.Writer, 
 	}
 }
 
-func answerLine[In, Out any](text []byte, encoder *json.Encoder, answer func(In) (Out, error)) error {
+func answerLine[In any](text []byte, encoder *json.Encoder, answer func(In) (any, error)) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	var in In

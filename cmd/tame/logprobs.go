@@ -16,10 +16,6 @@ type logProbsInput struct {
 	Tokens []int32 `json:"tokens"`
 }
 
-type logProbsOutput struct {
-	LogProbs []float32 `json:"logprobs"`
-}
-
 func logProbsCommand() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
@@ -37,9 +33,9 @@ func logProbsCommand() *cobra.Command {
 				return err
 			}
 			batch := data.NewRagged(p.Config().MaxSeqLen, 1)
-			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in logProbsInput) (logProbsOutput, error) {
+			return answerLines(cmd, func(_ int, in logProbsInput) (any, error) {
 				logProbs, err := scoreTokens(cmd.Context(), forward, batch, in.Tokens, p.Config())
-				return logProbsOutput{logProbs}, err
+				return map[string][]float32{"logprobs": logProbs}, err
 			})
 		},
 	}

@@ -169,3 +169,21 @@ func TestStories(t *testing.T) {
 		assert.True(t, strings.HasPrefix(want.Prompt+got.Completions[0].Text, want.Output), "prompt %q gives %q", want.Prompt, got.Completions[0].Text)
 	}
 }
+
+// What the commands that answer lines write.
+type (
+	scoreOutput struct {
+		Score    *float64 `json:"score"`
+		Chosen   *float64 `json:"chosen"`
+		Rejected *float64 `json:"rejected"`
+	}
+	generateOutput struct {
+		Completions []completion `json:"completions"`
+	}
+	logProbsOutput struct {
+		LogProbs []float32 `json:"logprobs"`
+	}
+	tokenizeOutput struct {
+		IDs []int32 `json:"ids"`
+	}
+)

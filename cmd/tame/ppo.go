@@ -6,7 +6,6 @@ import (
 	"math"
 
 	"github.com/tame-rlhf/tame/pkg/curate"
-	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/ppo"
@@ -40,11 +39,9 @@ func ppoStage() stage[ppoConfig] {
 		defaults: func() ppoConfig {
 			return ppoConfig{runConfig: runConfig{CheckpointEvery: 1}, HeldOut: 0.05, Config: ppo.DefaultConfig()}
 		},
-		check: func(c *ppoConfig) error {
-			check := c.runConfig.checks()
+		check: func(check *setting.Checks, c *ppoConfig) {
 			checkHeldOut(check, c.HeldOut)
 			check.Nested("", c.Config.Validate())
-			return check.Err()
 		},
 		needs: func(c *ppoConfig) error {
 			if err := c.judgesConfig.check(); err != nil {
@@ -60,52 +57,45 @@ func ppoStage() stage[ppoConfig] {
 }
 
 func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
-	policy, tok, tmpl, err := c.modelConfig.load()
-	if err != nil {
-		return err
-	}
-	cfg := c.Config
-	cfg.Stop = []int32{tok.EOS()}
+	c.Stop = []int32{r.tok.EOS()}
 	if !c.Gate && c.Helpfulness != "" && c.Safety != "" {
 		r.notef("gate is false: the safety model is not asked")
 		c.Safety = ""
 	}
-	judges, err := c.judgesConfig.load(tok, pipeline.JudgesConfig{
+	judges, err := pipeline.LoadJudges(c.Helpfulness, c.Safety, r.tok, pipeline.JudgesConfig{
 		SafetyThreshold: c.SafetyThreshold, MicroTokens: c.MicroTokens, MicroSegments: c.MicroSegments,
 		OnContradiction: r.onContradiction(c.Helpfulness),
 	})
 	if err != nil {
 		return err
 	}
-	critic, err := c.critic(policy, judges)
+	critic, err := c.critic(r.policy, judges)
 	if err != nil {
 		return err
 	}
-	context := min(policy.Config().MaxSeqLen, c.MicroTokens)
+	context := min(r.policy.Config().MaxSeqLen, c.MicroTokens)
 	if critic != nil {
 		context = min(context, critic.Config().MaxSeqLen)
 	}
-	prompts, heldOut, err := c.prompts(r, tmpl, context)
+	prompts, heldOut, err := c.prompts(r, context)
 	if err != nil {
 		return err
 	}
 	r.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
-	cfg.Checkpointing = r.checkpointing(tok)
-	var done func()
-	cfg.OnStep, done = r.onStep("ppo")
-	report, err := ppo.Train(ctx, policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), judges, cfg)
+	done := r.follow("ppo", &c.Checkpointing, &c.OnStep)
+	report, err := ppo.Train(ctx, r.policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), judges, c.Config)
 	if err != nil {
 		return err
 	}
 	done()
-	policy.DropHead() // of the shared trunk: a policy is no reward model
+	r.policy.DropHead() // of the shared trunk: a policy is no reward model
 	text := fmt.Sprintf("%d iterations, %d optimisation steps", report.Iterations, report.Steps)
 	evaluation := ppoEvaluation{Iterations: report.Iterations, Steps: report.Steps, BestIteration: report.BestIteration, Stopped: report.Stopped}
 	if !math.IsNaN(report.BestScore) {
 		evaluation.BestScore = &report.BestScore
 		text += fmt.Sprintf("; the policy is that of iteration %d, with a score of %.3f on the held-out prompts", report.BestIteration, report.BestScore)
 	}
-	return r.finishModel(policy, tok, evaluation, text)
+	return r.finishModel(evaluation, text)
 }
 
 // ppoEvaluation is evaluation.json.
@@ -139,12 +129,12 @@ func (c *ppoConfig) critic(policy *model.Params, judges *pipeline.Judges) (*mode
 }
 
 // prompts are those to train on and those of the evaluation.
-func (c *ppoConfig) prompts(r *stageRun, tmpl *data.Template, context int) (prompts, heldOut []encodedPrompt, err error) {
-	if prompts, err = readPrompts(r, c.Data, tmpl, context, c.MaxNewTokens); err != nil {
+func (c *ppoConfig) prompts(r *stageRun, context int) (prompts, heldOut []encodedPrompt, err error) {
+	if prompts, err = readPrompts(r, c.Data, context, c.MaxNewTokens); err != nil {
 		return nil, nil, err
 	}
 	if len(c.HeldOutData) > 0 {
-		heldOut, err = readPrompts(r, c.HeldOutData, tmpl, context, c.MaxNewTokens)
+		heldOut, err = readPrompts(r, c.HeldOutData, context, c.MaxNewTokens)
 		return prompts, heldOut, err
 	}
 	total := len(prompts)

@@ -11,6 +11,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -60,13 +61,11 @@ func pretrainStage() stage[pretrainConfig] {
 				Shape: arch.Llama2_7B(), Config: pretrain.DefaultConfig(),
 			}
 		},
-		check: func(c *pretrainConfig) error {
-			check := c.runConfig.checks()
+		check: func(check *setting.Checks, c *pretrainConfig) {
 			c.heldOutConfig.check(check, c.EvalEvery)
 			c.checkStream(check)
 			check.Nested("Shape", c.Shape.Validate())
 			check.Nested("", c.Config.Validate())
-			return check.Err()
 		},
 		plan: func(c *pretrainConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
 		run:  runPretrain,
@@ -96,46 +95,33 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 		}
 		heldOut = append(heldOut, share...)
 	}
-	p, tok, err := c.start(ctx, r, texts)
-	if err != nil {
+	if r.policy, r.tok, err = c.start(ctx, r, texts); err != nil {
 		return err
 	}
 	if c.Stream {
-		r.notef("a model of %d weights", p.NumParams())
+		r.notef("a model of %d weights", r.policy.NumParams())
 	} else {
-		r.notef("a model of %d weights, %d documents", p.NumParams(), len(texts))
+		r.notef("a model of %d weights, %d documents", r.policy.NumParams(), len(texts))
 	}
-	heldDocs := encodeDocuments(tok, heldOut)
-	held := eval.Windows(heldDocs, min(p.Config().MaxSeqLen, c.MicroTokens))
-	evaluation := &sftEvaluation{Rows: len(heldOut)}
-	if len(held) > 0 {
-		if evaluation.Base, err = meanLoss(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
-			return err
-		}
+	heldDocs := encodeDocuments(r.tok, heldOut)
+	held := eval.Windows(heldDocs, min(r.policy.Config().MaxSeqLen, c.MicroTokens))
+	evaluation := sftEvaluation{Rows: len(heldOut)}
+	if evaluation.Base, err = meanLoss(ctx, r.policy, held, c.Budget); err != nil {
+		return err
 	}
-	cfg := c.Config
-	cfg.Checkpointing = r.checkpointing(tok)
-	var done func()
-	cfg.OnStep, done = r.onStep("pretrain")
+	done := r.follow("pretrain", &c.Checkpointing, &c.OnStep)
 	var report train.Report
-	if heldDocs = evaluated(heldDocs, cfg.EvalEvery); c.Stream {
-		report, err = pretrain.TrainStream(ctx, p, pretrain.Stream{Files: c.Data, Tokenizer: tok, Block: c.StreamBlock}, heldDocs, cfg)
+	if heldDocs = evaluated(heldDocs, c.EvalEvery); c.Stream {
+		report, err = pretrain.TrainStream(ctx, r.policy, pretrain.Stream{Files: c.Data, Tokenizer: r.tok, Block: c.StreamBlock}, heldDocs, c.Config)
 	} else {
-		report, err = pretrain.Train(ctx, p, encodeDocuments(tok, texts), heldDocs, cfg)
+		report, err = pretrain.Train(ctx, r.policy, encodeDocuments(r.tok, texts), heldDocs, c.Config)
 	}
 	if err != nil {
 		return err
 	}
 	done()
 	text := fmt.Sprintf("%d steps, %d tokens; loss of the last step %.3f", report.Steps, report.Tokens, report.Loss) + ending(report)
-	if len(held) == 0 {
-		return r.finishModel(p, tok, nil, text)
-	}
-	if evaluation.Loss, err = meanLoss(ctx, p, held, c.MicroTokens, c.MicroSegments); err != nil {
-		return err
-	}
-	text += fmt.Sprintf("\nheld out: %d documents, loss %.3f before and %.3f after (nats per token)", evaluation.Rows, evaluation.Base, evaluation.Loss)
-	return r.finishModel(p, tok, evaluation, text)
+	return r.finishLoss(ctx, text, evaluation, held, c.Budget, "documents", "nats per token")
 }
 
 // start is the model and the tokenizer: those given, or new ones.
@@ -171,7 +157,7 @@ func (c *pretrainConfig) vocabulary(ctx context.Context, r *stageRun, texts []do
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = c.VocabSize
 	r.notef("training a tokenizer of %d pieces", cfg.VocabSize)
-	sequence := documentTexts(texts)
+	sequence := slices.Values(each.Of(texts, document.Question))
 	var broken error // of reading
 	if c.Stream {
 		sequence = streamedTexts(c.Data, &broken)
@@ -239,23 +225,11 @@ func readTexts(r *stageRun, paths []string, separator string) ([]document, error
 		if err := data.NotEmpty(path, len(rows)); err != nil {
 			return nil, err
 		}
-		for _, row := range rows {
-			all = append(all, document(row.Text))
-		}
+		all = append(all, each.Of(rows, func(row data.Text) document { return document(row.Text) })...)
 	}
 	return all, nil
 }
 
-func documentTexts(texts []document) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for _, text := range texts {
-			if !yield(string(text)) {
-				return
-			}
-		}
-	}
-}
-
 func encodeDocuments(tok data.Tokenizer, texts []document) [][]int32 {
-	return pretrain.Encode(tok, slices.Collect(documentTexts(texts)))
+	return pretrain.Encode(tok, each.Of(texts, document.Question))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -19,7 +20,7 @@ type asked struct{ prompt data.Prompt }
 func (a asked) Prompt() data.Prompt { return a.prompt }
 
 // readPrompts reads the prompts of datasets, each once, and leaves out those without room for an answer, counting them.
-func readPrompts(r *stageRun, paths []string, tmpl *data.Template, context, answer int) ([]encodedPrompt, error) {
+func readPrompts(r *stageRun, paths []string, context, answer int) ([]encodedPrompt, error) {
 	rows, err := readAll(paths, "prompts", readers[asked]{
 		as(func(p data.Prompt) asked { return asked{p} }),
 		as(func(c data.Conversation) asked { return asked{c.Prompt()} }),
@@ -31,7 +32,7 @@ func readPrompts(r *stageRun, paths []string, tmpl *data.Template, context, answ
 	all := data.Prompts(rows)
 	var fit []encodedPrompt
 	for _, p := range all {
-		ids, err := tmpl.EncodePrompt(p.Messages)
+		ids, err := r.tmpl.EncodePrompt(p.Messages)
 		if err != nil {
 			return nil, fmt.Errorf("prompt %s: %w", p.ID, err)
 		}
@@ -53,17 +54,11 @@ func pick[T any](all []T, n int, seed uint64) []T {
 	if n == 0 || n >= len(all) {
 		return all
 	}
-	picked := make([]T, n)
-	for i, at := range data.Shuffled(len(all), seed, 0)[:n] {
-		picked[i] = all[at]
-	}
-	return picked
+	return each.Of(data.Shuffled(len(all), seed, 0)[:n], func(at int) T { return all[at] })
 }
 
 func tokenPrompts(prompts []encodedPrompt) []data.TokenPrompt {
-	list := make([]data.TokenPrompt, len(prompts))
-	for i, p := range prompts {
-		list[i] = data.TokenPrompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
-	}
-	return list
+	return each.Of(prompts, func(p encodedPrompt) data.TokenPrompt {
+		return data.TokenPrompt{ID: p.ID, Tokens: p.tokens, Safety: p.Safety}
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/run"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // rejectConfig is the configuration of `tame reject`.
@@ -45,17 +46,13 @@ func rejectStage() stage[rejectConfig] {
 				Config: rejection.DefaultConfig(), JudgesConfig: pipeline.DefaultJudgesConfig(),
 			}
 		},
-		check: func(c *rejectConfig) error {
-			cfg := c.Config
-			cfg.Stop = []int32{0} // the tokenizer's, later
-			check := c.runConfig.checks()
-			check.Nested("", cfg.Validate())
+		check: func(check *setting.Checks, c *rejectConfig) {
+			check.Nested("", c.Config.Validate())
 			check.AtLeast("MaxPrompts", c.MaxPrompts, 0)
 			check.AtLeast("TunePrompts", c.TunePrompts, 1)
 			for i, t := range c.Temperatures {
 				check.Positive(fmt.Sprintf("Temperatures[%d]", i), t)
 			}
-			return check.Err()
 		},
 		needs: func(c *rejectConfig) error { return c.judgesConfig.check() },
 		plan:  func(c *rejectConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
@@ -64,18 +61,15 @@ func rejectStage() stage[rejectConfig] {
 }
 
 func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
-	p, tok, tmpl, err := c.modelConfig.load()
-	if err != nil {
-		return err
-	}
-	s := &pipeline.Sampler{Policy: p, Tokenizer: tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
-	s.Config.Stop = []int32{tok.EOS()}
+	s := &pipeline.Sampler{Policy: r.policy, Tokenizer: r.tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
+	s.Config.Stop = []int32{r.tok.EOS()}
 	judges := c.JudgesConfig
 	judges.OnContradiction = r.onContradiction(c.Helpfulness)
-	if s.Judges, err = c.judgesConfig.load(tok, judges); err != nil {
+	var err error
+	if s.Judges, err = pipeline.LoadJudges(c.Helpfulness, c.Safety, r.tok, judges); err != nil {
 		return err
 	}
-	all, err := readPrompts(r, c.Data, tmpl, min(p.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
+	all, err := readPrompts(r, c.Data, min(r.policy.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
 	if err != nil {
 		return err
 	}

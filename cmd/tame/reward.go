@@ -9,6 +9,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // rewardConfig is the configuration of `tame reward`.
@@ -36,34 +37,25 @@ type rewardConfig struct {
 }
 
 func rewardStage() stage[rewardConfig] {
-	defaults := func(cfg rewardmodel.Config, kind data.Set) rewardConfig {
-		c := rewardConfig{
-			runConfig: runConfig{CheckpointEvery: 50}, Kind: kind, Mix: true, DropUnsafeChoices: true,
-			Margins: margins{cfg.Margins}, Calibration: rewardmodel.DefaultCalibration(), Config: cfg,
-		}
+	defaults := func(kind data.Set) rewardConfig {
+		cfg, calibration := rewardmodel.DefaultConfig(), rewardmodel.DefaultCalibration()
 		if kind == data.SafetySet {
-			c.Calibration.Method = rewardmodel.CalibrateNone
+			cfg, calibration.Method = rewardmodel.SafetyConfig(), rewardmodel.CalibrateNone
 		}
-		return c
+		return rewardConfig{
+			runConfig: runConfig{CheckpointEvery: 50}, Kind: kind, Mix: true, DropUnsafeChoices: true,
+			Margins: margins{cfg.Margins}, Calibration: calibration, Config: cfg,
+		}
 	}
 	return stage[rewardConfig]{
 		name: "reward", short: "Train a reward model on preferences (section 3.2.2)",
-		long: "Trains a helpfulness or a safety reward model on pairs of answers. A model without a scalar head gets one.",
-		defaults: func() rewardConfig {
-			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
-		},
-		adapt: func(written rewardConfig) rewardConfig {
-			if written.Kind == data.SafetySet {
-				return defaults(rewardmodel.SafetyConfig(), data.SafetySet)
-			}
-			return defaults(rewardmodel.DefaultConfig(), data.HelpfulnessSet)
-		},
-		check: func(c *rewardConfig) error {
-			check := c.runConfig.checks()
+		long:     "Trains a helpfulness or a safety reward model on pairs of answers. A model without a scalar head gets one.",
+		defaults: func() rewardConfig { return defaults(data.HelpfulnessSet) },
+		adapt:    func(written rewardConfig) rewardConfig { return defaults(written.Kind) },
+		check: func(check *setting.Checks, c *rewardConfig) {
 			c.heldOutConfig.check(check, c.EvalEvery)
 			check.Nested("", c.Config.Validate())
 			checkCalibration(check, c.Kind, c.Calibration)
-			return check.Err()
 		},
 		plan: func(c *rewardConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
 		run:  runReward,
@@ -100,25 +92,14 @@ func (m *margins) UnmarshalText(text []byte) error {
 }
 
 func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
-	p, tok, tmpl, err := c.load()
-	if err != nil {
-		return err
-	}
+	p := r.policy
 	forms := readers[splitRow[data.Pair]]{as(func(p pipeline.SampledPreference) splitRow[data.Pair] {
 		return splitRow[data.Pair]{p.Question(), p.Pair()}
 	}), encoded(func(p data.Preference) (splitRow[data.Pair], error) {
-		pair, err := encodePair(tmpl, p)
+		pair, err := encodePair(r.tmpl, p)
 		return splitRow[data.Pair]{p.Question(), pair}, err
 	})}
-	rows, err := readAll(c.Data, "preference", forms)
-	if err != nil {
-		return err
-	}
-	others, err := readAll(c.HeldOutData, "preference", forms)
-	if err != nil {
-		return err
-	}
-	pairs, heldOut, err := splitPairs(r, rows, others, p.Config().MaxSeqLen, c)
+	pairs, heldOut, err := splitPairs(r, forms, c)
 	if err != nil {
 		return err
 	}
@@ -130,12 +111,9 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		const headStream = 2 // of the seed
 		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
 	}
-	cfg := c.Config
-	cfg.Margins = c.Margins.Margins
-	cfg.Checkpointing = r.checkpointing(tok)
-	var done func()
-	cfg.OnStep, done = r.onStep("reward")
-	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, cfg.EvalEvery), cfg)
+	c.Config.Margins = c.Margins.Margins
+	done := r.follow("reward", &c.Checkpointing, &c.OnStep)
+	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {
 		return err
 	}
@@ -150,7 +128,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		text += "\n" + level.String()
 	}
 	if len(heldOut) == 0 {
-		return r.finishModel(p, tok, nil, text)
+		return r.finishModel(nil, text)
 	}
 	scorer, err := rewardmodel.NewScorer(p, c.MicroTokens, c.MicroSegments)
 	if err != nil {
@@ -160,7 +138,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	if err != nil {
 		return err
 	}
-	return r.finishModel(p, tok, evaluation, fmt.Sprintf("%s\nheld out:\n%v", text, evaluation))
+	return r.finishModel(evaluation, fmt.Sprintf("%s\nheld out:\n%v", text, evaluation))
 }
 
 // encodePair encodes a preference.
@@ -176,8 +154,8 @@ func encodePair(tmpl *data.Template, p data.Preference) (data.Pair, error) {
 func pairLength(p data.Pair) int { return len(p.Prompt) + max(len(p.Chosen), len(p.Rejected)) }
 
 // splitPairs leaves out what is too long and what the paper leaves out, counting both, and holds some of the rows out, or others.
-func splitPairs(r *stageRun, rows, others []splitRow[data.Pair], context int, c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
-	pairs, heldOut, tooLong, err := split(r, rows, others, "pairs", context, pairLength, c.heldOutConfig)
+func splitPairs(r *stageRun, forms readers[splitRow[data.Pair]], c *rewardConfig) (pairs, heldOut []data.Pair, err error) {
+	pairs, heldOut, tooLong, err := split(r, c.Data, "preference", forms, "pairs", pairLength, c.heldOutConfig)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -90,11 +90,7 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	if isSafetyModel(a.model) {
 		return fmt.Errorf("%s was trained as a safety model: it has its level from its labels, and the gate depends on it; give the helpfulness model", a.model)
 	}
-	p, tok, err := model.LoadWithTokenizer(a.model, a.tokenizer)
-	if err != nil {
-		return err
-	}
-	tmpl, err := chatTemplate(tok)
+	p, tok, tmpl, err := loadChat(a.model, a.tokenizer)
 	if err != nil {
 		return err
 	}

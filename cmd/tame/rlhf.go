@@ -9,9 +9,8 @@ import (
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
-	"github.com/tame-rlhf/tame/pkg/tokenizer"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
@@ -52,10 +51,8 @@ func rlhfStage() stage[rlhfConfig] {
 				runConfig: runConfig{CheckpointEvery: 50}, PrePrompts: []string{"You are a safe and responsible assistant."}, Config: pipeline.DefaultConfig(),
 			}
 		},
-		check: func(c *rlhfConfig) error {
-			check := c.runConfig.checks()
+		check: func(check *setting.Checks, c *rlhfConfig) {
 			check.Nested("", c.settings([]int32{0}).Validate())
-			return check.Err()
 		},
 		needs: func(c *rlhfConfig) error { return c.annotatorConfig.check() },
 		plan:  func(c *rlhfConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
@@ -76,15 +73,11 @@ func (c *rlhfConfig) settings(stop []int32) pipeline.Config {
 }
 
 func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
-	p, tok, tmpl, err := c.load()
+	d, err := c.data(r)
 	if err != nil {
 		return err
 	}
-	d, err := c.data(r, p, tok, tmpl)
-	if err != nil {
-		return err
-	}
-	cfg := c.settings([]int32{tok.EOS()})
+	cfg := c.settings([]int32{r.tok.EOS()})
 	w := &watch{run: r, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
 	versions, err := pipeline.Run(ctx, r.output.checkpoint, d, cfg)
@@ -106,18 +99,18 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 }
 
 // data reads everything that the iteration works on.
-func (c *rlhfConfig) data(r *stageRun, p *model.Params, tok *tokenizer.Tokenizer, tmpl *data.Template) (d pipeline.Data, err error) {
-	d = pipeline.Data{Start: p, Tokenizer: tok, Template: tmpl, Lineage: data.Lineage{Stage: "start of " + r.stage, Seed: c.Seed}}
+func (c *rlhfConfig) data(r *stageRun) (d pipeline.Data, err error) {
+	d = pipeline.Data{Start: r.policy, Tokenizer: r.tok, Template: r.tmpl, Lineage: data.Lineage{Stage: "start of " + r.stage, Seed: c.Seed}}
 	if err := d.Lineage.Add(c.Model); err != nil {
 		return d, err
 	}
-	room := min(p.Config().MaxSeqLen, c.Helpfulness.MicroTokens)
+	room := min(r.policy.Config().MaxSeqLen, c.Helpfulness.MicroTokens)
 	prompts := func(paths []string, dst *[]data.Prompt) {
 		if err != nil || len(paths) == 0 {
 			return
 		}
 		var read []encodedPrompt
-		if read, err = readPrompts(r, paths, tmpl, room, c.Rejection.MaxNewTokens); err == nil {
+		if read, err = readPrompts(r, paths, room, c.Rejection.MaxNewTokens); err == nil {
 			*dst = bare(read)
 		}
 	}
@@ -145,7 +138,7 @@ func (c *rlhfConfig) data(r *stageRun, p *model.Params, tok *tokenizer.Tokenizer
 			return d, err
 		}
 	}
-	d.Annotate, err = c.annotate(tok, tmpl, pipeline.JudgesConfig{
+	d.Annotate, err = c.annotate(r.tok, r.tmpl, pipeline.JudgesConfig{
 		SafetyThreshold: c.PPO.SafetyThreshold, MicroTokens: c.Helpfulness.MicroTokens, MicroSegments: c.Helpfulness.MicroSegments,
 	})
 	return d, err

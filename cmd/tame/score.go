@@ -3,12 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -17,12 +15,6 @@ type scoreInput struct {
 	Prompt   *string        `json:"prompt"`
 	Chosen   *string        `json:"chosen"`
 	Rejected *string        `json:"rejected"`
-}
-
-type scoreOutput struct {
-	Score    *float64 `json:"score,omitempty"`
-	Chosen   *float64 `json:"chosen,omitempty"`
-	Rejected *float64 `json:"rejected,omitempty"`
 }
 
 func scoreCommand() *cobra.Command {
@@ -34,11 +26,7 @@ func scoreCommand() *cobra.Command {
 			`and writes {"score": x} or {"chosen": x, "rejected": y}: raw scalars, before any sigmoid.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
-			if err != nil {
-				return err
-			}
-			tmpl, err := chatTemplate(tok)
+			p, _, tmpl, err := loadChat(path, tokenizerPath)
 			if err != nil {
 				return err
 			}
@@ -46,7 +34,7 @@ func scoreCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in scoreInput) (scoreOutput, error) {
+			return answerLines(cmd, func(_ int, in scoreInput) (any, error) {
 				return scoreLine(cmd.Context(), scorer, tmpl, in)
 			})
 		},
@@ -57,7 +45,7 @@ func scoreCommand() *cobra.Command {
 	return cmd
 }
 
-func scoreLine(ctx context.Context, scorer *rewardmodel.Scorer, tmpl *data.Template, in scoreInput) (scoreOutput, error) {
+func scoreLine(ctx context.Context, scorer *rewardmodel.Scorer, tmpl *data.Template, in scoreInput) (map[string]float64, error) {
 	pair := in.Prompt != nil && in.Chosen != nil && in.Rejected != nil
 	var dialogs [][]data.Message
 	switch {
@@ -68,25 +56,25 @@ func scoreLine(ctx context.Context, scorer *rewardmodel.Scorer, tmpl *data.Templ
 			dialogs = append(dialogs, []data.Message{{Role: data.User, Content: *in.Prompt}, {Role: data.Assistant, Content: answer}})
 		}
 	default:
-		return scoreOutput{}, errors.New(`give "messages", or all of "prompt", "chosen" and "rejected"`)
+		return nil, errors.New(`give "messages", or all of "prompt", "chosen" and "rejected"`)
 	}
 	sequences := make([][]int32, len(dialogs))
 	for i, messages := range dialogs {
 		if len(messages) == 0 || messages[len(messages)-1].Role != data.Assistant {
-			return scoreOutput{}, errors.New("the last message has to be the assistant's: its answer is scored")
+			return nil, errors.New("the last message has to be the assistant's: its answer is scored")
 		}
 		e, err := tmpl.EncodeDialog(messages, data.AllTurns)
 		if err != nil {
-			return scoreOutput{}, err
+			return nil, err
 		}
 		sequences[i] = e.Tokens
 	}
-	scores, err := scorer.Score(ctx, slices.Clip(sequences))
+	scores, err := scorer.Score(ctx, sequences)
 	if err != nil {
-		return scoreOutput{}, err
+		return nil, err
 	}
 	if pair {
-		return scoreOutput{Chosen: &scores[0], Rejected: &scores[1]}, nil
+		return map[string]float64{"chosen": scores[0], "rejected": scores[1]}, nil
 	}
-	return scoreOutput{Score: &scores[0]}, nil
+	return map[string]float64{"score": scores[0]}, nil
 }

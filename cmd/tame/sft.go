@@ -7,7 +7,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // sftConfig is the configuration of `tame sft`.
@@ -29,11 +31,9 @@ func sftStage() stage[sftConfig] {
 		defaults: func() sftConfig {
 			return sftConfig{runConfig: runConfig{CheckpointEvery: 50}, Config: sft.DefaultConfig()}
 		},
-		check: func(c *sftConfig) error {
-			check := c.runConfig.checks()
+		check: func(check *setting.Checks, c *sftConfig) {
 			c.heldOutConfig.check(check, c.EvalEvery)
 			check.Nested("", c.Config.Validate())
-			return check.Err()
 		},
 		plan: func(c *sftConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
 		run:  runSFT,
@@ -48,20 +48,7 @@ type sftEvaluation struct {
 }
 
 func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
-	p, tok, tmpl, err := c.load()
-	if err != nil {
-		return err
-	}
-	forms := sftForms(tmpl, c.LastTurnOnly)
-	rows, err := readAll(c.Data, "messages", forms)
-	if err != nil {
-		return err
-	}
-	others, err := readAll(c.HeldOutData, "messages", forms)
-	if err != nil {
-		return err
-	}
-	examples, heldOut, tooLong, err := split(r, rows, others, "rows", p.Config().MaxSeqLen, exampleLength, c.heldOutConfig)
+	examples, heldOut, tooLong, err := split(r, c.Data, "messages", sftForms(r.tmpl, c.LastTurnOnly), "rows", exampleLength, c.heldOutConfig)
 	if err != nil {
 		return err
 	}
@@ -69,31 +56,30 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 		return fmt.Errorf("no row is left to train on: %d are too long, %d held out", tooLong, len(heldOut))
 	}
 	r.notef("%d rows to train on, %d held out", len(examples), len(heldOut))
-	var evaluation *sftEvaluation
-	if len(heldOut) > 0 {
-		evaluation = &sftEvaluation{Rows: len(heldOut)}
-		if evaluation.Base, err = meanLoss(ctx, p, heldOut, c.MicroTokens, c.MicroSegments); err != nil {
-			return err
-		}
+	evaluation := sftEvaluation{Rows: len(heldOut)}
+	if evaluation.Base, err = meanLoss(ctx, r.policy, heldOut, c.Budget); err != nil {
+		return err
 	}
-	cfg := c.Config
-	cfg.Checkpointing = r.checkpointing(tok)
-	var done func()
-	cfg.OnStep, done = r.onStep("sft")
-	report, err := sft.Train(ctx, p, examples, evaluated(heldOut, cfg.EvalEvery), cfg)
+	done := r.follow("sft", &c.Checkpointing, &c.OnStep)
+	report, err := sft.Train(ctx, r.policy, examples, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {
 		return err
 	}
 	done()
 	text := fmt.Sprintf("%d steps on %d examples, %d tokens; loss of the last step %.3f", report.Steps, len(examples), report.Tokens, report.Loss) + ending(report)
-	if evaluation == nil {
-		return r.finishModel(p, tok, nil, text)
+	return r.finishLoss(ctx, text, evaluation, heldOut, c.Budget, "rows", "nats per token of the answers")
+}
+
+// finishLoss evaluates the trained model on what is held out, if anything is, and finishes the stage.
+func (r *stageRun) finishLoss(ctx context.Context, text string, e sftEvaluation, held []data.Example, b train.Budget, rows, unit string) (err error) {
+	if len(held) == 0 {
+		return r.finishModel(nil, text)
 	}
-	if evaluation.Loss, err = meanLoss(ctx, p, heldOut, c.MicroTokens, c.MicroSegments); err != nil {
+	if e.Loss, err = meanLoss(ctx, r.policy, held, b); err != nil {
 		return err
 	}
-	text += fmt.Sprintf("\nheld out: %d rows, loss %.3f before and %.3f after (nats per token of the answers)", evaluation.Rows, evaluation.Base, evaluation.Loss)
-	return r.finishModel(p, tok, evaluation, text)
+	text += fmt.Sprintf("\nheld out: %d %s, loss %.3f before and %.3f after (%s)", e.Rows, rows, e.Base, e.Loss, unit)
+	return r.finishModel(e, text)
 }
 
 func exampleLength(e data.Example) int { return len(e.Tokens) }
@@ -115,8 +101,11 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[splitRow[data.Exam
 	}
 }
 
-// meanLoss is the mean negative log-likelihood of the tokens that count, in nats.
-func meanLoss(ctx context.Context, p *model.Params, examples []data.Example, microTokens, microSegments int) (float64, error) {
-	loss, err := eval.LossOn(ctx, p, examples, microTokens, microSegments)
+// meanLoss is the mean negative log-likelihood of the tokens that count, in nats; 0 of nothing.
+func meanLoss(ctx context.Context, p *model.Params, examples []data.Example, b train.Budget) (float64, error) {
+	if len(examples) == 0 {
+		return 0, nil
+	}
+	loss, err := eval.LossOn(ctx, p, examples, b.MicroTokens, b.MicroSegments)
 	return loss.Mean(), err
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/setting"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 //go:generate go run ../../internal/yamlconf/gendocs ../.. fielddocs.json
@@ -38,14 +41,14 @@ type stage[C any] struct {
 	// a configuration as the user wrote it.
 	adapt func(written C) C
 	// check reports every setting that makes no sense.
-	check func(c *C) error
+	check func(check *setting.Checks, c *C)
 	// needs reports what is missing beside required keys; nil if nothing can be.
 	needs func(c *C) error
 	// plan says where the result goes, and the run's seed.
 	plan func(c *C) (runConfig, uint64)
 	// inputs are files and folders in a fixed order; empty names are none. Default nil: those of the keys tagged input, in their order.
 	inputs func(c *C) []string
-	// run does the work and ends with stageRun.finish.
+	// run does the work and ends with stageRun.finish. The run has the model if the configuration has a modelConfig.
 	run func(ctx context.Context, r *stageRun, c *C) error
 }
 
@@ -89,7 +92,7 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 				docs, err := fieldDocs()
 				return errors.Join(err, yamlconf.Print(cmd.OutOrStdout(), cfg, docs))
 			}
-			errs := []error{err, source.Missing(), source.Explain(s.check(cfg))}
+			errs := []error{err, source.Missing(), source.Explain(s.checked(cfg))}
 			if s.needs != nil {
 				errs = append(errs, source.Explain(s.needs(cfg)))
 			}
@@ -166,7 +169,12 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		r.log = &stepLog{path: p.Log, resume: resume}
 		defer r.log.close()
 	}
-	err = s.run(ctx, r, cfg)
+	if m, ok := any(cfg).(modelLoader); ok {
+		r.policy, r.tok, r.tmpl, err = m.load()
+	}
+	if err == nil {
+		err = s.run(ctx, r, cfg)
+	}
 	if r.log != nil {
 		err = errors.Join(err, r.log.err)
 	}
@@ -174,6 +182,20 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		return &stoppedError{again: again, kept: r.output.begun()}
 	}
 	return err
+}
+
+// modelLoader is a configuration with a modelConfig.
+type modelLoader interface {
+	load() (*model.Params, *tokenizer.Tokenizer, *data.Template, error)
+}
+
+// checked reports every setting that makes no sense, those of all stages too.
+func (s stage[C]) checked(cfg *C) error {
+	check := setting.NewChecks("tame: Config")
+	place, _ := s.plan(cfg)
+	check.AtLeast("CheckpointEvery", place.CheckpointEvery, 1)
+	s.check(check, cfg)
+	return check.Err()
 }
 
 // addInputs notes what a run is made from. Empty names are none.

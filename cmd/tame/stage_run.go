@@ -24,9 +24,12 @@ type stageRun struct {
 	output  output
 	every   int
 	lineage data.Lineage
-	out     io.Writer        // what came out
-	console *console.Console // how far it is
-	log     *stepLog         // nil for none
+	policy  *model.Params        // what a stage starts from
+	tok     *tokenizer.Tokenizer // of policy
+	tmpl    *data.Template       // of tok
+	out     io.Writer            // what came out
+	console *console.Console     // how far it is
+	log     *stepLog             // nil for none
 
 	extra func(dir string) error // writes further files into the folder of the result, if not nil
 }
@@ -37,19 +40,15 @@ const tokenizerFile = "tokenizer.model"
 // evaluationFile holds a stage's numbers in its folder.
 const evaluationFile = "evaluation.json"
 
-// checkpointing says that a stage saves its state in the checkpoint's folder.
-func (r *stageRun) checkpointing(tok *tokenizer.Tokenizer) train.Checkpointing {
-	return train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: tok.SaveFolder}
-}
-
 // notef tells something about the run.
 func (r *stageRun) notef(format string, args ...any) { r.console.Printf(format, args...) }
 
-// onStep shows a stage's progress and writes its log. done ends the display.
-func (r *stageRun) onStep(name string) (onStep func(train.StepInfo), done func()) {
+// follow lets a training loop save its state in the checkpoint's folder, show its progress and write the log. done ends the display.
+func (r *stageRun) follow(name string, saves *train.Checkpointing, onStep *func(train.StepInfo)) (done func()) {
+	*saves = train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: r.tok.SaveFolder}
 	var task *console.Task
 	detail := ""
-	onStep = func(info train.StepInfo) {
+	*onStep = func(info train.StepInfo) {
 		if task == nil {
 			task = r.console.GoOn(name, info.Step-1, info.Total)
 		}
@@ -59,7 +58,7 @@ func (r *stageRun) onStep(name string) (onStep func(train.StepInfo), done func()
 		detail = stepDetail(info.Metrics)
 		task.Update(info.Step, detail)
 	}
-	return onStep, func() {
+	return func() {
 		if task != nil {
 			task.Done(detail)
 		}
@@ -82,9 +81,9 @@ func stepDetail(m map[string]float64) string {
 }
 
 // finishModel writes the result, removes the checkpoint and tells what came out. evaluation, if not nil, goes into evaluation.json.
-func (r *stageRun) finishModel(p *model.Params, tok *tokenizer.Tokenizer, evaluation any, text string) error {
-	err := model.Save(r.output.dir, p, func(dir string) error {
-		if err := tok.SaveFolder(dir); err != nil {
+func (r *stageRun) finishModel(evaluation any, text string) error {
+	err := model.Save(r.output.dir, r.policy, func(dir string) error {
+		if err := r.tok.SaveFolder(dir); err != nil {
 			return err
 		}
 		if evaluation != nil {

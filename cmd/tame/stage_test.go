@@ -270,7 +270,7 @@ func checkPrinted[C any](t *testing.T, s stage[C], text string) {
 			above = false
 		}
 	}
-	assert.NoError(t, s.check(&cfg), "the defaults make sense")
+	assert.NoError(t, s.checked(&cfg), "the defaults make sense")
 }
 
 // Ctrl-C stops between two steps, keeps them, and says how to go on.

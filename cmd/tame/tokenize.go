@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -15,16 +14,8 @@ type tokenizeInput struct {
 	Messages []data.Message `json:"messages"`
 }
 
-type tokenizeOutput struct {
-	IDs []int32 `json:"ids"`
-}
-
 type decodeInput struct {
 	IDs []int32 `json:"ids"`
-}
-
-type decodeOutput struct {
-	Text string `json:"text"`
 }
 
 func tokenizeCommand() *cobra.Command {
@@ -42,20 +33,17 @@ func tokenizeCommand() *cobra.Command {
 				return err
 			}
 			if decode {
-				return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in decodeInput) (decodeOutput, error) {
+				return answerLines(cmd, func(_ int, in decodeInput) (any, error) {
 					text, err := tok.Decode(in.IDs)
-					return decodeOutput{text}, err
+					return map[string]string{"text": text}, err
 				})
 			}
-			return answerLines(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), func(_ int, in tokenizeInput) (tokenizeOutput, error) {
-				if special && in.Text != nil && in.Messages == nil {
-					return addEnds(tok, append([]int32{}, tok.EncodeSpecial(*in.Text)...), bos, eos)
+			return answerLines(cmd, func(_ int, in tokenizeInput) (any, error) {
+				ids, err := encode(tok, in, special)
+				if err == nil {
+					ids, err = addEnds(tok, ids, bos, eos)
 				}
-				ids, err := encode(tok, in)
-				if err != nil {
-					return tokenizeOutput{}, err
-				}
-				return addEnds(tok, ids, bos, eos)
+				return map[string][]int32{"ids": ids}, err
 			})
 		},
 	}
@@ -68,10 +56,12 @@ func tokenizeCommand() *cobra.Command {
 	return cmd
 }
 
-func encode(tok *tokenizer.Tokenizer, in tokenizeInput) ([]int32, error) {
+func encode(tok *tokenizer.Tokenizer, in tokenizeInput, special bool) ([]int32, error) {
 	switch {
 	case in.Text != nil && in.Messages != nil:
 		return nil, errors.New(`give "text" or "messages", not both`)
+	case in.Text != nil && special:
+		return append([]int32{}, tok.EncodeSpecial(*in.Text)...), nil
 	case in.Text != nil:
 		return append([]int32{}, tok.Encode(*in.Text)...), nil
 	case in.Messages != nil:
@@ -86,18 +76,18 @@ func encode(tok *tokenizer.Tokenizer, in tokenizeInput) ([]int32, error) {
 }
 
 // addEnds adds the ids asked for, unless they stand there already as the chat format puts them.
-func addEnds(tok *tokenizer.Tokenizer, ids []int32, bos, eos bool) (tokenizeOutput, error) {
+func addEnds(tok *tokenizer.Tokenizer, ids []int32, bos, eos bool) ([]int32, error) {
 	if bos && (len(ids) == 0 || ids[0] != tok.BOS()) {
 		if tok.BOS() < 0 {
-			return tokenizeOutput{}, fmt.Errorf("the tokenizer has no begin-of-sequence id")
+			return nil, errors.New("the tokenizer has no begin-of-sequence id")
 		}
 		ids = append([]int32{tok.BOS()}, ids...)
 	}
 	if eos && (len(ids) == 0 || ids[len(ids)-1] != tok.EOS()) {
 		if tok.EOS() < 0 {
-			return tokenizeOutput{}, fmt.Errorf("the tokenizer has no end-of-sequence id")
+			return nil, errors.New("the tokenizer has no end-of-sequence id")
 		}
 		ids = append(ids, tok.EOS())
 	}
-	return tokenizeOutput{ids}, nil
+	return ids, nil
 }

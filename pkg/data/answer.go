@@ -3,6 +3,8 @@ package data
 import (
 	"context"
 	"slices"
+
+	"github.com/tame-rlhf/tame/internal/each"
 )
 
 // TokenPrompt is a prompt as token ids, as Template.EncodePrompt makes them.
@@ -48,11 +50,7 @@ type RewardFunc func(ctx context.Context, answers []Answer) ([]float64, error)
 // EachAnswer is the RewardFunc that gives every answer the number of f: a rule.
 func EachAnswer(f func(Answer) float64) RewardFunc {
 	return func(_ context.Context, answers []Answer) ([]float64, error) {
-		rewards := make([]float64, len(answers))
-		for i, a := range answers {
-			rewards[i] = f(a)
-		}
-		return rewards, nil
+		return each.Of(answers, f), nil
 	}
 }
 
@@ -77,11 +75,7 @@ func NewExample(tokens []int32, counted []bool) Example {
 
 // Counted says which tokens count in the loss, whatever their weight.
 func (e Example) Counted() []bool {
-	counted := make([]bool, len(e.Weights))
-	for i, w := range e.Weights {
-		counted[i] = w != 0
-	}
-	return counted
+	return each.Of(e.Weights, func(w float32) bool { return w != 0 })
 }
 
 // Pair is two answers to one prompt as token ids, and what the annotator said.

@@ -6,6 +6,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -37,10 +38,7 @@ func forward(ctx context.Context, models []named, sequences []data.Example, n, s
 	if err != nil {
 		return err
 	}
-	lengths := make([][]int, len(sequences))
-	for i, e := range sequences {
-		lengths[i] = []int{len(e.Tokens)}
-	}
+	lengths := each.Of(sequences, func(e data.Example) []int { return []int{len(e.Tokens)} })
 	return f.Each(ctx, lengths, func(r *data.Ragged, i int) error {
 		_, err := r.AppendExample(sequences[i])
 		return err

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -31,10 +32,7 @@ func KL(ctx context.Context, p, q *model.Params, answers []data.Answer, temperat
 	if !(temperature > 0) || math.IsInf(temperature, 1) {
 		return nil, fmt.Errorf("eval: the temperature is %v, want a positive number", temperature)
 	}
-	examples := make([]data.Example, len(answers))
-	for i, a := range answers {
-		examples[i] = a.Example()
-	}
+	examples := each.Of(answers, data.Answer.Example)
 	kl := make([]float64, len(answers))
 	outputs := [2]output{outputOf(p), outputOf(q)}
 	err := forward(ctx, []named{{"p", p}, {"q", q}}, examples, n, s, func(trunks []*model.Trunk) ([]*gorgonia.Node, error) {

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/each"
 )
 
 // RefusalKind says how much of what was asked for an answer gives.
@@ -97,11 +99,7 @@ var diverting = compile(
 )
 
 func compile(rules ...string) []*regexp.Regexp {
-	compiled := make([]*regexp.Regexp, len(rules))
-	for i, r := range rules {
-		compiled[i] = regexp.MustCompile(r)
-	}
-	return compiled
+	return each.Of(rules, regexp.MustCompile)
 }
 
 func matches(text string, rules []*regexp.Regexp) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
@@ -39,10 +40,7 @@ func Converse(ctx context.Context, p *model.Params, dialogs [][]TurnRequest, cfg
 		}
 		return out, nil
 	}
-	first := make([]Request, len(begun))
-	for i, d := range begun {
-		first[i] = Request{Prompt: d[0].Prompt, ID: d[0].ID, Samples: 1}
-	}
+	first := each.Of(begun, func(d []TurnRequest) Request { return Request{Prompt: d[0].Prompt, ID: d[0].ID, Samples: 1} })
 	b, err := newPlannedBatch(p, plan, first, cfg)
 	if err != nil {
 		return nil, err

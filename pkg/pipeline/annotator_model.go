@@ -23,7 +23,7 @@ func AskModels(helpfulness, safety *Judges, tmpl *data.Template) Annotate {
 			if judges == nil || len(answers) == 0 {
 				continue
 			}
-			if scores[i], _, err = judges.Rewards(ctx, answers); err != nil {
+			if scores[i], err = judges.Reward(ctx, answers); err != nil {
 				return nil, err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/gatt"
@@ -94,9 +95,5 @@ func (r *iteration) distilled(ctx context.Context, v int, policy string, p *mode
 }
 
 func examplesOf(rows []Example) []data.Example {
-	list := make([]data.Example, len(rows))
-	for i, e := range rows {
-		list[i] = data.NewExample(e.Tokens, e.Counted)
-	}
-	return list
+	return each.Of(rows, func(e Example) data.Example { return data.NewExample(e.Tokens, e.Counted) })
 }

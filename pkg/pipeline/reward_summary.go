@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -19,25 +20,21 @@ type RewardSummary struct {
 // version among them, in ascending order.
 func SummariseRewards(rows []data.Sample) []RewardSummary {
 	byVersion := map[int][]data.Sample{}
-	var versions []int
 	for _, row := range rows {
-		if byVersion[row.Version] == nil {
-			versions = append(versions, row.Version)
-		}
 		byVersion[row.Version] = append(byVersion[row.Version], row)
 	}
-	slices.Sort(versions)
-	list := make([]RewardSummary, len(versions))
-	for i, v := range versions {
+	var list []RewardSummary
+	for _, v := range slices.Sorted(maps.Keys(byVersion)) {
 		of := byVersion[v]
-		list[i] = RewardSummary{
+		s := RewardSummary{
 			Version:     v,
 			Helpfulness: meanOf(of, func(s data.Sample) *float64 { return s.Helpfulness }),
 			Safety:      meanOf(of, func(s data.Sample) *float64 { return s.Safety }),
 		}
 		if reward := meanOf(of, func(s data.Sample) *float64 { return s.Combined }); reward != nil {
-			list[i].Reward = *reward
+			s.Reward = *reward
 		}
+		list = append(list, s)
 	}
 	return list
 }

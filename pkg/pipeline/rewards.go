@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -24,22 +25,15 @@ func (p *preferences) add(fresh []SampledPreference, heldOut float64, seed uint6
 	return err
 }
 
-func pairsOf(rows []SampledPreference) []data.Pair {
-	pairs := make([]data.Pair, len(rows))
-	for i, row := range rows {
-		pairs[i] = row.Pair()
-	}
-	return pairs
-}
-
-// rewardModel trains one of the two on top of the start model, on the paper's mix of all preferences so far, and calibrates it if c is not nil.
-func (r *iteration) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []data.Pair, inputs []string, c *calibration) (*model.Params, error) {
+// rewardModel trains one of the two on top of the start model, on the paper's mix of all preferences so far, and calibrates it on some pairs if c is not nil.
+func (r *iteration) rewardModel(ctx context.Context, v int, which string, cfg rewardmodel.Config, pairs []data.Pair, inputs []string, c *rewardmodel.Calibration, on []data.Pair) (*model.Params, error) {
 	name := at(v, which)
+	var level rewardmodel.Level // what the calibration did
 	l, err := r.store.lineage(of(v, which+" model"), struct {
 		Config      rewardmodel.Config
 		HeldOut     float64
 		Calibration *rewardmodel.Calibration `json:",omitempty"`
-	}{cfg, r.cfg.HeldOut, c.settings()}, r.cfg.Seed, inputs...)
+	}{cfg, r.cfg.HeldOut, c}, r.cfg.Seed, inputs...)
 	if err != nil {
 		return nil, err
 	}
@@ -50,8 +44,16 @@ func (r *iteration) rewardModel(ctx context.Context, v int, which string, cfg re
 		if _, err := r.stages.rewardModel(ctx, p, pairs, nil, cfg); err != nil {
 			return nil, err
 		}
-		return p, c.apply(ctx, p)
-	}, c.write)
+		if c == nil {
+			return p, nil
+		}
+		scorer, err := rewardmodel.NewScorer(p, cfg.MicroTokens, cfg.MicroSegments)
+		if err != nil {
+			return nil, err
+		}
+		level, err = rewardmodel.CalibratePairs(ctx, scorer, on, *c)
+		return p, err
+	}, func(dir string) error { return level.Write(dir) })
 }
 
 // Streams of random numbers.
@@ -63,13 +65,25 @@ const (
 
 // rewardModels trains both on all preferences so far (section 3.2.2).
 func (r *iteration) rewardModels(ctx context.Context, v int, inputs []string) (helpfulness, safety *model.Params, err error) {
-	forHelpfulness, forSafety := rewardmodel.Mixes(pairsOf(r.helpfulness.train), pairsOf(r.safety.train), r.open, r.cfg.Seed)
+	forHelpfulness, forSafety := rewardmodel.Mixes(each.Of(r.helpfulness.train, SampledPreference.Pair), each.Of(r.safety.train, SampledPreference.Pair), r.open, r.cfg.Seed)
 	inputs = append([]string{startName, openName}, inputs...)
-	if helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness, forHelpfulness, inputs, r.calibration()); err != nil {
+	if helpfulness, err = r.rewardModel(ctx, v, "helpfulness", r.cfg.Helpfulness, forHelpfulness, inputs, &r.cfg.Calibration, r.newestPairs()); err != nil {
 		return nil, nil, err
 	}
-	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety, forSafety, inputs, nil)
+	safety, err = r.rewardModel(ctx, v, "safety", r.cfg.Safety, forSafety, inputs, nil, nil)
 	return helpfulness, safety, err
+}
+
+// newestPairs are the last version's helpfulness pairs that are not held out, whose answers are
+// closest to those that the model will judge.
+func (r *iteration) newestPairs() (pairs []data.Pair) {
+	rows := r.helpfulness.train
+	for _, row := range rows {
+		if row.Version == rows[len(rows)-1].Version {
+			pairs = append(pairs, row.Pair())
+		}
+	}
+	return pairs
 }
 
 // Accuracy is how often a reward model agrees with the annotators on held-out pairs (figures 6 and 11).
@@ -105,12 +119,9 @@ func (r *iteration) accuracies(ctx context.Context, v int, helpfulness, safety *
 			}
 			for _, set := range []data.Set{data.HelpfulnessSet, data.SafetySet} {
 				for batch := 1; batch <= v; batch++ {
-					more, err := r.accuracy(ctx, scorer, set, batch)
+					more, err := r.accuracy(ctx, m.name, scorer, set, batch)
 					if err != nil {
 						return nil, err
-					}
-					for i := range more {
-						more[i].Model = m.name
 					}
 					rows = append(rows, more...)
 				}
@@ -121,7 +132,7 @@ func (r *iteration) accuracies(ctx context.Context, v int, helpfulness, safety *
 }
 
 // accuracy evaluates a model on the held-out pairs of one set and batch.
-func (r *iteration) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, set data.Set, batch int) ([]Accuracy, error) {
+func (r *iteration) accuracy(ctx context.Context, name string, scorer *rewardmodel.Scorer, set data.Set, batch int) ([]Accuracy, error) {
 	held := r.helpfulness.heldOut
 	if set == data.SafetySet {
 		held = r.safety.heldOut
@@ -142,7 +153,7 @@ func (r *iteration) accuracy(ctx context.Context, scorer *rewardmodel.Scorer, se
 	var rows []Accuracy
 	for rating := data.SignificantlyBetter; rating >= data.NegligiblyBetter; rating-- {
 		if c := e.ByRating[rating]; c.N > 0 {
-			rows = append(rows, Accuracy{Set: set, Batch: batch, Rating: rating, Hits: c.Hits, N: c.N})
+			rows = append(rows, Accuracy{Model: name, Set: set, Batch: batch, Rating: rating, Hits: c.Hits, N: c.N})
 		}
 	}
 	return rows, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rejection"
@@ -69,11 +70,9 @@ func (j *Judges) RateSamples(ctx context.Context, rows []data.Sample, isSafety f
 
 // answersOf are sampled answers as reward models take them.
 func answersOf(rows []data.Sample, isSafety func(data.Sample) bool) []data.Answer {
-	answers := make([]data.Answer, len(rows))
-	for i, row := range rows {
-		answers[i] = data.Answer{Prompt: data.TokenPrompt{Tokens: row.Prompt, Safety: isSafety(row)}, Tokens: row.Tokens}
-	}
-	return answers
+	return each.Of(rows, func(row data.Sample) data.Answer {
+		return data.Answer{Prompt: data.TokenPrompt{Tokens: row.Prompt, Safety: isSafety(row)}, Tokens: row.Tokens}
+	})
 }
 
 // BestSamples picks the best finished answer to each prompt, see rejection.Best.
@@ -83,11 +82,7 @@ func BestSamples(rows []data.Sample) []data.Sample {
 		a := data.Answer{Prompt: data.TokenPrompt{ID: row.PromptID}, Finished: row.Finished}
 		candidates[i] = rejection.Candidate{Answer: a, Version: row.Version, Index: i, Reward: *row.Combined}
 	}
-	var best []data.Sample
-	for _, c := range rejection.Best(candidates) {
-		best = append(best, rows[c.Index])
-	}
-	return best
+	return each.Of(rejection.Best(candidates), func(c rejection.Candidate) data.Sample { return rows[c.Index] })
 }
 
 // sampleRow is an answer as a row, without scores and what is known of the sampling model.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rejection"
@@ -36,11 +37,9 @@ func (r *iteration) tune(ctx context.Context, v int, policy string, p *model.Par
 	}
 	rows, err := dataset(r.store, at(v, "temperatures.arrow"), l, func() ([]Tuning, error) {
 		chosen, points, err := rejection.Tune(ctx, p, r.validation, judges.Reward, cfg, r.cfg.Temperatures)
-		rows := make([]Tuning, len(points))
-		for i, pt := range points {
-			rows[i] = Tuning{pt.Temperature, pt.Max, pt.Median, pt.Finished, pt.Winners, pt.Temperature == chosen}
-		}
-		return rows, err
+		return each.Of(points, func(pt rejection.Point) Tuning {
+			return Tuning{pt.Temperature, pt.Max, pt.Median, pt.Finished, pt.Winners, pt.Temperature == chosen}
+		}), err
 	})
 	for _, row := range rows {
 		if row.Chosen {
@@ -132,9 +131,5 @@ func (r *iteration) fineTune(ctx context.Context, v int, inputs []string, start 
 }
 
 func examplesOfWinners(winners []data.Sample) []data.Example {
-	examples := make([]data.Example, len(winners))
-	for i, w := range winners {
-		examples[i] = data.Join(w.Prompt, w.Tokens)
-	}
-	return examples
+	return each.Of(winners, func(w data.Sample) data.Example { return data.Join(w.Prompt, w.Tokens) })
 }

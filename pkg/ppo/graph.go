@@ -3,6 +3,7 @@ package ppo
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -99,7 +100,7 @@ func newStep(policy, critic *model.Params, cfg Config) (*train.Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loss: %w", err)
 	}
-	if cfg.MaxKL > 0 && !hasMetric(terms, ApproxKL) {
+	if cfg.MaxKL > 0 && !slices.ContainsFunc(terms.Metrics, func(m Metric) bool { return m.Name == ApproxKL }) {
 		return nil, fmt.Errorf("loss: Config.MaxKL needs its metric %q, which it does not have", ApproxKL)
 	}
 	networks := []train.Network{{
@@ -145,15 +146,6 @@ func (g *graph) lossInputs(cfg Config) LossInputs {
 		Step:        g.in.Scalar(train.ScalarStep),
 		Extra:       extra,
 	}
-}
-
-func hasMetric(terms Terms, name string) bool {
-	for _, m := range terms.Metrics {
-		if m.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // stepsPerIteration is the number of optimisation steps that an iteration plans.

@@ -3,6 +3,8 @@ package ppo
 import (
 	"fmt"
 	"math"
+
+	"github.com/tame-rlhf/tame/internal/each"
 )
 
 // whitenEps is added to the variance, inside the root.
@@ -67,11 +69,7 @@ func scaleOf(x []float64) scale {
 }
 
 func (s scale) whiten(x []float64) []float64 {
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = (v - s.Mean) / s.Deviation
-	}
-	return out
+	return each.Of(x, func(v float64) float64 { return (v - s.Mean) / s.Deviation })
 }
 
 // moments are mean and population variance, 0 of nothing.

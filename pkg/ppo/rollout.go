@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 )
@@ -62,21 +63,13 @@ func (t *Trainer) evaluateModels(ctx context.Context, episodes []*episode) error
 
 // lengths counts the tokens of each episode, prompt included.
 func lengths(episodes []*episode) [][]int {
-	n := make([][]int, len(episodes))
-	for i, e := range episodes {
-		n[i] = []int{len(e.Prompt.Tokens) + len(e.Tokens)}
-	}
-	return n
+	return each.Of(episodes, func(e *episode) []int { return []int{len(e.Prompt.Tokens) + len(e.Tokens)} })
 }
 
 // tokens is prompt and answer, and the marks of the answer's tokens.
 func (e *episode) tokens() (tokens []int32, counted []bool) {
-	tokens = e.Sequence()
-	counted = make([]bool, len(tokens))
-	for i := len(e.Prompt.Tokens); i < len(tokens); i++ {
-		counted[i] = true
-	}
-	return tokens, counted
+	whole := e.Example()
+	return whole.Tokens, whole.Counted()
 }
 
 // add appends the episode to a micro-batch, with the columns of the loss. What belongs to an action lies in the slot it

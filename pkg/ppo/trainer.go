@@ -223,15 +223,10 @@ epochs:
 
 // collect adds up what a step reports.
 func collect(sums map[string]float64, r train.Result) {
-	for name, x := range r.Metrics {
-		sums[name] += x
-	}
-	sums["loss/total"] += r.Loss
-	for name, x := range r.GradNorm {
-		sums["grad_norm/"+name] += x
-	}
-	for name, x := range r.LR {
-		sums["lr/"+name] += x
+	for prefix, numbers := range map[string]map[string]float64{"": r.Metrics, "loss/": {"total": r.Loss}, "grad_norm/": r.GradNorm, "lr/": r.LR} {
+		for name, x := range numbers {
+			sums[prefix+name] += x
+		}
 	}
 }
 
