@@ -36,7 +36,7 @@ func importRows[T data.Row](ctx context.Context, im *Import, f importFile, open 
 	}
 	c, ok := open[f.dialect.Name]
 	if !ok {
-		c = f.dialect.open.(func(Config, string) converter[T])(im.cfg, f.name)
+		c = f.dialect.open.(opener[T])(im.cfg, f.name)
 		if c.left != nil {
 			open[f.dialect.Name] = c
 		}
