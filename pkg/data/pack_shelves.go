@@ -1,5 +1,7 @@
 package data
 
+import "github.com/tame-rlhf/tame/internal/heap"
+
 // shelves holds bins by the room they have left: one shelf for each number of free tokens, and on it a pile for each
 // number of free segments. A tree over the shelves finds the fullest bin with room enough in time that grows with the
 // logarithm of the budget, however many bins there are.
@@ -10,12 +12,17 @@ type shelves struct {
 	piles  []pile
 }
 
-// pile is a heap of the bins with the same free tokens and segments, the first bin on top. It stays when it is empty.
+// pile holds the bins with the same free tokens and segments, the first bin on top. It stays when it is empty.
 type pile struct {
 	segments int32
 	next     int32 // the shelf's next pile, or -1
-	bins     []int32
+	bins     heap.Heap[binNumber]
 }
+
+type binNumber int32
+
+// Before puts the first bin on top.
+func (b binNumber) Before(c binNumber) bool { return b < c }
 
 func newShelves(tokens int) *shelves {
 	leaves := 1
@@ -43,7 +50,7 @@ func (f *shelves) put(bin, tokens, segments int) {
 		f.piles = append(f.piles, pile{segments: int32(segments), next: f.first[tokens]})
 		f.first[tokens] = p
 	}
-	f.piles[p].push(int32(bin))
+	f.piles[p].bins.Push(binNumber(bin))
 	for node := f.leaves + tokens; node > 0 && f.most[node] < int32(segments); node /= 2 {
 		f.most[node] = int32(segments)
 	}
@@ -61,7 +68,7 @@ func (f *shelves) take(tokens, segments int) (bin, freeTokens, freeSegments int)
 			best = p
 		}
 	}
-	bin, freeSegments = int(f.piles[best].pop()), int(f.piles[best].segments)
+	bin, freeSegments = int(f.piles[best].bins.Pop()), int(f.piles[best].segments)
 	if len(f.piles[best].bins) == 0 {
 		f.update(node)
 	}
@@ -106,34 +113,5 @@ func (f *shelves) update(node int) {
 			return
 		}
 		f.most[node] = m
-	}
-}
-
-func (p *pile) push(bin int32) {
-	p.bins = append(p.bins, bin)
-	for i := len(p.bins) - 1; i > 0; {
-		up := (i - 1) / 2
-		if p.bins[up] <= p.bins[i] {
-			return
-		}
-		p.bins[up], p.bins[i] = p.bins[i], p.bins[up]
-		i = up
-	}
-}
-
-func (p *pile) pop() int32 {
-	top, n := p.bins[0], len(p.bins)-1
-	p.bins[0] = p.bins[n]
-	p.bins = p.bins[:n]
-	for i := 0; ; {
-		down := 2*i + 1
-		if down+1 < n && p.bins[down+1] < p.bins[down] {
-			down++
-		}
-		if down >= n || p.bins[i] <= p.bins[down] {
-			return top
-		}
-		p.bins[i], p.bins[down] = p.bins[down], p.bins[i]
-		i = down
 	}
 }
