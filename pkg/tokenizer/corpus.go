@@ -114,7 +114,7 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spe
 	c.norm.user = &c.user
 
 	// Blocks are counted side by side and added up in the order of the text.
-	counted := make(chan chan map[string]int64, runtime.GOMAXPROCS(0)-1)
+	counted := make(chan chan map[string]*int64, runtime.GOMAXPROCS(0)-1)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -125,25 +125,19 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spe
 	block := make([]string, 0, 1024)
 	size := 0
 	flush := func() {
-		lines, result := block, make(chan map[string]int64, 1)
+		lines, result := block, make(chan map[string]*int64, 1)
 		counted <- result // waits while all cores are busy
 		go func() { result <- c.count(lines) }()
 		block, size = make([]string, 0, len(lines)), 0
 	}
-	lines := func(yield func(string) bool) {
-		for t := range text {
-			for line := range strings.SplitSeq(t, "\n") {
-				if !yield(line) {
-					return
+texts:
+	for t := range text {
+		for line := range strings.SplitSeq(t, "\n") {
+			block = append(block, line)
+			if size += len(line) + 1; size >= blockSize {
+				if flush(); ctx.Err() != nil {
+					break texts
 				}
-			}
-		}
-	}
-	for line := range lines {
-		block = append(block, line)
-		if size += len(line) + 1; size >= blockSize {
-			if flush(); ctx.Err() != nil {
-				break
 			}
 		}
 	}
@@ -160,7 +154,7 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spe
 }
 
 // count returns how often each word of the lines occurs.
-func (c *counter) count(lines []string) map[string]int64 {
+func (c *counter) count(lines []string) map[string]*int64 {
 	counts := make(map[string]*int64) // pointers save a second look-up
 	for _, line := range lines {
 		line = c.names.replaceAll(c.norm.apply(line), boundary)
@@ -175,22 +169,18 @@ func (c *counter) count(lines []string) map[string]int64 {
 			line = line[end:]
 		}
 	}
-	words := make(map[string]int64, len(counts))
-	for text, n := range counts {
-		words[text] = *n
-	}
-	return words
+	return counts
 }
 
 // add adds the words of a block. Their characters are counted before any word is forgotten.
-func (c *counter) add(block map[string]int64) {
+func (c *counter) add(block map[string]*int64) {
 	for text, n := range block {
 		if _, ok := c.words[text]; !ok {
 			c.bytes += len(text)
 		}
-		c.words[text] += n
+		c.words[text] += *n
 		for _, r := range text {
-			c.chars[r] += n
+			c.chars[r] += *n
 		}
 	}
 	c.forget()

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -88,16 +89,10 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 
 // ggufPieces reads texts, scores and types.
 func ggufPieces(f *gguf.File) ([]Piece, error) {
-	tokens, err := ggufList[string](f, ggufTokens)
-	if err != nil {
-		return nil, err
-	}
-	scores, err := ggufList[float32](f, ggufScores)
-	if err != nil {
-		return nil, err
-	}
-	types, err := ggufList[int32](f, ggufTypes)
-	if err != nil {
+	tokens, err1 := ggufList[string](f, ggufTokens)
+	scores, err2 := ggufList[float32](f, ggufScores)
+	types, err3 := ggufList[int32](f, ggufTypes)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	if len(scores) != len(tokens) || len(types) != len(tokens) {

@@ -104,16 +104,14 @@ func (t *Tokenizer) huggingFiles() (map[string][]byte, error) {
 // huggingMerges lists every way to make a piece of two, the highest score first, of equal scores the longest left part,
 // then the longest right part: the order in which transformers converts SentencePiece models.
 func (t *Tokenizer) huggingMerges() ([]string, error) {
-	if t.unigram == nil && (t.spec.removeExtra || !t.spec.escape || len(t.spec.charsMap) > 0) {
+	switch {
+	case t.unigram == nil && (t.spec.removeExtra || !t.spec.escape || len(t.spec.charsMap) > 0):
 		return nil, errors.New("the model has rules of normalisation, which tokenizer.json expresses in another way")
-	}
-	if t.unigram != nil {
+	case t.unigram != nil:
 		return nil, errors.New("the model is a unigram model")
-	}
-	if t.hasUnused {
+	case t.hasUnused:
 		return nil, errors.New("the model has unused pieces")
-	}
-	if len(t.ids) != len(t.pieces) {
+	case len(t.ids) != len(t.pieces):
 		return nil, errors.New("two pieces of the model have the same text")
 	}
 	pairs := t.pairs.all()
