@@ -1,6 +1,10 @@
 package data
 
-import "github.com/tame-rlhf/tame/internal/heap"
+import (
+	"slices"
+
+	"github.com/tame-rlhf/tame/internal/heap"
+)
 
 // shelves holds bins by the room they have left: one shelf for each number of free tokens, and on it a pile for each
 // number of free segments. A tree over the shelves finds the fullest bin with room enough in time that grows with the
@@ -29,14 +33,8 @@ func newShelves(tokens int) *shelves {
 	for leaves <= tokens {
 		leaves *= 2
 	}
-	f := &shelves{leaves: leaves, most: make([]int32, 2*leaves), first: make([]int32, tokens+1)}
-	for i := range f.most {
-		f.most[i] = -1
-	}
-	for i := range f.first {
-		f.first[i] = -1
-	}
-	return f
+	empty := []int32{-1}
+	return &shelves{leaves: leaves, most: slices.Repeat(empty, 2*leaves), first: slices.Repeat(empty, tokens+1)}
 }
 
 // put is freeBins'.

@@ -60,12 +60,9 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 		return nil, err
 	}
 	parts := DefaultParts()
-	for _, id := range []struct {
-		key string
-		dst *int32
-	}{{ggufBOS, &parts.BOS}, {ggufEOS, &parts.EOS}, {ggufPAD, &parts.PAD}} {
-		*id.dst = ggufID(f, id.key, *id.dst, len(pieces))
-	}
+	parts.BOS = ggufID(f, ggufBOS, parts.BOS, len(pieces))
+	parts.EOS = ggufID(f, ggufEOS, parts.EOS, len(pieces))
+	parts.PAD = ggufID(f, ggufPAD, parts.PAD, len(pieces))
 	if unk := ggufID(f, ggufUNK, 0, len(pieces)); unk >= 0 && pieces[unk].Type == Control {
 		pieces[unk].Type = Unknown // some converters call <unk> a control token
 	}
