@@ -292,10 +292,8 @@ func parseNemo(text string) ([]data.Message, error) {
 	}
 	text, _, _ = strings.Cut(text, "<extra_id_2>")
 	var turns []importedMessage
-	system, rest, more := strings.Cut(text, "<extra_id_1>")
-	for more {
-		var turn string
-		turn, rest, more = strings.Cut(rest, "<extra_id_1>")
+	parts := strings.Split(text, "<extra_id_1>")
+	for _, turn := range parts[1:] {
 		name, content, _ := strings.Cut(turn, "\n")
 		role, ok := importedRoles[strings.ToLower(data.TrimSpace(name))]
 		if !ok {
@@ -303,5 +301,5 @@ func parseNemo(text string) ([]data.Message, error) {
 		}
 		turns = append(turns, importedMessage{role, strings.TrimSuffix(content, "\n")})
 	}
-	return withSystem(data.TrimSpace(system), turns), nil
+	return withSystem(data.TrimSpace(parts[0]), turns), nil
 }
