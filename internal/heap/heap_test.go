@@ -10,27 +10,23 @@ import (
 	"github.com/tame-rlhf/tame/internal/heap"
 )
 
-type number int
-
-func (n number) Before(m number) bool { return n < m }
-
 func TestHeap(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	var h heap.Heap[number]
-	var sorted []number // what the heap holds
+	var h heap.Heap[int]
+	var sorted []uint64 // what the heap holds
 	for range 10_000 {
 		if len(sorted) == 0 || rng.IntN(5) < 3 {
-			x := number(rng.IntN(500))
-			h.Push(x)
+			x := rng.Uint64N(500)
+			h.Push(x, 2*int(x))
 			at, _ := slices.BinarySearch(sorted, x)
 			sorted = slices.Insert(sorted, at, x)
 			continue
 		}
-		assert.Equal(t, sorted[0], h.Pop())
+		assert.Equal(t, heap.Item[int]{sorted[0], 2 * int(sorted[0])}, h.Pop())
 		sorted = sorted[1:]
 	}
 	for _, x := range sorted {
-		assert.Equal(t, x, h.Pop())
+		assert.Equal(t, heap.Item[int]{x, 2 * int(x)}, h.Pop())
 	}
 	assert.Empty(t, h)
 }

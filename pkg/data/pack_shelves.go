@@ -19,14 +19,9 @@ type shelves struct {
 // pile holds the bins with the same free tokens and segments, the first bin on top. It stays when it is empty.
 type pile struct {
 	segments int32
-	next     int32 // the shelf's next pile, or -1
-	bins     heap.Heap[binNumber]
+	next     int32               // the shelf's next pile, or -1
+	bins     heap.Heap[struct{}] // the keys are the bins
 }
-
-type binNumber int32
-
-// Before puts the first bin on top.
-func (b binNumber) Before(c binNumber) bool { return b < c }
 
 func newShelves(tokens int) *shelves {
 	leaves := 1
@@ -48,7 +43,7 @@ func (f *shelves) put(bin, tokens, segments int) {
 		f.piles = append(f.piles, pile{segments: int32(segments), next: f.first[tokens]})
 		f.first[tokens] = p
 	}
-	f.piles[p].bins.Push(binNumber(bin))
+	f.piles[p].bins.Push(uint64(bin), struct{}{})
 	for node := f.leaves + tokens; node > 0 && f.most[node] < int32(segments); node /= 2 {
 		f.most[node] = int32(segments)
 	}
@@ -62,11 +57,11 @@ func (f *shelves) take(tokens, segments int) (bin, freeTokens, freeSegments int)
 	}
 	best := int32(-1)
 	for p := f.first[node-f.leaves]; p >= 0; p = f.piles[p].next {
-		if q := &f.piles[p]; len(q.bins) > 0 && q.segments >= int32(segments) && (best < 0 || q.bins[0] < f.piles[best].bins[0]) {
+		if q := &f.piles[p]; len(q.bins) > 0 && q.segments >= int32(segments) && (best < 0 || q.bins[0].Key < f.piles[best].bins[0].Key) {
 			best = p
 		}
 	}
-	bin, freeSegments = int(f.piles[best].bins.Pop()), int(f.piles[best].segments)
+	bin, freeSegments = int(f.piles[best].bins.Pop().Key), int(f.piles[best].segments)
 	if len(f.piles[best].bins) == 0 {
 		f.update(node)
 	}

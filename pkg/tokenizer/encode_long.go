@@ -13,12 +13,7 @@ type candidate struct {
 	end  int // where the right symbol ends; if that has changed since, the candidate is stale
 }
 
-// Before says which of two merges comes first.
-func (a candidate) Before(b candidate) bool {
-	return a.rank < b.rank || a.rank == b.rank && a.left < b.left
-}
-
-// mergeLong does what mergeShort does with a heap: the time grows with n log n.
+// mergeLong does what mergeShort does with a heap, by rank and then from the left: the time grows with n log n.
 func (m *merger) mergeLong() {
 	m.links, m.heap = m.links[:0], m.heap[:0]
 	for i := range m.symbols {
@@ -29,7 +24,7 @@ func (m *merger) mergeLong() {
 		m.consider(i)
 	}
 	for len(m.heap) > 0 {
-		c := m.heap.Pop()
+		c := m.heap.Pop().Value
 		left := &m.links[c.left]
 		if left.dead || left.next == none || m.end(left.next) != c.end {
 			continue
@@ -72,7 +67,7 @@ func (m *merger) consider(i int) {
 		return
 	}
 	end := m.end(next)
-	m.heap.Push(candidate{merge: found, left: i, end: end})
+	m.heap.Push(uint64(found.rank)<<32|uint64(i), candidate{merge: found, left: i, end: end})
 	if m.t.hasUnused && m.t.pieces[found.id].Type == Unused {
 		if m.splits == nil {
 			m.splits = make(map[string]int)

@@ -168,16 +168,14 @@ func (t *Tokenizer) huggingTemplate() any {
 		return nil
 	}
 	bos := t.Piece(t.bos)
-	token := func(kind string) object {
-		return object{{"SpecialToken", object{{"id", bos}, {"type_id", cmp.Compare(kind, "A")}}}}
+	step := func(kind, id string, typeID int) object {
+		return object{{kind, object{{"id", id}, {"type_id", typeID}}}}
 	}
-	text := func(kind string) object {
-		return object{{"Sequence", object{{"id", kind}, {"type_id", cmp.Compare(kind, "A")}}}}
-	}
+	single := []object{step("SpecialToken", bos, 0), step("Sequence", "A", 0)}
 	return object{
 		{"type", "TemplateProcessing"},
-		{"single", []object{token("A"), text("A")}},
-		{"pair", []object{token("A"), text("A"), token("B"), text("B")}},
+		{"single", single},
+		{"pair", append(single[:2:2], step("SpecialToken", bos, 1), step("Sequence", "B", 1))},
 		{"special_tokens", object{{bos, object{{"id", bos}, {"ids", []int32{t.bos}}, {"tokens", []string{bos}}}}}},
 	}
 }

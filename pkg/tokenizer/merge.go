@@ -1,12 +1,11 @@
 package tokenizer
 
 import (
+	"container/heap"
 	"context"
 	"fmt"
 	"math"
 	"unicode/utf8"
-
-	"github.com/tame-rlhf/tame/internal/heap"
 )
 
 // findMerges returns the texts of up to n merges in order.
@@ -65,8 +64,8 @@ type trainer struct {
 
 	pairs   map[[2]int32]*pair // nil for pairs that may not become a piece
 	numSeen int
-	queue   heap.Heap[queued] // counts in it may be too high, never too low
-	touched []*pair           // gained occurrences in this step
+	queue   pairQueue // counts in it may be too high, never too low
+	touched []*pair   // gained occurrences in this step
 }
 
 func newTrainer(words []word, chars []rune, cfg TrainConfig) (*trainer, error) {
@@ -179,7 +178,7 @@ func (t *trainer) requeue() {
 			t.dropOverlaps(p)
 		}
 		if p.count > 0 {
-			t.queue.Push(queued{p, p.count})
+			heap.Push(&t.queue, queued{p, p.count})
 		}
 	}
 	t.touched = t.touched[:0]
@@ -205,12 +204,12 @@ func (t *trainer) dropOverlaps(p *pair) {
 // best takes the next pair to merge off the queue, nil if there is none.
 func (t *trainer) best() *pair {
 	for len(t.queue) > 0 {
-		q := t.queue.Pop()
+		q := heap.Pop(&t.queue).(queued)
 		if q.count == q.pair.count {
 			return q.pair
 		}
 		if q.pair.count > 0 { // it has lost occurrences since
-			t.queue.Push(queued{q.pair, q.pair.count})
+			heap.Push(&t.queue, queued{q.pair, q.pair.count})
 		}
 	}
 	return nil
@@ -222,8 +221,8 @@ type queued struct {
 	count int64
 }
 
-// Before says which of two pairs is merged first.
-func (a queued) Before(b queued) bool {
+// before says which of two pairs is merged first.
+func (a queued) before(b queued) bool {
 	switch {
 	case a.count != b.count:
 		return a.count > b.count
@@ -233,4 +232,18 @@ func (a queued) Before(b queued) bool {
 		return a.pair.text < b.pair.text
 	}
 	return a.pair.order < b.pair.order
+}
+
+// pairQueue is a heap, the first pair to merge on top.
+type pairQueue []queued
+
+func (q pairQueue) Len() int           { return len(q) }
+func (q pairQueue) Less(i, j int) bool { return q[i].before(q[j]) }
+func (q pairQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *pairQueue) Push(x any)        { *q = append(*q, x.(queued)) }
+func (q *pairQueue) Pop() any {
+	last := len(*q) - 1
+	x := (*q)[last]
+	*q = (*q)[:last]
+	return x
 }
