@@ -84,25 +84,16 @@ func split(line string) (key, value string) {
 }
 
 func (e *entry) set(key, value string) bool {
-	switch key {
-	case "file":
-		e.file = value
-	case "-":
-		e.old = value
-	case "+":
-		e.new, e.removes = value, value == ""
-	case "why":
-		e.why = value
-	case "test":
+	texts := map[string]*string{"file": &e.file, "-": &e.old, "+": &e.new, "why": &e.why, "run": &e.run, "survives": &e.survives}
+	to, ok := texts[key]
+	switch {
+	case ok:
+		*to = value
+	case key == "test":
 		e.packages = strings.Fields(value)
-	case "run":
-		e.run = value
-	case "survives":
-		e.survives = value
-	default:
-		return false
 	}
-	return true
+	e.removes = e.removes || key == "+" && value == ""
+	return ok || key == "test"
 }
 
 // complete checks that an entry has what it needs, and fills in the package of its file.

@@ -1,5 +1,11 @@
 package data
 
+import (
+	"slices"
+
+	"github.com/tame-rlhf/tame/internal/heap"
+)
+
 // shelves holds bins by the room they have left: one shelf for each number of free tokens, and on it a pile for each
 // number of free segments. A tree over the shelves finds the fullest bin with room enough in time that grows with the
 // logarithm of the budget, however many bins there are.
@@ -10,11 +16,11 @@ type shelves struct {
 	piles  []pile
 }
 
-// pile is a heap of the bins with the same free tokens and segments, the first bin on top. It stays when it is empty.
+// pile holds the bins with the same free tokens and segments, the first bin on top. It stays when it is empty.
 type pile struct {
 	segments int32
-	next     int32 // the shelf's next pile, or -1
-	bins     []int32
+	next     int32               // the shelf's next pile, or -1
+	bins     heap.Heap[struct{}] // the keys are the bins
 }
 
 func newShelves(tokens int) *shelves {
@@ -22,14 +28,8 @@ func newShelves(tokens int) *shelves {
 	for leaves <= tokens {
 		leaves *= 2
 	}
-	f := &shelves{leaves: leaves, most: make([]int32, 2*leaves), first: make([]int32, tokens+1)}
-	for i := range f.most {
-		f.most[i] = -1
-	}
-	for i := range f.first {
-		f.first[i] = -1
-	}
-	return f
+	empty := []int32{-1}
+	return &shelves{leaves: leaves, most: slices.Repeat(empty, 2*leaves), first: slices.Repeat(empty, tokens+1)}
 }
 
 // put is freeBins'.
@@ -43,7 +43,7 @@ func (f *shelves) put(bin, tokens, segments int) {
 		f.piles = append(f.piles, pile{segments: int32(segments), next: f.first[tokens]})
 		f.first[tokens] = p
 	}
-	f.piles[p].push(int32(bin))
+	f.piles[p].bins.Push(uint64(bin), struct{}{})
 	for node := f.leaves + tokens; node > 0 && f.most[node] < int32(segments); node /= 2 {
 		f.most[node] = int32(segments)
 	}
@@ -57,11 +57,11 @@ func (f *shelves) take(tokens, segments int) (bin, freeTokens, freeSegments int)
 	}
 	best := int32(-1)
 	for p := f.first[node-f.leaves]; p >= 0; p = f.piles[p].next {
-		if q := &f.piles[p]; len(q.bins) > 0 && q.segments >= int32(segments) && (best < 0 || q.bins[0] < f.piles[best].bins[0]) {
+		if q := &f.piles[p]; len(q.bins) > 0 && q.segments >= int32(segments) && (best < 0 || q.bins[0].Key < f.piles[best].bins[0].Key) {
 			best = p
 		}
 	}
-	bin, freeSegments = int(f.piles[best].pop()), int(f.piles[best].segments)
+	bin, freeSegments = int(f.piles[best].bins.Pop().Key), int(f.piles[best].segments)
 	if len(f.piles[best].bins) == 0 {
 		f.update(node)
 	}
@@ -106,34 +106,5 @@ func (f *shelves) update(node int) {
 			return
 		}
 		f.most[node] = m
-	}
-}
-
-func (p *pile) push(bin int32) {
-	p.bins = append(p.bins, bin)
-	for i := len(p.bins) - 1; i > 0; {
-		up := (i - 1) / 2
-		if p.bins[up] <= p.bins[i] {
-			return
-		}
-		p.bins[up], p.bins[i] = p.bins[i], p.bins[up]
-		i = up
-	}
-}
-
-func (p *pile) pop() int32 {
-	top, n := p.bins[0], len(p.bins)-1
-	p.bins[0] = p.bins[n]
-	p.bins = p.bins[:n]
-	for i := 0; ; {
-		down := 2*i + 1
-		if down+1 < n && p.bins[down+1] < p.bins[down] {
-			down++
-		}
-		if down >= n || p.bins[i] <= p.bins[down] {
-			return top
-		}
-		p.bins[i], p.bins[down] = p.bins[down], p.bins[i]
-		i = down
 	}
 }

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/internal/enum"
 )
@@ -111,10 +112,7 @@ func (p Preference) Validate() error { return CheckPrompt(p.Messages) }
 
 // Dialogs returns the prompt with the chosen and with the rejected answer.
 func (p Preference) Dialogs() (chosen, rejected []Message) {
-	with := func(answer string) []Message {
-		messages := append(make([]Message, 0, len(p.Messages)+1), p.Messages...)
-		return append(messages, Message{Assistant, answer})
-	}
+	with := func(answer string) []Message { return slices.Concat(p.Messages, []Message{{Assistant, answer}}) }
 	return with(p.Chosen), with(p.Rejected)
 }
 

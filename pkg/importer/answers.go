@@ -14,19 +14,15 @@ import (
 // answerDialects are those in which a row is one answer with a label or a grade: pairs are made of the answers to one prompt.
 func answerDialects() []Dialect {
 	return []Dialect{
-		dialect("kto", `{"prompt": ..., "completion": ..., "label": true or false}, or "messages" and "label"`, isKTO,
-			func(c Config, _ string) converter[data.Preference] { return thumbRows(c.Preference) }),
+		dialect("kto", `{"prompt": ..., "completion": ..., "label": true or false}, or "messages" and "label"`, isKTO, thumbRows),
 		dialect("scored", `{"prompt": "...", "response": "...", "score": 4}; the grade may be "overall_score", "helpfulness", "gpt4_scores", ...`,
 			func(f fields) bool {
 				return f.any("prompt", "instruction", "question") && f.any("response", "completion", "answer", "output") && score(f, "") != ""
-			},
-			func(c Config, _ string) converter[data.Preference] { return scoredRows(c) }),
+			}, scoredRows),
 		dialect("ultrafeedback", `{"instruction": "...", "completions": [{"response": "...", "overall_score": 7.5}, ...]}`,
-			func(f fields) bool { return f.any("instruction", "prompt") && f.is("completions", '[') },
-			func(c Config, _ string) converter[data.Preference] { return ultraRows(c) }),
+			func(f fields) bool { return f.any("instruction", "prompt") && f.is("completions", '[') }, ultraRows),
 		dialect("nemo-attributes", `{"text": "<extra_id_0>System\n...<extra_id_1>User\n...", "label": nine numbers}`,
-			func(f fields) bool { return f.is("label", '[') && f.starts("text", "<extra_id_0>") },
-			func(c Config, _ string) converter[data.Preference] { return nemoRows(c) }),
+			func(f fields) bool { return f.is("label", '[') && f.starts("text", "<extra_id_0>") }, nemoRows),
 	}
 }
 
@@ -37,7 +33,7 @@ type thumb struct {
 }
 
 // thumbRows makes pairs of a liked and a disliked answer to the same prompt; each answer is used once.
-func thumbRows(cfg PreferenceConfig) converter[data.Preference] {
+func thumbRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
 		System                  string
 		Prompt, Completion      dialogOrText
@@ -62,11 +58,11 @@ func thumbRows(cfg PreferenceConfig) converter[data.Preference] {
 		others := waiting.answers[id]
 		if len(others) > 0 && others[0].liked != *r.Label {
 			waiting.set(id, others[1:], -len(others[0].answer))
-			v := verdict{prompt: prompt, answers: [2]dialogOrText{text(answer), text(others[0].answer)}, difference: -1}
+			difference := -1.0
 			if *r.Label {
-				v.difference = 1
+				difference = 1
 			}
-			p, err := cfg.pair(v)
+			p, err := c.Preference.pair(between(prompt, answer, others[0].answer, difference, nil))
 			return []data.Preference{p}, err
 		}
 		waiting.set(id, append(others, thumb{answer, *r.Label}), len(answer))
@@ -173,7 +169,7 @@ func (g *gradedPairs) add(prompt []data.Message, answer string, grade float64) (
 	var failed error
 	for i := range list[:last] {
 		list[i].paired, list[last].paired = true, true
-		p, err := g.cfg.grade(prompt, list[i].answer, answer, list[i].grade-grade, pointThresholds)
+		p, err := g.cfg.pair(between(prompt, list[i].answer, answer, list[i].grade-grade, &pointThresholds))
 		if err != nil {
 			failed = err // other pairs of the answer may be all right
 			continue
@@ -188,7 +184,7 @@ func (g *gradedPairs) add(prompt []data.Message, answer string, grade float64) (
 }
 
 // scoredRows reads one graded answer a row.
-func scoredRows(c Config) converter[data.Preference] {
+func scoredRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
 		System                               string
 		Prompt                               dialogOrText
@@ -219,7 +215,7 @@ func scoredRows(c Config) converter[data.Preference] {
 }
 
 // ultraRows reads a row of several graded answers and compares each with each.
-func ultraRows(c Config) converter[data.Preference] {
+func ultraRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
 		Instruction string
 		Prompt      dialogOrText
@@ -259,7 +255,7 @@ func ultraRows(c Config) converter[data.Preference] {
 var nemoAttributes = []string{"quality", "toxicity", "humor", "creativity", "helpfulness", "correctness", "coherence", "complexity", "verbosity"}
 
 // nemoRows reads a dialogue with marks and a grade for each attribute.
-func nemoRows(c Config) converter[data.Preference] {
+func nemoRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
 		Text  string
 		Label []float64
@@ -296,10 +292,8 @@ func parseNemo(text string) ([]data.Message, error) {
 	}
 	text, _, _ = strings.Cut(text, "<extra_id_2>")
 	var turns []importedMessage
-	system, rest, more := strings.Cut(text, "<extra_id_1>")
-	for more {
-		var turn string
-		turn, rest, more = strings.Cut(rest, "<extra_id_1>")
+	parts := strings.Split(text, "<extra_id_1>")
+	for _, turn := range parts[1:] {
 		name, content, _ := strings.Cut(turn, "\n")
 		role, ok := importedRoles[strings.ToLower(data.TrimSpace(name))]
 		if !ok {
@@ -307,5 +301,5 @@ func parseNemo(text string) ([]data.Message, error) {
 		}
 		turns = append(turns, importedMessage{role, strings.TrimSuffix(content, "\n")})
 	}
-	return withSystem(data.TrimSpace(system), turns), nil
+	return withSystem(data.TrimSpace(parts[0]), turns), nil
 }

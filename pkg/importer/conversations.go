@@ -16,93 +16,87 @@ func conversationDialects() []Dialect {
 	return []Dialect{
 		dialect("messages", `{"messages": [{"role": "user", "content": "..."}, ...]}`,
 			func(f fields) bool { return f.is("messages", '[') && !compared(f) && !isKTO(f) },
-			func(_ Config, source string) converter[data.Conversation] { return messageRows(source) }),
+			conversations(messages)),
 		dialect("sharegpt", `{"conversations": [{"from": "human", "value": "..."}, ...]}`,
 			func(f fields) bool {
 				return f.is("conversations", '[') && !f.has("messages") && !compared(f) && !isKTO(f)
-			},
-			func(_ Config, source string) converter[data.Conversation] { return shareGPTRows(source) }),
+			}, conversations(shareGPT)),
 		dialect("alpaca", `{"instruction": "...", "input": "...", "output": "..."}`,
 			func(f fields) bool {
 				return f.has("instruction") && f.any("output", "response", "reference") && !compared(f) && score(f, "") == ""
-			},
-			func(_ Config, source string) converter[data.Conversation] { return alpacaRows(source) }),
+			}, conversations(alpaca)),
 		dialect("self-instruct", `{"instruction": "...", "instances": [{"input": "...", "output": "..."}, ...]}`,
-			func(f fields) bool { return f.has("instruction", "instances") },
-			func(_ Config, source string) converter[data.Conversation] { return selfInstructRows(source) }),
+			withKeys("instruction", "instances"), selfInstructRows),
 		dialect("completion", `{"prompt": "...", "completion": "..."}, also "question", and "answer", "response" or "output"`,
 			func(f fields) bool {
 				return !f.has("label") && f.any("prompt", "question") && f.any("completion", "answer", "response", "output") &&
 					!f.any("A", "choices") && !compared(f) && score(f, "") == ""
-			},
-			func(_ Config, source string) converter[data.Conversation] { return completionRows(source) }),
+			}, conversations(completion)),
 	}
 }
 
 // Messages reads rows {"messages": [{"role": "user", "content": "..."}, ...]}, as JSON lines or a JSON array, plain,
 // gzip or Zstandard. A row that is labelled as a bad example ("label": false) is refused.
 func Messages(path string) ([]data.Conversation, Report, error) {
-	return importAll(path, messageRows(path))
+	return importAll(path, Config{}, conversations(messages))
 }
 
 var errBadExample = errors.New(`labelled as a bad example ("label": false)`)
 
-func messageRows(path string) converter[data.Conversation] {
-	type row struct {
-		Messages []importedMessage
-		System   string
-		Label    *bool
+// good refuses a row that is labelled as a bad example.
+func good(label *bool) error {
+	if label != nil && !*label {
+		return errBadExample
 	}
-	return each(func(r row) (data.Conversation, error) { return labelled(path, r.System, r.Messages, r.Label) })
+	return nil
+}
+
+func messages(r struct {
+	Messages []importedMessage
+	System   string
+	Label    *bool
+}) (system string, turns []importedMessage, err error) {
+	return r.System, r.Messages, good(r.Label)
 }
 
 // ShareGPT reads rows {"conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]} with an
 // optional "system".
 func ShareGPT(path string) ([]data.Conversation, Report, error) {
-	return importAll(path, shareGPTRows(path))
+	return importAll(path, Config{}, conversations(shareGPT))
 }
 
-func shareGPTRows(path string) converter[data.Conversation] {
-	type row struct {
-		Conversations []importedMessage
-		System        string
-		Label         *bool
-	}
-	return each(func(r row) (data.Conversation, error) { return labelled(path, r.System, r.Conversations, r.Label) })
-}
-
-// labelled is a conversation to learn from, unless its label says that it is a bad example.
-func labelled(path, system string, turns []importedMessage, good *bool) (data.Conversation, error) {
-	if good != nil && !*good {
-		return data.Conversation{}, errBadExample
-	}
-	return conversation(path, system, turns)
+func shareGPT(r struct {
+	Conversations []importedMessage
+	System        string
+	Label         *bool
+}) (system string, turns []importedMessage, err error) {
+	return r.System, r.Conversations, good(r.Label)
 }
 
 // Alpaca reads rows {"instruction": "...", "input": "...", "output": "..."}, with optional "system" and "history"
 // (pairs of question and answer before). The input, if there is one, follows the instruction after an empty line. The
 // output may be called "response" or "reference" too.
 func Alpaca(path string) ([]data.Conversation, Report, error) {
-	return importAll(path, alpacaRows(path))
+	return importAll(path, Config{}, conversations(alpaca))
 }
 
-func alpacaRows(path string) converter[data.Conversation] {
-	type row struct {
-		Instruction, Input, Output, System string
-		Response, Reference                string
-		History                            [][]string
-	}
-	return each(func(r row) (data.Conversation, error) {
-		var messages []importedMessage
-		for _, pair := range r.History {
-			if len(pair) != 2 {
-				return data.Conversation{}, fmt.Errorf(`"history" has an entry of %d texts, want question and answer`, len(pair))
-			}
-			messages = append(messages, importedMessage{data.User, pair[0]}, importedMessage{data.Assistant, pair[1]})
+func alpaca(r struct {
+	Instruction, Input, Output, System string
+	Response, Reference                string
+	History                            [][]string
+}) (system string, turns []importedMessage, err error) {
+	for _, pair := range r.History {
+		if len(pair) != 2 {
+			return "", nil, fmt.Errorf(`"history" has an entry of %d texts, want question and answer`, len(pair))
 		}
-		messages = append(messages, importedMessage{data.User, withInput(r.Instruction, r.Input)}, importedMessage{data.Assistant, cmp.Or(r.Output, r.Response, r.Reference)})
-		return conversation(path, r.System, messages)
-	})
+		turns = append(turns, exchange(pair[0], pair[1])...)
+	}
+	turns = append(turns, exchange(withInput(r.Instruction, r.Input), cmp.Or(r.Output, r.Response, r.Reference))...)
+	return r.System, turns, nil
+}
+
+func exchange(question, answer string) []importedMessage {
+	return []importedMessage{{data.User, question}, {data.Assistant, answer}}
 }
 
 // withInput puts an instruction and its input together.
@@ -124,16 +118,27 @@ func conversation(path, system string, turns []importedMessage) (data.Conversati
 	return data.Conversation{Messages: messages, Source: filepath.Base(path)}, data.CheckMessages(messages)
 }
 
-func selfInstructRows(source string) converter[data.Conversation] {
+// conversations opens a dialect in which each row is a conversation.
+func conversations[R any](read func(R) (system string, turns []importedMessage, err error)) opener[data.Conversation] {
+	return func(_ Config, source string) converter[data.Conversation] {
+		return each(func(r R) (data.Conversation, error) {
+			system, turns, err := read(r)
+			if err != nil {
+				return data.Conversation{}, err
+			}
+			return conversation(source, system, turns)
+		})
+	}
+}
+
+func selfInstructRows(_ Config, source string) converter[data.Conversation] {
 	type row struct {
 		Instruction string
 		Instances   []struct{ Input, Output string }
 	}
 	return several(func(r row) (rows []data.Conversation, err error) {
 		for _, instance := range r.Instances {
-			c, err := conversation(source, "", []importedMessage{
-				{data.User, withInput(r.Instruction, instance.Input)}, {data.Assistant, instance.Output},
-			})
+			c, err := conversation(source, "", exchange(withInput(r.Instruction, instance.Input), instance.Output))
 			if err != nil {
 				return nil, err
 			}
@@ -143,32 +148,25 @@ func selfInstructRows(source string) converter[data.Conversation] {
 	})
 }
 
-// completionRows reads a prompt, a text or messages, and its answer. "label": false marks a bad example, as in the data of KTO.
-func completionRows(source string) converter[data.Conversation] {
-	type row struct {
-		System                   string
-		Prompt, Completion       dialogOrText
-		Question                 *string
-		Answer, Response, Output *string
-		Label                    json.RawMessage
+// completion reads a prompt, a text or messages, and its answer. "label": false marks a bad example, as in the data of KTO.
+func completion(r struct {
+	System                   string
+	Prompt, Completion       dialogOrText
+	Question                 *string
+	Answer, Response, Output *string
+	Label                    json.RawMessage
+}) (system string, turns []importedMessage, err error) {
+	if string(r.Label) == "false" {
+		return "", nil, errBadExample
 	}
-	return each(func(r row) (data.Conversation, error) {
-		if string(r.Label) == "false" {
-			return data.Conversation{}, errBadExample
-		}
-		if r.Question != nil && r.Prompt.empty() {
-			r.Prompt.text = r.Question
-		}
-		for _, answer := range []*string{r.Answer, r.Response, r.Output} {
-			if answer != nil && r.Completion.empty() {
-				r.Completion.text = answer
-			}
-		}
-		messages := r.Completion.after(withSystem(r.System, r.Prompt.as(data.User)))
-		turns := make([]importedMessage, len(messages))
-		for i, m := range messages {
-			turns[i] = importedMessage(m)
-		}
-		return conversation(source, "", turns)
-	})
+	if r.Prompt.empty() {
+		r.Prompt.text = r.Question
+	}
+	if r.Completion.empty() {
+		r.Completion.text = cmp.Or(r.Answer, r.Response, r.Output)
+	}
+	for _, m := range r.Completion.after(withSystem(r.System, r.Prompt.as(data.User))) {
+		turns = append(turns, importedMessage(m))
+	}
+	return "", turns, nil
 }

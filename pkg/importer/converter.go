@@ -21,6 +21,9 @@ type converter[T any] struct {
 	left func() int
 }
 
+// opener makes the converter of a dialect for a file; source is the file's name.
+type opener[T any] func(c Config, source string) converter[T]
+
 // each is a converter for a dialect in which a row gives a row.
 func each[R, T any](convert func(R) (T, error)) converter[T] {
 	one := make([]T, 1) // used again: rows are taken at once
@@ -110,8 +113,8 @@ func convertRow[T any](row rawRow, c converter[T]) ([]T, error) {
 }
 
 // importAll reads a file of one dialect into memory.
-func importAll[T any](path string, c converter[T]) ([]T, Report, error) {
-	return collect(path, jsonRows(path), c)
+func importAll[T any](path string, cfg Config, open opener[T]) ([]T, Report, error) {
+	return collect(path, jsonRows(path), open(cfg, path))
 }
 
 func collect[T any](path string, raw iter.Seq2[rawRow, error], c converter[T]) ([]T, Report, error) {

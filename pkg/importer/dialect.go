@@ -20,11 +20,11 @@ type Dialect struct {
 
 	// fits says whether a row is in this dialect. A row fits no more than one.
 	fits func(row fields) bool
-	// open is a func(Config, source string) converter[T] for the T of Rows.
+	// open is an opener[T] for the T of Rows.
 	open any
 }
 
-func dialect[T data.Row](name, form string, fits func(row fields) bool, open func(c Config, source string) converter[T]) Dialect {
+func dialect[T data.Row](name, form string, fits func(row fields) bool, open opener[T]) Dialect {
 	var zero T
 	return Dialect{Name: name, Form: form, Rows: zero.Schema(), fits: fits, open: open}
 }
@@ -37,11 +37,9 @@ func Dialects() []Dialect {
 // otherDialects are those of prompts and of texts.
 func otherDialects() []Dialect {
 	return []Dialect{
-		dialect("prompts", `{"prompt": ...}, {"turns": [...]}, {"instruction": "..."} or {"prompts_final": "..."}`, isPrompt,
-			func(Config, string) converter[data.Prompt] { return promptRows() }),
+		dialect("prompts", `{"prompt": ...}, {"turns": [...]}, {"instruction": "..."} or {"prompts_final": "..."}`, isPrompt, promptRows),
 		dialect(textDialect, `{"text": "..."}, or plain text: .txt files, and all with a separator`,
-			func(f fields) bool { return f.is("text", '"') && !f.any("label", "prompt", "messages", "instruction") },
-			func(Config, string) converter[data.Text] { return textRows() }),
+			func(f fields) bool { return f.is("text", '"') && !f.any("label", "prompt", "messages", "instruction") }, textRows),
 	}
 }
 
@@ -128,6 +126,11 @@ func (f fields) has(keys ...string) bool {
 		}
 	}
 	return true
+}
+
+// withKeys fits rows that have all of the keys.
+func withKeys(keys ...string) func(fields) bool {
+	return func(f fields) bool { return f.has(keys...) }
 }
 
 // any says whether one of the keys is there and not null.

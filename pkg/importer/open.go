@@ -144,7 +144,7 @@ func (im *Import) columns(f *importFile) (bool, error) {
 		return true, nil
 	}
 	f.rows = columnRows(f.path, &im.read)
-	return true, im.choose(f, f.rows)
+	return true, im.choose(f)
 }
 
 func (im *Import) lookText(f *importFile, in io.Reader) error {
@@ -182,11 +182,11 @@ func (im *Import) lookText(f *importFile, in io.Reader) error {
 		f.dialect, err = dialectNamed(textDialect)
 		return err
 	}
-	return im.choose(f, f.rows)
+	return im.choose(f)
 }
 
 // choose sets the dialect: the one that was asked for, else what the first rows are in.
-func (im *Import) choose(f *importFile, rows iter.Seq2[rawRow, error]) (err error) {
+func (im *Import) choose(f *importFile) (err error) {
 	if im.cfg.As != "" {
 		if im.cfg.As == tameDialect {
 			return fmt.Errorf("importer: %s is not a dataset of tame", f.name)
@@ -195,7 +195,7 @@ func (im *Import) choose(f *importFile, rows iter.Seq2[rawRow, error]) (err erro
 		return err
 	}
 	var sample []rawRow
-	for row, err := range rows {
+	for row, err := range f.rows {
 		if err != nil && len(sample) == 0 {
 			return err
 		}

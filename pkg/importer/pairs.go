@@ -11,39 +11,34 @@ import (
 
 // pairDialects are those in which a row compares two answers.
 func pairDialects() []Dialect {
-	pair := func(name, form string, fits func(f fields) bool, open func(c PreferenceConfig) converter[data.Preference]) Dialect {
-		return dialect(name, form, fits, func(c Config, _ string) converter[data.Preference] { return open(c.Preference) })
-	}
 	return []Dialect{
-		pair("hh", `{"chosen": "\n\nHuman: ...\n\nAssistant: ...", "rejected": "..."}`,
+		dialect("hh", `{"chosen": "\n\nHuman: ...\n\nAssistant: ...", "rejected": "..."}`,
 			func(f fields) bool { return !prompted(f) && f.starts("chosen", hhNames[data.User]) }, hhRows),
-		pair("preference", `{"prompt": ..., "chosen": ..., "rejected": ...}, texts or messages; optional "margin", "rating", ...`,
+		dialect("preference", `{"prompt": ..., "chosen": ..., "rejected": ...}, texts or messages; optional "margin", "rating", ...`,
 			func(f fields) bool {
 				return (f.has("chosen", "rejected") || f.has("chosen_response", "rejected_response")) &&
 					(prompted(f) || !f.starts("chosen", hhNames[data.User]))
 			}, preferenceRows),
-		pair("anthropic-evals", `{"question": "...", "answer_matching_behavior": " (A)", "answer_not_matching_behavior": " (B)"}`,
-			func(f fields) bool {
-				return f.has("question", "answer_matching_behavior", "answer_not_matching_behavior")
-			}, evalRows),
-		pair("pku-saferlhf", `{"prompt": "...", "response_0": "...", "response_1": "...", "better_response_id": 0, "safer_response_id": 1, "is_response_0_safe": false, ...}`,
+		dialect("anthropic-evals", `{"question": "...", "answer_matching_behavior": " (A)", "answer_not_matching_behavior": " (B)"}`,
+			withKeys("question", "answer_matching_behavior", "answer_not_matching_behavior"), evalRows),
+		dialect("pku-saferlhf", `{"prompt": "...", "response_0": "...", "response_1": "...", "better_response_id": 0, "safer_response_id": 1, "is_response_0_safe": false, ...}`,
 			func(f fields) bool {
 				return f.has("prompt", "response_0", "response_1") && f.any("better_response_id", "safer_response_id")
 			}, saferRows),
-		pair("stack-exchange", `{"question": "...", "response_j": the better one, "response_k": "..."}`,
-			func(f fields) bool { return f.has("question", "response_j", "response_k") }, stackExchangeRows),
-		pair("autoj", `{"prompt": "...", "response 1": "...", "response 2": "...", "label": 0 (the first), 1 or 2 (a tie)}`,
-			func(f fields) bool { return f.has("response 1", "response 2", "label") }, autojRows),
-		pair("pandalm", `{"instruction": "...", "response1": "...", "response2": "...", "annotator1": 0 (a tie), 1 or 2, "annotator2": ...}`,
-			func(f fields) bool { return f.has("instruction", "response1", "response2", "annotator1") }, pandaRows),
-		pair("llmbar", `{"input": "...", "output_1": "...", "output_2": "...", "label": 1 or 2}`,
-			func(f fields) bool { return f.has("input", "output_1", "output_2", "label") && !f.has("instruction") }, llmbarRows),
-		pair("alpaca-eval", `{"instruction": "...", "output_1": "...", "output_2": "...", "preference": 1.0 (the first) to 2.0}`,
-			func(f fields) bool { return f.has("instruction", "output_1", "output_2", "preference") }, alpacaEvalRows),
-		pair("helpsteer-preference", `{"prompt": "...", "response_1": "...", "response_2": "...", "preference_strength": -3 (the first) to 3}`,
-			func(f fields) bool { return f.has("prompt", "response_1", "response_2", "preference_strength") }, strengthRows),
-		pair("arena", `{"conversation_a": [...], "conversation_b": [...], "winner": "model_a", "model_b" or "tie"}`,
-			func(f fields) bool { return f.has("conversation_a", "conversation_b", "winner") }, arenaRows),
+		dialect("stack-exchange", `{"question": "...", "response_j": the better one, "response_k": "..."}`,
+			withKeys("question", "response_j", "response_k"), judged(stackExchange)),
+		dialect("autoj", `{"prompt": "...", "response 1": "...", "response 2": "...", "label": 0 (the first), 1 or 2 (a tie)}`,
+			withKeys("response 1", "response 2", "label"), judged(autoj)),
+		dialect("pandalm", `{"instruction": "...", "response1": "...", "response2": "...", "annotator1": 0 (a tie), 1 or 2, "annotator2": ...}`,
+			withKeys("instruction", "response1", "response2", "annotator1"), judged(panda)),
+		dialect("llmbar", `{"input": "...", "output_1": "...", "output_2": "...", "label": 1 or 2}`,
+			func(f fields) bool { return f.has("input", "output_1", "output_2", "label") && !f.has("instruction") }, judged(llmbar)),
+		dialect("alpaca-eval", `{"instruction": "...", "output_1": "...", "output_2": "...", "preference": 1.0 (the first) to 2.0}`,
+			withKeys("instruction", "output_1", "output_2", "preference"), judged(alpacaEval)),
+		dialect("helpsteer-preference", `{"prompt": "...", "response_1": "...", "response_2": "...", "preference_strength": -3 (the first) to 3}`,
+			withKeys("prompt", "response_1", "response_2", "preference_strength"), judged(strength)),
+		dialect("arena", `{"conversation_a": [...], "conversation_b": [...], "winner": "model_a", "model_b" or "tie"}`,
+			withKeys("conversation_a", "conversation_b", "winner"), judged(arena)),
 	}
 }
 
@@ -54,7 +49,7 @@ func prompted(f fields) bool {
 
 // evalRows reads Anthropic's evaluations: the answer that shows the behaviour is chosen. "label_confidence" is how sure
 // it is that it does.
-func evalRows(cfg PreferenceConfig) converter[data.Preference] {
+func evalRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
 		Question   string
 		Matching   string   `json:"answer_matching_behavior"`
@@ -62,9 +57,9 @@ func evalRows(cfg PreferenceConfig) converter[data.Preference] {
 		Confidence *float64 `json:"label_confidence"`
 	}
 	return each(func(r row) (data.Preference, error) {
-		p, err := preference(cfg, text(r.Matching).after(asked(r.Question)), text(r.Other).after(asked(r.Question)))
+		p, err := preference(c.Preference, text(r.Matching).after(asked(r.Question)), text(r.Other).after(asked(r.Question)))
 		if r.Confidence != nil {
-			p.Rating = cfg.thresholds(shareThresholds).Rate(2**r.Confidence - 1)
+			p.Rating = c.Preference.thresholds(shareThresholds).Rate(2**r.Confidence - 1)
 		}
 		return p, err
 	})
@@ -72,7 +67,7 @@ func evalRows(cfg PreferenceConfig) converter[data.Preference] {
 
 // saferRows reads double labels: a pair of the more helpful and the less helpful answer, and a pair of the safer and the
 // less safe one, each with the safety labels of both.
-func saferRows(cfg PreferenceConfig) converter[data.Preference] {
+func saferRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
 		Prompt  string
 		Answer0 *string         `json:"response_0"`
@@ -103,7 +98,7 @@ func saferRows(cfg PreferenceConfig) converter[data.Preference] {
 			default:
 				return nil, fmt.Errorf("the better or safer response is %d, want 0 or 1", *judged.id)
 			}
-			p, err := cfg.compare(r.Prompt, *r.Answer0, *r.Answer1, difference)
+			p, err := c.Preference.pair(between(asked(r.Prompt), *r.Answer0, *r.Answer1, difference, nil))
 			if err == nil {
 				err = errors.Join(setSafety(&p.ChosenSafe, safe[0]), setSafety(&p.RejectedSafe, safe[1]))
 			}
@@ -117,31 +112,22 @@ func saferRows(cfg PreferenceConfig) converter[data.Preference] {
 	})
 }
 
-func stackExchangeRows(cfg PreferenceConfig) converter[data.Preference] {
-	type row struct {
-		Question string
-		Better   string `json:"response_j"`
-		Worse    string `json:"response_k"`
-	}
-	return each(func(r row) (data.Preference, error) {
-		return cfg.compare(r.Question, r.Better, r.Worse, 1)
-	})
+func stackExchange(r struct {
+	Question string
+	Better   string `json:"response_j"`
+	Worse    string `json:"response_k"`
+}) (verdict, error) {
+	return between(asked(r.Question), r.Better, r.Worse, 1, nil), nil
 }
 
-func autojRows(cfg PreferenceConfig) converter[data.Preference] {
-	type row struct {
-		Prompt string
-		First  string `json:"response 1"`
-		Second string `json:"response 2"`
-		Label  *int
-	}
-	return each(func(r row) (data.Preference, error) {
-		difference, err := choice(r.Label, 0, 1, 2)
-		if err != nil {
-			return data.Preference{}, err
-		}
-		return cfg.compare(r.Prompt, r.First, r.Second, difference)
-	})
+func autoj(r struct {
+	Prompt string
+	First  string `json:"response 1"`
+	Second string `json:"response 2"`
+	Label  *int
+}) (verdict, error) {
+	difference, err := choice(r.Label, 0, 1, 2)
+	return between(asked(r.Prompt), r.First, r.Second, difference, nil), err
 }
 
 // choice is the difference that a label says: it is the first or the second answer, or a tie (-1: there are none).
@@ -159,95 +145,77 @@ func choice(label *int, first, second, tie int) (float64, error) {
 	return 0, fmt.Errorf("the label is %d, which is neither answer", *label)
 }
 
-// pandaRows reads the votes of three people; the strength is the share of the votes for an answer less those against it.
-func pandaRows(cfg PreferenceConfig) converter[data.Preference] {
-	type row struct {
-		Instruction, Input                 string
-		Response1, Response2               string
-		Annotator1, Annotator2, Annotator3 *int
-	}
-	return each(func(r row) (data.Preference, error) {
-		sum, votes := 0.0, 0
-		for _, label := range []*int{r.Annotator1, r.Annotator2, r.Annotator3} {
-			if label == nil {
-				continue
-			}
-			vote, err := choice(label, 1, 2, 0)
-			if err != nil {
-				return data.Preference{}, err
-			}
-			sum, votes = sum+vote, votes+1
+// panda reads the votes of three people; the strength is the share of the votes for an answer less those against it.
+func panda(r struct {
+	Instruction, Input                 string
+	Response1, Response2               string
+	Annotator1, Annotator2, Annotator3 *int
+}) (v verdict, err error) {
+	sum, votes := 0.0, 0
+	for _, label := range []*int{r.Annotator1, r.Annotator2, r.Annotator3} {
+		if label == nil {
+			continue
 		}
-		if votes == 0 {
-			return data.Preference{}, errors.New("no annotator")
-		}
-		return cfg.grade(asked(withInput(r.Instruction, r.Input)), r.Response1, r.Response2, sum/float64(votes), shareThresholds)
-	})
-}
-
-func llmbarRows(cfg PreferenceConfig) converter[data.Preference] {
-	type row struct {
-		Input   string
-		Output1 string `json:"output_1"`
-		Output2 string `json:"output_2"`
-		Label   *int
-	}
-	return each(func(r row) (data.Preference, error) {
-		difference, err := choice(r.Label, 1, 2, -1)
+		vote, err := choice(label, 1, 2, 0)
 		if err != nil {
-			return data.Preference{}, err
+			return v, err
 		}
-		return cfg.compare(r.Input, r.Output1, r.Output2, difference)
-	})
+		sum, votes = sum+vote, votes+1
+	}
+	if votes == 0 {
+		return v, errors.New("no annotator")
+	}
+	return between(asked(withInput(r.Instruction, r.Input)), r.Response1, r.Response2, sum/float64(votes), &shareThresholds), nil
 }
 
-// alpacaEvalRows reads the probability that the second answer is better, plus 1.
-func alpacaEvalRows(cfg PreferenceConfig) converter[data.Preference] {
-	type row struct {
-		Instruction, Input string
-		Output1            string `json:"output_1"`
-		Output2            string `json:"output_2"`
-		Preference         *float64
-	}
-	return each(func(r row) (data.Preference, error) {
-		if r.Preference == nil || *r.Preference < 1 || *r.Preference > 2 {
-			return data.Preference{}, errors.New(`"preference" is not between 1 and 2`)
-		}
-		return cfg.grade(asked(withInput(r.Instruction, r.Input)), r.Output1, r.Output2, 3-2**r.Preference, shareThresholds)
-	})
+func llmbar(r struct {
+	Input   string
+	Output1 string `json:"output_1"`
+	Output2 string `json:"output_2"`
+	Label   *int
+}) (verdict, error) {
+	difference, err := choice(r.Label, 1, 2, -1)
+	return between(asked(r.Input), r.Output1, r.Output2, difference, nil), err
 }
 
-func strengthRows(cfg PreferenceConfig) converter[data.Preference] {
-	type row struct {
-		Prompt   dialogOrText
-		First    string   `json:"response_1"`
-		Second   string   `json:"response_2"`
-		Strength *float64 `json:"preference_strength"`
+// alpacaEval reads the probability that the second answer is better, plus 1.
+func alpacaEval(r struct {
+	Instruction, Input string
+	Output1            string `json:"output_1"`
+	Output2            string `json:"output_2"`
+	Preference         *float64
+}) (v verdict, err error) {
+	if r.Preference == nil || *r.Preference < 1 || *r.Preference > 2 {
+		return v, errors.New(`"preference" is not between 1 and 2`)
 	}
-	return each(func(r row) (data.Preference, error) {
-		if r.Strength == nil {
-			return data.Preference{}, errors.New(`no "preference_strength"`)
-		}
-		return cfg.grade(withSystem("", r.Prompt.as(data.User)), r.First, r.Second, -*r.Strength, stepThresholds)
-	})
+	return between(asked(withInput(r.Instruction, r.Input)), r.Output1, r.Output2, 3-2**r.Preference, &shareThresholds), nil
 }
 
-func arenaRows(cfg PreferenceConfig) converter[data.Preference] {
-	type row struct {
-		A      dialogOrText `json:"conversation_a"`
-		B      dialogOrText `json:"conversation_b"`
-		Winner string
+func strength(r struct {
+	Prompt   dialogOrText
+	First    string   `json:"response_1"`
+	Second   string   `json:"response_2"`
+	Strength *float64 `json:"preference_strength"`
+}) (v verdict, err error) {
+	if r.Strength == nil {
+		return v, errors.New(`no "preference_strength"`)
 	}
-	return each(func(r row) (data.Preference, error) {
-		v := verdict{answers: [2]dialogOrText{r.A, r.B}}
-		switch {
-		case r.Winner == "model_a":
-			v.difference = 1
-		case r.Winner == "model_b":
-			v.difference = -1
-		case !strings.HasPrefix(r.Winner, "tie"):
-			return data.Preference{}, fmt.Errorf(`"winner" is %q, want "model_a", "model_b" or "tie"`, r.Winner)
-		}
-		return cfg.pair(v)
-	})
+	return between(withSystem("", r.Prompt.as(data.User)), r.First, r.Second, -*r.Strength, &stepThresholds), nil
+}
+
+func arena(r struct {
+	A      dialogOrText `json:"conversation_a"`
+	B      dialogOrText `json:"conversation_b"`
+	Winner string
+}) (verdict, error) {
+	v := verdict{answers: [2]dialogOrText{r.A, r.B}}
+	switch {
+	case r.Winner == "model_a":
+		v.difference = 1
+	case r.Winner == "model_b":
+		v.difference = -1
+	case !strings.HasPrefix(r.Winner, "tie"):
+		return v, fmt.Errorf(`"winner" is %q, want "model_a", "model_b" or "tie"`, r.Winner)
+	}
+	return v, nil
 }

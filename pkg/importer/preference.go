@@ -16,7 +16,7 @@ func HH(path string, cfg PreferenceConfig) ([]data.Preference, Report, error) {
 	return importPairs(path, cfg, hhRows)
 }
 
-func hhRows(cfg PreferenceConfig) converter[data.Preference] {
+func hhRows(c Config, _ string) converter[data.Preference] {
 	type row struct{ Chosen, Rejected string }
 	return each(func(r row) (data.Preference, error) {
 		chosen, err := parseHH(r.Chosen)
@@ -27,7 +27,7 @@ func hhRows(cfg PreferenceConfig) converter[data.Preference] {
 		if err != nil {
 			return data.Preference{}, fmt.Errorf("rejected: %w", err)
 		}
-		return preference(cfg, chosen, rejected)
+		return preference(c.Preference, chosen, rejected)
 	})
 }
 
@@ -70,14 +70,14 @@ func Preferences(path string, cfg PreferenceConfig) ([]data.Preference, Report, 
 	return importPairs(path, cfg, preferenceRows)
 }
 
-func importPairs(path string, cfg PreferenceConfig, rows func(PreferenceConfig) converter[data.Preference]) ([]data.Preference, Report, error) {
+func importPairs(path string, cfg PreferenceConfig, open opener[data.Preference]) ([]data.Preference, Report, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, Report{}, err
 	}
-	return importAll(path, rows(cfg))
+	return importAll(path, Config{Preference: cfg}, open)
 }
 
-func preferenceRows(cfg PreferenceConfig) converter[data.Preference] {
+func preferenceRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
 		System                  string
 		Prompt                  dialogOrText
@@ -106,13 +106,13 @@ func preferenceRows(cfg PreferenceConfig) converter[data.Preference] {
 			r.Chosen, r.Rejected = r.ChosenAnswer, r.RejectedAnswer
 		}
 		prompt := withSystem(r.System, turns)
-		if p, err = preference(cfg, r.Chosen.after(prompt), r.Rejected.after(prompt)); err != nil {
+		if p, err = preference(c.Preference, r.Chosen.after(prompt), r.Rejected.after(prompt)); err != nil {
 			return p, err
 		}
 		if r.Set != nil {
 			p.Set = *r.Set
 		}
-		return p, errors.Join(r.rate(cfg, &p.Rating),
+		return p, errors.Join(r.rate(c.Preference, &p.Rating),
 			setRating(&p.Rating, r.Rating), setSafety(&p.ChosenSafe, r.ChosenSafe), setSafety(&p.RejectedSafe, r.RejectedSafe))
 	})
 }

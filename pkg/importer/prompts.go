@@ -13,10 +13,10 @@ import (
 // "input") or a "question"; with an optional "system", "id" and "safety" (true for a safety prompt). A "label" of "unsafe"
 // tags a safety prompt too, and so does a 1 under one of the keys of OpenAI's moderation data.
 func Prompts(path string) ([]data.Prompt, Report, error) {
-	return importAll(path, promptRows())
+	return importAll(path, Config{}, promptRows)
 }
 
-func promptRows() converter[data.Prompt] {
+func promptRows(Config, string) converter[data.Prompt] {
 	type row struct {
 		ID                           json.RawMessage
 		System                       string

@@ -14,8 +14,7 @@ type verdict struct {
 
 	// difference says how much better the first answer is: below 0 the second one is, 0 is a tie.
 	difference float64
-	graded     bool // the size of the difference means something
-	thresholds Thresholds
+	thresholds *Thresholds // of the difference; nil if its size means nothing
 }
 
 var errTie = errSkip{"a tie: neither answer is better"}
@@ -39,18 +38,26 @@ func (c PreferenceConfig) pair(v verdict) (data.Preference, error) {
 	switch {
 	case v.difference == 0:
 		p.Rating = data.NegligiblyBetter
-	case v.graded:
-		p.Rating = c.thresholds(v.thresholds).Rate(math.Abs(v.difference))
+	case v.thresholds != nil:
+		p.Rating = c.thresholds(*v.thresholds).Rate(math.Abs(v.difference))
 	}
 	return p, nil
 }
 
-// compare makes a preference of a difference whose size means nothing.
-func (c PreferenceConfig) compare(question, first, second string, difference float64) (data.Preference, error) {
-	return c.pair(verdict{prompt: asked(question), answers: [2]dialogOrText{text(first), text(second)}, difference: difference})
+// between is the verdict about two texts.
+func between(prompt []data.Message, first, second string, difference float64, thresholds *Thresholds) verdict {
+	return verdict{prompt, [2]dialogOrText{text(first), text(second)}, difference, thresholds}
 }
 
-// grade makes a preference of a difference that says how strong it is.
-func (c PreferenceConfig) grade(prompt []data.Message, first, second string, difference float64, t Thresholds) (data.Preference, error) {
-	return c.pair(verdict{prompt: prompt, answers: [2]dialogOrText{text(first), text(second)}, difference: difference, graded: true, thresholds: t})
+// judged opens a dialect in which each row is a verdict.
+func judged[R any](judge func(R) (verdict, error)) opener[data.Preference] {
+	return func(c Config, _ string) converter[data.Preference] {
+		return each(func(r R) (data.Preference, error) {
+			v, err := judge(r)
+			if err != nil {
+				return data.Preference{}, err
+			}
+			return c.Preference.pair(v)
+		})
+	}
 }

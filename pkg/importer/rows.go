@@ -36,7 +36,7 @@ func importRows[T data.Row](ctx context.Context, im *Import, f importFile, open 
 	}
 	c, ok := open[f.dialect.Name]
 	if !ok {
-		c = f.dialect.open.(func(Config, string) converter[T])(im.cfg, f.name)
+		c = f.dialect.open.(opener[T])(im.cfg, f.name)
 		if c.left != nil {
 			open[f.dialect.Name] = c
 		}
@@ -120,31 +120,24 @@ var ErrNoRows = errors.New("importer: no row could be used")
 // Write imports all files and writes a dataset, as WriteCompressed does. The report is complete when it returns. If there is no
 // row to write it writes nothing and returns ErrNoRows.
 func (im *Import) Write(ctx context.Context, path string, lineage data.Lineage, compression data.Compression) error {
-	switch name := im.Schema().Name; name {
-	case data.Text{}.Schema().Name:
-		return writeImport[data.Text](ctx, im, path, lineage, compression)
-	case data.Prompt{}.Schema().Name:
-		return writeImport[data.Prompt](ctx, im, path, lineage, compression)
-	case data.Conversation{}.Schema().Name:
-		return writeImport[data.Conversation](ctx, im, path, lineage, compression)
-	case data.Preference{}.Schema().Name:
-		return writeImport[data.Preference](ctx, im, path, lineage, compression)
-	case data.Sample{}.Schema().Name:
-		return writeImport[data.Sample](ctx, im, path, lineage, compression)
-	default:
+	name := im.Schema().Name
+	write := map[string]func(context.Context, *Import, string, data.Lineage, data.Compression) error{
+		data.Text{}.Schema().Name:         writeImport[data.Text],
+		data.Prompt{}.Schema().Name:       writeImport[data.Prompt],
+		data.Conversation{}.Schema().Name: writeImport[data.Conversation],
+		data.Preference{}.Schema().Name:   writeImport[data.Preference],
+		data.Sample{}.Schema().Name:       writeImport[data.Sample],
+	}[name]
+	if write == nil {
 		return fmt.Errorf("importer: %s holds %s rows, which can only be read by the program that wrote them", im.files[0].name, name)
 	}
+	return write(ctx, im, path, lineage, compression)
 }
 
 func writeImport[T data.Row](ctx context.Context, im *Import, path string, lineage data.Lineage, compression data.Compression) error {
-	return data.WriteCompressed(path, notNone(Rows[T](ctx, im)), lineage, compression)
-}
-
-// notNone ends with an error if there are no rows.
-func notNone[T any](rows iter.Seq2[T, error]) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
+	return data.WriteCompressed(path, func(yield func(T, error) bool) {
 		some := false
-		for row, err := range rows {
+		for row, err := range Rows[T](ctx, im) {
 			some = true
 			if !yield(row, err) {
 				return
@@ -154,5 +147,5 @@ func notNone[T any](rows iter.Seq2[T, error]) iter.Seq2[T, error] {
 			var zero T
 			yield(zero, ErrNoRows)
 		}
-	}
+	}, lineage, compression)
 }

@@ -17,13 +17,13 @@ import (
 // separator between documents, such as "<|endoftext|>". Blank documents are left out.
 func Text(path, separator string) ([]data.Text, Report, error) {
 	if separator == "" {
-		return importAll(path, textRows())
+		return importAll(path, Config{}, textRows)
 	}
 	documents := opened(path, nil, func(r *bufio.Reader) iter.Seq2[rawRow, error] { return documents(path, r, separator) })
 	return collect(path, documents, plainText())
 }
 
-func textRows() converter[data.Text] {
+func textRows(Config, string) converter[data.Text] {
 	type row struct{ Text *string }
 	return each(func(r row) (data.Text, error) {
 		if r.Text == nil || strings.TrimSpace(*r.Text) == "" {

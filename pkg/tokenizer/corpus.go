@@ -89,8 +89,8 @@ func cutLine(text []byte) int {
 // counter counts the words of a text, block by block.
 type counter struct {
 	norm  normalizer
-	names prefixMatcher // of pieces that are there already, and must not be learnt again
-	user  prefixMatcher // of user-defined pieces, which the rules leave as they are
+	names *strings.Replacer // of pieces that are there already, and must not be learnt again, by boundary
+	user  prefixMatcher     // of user-defined pieces, which the rules leave as they are
 	limit int
 
 	words map[string]int64
@@ -105,16 +105,18 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spe
 		return nil, err
 	}
 	c := &counter{norm: norm, limit: maxWords, words: make(map[string]int64), chars: make(map[rune]int64)}
-	for _, p := range meta {
-		c.names.add(p.Text)
+	var names []string
+	for _, p := range slices.SortedFunc(slices.Values(meta), func(a, b Piece) int { return len(b.Text) - len(a.Text) }) {
+		names = append(names, p.Text, boundary) // the longest first
 		if p.Type == UserDefined {
 			c.user.add(p.Text)
 		}
 	}
+	c.names = strings.NewReplacer(names...)
 	c.norm.user = &c.user
 
 	// Blocks are counted side by side and added up in the order of the text.
-	counted := make(chan chan map[string]int64, runtime.GOMAXPROCS(0)-1)
+	counted := make(chan chan map[string]*int64, runtime.GOMAXPROCS(0)-1)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -125,25 +127,19 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spe
 	block := make([]string, 0, 1024)
 	size := 0
 	flush := func() {
-		lines, result := block, make(chan map[string]int64, 1)
+		lines, result := block, make(chan map[string]*int64, 1)
 		counted <- result // waits while all cores are busy
 		go func() { result <- c.count(lines) }()
 		block, size = make([]string, 0, len(lines)), 0
 	}
-	lines := func(yield func(string) bool) {
-		for t := range text {
-			for line := range strings.SplitSeq(t, "\n") {
-				if !yield(line) {
-					return
+texts:
+	for t := range text {
+		for line := range strings.SplitSeq(t, "\n") {
+			block = append(block, line)
+			if size += len(line) + 1; size >= blockSize {
+				if flush(); ctx.Err() != nil {
+					break texts
 				}
-			}
-		}
-	}
-	for line := range lines {
-		block = append(block, line)
-		if size += len(line) + 1; size >= blockSize {
-			if flush(); ctx.Err() != nil {
-				break
 			}
 		}
 	}
@@ -160,10 +156,10 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spe
 }
 
 // count returns how often each word of the lines occurs.
-func (c *counter) count(lines []string) map[string]int64 {
+func (c *counter) count(lines []string) map[string]*int64 {
 	counts := make(map[string]*int64) // pointers save a second look-up
 	for _, line := range lines {
-		line = c.names.replaceAll(c.norm.apply(line), boundary)
+		line = c.names.Replace(c.norm.apply(line))
 		for line != "" {
 			end := wordEnd(line)
 			if n := counts[line[:end]]; n != nil {
@@ -175,22 +171,18 @@ func (c *counter) count(lines []string) map[string]int64 {
 			line = line[end:]
 		}
 	}
-	words := make(map[string]int64, len(counts))
-	for text, n := range counts {
-		words[text] = *n
-	}
-	return words
+	return counts
 }
 
 // add adds the words of a block. Their characters are counted before any word is forgotten.
-func (c *counter) add(block map[string]int64) {
+func (c *counter) add(block map[string]*int64) {
 	for text, n := range block {
 		if _, ok := c.words[text]; !ok {
 			c.bytes += len(text)
 		}
-		c.words[text] += n
+		c.words[text] += *n
 		for _, r := range text {
-			c.chars[r] += n
+			c.chars[r] += *n
 		}
 	}
 	c.forget()
@@ -235,28 +227,6 @@ func (c *counter) sorted() []word {
 		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.text, b.text))
 	})
 	return words
-}
-
-// replaceAll replaces the texts wherever they occur in s, from left to right, the longest first.
-func (m *prefixMatcher) replaceAll(s, by string) string {
-	var b strings.Builder
-	done := 0
-	for i := 0; i < len(s); {
-		n := m.match(s[i:])
-		if n == 0 {
-			i++ // texts begin with whole characters, so none begins inside one
-			continue
-		}
-		b.WriteString(s[done:i])
-		b.WriteString(by)
-		i += n
-		done = i
-	}
-	if done == 0 {
-		return s
-	}
-	b.WriteString(s[done:])
-	return b.String()
 }
 
 // alphabet returns the most frequent characters until their share of the text reaches coverage, and "▁" in any case:

@@ -4,6 +4,8 @@ import (
 	"hash/maphash"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/tame-rlhf/tame/internal/heap"
 )
 
 // Encode returns the ids of the text, without BOS or EOS, exactly as SentencePiece gives them, or for a tokenizer.json as
@@ -55,7 +57,7 @@ type merger struct {
 	symbols []symbol
 	merges  []merge // of each symbol with the next
 	links   []link
-	heap    []candidate
+	heap    heap.Heap[candidate]
 	splits  map[string]int // unused pieces that were merged: the length of the left part
 	ends    []pathEnd      // of a unigram model
 }

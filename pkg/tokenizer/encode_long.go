@@ -13,12 +13,7 @@ type candidate struct {
 	end  int // where the right symbol ends; if that has changed since, the candidate is stale
 }
 
-// before says which of two merges comes first.
-func (a candidate) before(b candidate) bool {
-	return a.rank < b.rank || a.rank == b.rank && a.left < b.left
-}
-
-// mergeLong does what mergeShort does with a heap: the time grows with n log n.
+// mergeLong does what mergeShort does with a heap, by rank and then from the left: the time grows with n log n.
 func (m *merger) mergeLong() {
 	m.links, m.heap = m.links[:0], m.heap[:0]
 	for i := range m.symbols {
@@ -29,7 +24,7 @@ func (m *merger) mergeLong() {
 		m.consider(i)
 	}
 	for len(m.heap) > 0 {
-		c := m.pop()
+		c := m.heap.Pop().Value
 		left := &m.links[c.left]
 		if left.dead || left.next == none || m.end(left.next) != c.end {
 			continue
@@ -72,7 +67,7 @@ func (m *merger) consider(i int) {
 		return
 	}
 	end := m.end(next)
-	m.push(candidate{merge: found, left: i, end: end})
+	m.heap.Push(uint64(found.rank)<<32|uint64(i), candidate{merge: found, left: i, end: end})
 	if m.t.hasUnused && m.t.pieces[found.id].Type == Unused {
 		if m.splits == nil {
 			m.splits = make(map[string]int)
@@ -80,47 +75,4 @@ func (m *merger) consider(i int) {
 		start := m.symbols[i].start
 		m.splits[m.text[start:end]] = m.symbols[next].start - start
 	}
-}
-
-// push and pop keep a binary heap. container/heap would box each candidate.
-func (m *merger) push(c candidate) {
-	h := append(m.heap, c)
-	i := len(h) - 1
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !c.before(h[parent]) {
-			break
-		}
-		h[i] = h[parent]
-		i = parent
-	}
-	h[i] = c
-	m.heap = h
-}
-
-func (m *merger) pop() candidate {
-	h := m.heap
-	top, last := h[0], h[len(h)-1]
-	h = h[:len(h)-1]
-	m.heap = h
-	if len(h) == 0 {
-		return top
-	}
-	i := 0
-	for {
-		child := 2*i + 1
-		if child >= len(h) {
-			break
-		}
-		if child+1 < len(h) && h[child+1].before(h[child]) {
-			child++
-		}
-		if !h[child].before(last) {
-			break
-		}
-		h[i] = h[child]
-		i = child
-	}
-	h[i] = last
-	return top
 }

@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -59,12 +60,9 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 		return nil, err
 	}
 	parts := DefaultParts()
-	for _, id := range []struct {
-		key string
-		dst *int32
-	}{{ggufBOS, &parts.BOS}, {ggufEOS, &parts.EOS}, {ggufPAD, &parts.PAD}} {
-		*id.dst = ggufID(f, id.key, *id.dst, len(pieces))
-	}
+	parts.BOS = ggufID(f, ggufBOS, parts.BOS, len(pieces))
+	parts.EOS = ggufID(f, ggufEOS, parts.EOS, len(pieces))
+	parts.PAD = ggufID(f, ggufPAD, parts.PAD, len(pieces))
 	if unk := ggufID(f, ggufUNK, 0, len(pieces)); unk >= 0 && pieces[unk].Type == Control {
 		pieces[unk].Type = Unknown // some converters call <unk> a control token
 	}
@@ -88,16 +86,10 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 
 // ggufPieces reads texts, scores and types.
 func ggufPieces(f *gguf.File) ([]Piece, error) {
-	tokens, err := ggufList[string](f, ggufTokens)
-	if err != nil {
-		return nil, err
-	}
-	scores, err := ggufList[float32](f, ggufScores)
-	if err != nil {
-		return nil, err
-	}
-	types, err := ggufList[int32](f, ggufTypes)
-	if err != nil {
+	tokens, err1 := ggufList[string](f, ggufTokens)
+	scores, err2 := ggufList[float32](f, ggufScores)
+	types, err3 := ggufList[int32](f, ggufTypes)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	if len(scores) != len(tokens) || len(types) != len(tokens) {

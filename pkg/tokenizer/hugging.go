@@ -24,8 +24,8 @@ type hugging struct {
 	unkSpecial bool // the unknown piece decodes to nothing
 	fuseUnk    bool // a run of unknown characters is one unknown piece
 
-	bosPiece, eosPiece, padPiece string
-	named                        []string // those of them that tokenizer_config.json names
+	names [3]string // of BOS, EOS and PAD
+	named []string  // those of them that tokenizer_config.json names
 }
 
 // replacementRule is one step of a normaliser.
@@ -41,12 +41,13 @@ type metaspace struct {
 	split  bool // merges never go across the start of a word
 }
 
-type prefixScheme uint8
+// prefixScheme is how tokenizer.json names where the prefix goes.
+type prefixScheme string
 
 const (
-	prefixAlways prefixScheme = iota // every part of the text between added tokens
-	prefixFirst                      // only where the text begins
-	prefixNever
+	prefixAlways prefixScheme = "always" // every part of the text between added tokens
+	prefixFirst  prefixScheme = "first"  // only where the text begins
+	prefixNever  prefixScheme = "never"
 )
 
 // huggingDecode says how pieces become text.

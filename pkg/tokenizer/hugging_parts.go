@@ -1,9 +1,12 @@
 package tokenizer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -122,18 +125,11 @@ func (h *hugging) parsePreTokenizer(raw json.RawMessage) error {
 }
 
 func (p *huggingPart) metaspace(name string) (*metaspace, error) {
-	m := &metaspace{split: p.Split == nil || *p.Split}
+	m := &metaspace{cmp.Or(prefixScheme(p.PrependScheme), prefixAlways), p.Split == nil || *p.Split}
 	if p.Replacement != space {
 		return nil, fmt.Errorf("the %s marks spaces by %q%s", name, p.Replacement, otherKinds)
 	}
-	switch p.PrependScheme {
-	case "always", "":
-		m.prefix = prefixAlways
-	case "first":
-		m.prefix = prefixFirst
-	case "never":
-		m.prefix = prefixNever
-	default:
+	if !slices.Contains([]prefixScheme{prefixAlways, prefixFirst, prefixNever}, m.prefix) {
 		return nil, fmt.Errorf("the %s has the prepend_scheme %q; always, first and never are known", name, p.PrependScheme)
 	}
 	if p.AddPrefixSpace != nil && !*p.AddPrefixSpace && m.prefix != prefixNever {
@@ -181,7 +177,7 @@ func (h *hugging) parseDecoder(raw json.RawMessage, byteFallback bool) error {
 // parsePostProcessor looks which pieces a template puts before and after a text: these are BOS and EOS, unless
 // tokenizer_config.json says otherwise.
 func (h *hugging) parsePostProcessor(raw json.RawMessage) error {
-	h.bosPiece, h.eosPiece, h.padPiece = "<s>", "</s>", "<pad>"
+	h.names = defaultSpec().names
 	parts, err := flatten("post_processor", raw, 0)
 	if err != nil {
 		return err
@@ -193,9 +189,9 @@ func (h *hugging) parsePostProcessor(raw json.RawMessage) error {
 		behind := false
 		for _, step := range p.Single {
 			if token, ok := step["SpecialToken"]; ok && behind {
-				h.eosPiece = token.ID
+				h.names[1] = token.ID
 			} else if ok {
-				h.bosPiece = token.ID
+				h.names[0] = token.ID
 			}
 			if _, ok := step["Sequence"]; ok {
 				behind = true
@@ -232,6 +228,11 @@ func quotePattern(text string) string {
 	return b.String()
 }
 
+var (
+	onlyText    = regexp.MustCompile(`(?s)(?:[^\\|]|\\.)*`)
+	escapedRune = regexp.MustCompile(`(?s)\\(.)`)
+)
+
 // parseOnlyPattern is onlyPattern backwards, nil for all other patterns.
 func parseOnlyPattern(pattern string) []string {
 	body, ok := strings.CutPrefix(pattern, onlyBefore)
@@ -239,24 +240,10 @@ func parseOnlyPattern(pattern string) []string {
 	if !ok || !also {
 		return nil
 	}
-	var texts []string
-	var b strings.Builder
-	escaped := false
-	for _, r := range body {
-		switch {
-		case escaped:
-			b.WriteRune(r)
-			escaped = false
-		case r == '\\':
-			escaped = true
-		case r == '|':
-			texts = append(texts, b.String())
-			b.Reset()
-		default:
-			b.WriteRune(r)
-		}
+	texts := onlyText.FindAllString(body, -1)
+	for i, text := range texts {
+		texts[i] = escapedRune.ReplaceAllString(text, "$1")
 	}
-	texts = append(texts, b.String())
 	if onlyPattern(texts) != pattern { // something else that begins and ends like it
 		return nil
 	}

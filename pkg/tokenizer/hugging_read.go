@@ -79,26 +79,24 @@ type huggingModel struct {
 type huggingMerge [2]string
 
 func (m *huggingMerge) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '[' {
-		var pair []string
+	var pair []string
+	if bytes.HasPrefix(data, []byte("[")) {
 		if err := json.Unmarshal(data, &pair); err != nil {
 			return err
 		}
 		if len(pair) != 2 {
 			return fmt.Errorf("a merge of %d pieces", len(pair))
 		}
-		m[0], m[1] = pair[0], pair[1]
-		return nil
+	} else {
+		var text string
+		if err := json.Unmarshal(data, &text); err != nil {
+			return err
+		}
+		if pair = strings.Split(text, " "); len(pair) != 2 {
+			return fmt.Errorf("the merge %q is not two pieces with a space between them", text)
+		}
 	}
-	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
-		return err
-	}
-	left, right, ok := strings.Cut(text, " ")
-	if !ok || strings.Contains(right, " ") {
-		return fmt.Errorf("the merge %q is not two pieces with a space between them", text)
-	}
-	m[0], m[1] = left, right
+	copy(m[:], pair)
 	return nil
 }
 
@@ -202,7 +200,7 @@ func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]Piece, error) {
 	}
 	for i, a := range f.AddedTokens {
 		kind := UserDefined
-		if a.Special || slices.Contains([]string{h.bosPiece, h.eosPiece, h.padPiece}, a.Content) {
+		if a.Special || slices.Contains(h.names[:], a.Content) {
 			kind = Control
 		}
 		if id, ok := m.Vocab[a.Content]; ok && id != a.ID {
@@ -265,21 +263,18 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 		}
 	}
 	for i, m := range merges {
-		left, ok := h.vocab[m[0]]
-		right, also := h.vocab[m[1]]
-		id, whole := h.vocab[m[0]+m[1]]
-		if !ok || !also || !whole {
-			missing := m[0] + m[1]
+		whole := m[0] + m[1]
+		var ids [3]int32
+		for k, text := range []string{m[0], m[1], whole} {
+			id, ok := h.vocab[text]
 			if !ok {
-				missing = m[0]
-			} else if !also {
-				missing = m[1]
+				return fmt.Errorf("model: merges[%d]: %q is not in the vocabulary", i, text)
 			}
-			return fmt.Errorf("model: merges[%d]: %q is not in the vocabulary", i, missing)
+			ids[k] = id
 		}
-		t.pairs.put(left, right, merge{int32(i), id})
-		score(id)
-		t.wordwise = t.wordwise && wordEnd(m[0]+m[1]) == len(m[0]+m[1])
+		t.pairs.put(ids[0], ids[1], merge{int32(i), ids[2]})
+		score(ids[2])
+		t.wordwise = t.wordwise && wordEnd(whole) == len(whole)
 	}
 	for i, p := range t.pieces { // characters come after the merges, as in a .model
 		if p.Type == Normal {
@@ -292,16 +287,13 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 // spec describes the tokenizer in the words of a .model file, as far as they go.
 func (h *hugging) spec(vocabSize int, byteFallback bool) spec {
 	var trainer []byte
-	for _, name := range []struct {
-		num  protowire.Number
-		text string
-	}{{trainerBOSPiece, h.bosPiece}, {trainerEOSPiece, h.eosPiece}, {trainerPadPiece, h.padPiece}} {
-		if name.text != "" {
-			trainer = appendString(trainer, name.num, name.text)
+	for i, num := range []protowire.Number{trainerBOSPiece, trainerEOSPiece, trainerPadPiece} {
+		if h.names[i] != "" {
+			trainer = appendString(trainer, num, h.names[i])
 		}
 	}
 	sp := newSpec(vocabSize, byteFallback, trainer)
-	sp.bosPiece, sp.eosPiece, sp.padPiece = h.bosPiece, h.eosPiece, h.padPiece
+	sp.names = h.names
 	return sp
 }
 
@@ -315,21 +307,18 @@ func (h *hugging) parseConfig(data []byte) error {
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("%s or %s: %w", huggingConfig, huggingSpecials, err)
 	}
-	h.padPiece = ""
-	for _, f := range []struct {
-		name  string
-		piece *string
-	}{{"bos_token", &h.bosPiece}, {"eos_token", &h.eosPiece}, {"pad_token", &h.padPiece}} {
-		raw, ok := fields[f.name]
+	h.names[2] = ""
+	for i, name := range []string{"bos_token", "eos_token", "pad_token"} {
+		raw, ok := fields[name]
 		if !ok {
 			continue
 		}
 		var token huggingToken
 		if err := json.Unmarshal(raw, &token); err != nil {
-			return fmt.Errorf("%s or %s: %s: %w", huggingConfig, huggingSpecials, f.name, err)
+			return fmt.Errorf("%s or %s: %s: %w", huggingConfig, huggingSpecials, name, err)
 		}
-		*f.piece = string(token)
-		h.named = append(h.named, *f.piece)
+		h.names[i] = string(token)
+		h.named = append(h.named, h.names[i])
 	}
 	return nil
 }

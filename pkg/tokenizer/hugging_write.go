@@ -104,16 +104,14 @@ func (t *Tokenizer) huggingFiles() (map[string][]byte, error) {
 // huggingMerges lists every way to make a piece of two, the highest score first, of equal scores the longest left part,
 // then the longest right part: the order in which transformers converts SentencePiece models.
 func (t *Tokenizer) huggingMerges() ([]string, error) {
-	if t.unigram == nil && (t.spec.removeExtra || !t.spec.escape || len(t.spec.charsMap) > 0) {
+	switch {
+	case t.unigram == nil && (t.spec.removeExtra || !t.spec.escape || len(t.spec.charsMap) > 0):
 		return nil, errors.New("the model has rules of normalisation, which tokenizer.json expresses in another way")
-	}
-	if t.unigram != nil {
+	case t.unigram != nil:
 		return nil, errors.New("the model is a unigram model")
-	}
-	if t.hasUnused {
+	case t.hasUnused:
 		return nil, errors.New("the model has unused pieces")
-	}
-	if len(t.ids) != len(t.pieces) {
+	case len(t.ids) != len(t.pieces):
 		return nil, errors.New("two pieces of the model have the same text")
 	}
 	pairs := t.pairs.all()
@@ -170,16 +168,14 @@ func (t *Tokenizer) huggingTemplate() any {
 		return nil
 	}
 	bos := t.Piece(t.bos)
-	token := func(kind string) object {
-		return object{{"SpecialToken", object{{"id", bos}, {"type_id", cmp.Compare(kind, "A")}}}}
+	step := func(kind, id string, typeID int) object {
+		return object{{kind, object{{"id", id}, {"type_id", typeID}}}}
 	}
-	text := func(kind string) object {
-		return object{{"Sequence", object{{"id", kind}, {"type_id", cmp.Compare(kind, "A")}}}}
-	}
+	single := []object{step("SpecialToken", bos, 0), step("Sequence", "A", 0)}
 	return object{
 		{"type", "TemplateProcessing"},
-		{"single", []object{token("A"), text("A")}},
-		{"pair", []object{token("A"), text("A"), token("B"), text("B")}},
+		{"single", single},
+		{"pair", append(single[:2:2], step("SpecialToken", bos, 1), step("Sequence", "B", 1))},
 		{"special_tokens", object{{bos, object{{"id", bos}, {"ids", []int32{t.bos}}, {"tokens", []string{bos}}}}}},
 	}
 }

@@ -38,9 +38,7 @@ type spec struct {
 	spaceSuffix  bool
 	unkSurface   string
 	unkPiece     string
-	bosPiece     string
-	eosPiece     string
-	padPiece     string
+	names        [3]string // of BOS, EOS and PAD
 
 	charsMap    []byte // precompiled normalisation rules, empty for the identity
 	dummyPrefix bool
@@ -56,7 +54,7 @@ type spec struct {
 func defaultSpec() spec {
 	return spec{
 		modelType: modelUnigram, unkSurface: defaultUnkSurface,
-		unkPiece: "<unk>", bosPiece: "<s>", eosPiece: "</s>", padPiece: "<pad>",
+		unkPiece: "<unk>", names: [3]string{"<s>", "</s>", "<pad>"},
 		dummyPrefix: true, removeExtra: true, escape: true,
 	}
 }
@@ -149,7 +147,7 @@ func parsePiece(data []byte) (Piece, error) {
 func (sp *spec) parseTrainer(data []byte) error {
 	flags := map[protowire.Number]*bool{trainerByteFallback: &sp.byteFallback, trainerSpaceSuffix: &sp.spaceSuffix}
 	texts := map[protowire.Number]*string{
-		trainerUnkPiece: &sp.unkPiece, trainerBOSPiece: &sp.bosPiece, trainerEOSPiece: &sp.eosPiece, trainerPadPiece: &sp.padPiece,
+		trainerUnkPiece: &sp.unkPiece, trainerBOSPiece: &sp.names[0], trainerEOSPiece: &sp.names[1], trainerPadPiece: &sp.names[2],
 	}
 	return sp.parse("trainer_spec", data, flags, func(f field) {
 		switch text := texts[f.num]; {
@@ -192,7 +190,7 @@ func (sp *spec) parse(name string, data []byte, flags map[protowire.Number]*bool
 type field struct {
 	num   protowire.Number
 	typ   protowire.Type
-	value uint64 // varint and fixed types
+	value uint64 // varint and fixed32 types
 	bytes []byte // bytes type; shares the message's memory
 	raw   []byte // tag and value as encoded
 }
@@ -214,8 +212,6 @@ func eachField(data []byte, fn func(field) error) error {
 			var v uint32
 			v, m = protowire.ConsumeFixed32(rest[n:])
 			f.value = uint64(v)
-		case protowire.Fixed64Type:
-			f.value, m = protowire.ConsumeFixed64(rest[n:])
 		case protowire.BytesType:
 			f.bytes, m = protowire.ConsumeBytes(rest[n:])
 		default:

@@ -100,13 +100,10 @@ func (n *normalizer) apply(text string) string {
 		}
 		b.WriteString(chunk)
 	}
-	out := b.String()
 	if n.removeExtra {
-		for strings.HasSuffix(out, sp) {
-			out = out[:len(out)-len(sp)]
-		}
+		return strings.TrimRight(b.String(), sp)
 	}
-	return out
+	return b.String()
 }
 
 // next normalises the start of the text and says how many bytes of it that was.

@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
 )
@@ -29,13 +30,5 @@ func OfModel(path string) (*Tokenizer, error) {
 
 // Same says whether two tokenizers have the same pieces, so that ids of one can be read by the other.
 func Same(a, b *Tokenizer) bool {
-	if a.VocabSize() != b.VocabSize() {
-		return false
-	}
-	for id := range int32(a.VocabSize()) {
-		if a.Piece(id) != b.Piece(id) {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a.pieces, b.pieces, func(p, q Piece) bool { return p.Text == q.Text })
 }

@@ -52,7 +52,7 @@ func FromPieces(pieces []Piece, parts Parts) (*Tokenizer, error) {
 func (p Parts) spec(pieces []Piece, bytes bool) (spec, error) {
 	var trainer []byte
 	var errs []error
-	names := make([]string, 3)
+	var names [3]string
 	for i, special := range []struct {
 		name      string
 		id        int32
@@ -62,8 +62,7 @@ func (p Parts) spec(pieces []Piece, bytes bool) (spec, error) {
 		{"PAD", p.PAD, trainerPadID, trainerPadPiece},
 	} {
 		switch {
-		case special.id < 0:
-			names[i] = "" // no piece has this text, so there is none
+		case special.id < 0: // no piece has the text "", so there is none
 			trainer = appendVarint(trainer, special.num, ^uint64(0))
 			continue
 		case int(special.id) >= len(pieces):
@@ -83,7 +82,7 @@ func (p Parts) spec(pieces []Piece, bytes bool) (spec, error) {
 		trainer = appendString(trainer, trainerUnkPiece, pieces[i].Text)
 	}
 	sp := newSpec(len(pieces), bytes, trainer)
-	sp.bosPiece, sp.eosPiece, sp.padPiece = names[0], names[1], names[2]
+	sp.names = names
 	if p.Unigram {
 		sp.modelType = modelUnigram
 		sp.trainer = appendVarint(sp.trainer, trainerModelType, modelUnigram) // the last one counts

@@ -168,7 +168,7 @@ func newVocabulary(pieces []Piece, sp spec) (*Tokenizer, error) {
 		}
 	}
 	t.norm.user = &t.user
-	t.bos, t.eos, t.pad = t.control(sp.bosPiece), t.control(sp.eosPiece), t.control(sp.padPiece)
+	t.bos, t.eos, t.pad = t.control(sp.names[0]), t.control(sp.names[1]), t.control(sp.names[2])
 	// A run of unknown characters may go across words, and how unused pieces come apart depends on the whole text.
 	t.wordwise = t.wordwise && sp.byteFallback && !t.hasUnused
 	return t, nil
@@ -187,18 +187,16 @@ func (t *Tokenizer) addPiece(id int32, p Piece) error {
 	case math.IsNaN(float64(p.Score)) || math.IsInf(float64(p.Score), 0):
 		return fmt.Errorf("the score of %q is %v", p.Text, p.Score)
 	}
-	inText := false
 	switch p.Type {
 	case Normal, UserDefined, Unused:
-		inText = true
-	case Control:
-		t.controls.add(addedToken{id: id, text: p.Text, special: true})
 	case Unknown:
 		if t.unk >= 0 {
 			return fmt.Errorf("%q has the type unknown, and so has piece %d; only one may", p.Text, t.unk)
 		}
-		t.controls.add(addedToken{id: id, text: p.Text, special: true})
 		t.unk = id
+		fallthrough
+	case Control:
+		t.controls.add(addedToken{id: id, text: p.Text, special: true})
 	case Byte:
 		b, ok := parseByteName(p.Text)
 		if !ok {
@@ -212,7 +210,7 @@ func (t *Tokenizer) addPiece(id int32, p Piece) error {
 		return fmt.Errorf("%q has the unknown type %d", p.Text, p.Type)
 	}
 
-	if !inText {
+	if !t.inText(id) {
 		// The rest of SentencePiece's rules allow one reserved and one normal piece of the same text; a look-up by
 		// text then finds the reserved one.
 		if old, ok := t.ids[p.Text]; ok && !t.inText(old) {
