@@ -7,6 +7,11 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
+// Answer is the sample as an answer to its prompt.
+func (s Sample) Answer(prompt data.TokenPrompt) data.Answer {
+	return data.Answer{Prompt: prompt, Tokens: s.Tokens, LogProbs: s.LogProbs, Finished: s.Finished}
+}
+
 // Answers is Generate for prompts, that many samples of each: those of a prompt follow each other.
 // key gives the ID of the request for prompts[i]; nil means data.StreamKey of the prompt's ID.
 func Answers(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, samples int, cfg Sampling, key func(i int) uint64) ([]data.Answer, error) {
