@@ -151,6 +151,7 @@ func (r *stageRun) fineTune(ctx context.Context, p *model.Params, tok *tokenizer
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
+	r.warnOfWarmup("fine_tune.warmup_steps", cfg.WarmupSteps, cfg.Passes.Steps(len(fit)))
 	cfg.Checkpointing = r.checkpointing(tok)
 	cfg.Checkpointing.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	var done func()

@@ -114,6 +114,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 		}
 	}
 	cfg := c.Config
+	r.warnOfWarmup("warmup_steps", cfg.WarmupSteps, cfg.Steps)
 	cfg.Checkpointing = r.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = r.onStep("pretrain")

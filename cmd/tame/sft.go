@@ -77,6 +77,7 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 		}
 	}
 	cfg := c.Config
+	r.warnOfWarmup("warmup_steps", cfg.WarmupSteps, cfg.Passes.Steps(len(examples)))
 	cfg.Checkpointing = r.checkpointing(tok)
 	var done func()
 	cfg.OnStep, done = r.onStep("sft")

@@ -45,6 +45,14 @@ func (r *stageRun) checkpointing(tok *tokenizer.Tokenizer) train.Checkpointing {
 // notef tells something about the run.
 func (r *stageRun) notef(format string, args ...any) { r.console.Printf(format, args...) }
 
+// warnOfWarmup tells of a warm-up that is longer than the run: the peak is then reached in the last step
+// alone, and the cosine not at all.
+func (r *stageRun) warnOfWarmup(key string, warmup, steps int) {
+	if warmup > steps {
+		r.notef("warning: %s is %d, the run has %d steps: the learning rate rises to the last of them and never falls", key, warmup, steps)
+	}
+}
+
 // onStep shows a stage's progress and writes its log. done ends the display.
 func (r *stageRun) onStep(name string) (onStep func(train.StepInfo), done func()) {
 	var task *console.Task

@@ -328,3 +328,13 @@ func TestLogOfAKilledRun(t *testing.T) {
 	}
 	assert.Greater(t, n, 10)
 }
+
+// A warm-up that is longer than the run is told of, with both numbers.
+func TestLongWarmup(t *testing.T) {
+	config := yamlFile(t, sftYAML(t))
+	const warning = "the run has 6 steps" // 24 rows in batches of 4
+	for warmup, want := range map[string]bool{"warmup_steps=6": false, "warmup_steps=7": true} {
+		text := mustRun(t, "sft", "--config", config, "--set", "output="+filepath.Join(t.TempDir(), "chat"), "--set", "held_out=0", "--set", "epochs=1", "--set", warmup)
+		assert.Equal(t, want, strings.Contains(text, "warning: warmup_steps is 7, "+warning), text)
+	}
+}

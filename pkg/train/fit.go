@@ -26,7 +26,7 @@ type Task[T any] struct {
 	Config any
 	Data   func(*run.Digest)
 	// Steps is the number of optimisation steps. The learning rate rises in the first Warmup of them
-	// and falls along a cosine in the others.
+	// and falls along a cosine in the others. A Warmup longer than Steps counts as Steps.
 	Steps, Warmup int
 	// Source hands out the items of each step.
 	Source Source[T]
