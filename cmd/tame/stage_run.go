@@ -37,9 +37,12 @@ const tokenizerFile = "tokenizer.model"
 // evaluationFile holds a stage's numbers in its folder.
 const evaluationFile = "evaluation.json"
 
-// checkpointing says that a stage saves its state in the checkpoint's folder.
+// checkpointing says that a stage saves its state in the checkpoint's folder, with the lineage that
+// output.begin compares.
 func (r *stageRun) checkpointing(tok *tokenizer.Tokenizer) train.Checkpointing {
-	return train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: tok.SaveFolder}
+	return train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: func(dir string) error {
+		return errors.Join(tok.SaveFolder(dir), data.WriteLineage(dir, r.lineage))
+	}}
 }
 
 // notef tells something about the run.
