@@ -45,6 +45,12 @@ func (o output) begin(lineage data.Lineage, resume bool) (done bool, err error) 
 		return true, model.Remove(o.checkpoint) // killed between saving and this
 	case begun && !resume:
 		return false, fmt.Errorf("%s is a run that was stopped: resume it with --resume, or delete it to start from scratch", o.checkpoint)
+	case begun:
+		before, err := data.ReadLineage(o.checkpoint)
+		if err != nil || before.Stage == "" { // what is there says itself whose it is
+			return false, err
+		}
+		return false, run.Check(o.checkpoint, run.Of(before), run.Of(lineage))
 	}
 	return false, nil
 }

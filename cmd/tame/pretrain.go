@@ -109,6 +109,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 	if evaluation.Base, err = meanLoss(ctx, r.policy, held, c.Budget); err != nil {
 		return err
 	}
+	r.warnOfWarmup("warmup_steps", c.WarmupSteps, c.Steps)
 	done := r.follow("pretrain", &c.Checkpointing, &c.OnStep)
 	var report train.Report
 	if heldDocs = evaluated(heldDocs, c.EvalEvery); c.Stream {

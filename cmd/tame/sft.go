@@ -60,6 +60,7 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 	if evaluation.Base, err = meanLoss(ctx, r.policy, heldOut, c.Budget); err != nil {
 		return err
 	}
+	r.warnOfWarmup("warmup_steps", c.WarmupSteps, c.Passes.Steps(len(examples)))
 	done := r.follow("sft", &c.Checkpointing, &c.OnStep)
 	report, err := sft.Train(ctx, r.policy, examples, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {

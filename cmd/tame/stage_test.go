@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -327,4 +328,39 @@ func TestLogOfAKilledRun(t *testing.T) {
 		assert.Contains(t, string(line), fmt.Sprintf(`"step":%d,`, n))
 	}
 	assert.Greater(t, n, 10)
+}
+
+// A warm-up that is longer than the run is told of, with both numbers.
+func TestLongWarmup(t *testing.T) {
+	config := yamlFile(t, sftYAML(t))
+	const warning = "the run has 6 steps" // 24 rows in batches of 4
+	for warmup, want := range map[string]bool{"warmup_steps=6": false, "warmup_steps=7": true} {
+		text := mustRun(t, "sft", "--config", config, "--set", "output="+filepath.Join(t.TempDir(), "chat"), "--set", "held_out=0", "--set", "epochs=1", "--set", warmup)
+		assert.Equal(t, want, strings.Contains(text, "warning: warmup_steps is 7, "+warning), text)
+	}
+}
+
+// A stopped run that is resumed with other settings is refused with their names, also those that the
+// stage's library does not know.
+func TestResumeNamesTheDifference(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "chat")
+	args := []string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + out, "--set", "log=" + out + ".log", "--set", "epochs=100000"}
+	cmd := process(args...)
+	require.NoError(t, cmd.Start())
+	require.Eventually(t, func() bool { there, _ := exists(out + ".checkpoint"); return there }, 10*time.Second, 5*time.Millisecond)
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	_ = cmd.Wait() // stopped
+	for set, want := range map[string]string{
+		"held_out=0.2":  "(config field held_out was 0.3 and is 0.2)",
+		"split_seed=5":  "(config field split_seed was 0 and is 5)",
+		"held_out=0":    "(config field held_out was 0.3 and is 0)",
+		"eval_every=10": "(config field eval_every was 0 and is 10)",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second) // for a run that is not refused
+		root := rootCommand()
+		root.SetArgs(append(slices.Clone(args), "--resume", "--set", set))
+		err := root.ExecuteContext(ctx)
+		cancel()
+		assert.ErrorContains(t, err, "chat.checkpoint belongs to another run "+want)
+	}
 }

@@ -26,7 +26,7 @@ func Train(ctx context.Context, p *model.Params, pairs, heldOut []data.Pair, cfg
 	if err != nil {
 		return train.Report{}, fmt.Errorf("rewardmodel: %w", err)
 	}
-	total := batches.Steps() * cfg.Epochs
+	total := cfg.Passes.Steps(len(pairs))
 	report, err := train.Fit(ctx, p, train.Task[data.Pair]{
 		Stage: "reward", Config: cfg, Data: run.Items((*run.Digest).Pair, pairs), Digest: (*run.Digest).Pair,
 		Steps: total, Warmup: cfg.warmup(total),

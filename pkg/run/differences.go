@@ -8,11 +8,16 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Differences names what is not the same in a run that is started now: none means that it is the
-// same run. Settings are named by their path in a configuration file.
+// same run. Settings are named by their path in a configuration file, inputs by their name.
+//
+// A setting that is not in id and is off now (0, false, null, [], "", or an
+// object of such values) is the same: id is of a
+// version that did not have it. The other way round, and for a setting that is on, it is a difference.
 func (id Identity) Differences(now Identity) []string {
 	switch {
 	case id.Stage == "":
@@ -24,15 +29,34 @@ func (id Identity) Differences(now Identity) []string {
 	if id.Seed != now.Seed && len(list) == 0 { // often it is among the settings
 		list = append(list, fmt.Sprintf("seed was %d and is %d", id.Seed, now.Seed))
 	}
-	for i := range max(len(id.Inputs), len(now.Inputs)) {
-		switch {
-		case i >= len(id.Inputs):
-			list = append(list, "it did not read "+now.Inputs[i].Name)
-		case i >= len(now.Inputs):
-			list = append(list, "it read "+id.Inputs[i].Name)
-		case id.Inputs[i].Fingerprint != now.Inputs[i].Fingerprint:
-			list = append(list, "it read other content of "+now.Inputs[i].Name)
+	return append(list, inputDifferences(id.Inputs, now.Inputs)...)
+}
+
+// inputDifferences compares inputs by name; an equal one first where several have it.
+func inputDifferences(was, is []data.Input) (list []string) {
+	if slices.Equal(was, is) {
+		return nil
+	}
+	rest := slices.Clone(was)
+	for _, input := range is {
+		i := slices.Index(rest, input)
+		if i < 0 {
+			i = slices.IndexFunc(rest, func(b data.Input) bool { return b.Name == input.Name })
 		}
+		switch {
+		case i < 0:
+			list = append(list, "it did not read "+input.Name)
+			continue
+		case rest[i].Fingerprint != input.Fingerprint:
+			list = append(list, "it read other content of "+input.Name)
+		}
+		rest = slices.Delete(rest, i, i+1)
+	}
+	for _, input := range rest {
+		list = append(list, "it read "+input.Name)
+	}
+	if len(list) == 0 {
+		list = append(list, "it read the same inputs in another order")
 	}
 	return list
 }
@@ -40,7 +64,7 @@ func (id Identity) Differences(now Identity) []string {
 // configDifferences compares two JSON values; objects field by field.
 func configDifferences(path string, was, is json.RawMessage) []string {
 	was, is = compact(was), compact(is)
-	if bytes.Equal(was, is) {
+	if bytes.Equal(was, is) || len(was) == 0 && path != "" && isOff(is) {
 		return nil
 	}
 	var a, b map[string]json.RawMessage
@@ -57,6 +81,28 @@ func configDifferences(path string, was, is json.RawMessage) []string {
 		list = append(list, configDifferences(setting.Join(path, setting.Key(key)), a[key], b[key])...)
 	}
 	return list
+}
+
+// isOff says whether a value is one of a setting that does nothing: 0, false, null, [], "", or an
+// object of such values.
+func isOff(raw json.RawMessage) bool {
+	var value any
+	return json.Unmarshal(raw, &value) == nil && isZero(value)
+}
+
+func isZero(value any) bool {
+	switch v := value.(type) {
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		for _, inner := range v {
+			if !isZero(inner) {
+				return false
+			}
+		}
+		return true
+	}
+	return value == nil || value == false || value == 0.0 || value == ""
 }
 
 // change tells of two values, nil for none, in a few words.

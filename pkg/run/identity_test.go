@@ -195,3 +195,32 @@ func TestIdentityAllocatesNothingThatGrows(t *testing.T) {
 	assert.Less(t, large, uint64(64<<10))
 	assert.InDelta(t, small, large, 16<<10)
 }
+
+// Inputs are compared by name: a swap is told as one.
+func TestInputDifferences(t *testing.T) {
+	a, b, c := data.Input{Name: "a", Fingerprint: "1"}, data.Input{Name: "b", Fingerprint: "2"}, data.Input{Name: "c", Fingerprint: "3"}
+	otherA := data.Input{Name: "a", Fingerprint: "4"}
+	differences := func(was, is []data.Input) []string {
+		return Identity{Stage: "sft", Inputs: was}.Differences(Identity{Stage: "sft", Inputs: is})
+	}
+	assert.Empty(t, differences([]data.Input{a, b}, []data.Input{a, b}))
+	assert.Equal(t, []string{"it read the same inputs in another order"}, differences([]data.Input{a, b}, []data.Input{b, a}))
+	assert.Equal(t, []string{"it read the same inputs in another order"}, differences([]data.Input{a, otherA}, []data.Input{otherA, a}))
+	assert.Equal(t, []string{"it did not read c", "it read b"}, differences([]data.Input{a, b}, []data.Input{c, a}))
+	assert.Equal(t, []string{"it read other content of a"}, differences([]data.Input{a, b}, []data.Input{b, otherA}))
+}
+
+// A setting that the version before did not have is no difference as long as it is off.
+func TestNewSettings(t *testing.T) {
+	differences := func(was, is string) []string {
+		return Identity{Stage: "sft", Config: json.RawMessage(was)}.Differences(Identity{Stage: "sft", Config: json.RawMessage(is)})
+	}
+	for _, off := range []string{`0`, `0.0`, `false`, `null`, `[]`, `""`, `{}`, `{"b":0,"c":[]}`} {
+		assert.Empty(t, differences(`{"x":1}`, `{"x":1,"a":`+off+`}`), off)
+		assert.Len(t, differences(`{"x":1,"a":`+off+`}`, `{"x":1}`), 1, off+": the other way round")
+	}
+	for _, on := range []string{`1`, `true`, `[0]`, `"0"`, `{"b":0,"c":2}`} {
+		assert.Len(t, differences(`{"x":1}`, `{"x":1,"a":`+on+`}`), 1, on)
+	}
+	assert.Equal(t, []string{"config field x was 1 and is 0"}, differences(`{"x":1}`, `{"x":0}`))
+}

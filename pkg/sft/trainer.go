@@ -45,7 +45,7 @@ func Train(ctx context.Context, p *model.Params, examples, heldOut []data.Exampl
 	}
 	report, err := train.Fit(ctx, p, train.Task[data.Example]{
 		Stage: "sft", Config: cfg, Data: run.Items((*run.Digest).Example, examples), Digest: (*run.Digest).Example,
-		Steps: batches.Steps() * cfg.Epochs, Warmup: cfg.WarmupSteps,
+		Steps: cfg.Passes.Steps(len(examples)), Warmup: cfg.WarmupSteps,
 		Source:  batches,
 		Lengths: func(e data.Example) []int { return []int{len(e.Tokens)} },
 		Add: func(r *data.Ragged, e data.Example) error {

@@ -55,7 +55,7 @@ func (f *fit[T]) evaluate(ctx context.Context) error {
 		return err
 	}
 	for name, x := range now {
-		f.reports["eval/"+name] = x
+		f.reports[evalPrefix+name] = x
 	}
 	better := f.Better
 	if better == nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"slices"
+	"strings"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -26,7 +28,7 @@ type Task[T any] struct {
 	Config any
 	Data   func(*run.Digest)
 	// Steps is the number of optimisation steps. The learning rate rises in the first Warmup of them
-	// and falls along a cosine in the others.
+	// and falls along a cosine in the others. A Warmup longer than Steps counts as Steps.
 	Steps, Warmup int
 	// Source hands out the items of each step.
 	Source Source[T]
@@ -73,6 +75,12 @@ type Report struct {
 
 // networkName is the name of the one network that Fit trains.
 const networkName = "model"
+
+// ownMetrics are the names of what Fit reports beside the metrics of the loss; those that begin with
+// evalPrefix are of evaluations. A metric "loss" takes the place of the loss in reports.
+var ownMetrics = []string{"num_tokens", "learning_rate", "grad_norm", "epoch"}
+
+const evalPrefix = "eval/"
 
 // Fit trains p in place: it is the loop of all stages that train one model by gradient descent on
 // items. Each step takes the items of a batch, packs them whole into ragged micro-batches and steps
@@ -219,6 +227,11 @@ func (f *fit[T]) graph() (g Graph, terms Terms, err error) {
 	}
 	if terms, err = Build(f.Loss, g); err != nil {
 		return g, terms, fmt.Errorf("loss: %w", err)
+	}
+	for _, m := range terms.Metrics {
+		if slices.Contains(ownMetrics, m.Name) || strings.HasPrefix(m.Name, evalPrefix) {
+			return g, terms, fmt.Errorf("loss: the metric %q has a name that training itself reports: give it another", m.Name)
+		}
 	}
 	return g, terms, nil
 }

@@ -92,3 +92,24 @@ func TestBuildCatchesPanics(t *testing.T) {
 	_, err := train.Build(func(int) (train.Terms, error) { panic("no such column") }, 1)
 	assert.EqualError(t, err, "train: the loss panics: no such column")
 }
+
+// A metric of a loss cannot take the place of a number that Fit itself reports.
+func TestFitRefusesItsOwnNames(t *testing.T) {
+	for name, free := range map[string]bool{"num_tokens": false, "learning_rate": false, "grad_norm": false, "epoch": false, "eval/x": false, "epochs": true} {
+		s := settings()
+		tk := task(t, s, nil)
+		tk.Steps = 1
+		loss := tk.Loss
+		tk.Loss = func(g train.Graph) (train.Terms, error) {
+			terms, err := loss(g)
+			terms.Metrics = append(terms.Metrics, train.Metric{Name: name, Value: terms.Loss})
+			return terms, err
+		}
+		_, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), tk, s)
+		if free {
+			assert.NoError(t, err)
+			continue
+		}
+		assert.ErrorContains(t, err, `the metric "`+name+`" has a name that training itself reports`)
+	}
+}

@@ -42,6 +42,11 @@ type Passes struct {
 	BatchSize int
 }
 
+// Steps is the number of optimisation steps on that many items.
+func (p Passes) Steps(items int) int {
+	return (items + p.BatchSize - 1) / p.BatchSize * p.Epochs
+}
+
 // Validate reports every setting that makes no sense.
 func (p Passes) Validate() error {
 	c := setting.NewChecks("train: Passes")
