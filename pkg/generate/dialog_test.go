@@ -152,3 +152,17 @@ func TestConverseRefuses(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Plan{Samples: 3, Slots: 2, Context: 9, CacheBytes: plan.CacheBytes, Bytes: model.DecoderBytes(p.Config(), 3, 9)}, plan)
 }
+
+// A turn takes place if its prompt and one token of an answer fit into the context of 24 tokens.
+func TestConverseFillsTheContext(t *testing.T) {
+	p, cfg := tinyModel(t, 1), tinyGenerate(t)
+	require.Equal(t, 24, p.Config().MaxSeqLen)
+	cfg.Stop = []int32{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12} // every answer has one token
+	first := TurnRequest{Prompt: []int32{1, 3, 5}, ID: 1}
+	for length, turns := range map[int]int{19: 2, 20: 1} {
+		second := TurnRequest{Prompt: slices.Repeat([]int32{4}, length), ID: 2}
+		out, err := Converse(t.Context(), p, [][]TurnRequest{{first, second}}, cfg)
+		require.NoError(t, err)
+		assert.Len(t, out[0], turns, "after 3 + 1 tokens, a prompt of %d", length)
+	}
+}
