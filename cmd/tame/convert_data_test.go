@@ -74,7 +74,7 @@ func TestConvertDataRefuses(t *testing.T) {
 		"want three numbers above 0 that grow":                {in, out, "--thresholds", "3,2,1"},
 		`unknown compression "gzip"`:                          {in, out, "--compression", "gzip"},
 		"choose zstd or none":                                 {in, filepath.Join(dir, "out.parquet"), "--compression", "lz4"},
-		"which is no dialect that is known: name one of alpa": {file(t, "b.jsonl", `{"a": 1}`), out},
+		"which no known dialect has: name one of alpa": {file(t, "b.jsonl", `{"a": 1}`), out},
 	} {
 		_, err := tame(t, "", append([]string{"convert", "data"}, args...)...)
 		assert.ErrorContains(t, err, want)

@@ -107,7 +107,7 @@ func newStats(form data.Schema) *stats {
 	return &stats{form: form, prompts: curate.Dedup{Of: curate.PromptOnly}}
 }
 
-// at is the first entry that is wanted. If there is none yet, fresh is put behind the others.
+// at is the first entry that is wanted. If there is none yet, fresh is appended.
 func at[T any](list *[]T, wanted func(T) bool, fresh T) *T {
 	i := slices.IndexFunc(*list, wanted)
 	if i < 0 {

@@ -73,7 +73,7 @@ func TestLogIsCheckedFirst(t *testing.T) {
 	assert.NoDirExists(t, out)
 }
 
-// A list with a wrong value gives one complaint, not a second one about what stands in its place.
+// A list with a wrong value gives one complaint, not a second one about its default.
 func TestListWithAWrongValue(t *testing.T) {
 	_, err := tame(t, "", "reject", "--config", yamlFile(t, "temperatures: [1, x]"))
 	assert.ErrorContains(t, err, `temperatures[1] is "x", want a number`)

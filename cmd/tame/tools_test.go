@@ -58,7 +58,7 @@ func TestConvertData(t *testing.T) {
 	assert.Contains(t, strings.Join(lines, "\n"), "0 rows taken, 16 refused")
 	assert.NoFileExists(t, other)
 	_, err = tame(t, "", "convert", "data", in, other, "--as", "chat")
-	assert.ErrorContains(t, err, `"chat" is no dialect, want one of alpaca, alpaca-eval, anthropic-evals, `)
+	assert.ErrorContains(t, err, `unknown dialect "chat", want one of alpaca, alpaca-eval, anthropic-evals, `)
 	_, err = tame(t, "", "lineage", in)
 	assert.ErrorContains(t, err, "does not say where it comes from")
 }

@@ -137,7 +137,7 @@ func (b *bench) tuned(ctx context.Context, name, from string, p *model.Params) (
 	})
 }
 
-// fineTune is SFT that goes on from what it keeps.
+// fineTune is SFT that resumes from its checkpoint.
 func (b *bench) fineTune(ctx context.Context, name string, p *model.Params, examples []data.Example, cfg sft.Config, keep train.Checkpointing) (*model.Params, error) {
 	l := *b.Lab
 	l.Work = keep.Dir

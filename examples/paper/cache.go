@@ -69,7 +69,7 @@ func result[T any](c *cache, name string, s step, read func(path string) (T, err
 	return compute(l)
 }
 
-// params reads a model or makes it. Training that was stopped goes on from what it keeps.
+// params reads a model or makes it. Training that was stopped resumes from its checkpoint.
 func (c *cache) params(name string, s step, compute func(train.Checkpointing) (*model.Params, error)) (*model.Params, error) {
 	return result(c, name, s, model.Load, func(l data.Lineage) (*model.Params, error) {
 		work := c.path(".work/" + name)

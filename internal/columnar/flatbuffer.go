@@ -55,7 +55,7 @@ func readFlatbuffer(file io.ReaderAt, at, n int64) (*flatbuffer, error) {
 	return f, err
 }
 
-// fields goes through the fields of a schema or of another field, and the metadata behind them.
+// fields goes through the fields of a schema or of another field, and the metadata after them.
 func (f *flatbuffer) fields(table, number int) {
 	f.each(table, number, func(field int) {
 		f.vector(field, 0, 1) // name

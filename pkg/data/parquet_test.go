@@ -116,7 +116,7 @@ func TestReadParquetSamples(t *testing.T) {
 		_, _, err := data.Read[data.Text](file)
 		assert.ErrorContains(t, err, filepath.Base(file))
 		_, err = importer.Open([]string{file}, nil, importer.DefaultConfig())
-		assert.ErrorContains(t, err, "no dialect that is known")
+		assert.ErrorContains(t, err, "no known dialect")
 	}
 }
 

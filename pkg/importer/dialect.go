@@ -65,7 +65,7 @@ func dialectNamed(name string) (Dialect, error) {
 			return d, nil
 		}
 	}
-	return Dialect{}, fmt.Errorf("importer: %q is no dialect, want one of %s", name, dialectNames())
+	return Dialect{}, fmt.Errorf("importer: unknown dialect %q, want one of %s", name, dialectNames())
 }
 
 var errEmptyFile = errors.New("there are no rows in it")
@@ -111,7 +111,7 @@ func recognise(file string, rows []rawRow) (Dialect, error) {
 	case objects == 0:
 		return Dialect{}, fmt.Errorf("importer: %s: none of its first %d rows is a JSON object: name the dialect: %s", file, len(rows), dialectNames())
 	}
-	return Dialect{}, fmt.Errorf("importer: %s: its rows have the keys %s, which is no dialect that is known: name one of %s",
+	return Dialect{}, fmt.Errorf("importer: %s: its rows have the keys %s, which no known dialect has: name one of %s",
 		file, strings.Join(seen, "; or "), dialectNames())
 }
 

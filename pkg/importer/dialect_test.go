@@ -164,7 +164,7 @@ func TestPromptDialect(t *testing.T) {
 // A row fits one dialect at most, or recognition could not tell.
 func TestUnknownDialects(t *testing.T) {
 	for text, want := range map[string]string{
-		`{"x": 1, "y": 2}`:                             "its rows have the keys x, y, which is no dialect that is known: name one of alpaca, ",
+		`{"x": 1, "y": 2}`:                             "its rows have the keys x, y, which no known dialect has: name one of alpaca, ",
 		`{"x": 1}` + "\n" + `{"z": 1}`:                 "the keys x; or z, which",
 		"hello\nworld":                                 "none of its first 2 rows is a JSON object: name the dialect",
 		`{"text": "a"}` + "\n" + `{"prompt": "Hi"}`:    "its first 2 rows are of several dialects: prompts (1), text (1): name one",
@@ -177,7 +177,7 @@ func TestUnknownDialects(t *testing.T) {
 	cfg := importer.DefaultConfig()
 	cfg.As = "none"
 	_, _, _, err := importText[data.Text](t, cfg, "")
-	assert.ErrorContains(t, err, `"none" is no dialect, want one of alpaca, `)
+	assert.ErrorContains(t, err, `unknown dialect "none", want one of alpaca, `)
 	assert.Len(t, importer.Dialects(), 22)
 }
 
