@@ -77,5 +77,11 @@ func (m Mean) MarshalJSON() ([]byte, error) {
 	}{number(m.Mean), number(m.Lo), number(m.Hi), m.N})
 }
 
-// String is "0.512 [0.490, 0.534]".
-func (m Mean) String() string { return fmt.Sprintf("%.3f [%.3f, %.3f]", m.Mean, m.Lo, m.Hi) }
+// String is the mean with its interval, "0.500 [0.400, 0.600]"; without it where there is none, as
+// with a single value.
+func (m Mean) String() string {
+	if math.IsNaN(m.Lo) || math.IsNaN(m.Hi) {
+		return fmt.Sprintf("%.3f", m.Mean)
+	}
+	return fmt.Sprintf("%.3f [%.3f, %.3f]", m.Mean, m.Lo, m.Hi)
+}

@@ -20,6 +20,8 @@ func TestMeanOf(t *testing.T) {
 	one := MeanOf([]float64{3})
 	assert.Equal(t, 3.0, one.Mean)
 	assert.True(t, math.IsNaN(one.Lo) && math.IsNaN(one.Hi))
+	assert.Equal(t, "3.000", one.String(), "there is no interval of one value")
+	assert.Equal(t, "0.500 [0.250, 0.750]", Mean{Mean: 0.5, Lo: 0.25, Hi: 0.75, N: 3}.String())
 	assert.True(t, math.IsNaN(MeanOf(nil).Mean))
 }
 

@@ -71,7 +71,8 @@ func NewJudges(helpfulness, safety *model.Params, cfg JudgesConfig) (*Judges, er
 	return j, nil
 }
 
-// LoadJudges reads the reward models of two folders, one of which may be empty. Their tokenizers have to be tok, the policy's.
+// LoadJudges reads the reward models of two folders, one of which may be empty. Their tokenizers have to be tok, that of
+// the answers.
 func LoadJudges(helpfulness, safety string, tok *tokenizer.Tokenizer, cfg JudgesConfig) (*Judges, error) {
 	var loaded [2]*model.Params
 	for i, path := range []string{helpfulness, safety} {
@@ -83,10 +84,10 @@ func LoadJudges(helpfulness, safety string, tok *tokenizer.Tokenizer, cfg Judges
 		case err != nil:
 			return nil, fmt.Errorf("pipeline: %w", err)
 		case own == nil && tok.VocabSize() > p.Config().VocabSize:
-			return nil, fmt.Errorf("pipeline: %s: its vocabulary has %d tokens, the policy's tokenizer %d: they do not fit together",
+			return nil, fmt.Errorf("pipeline: %s: its vocabulary has %d tokens, the tokenizer of the answers %d: they do not fit together",
 				path, p.Config().VocabSize, tok.VocabSize())
 		case own != nil && !tokenizer.Same(tok, own):
-			return nil, fmt.Errorf("pipeline: %s: its tokenizer is not the policy's: both models have to come from the same one", path)
+			return nil, fmt.Errorf("pipeline: %s: its tokenizer is not the one that the answers are encoded with: both models have to come from the same one", path)
 		}
 		loaded[i] = p
 	}
