@@ -66,14 +66,14 @@ func TestConvertDataRefuses(t *testing.T) {
 	in := file(t, "a.jsonl", `{"prompt": "Hi", "chosen": "a", "rejected": "b"}`+"\n{}\n")
 	out := filepath.Join(dir, "out.arrow")
 	for want, args := range map[string][]string{
-		"a.jsonl:2: no chosen or no rejected answer":          {in, out, "--strict", "--refused", filepath.Join(dir, "refused.jsonl")},
-		"is named as two outputs":                             {in, out, "--refused", dir + "/./out.arrow"},
-		"want OUT.arrow or OUT.parquet":                       {in, filepath.Join(dir, "out.jsonl")},
-		`--ties is "x", want drop or keep`:                    {in, out, "--ties", "x"},
-		"--thresholds has 2 numbers, want 3":                  {in, out, "--thresholds", "1,2"},
-		"want three numbers above 0 that grow":                {in, out, "--thresholds", "3,2,1"},
-		`unknown compression "gzip"`:                          {in, out, "--compression", "gzip"},
-		"choose zstd or none":                                 {in, filepath.Join(dir, "out.parquet"), "--compression", "lz4"},
+		"a.jsonl:2: no chosen or no rejected answer":   {in, out, "--strict", "--refused", filepath.Join(dir, "refused.jsonl")},
+		"is named as two outputs":                      {in, out, "--refused", dir + "/./out.arrow"},
+		"want OUT.arrow or OUT.parquet":                {in, filepath.Join(dir, "out.jsonl")},
+		`--ties is "x", want drop or keep`:             {in, out, "--ties", "x"},
+		"--thresholds has 2 numbers, want 3":           {in, out, "--thresholds", "1,2"},
+		"want three numbers above 0 that grow":         {in, out, "--thresholds", "3,2,1"},
+		`unknown compression "gzip"`:                   {in, out, "--compression", "gzip"},
+		"choose zstd or none":                          {in, filepath.Join(dir, "out.parquet"), "--compression", "lz4"},
 		"which no known dialect has: name one of alpa": {file(t, "b.jsonl", `{"a": 1}`), out},
 	} {
 		_, err := tame(t, "", append([]string{"convert", "data"}, args...)...)
