@@ -56,6 +56,7 @@ func (c SaveConfig) Validate() error {
 
 // Save writes the weights as a folder that any Llama tool reads: config.json and model.safetensors under Hugging Face names, and
 // further.safetensors with what Params.Add has added. float64 weights are rounded to float32. extras, if not nil, writes further files such as a tokenizer into the folder whose path it gets.
+// SHA256SUMS has the SHA-256 of all of them, see Verify.
 //
 // The folder is complete or not there: everything is written into a folder beside it and synced to the disk, then takes the place of dir
 // by renaming, so that nothing of a model that was there before is left. On any error, a full disk too, the old folder stays. A folder with
@@ -85,9 +86,11 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 		if dir, err = folder.Replaceable(dir, hf.ConfigFile); err != nil {
 			return err
 		}
+		sums := folder.Sums{}
+		create := create.Hashing(sums)
 		w := hf.Writer{Create: create, DType: cfg.DType, MaxBytes: cfg.MaxShardBytes}
 		further := func(tmp string) error { return p.writeFurther(tmp, create) }
-		return folder.Write(dir, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.numbers) }, further, extras)
+		return folder.Write(dir, sums, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.numbers) }, further, extras)
 	}
 	return saving("save", write())
 }
@@ -112,7 +115,7 @@ func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) er
 		if len(entries) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return errors.Join(fmt.Errorf("%s already exists: give another name", dir), err)
 		}
-		return folder.Write(dir, func(tmp string) error { return meta.Write(tmp, p.cfg, tensors, p.numbers, dtype) }, extras)
+		return folder.Write(dir, nil, func(tmp string) error { return meta.Write(tmp, p.cfg, tensors, p.numbers, dtype) }, extras)
 	}
 	return saving("consolidated.pth", write())
 }

@@ -16,8 +16,9 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
-// Write writes a folder, which takes the place of the one that is there.
-func Write(dir string, writers ...func(tmpdir string) error) (err error) {
+// Write writes a folder, which takes the place of the one that is there, with the SHA-256 of all its files in it. sums are
+// those that are known already, by path in the temporary folder; nil for none.
+func Write(dir string, sums Sums, writers ...func(tmpdir string) error) (err error) {
 	parent := filepath.Dir(dir)
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
@@ -41,6 +42,9 @@ func Write(dir string, writers ...func(tmpdir string) error) (err error) {
 		if err := write(tmp); err != nil {
 			return err
 		}
+	}
+	if err := sums.write(tmp); err != nil {
+		return err
 	}
 	if err := syncTree(tmp); err != nil {
 		return err

@@ -1,0 +1,35 @@
+package model
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/tame-rlhf/tame/internal/checksum"
+	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
+	"github.com/tame-rlhf/tame/pkg/model/internal/hf"
+)
+
+// ErrDamaged is wrapped by the errors of Verify that name files with other bytes than were written.
+var ErrDamaged = checksum.ErrDamaged
+
+// Verify compares all files of a folder with their SHA-256 in its SHA256SUMS, which Save and SaveMeta write: an error that wraps
+// ErrDamaged names those that differ or are missing, and files of weights or settings that were added. It returns the files that
+// were compared, and others that are there, such as a README. A folder without SHA256SUMS, which other programs wrote, gives an
+// error that wraps fs.ErrNotExist.
+//
+// If a Save into that folder was interrupted between its last two steps, Verify finishes or undoes it first, as Load does.
+func Verify(ctx context.Context, dir string) (files, others []string, err error) {
+	if err := folder.Recover(dir, hf.ConfigFile); err != nil {
+		return nil, nil, fmt.Errorf("model: %w", err)
+	}
+	r, err := new(checksum.Hasher).Check(ctx, dir, checksum.Weights)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, fmt.Errorf("model: there is nothing to compare %s with: %w", dir, err)
+	}
+	if err != nil {
+		err = fmt.Errorf("model: %w", err)
+	}
+	return r.Files, r.Extra, err
+}
