@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -127,7 +128,7 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	if _, err := fmt.Fprintln(cmd.OutOrStdout(), "dialect:", dialectsOf(im.Files())); err != nil {
 		return err
 	}
-	lineage, err := c.lineage(im)
+	lineage, err := c.lineage(cmd.Context(), im)
 	if err != nil {
 		return err
 	}
@@ -170,17 +171,18 @@ func dialectsOf(files []importer.FileDialect) string {
 }
 
 // lineage names the files. Standard input has no fingerprint: it is gone when the dataset's metadata is written.
-func (c dataConversion) lineage(im *importer.Import) (data.Lineage, error) {
+func (c dataConversion) lineage(ctx context.Context, im *importer.Import) (data.Lineage, error) {
 	files := im.Files()
 	config := c.importConfig
 	config.As = files[0].Dialect
 	l := data.Lineage{Stage: "import " + config.As, Config: yamlconf.JSON(&config)}
+	var h data.Hasher
 	for _, f := range files {
 		if f.File == importer.Stdin {
 			l.Inputs = append(l.Inputs, data.Input{Name: "standard input"})
 			continue
 		}
-		if err := l.Add(f.File); err != nil {
+		if err := h.Add(ctx, &l, f.File); err != nil {
 			return l, err
 		}
 	}

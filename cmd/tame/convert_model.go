@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -83,7 +84,7 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 			if dtype, err = form.chooseType(dtype); err != nil {
 				return err
 			}
-			return convertModel(cmd.OutOrStdout(), args[0], args[1], tokenizerPath, form, dtype)
+			return convertModel(cmd.Context(), cmd.OutOrStdout(), args[0], args[1], tokenizerPath, form, dtype)
 		},
 	}
 	flags := cmd.Flags()
@@ -93,7 +94,7 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 	return cmd
 }
 
-func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dtype string) error {
+func convertModel(ctx context.Context, w io.Writer, in, out, tokenizerPath string, form modelForm, dtype string) error {
 	if err := checkNew(out); err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dt
 		return err
 	}
 	lineage := data.Lineage{Stage: "convert model"}
-	if err := addInputs(&lineage, in, tokenizerPath); err != nil {
+	if err := addInputs(ctx, new(data.Hasher), &lineage, in, tokenizerPath); err != nil {
 		return err
 	}
 	if err := form.write(out, p, tok, dtype, lineage); err != nil {

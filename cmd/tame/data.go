@@ -156,15 +156,16 @@ func openDatasets(paths []string) (sets []*dataset, closeAll func(), err error) 
 }
 
 // lineageOf says that a command made a dataset from these. config is nil for none.
-func lineageOf(command string, config any, seed uint64, sets ...*dataset) (l data.Lineage, err error) {
+func lineageOf(ctx context.Context, command string, config any, seed uint64, sets ...*dataset) (l data.Lineage, err error) {
 	l = data.Lineage{Stage: "data " + command, Seed: seed}
 	if config != nil {
 		if l.Config, err = json.Marshal(config); err != nil {
 			return l, err
 		}
 	}
+	var h data.Hasher
 	for _, d := range sets {
-		if err := l.Add(d.path); err != nil {
+		if err := h.Add(ctx, &l, d.path); err != nil {
 			return l, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -71,6 +72,10 @@ func (o output) write(lineage data.Lineage, write func(dir string) error) error 
 		return err
 	}
 	if err := errors.Join(write(dir), run.WriteJSON(filepath.Join(dir, "lineage.json"), lineage)); err != nil {
+		return err
+	}
+	sums := checksum.Sums{}
+	if err := errors.Join(sums.AddTree(dir), sums.Write(dir)); err != nil {
 		return err
 	}
 	return o.move(dir)

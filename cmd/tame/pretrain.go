@@ -113,7 +113,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 	done := r.follow("pretrain", &c.Checkpointing, &c.OnStep)
 	var report train.Report
 	if heldDocs = evaluated(heldDocs, c.EvalEvery); c.Stream {
-		report, err = pretrain.TrainStream(ctx, r.policy, pretrain.Stream{Files: c.Data, Tokenizer: r.tok, Block: c.StreamBlock}, heldDocs, c.Config)
+		report, err = pretrain.TrainStream(ctx, r.policy, pretrain.Stream{Files: c.Data, Tokenizer: r.tok, Block: c.StreamBlock, Fingerprint: r.hasher.Fingerprint}, heldDocs, c.Config)
 	} else {
 		report, err = pretrain.Train(ctx, r.policy, encodeDocuments(r.tok, texts), heldDocs, c.Config)
 	}

@@ -95,7 +95,7 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 		return err
 	}
 	lineage := data.Lineage{Stage: "reward calibrate", Config: yamlconf.JSON(&a.Calibration)}
-	if err := addInputs(&lineage, append([]string{a.model, a.tokenizer}, a.data...)...); err != nil {
+	if err := addInputs(ctx, new(data.Hasher), &lineage, append([]string{a.model, a.tokenizer}, a.data...)...); err != nil {
 		return err
 	}
 	pairs, tooLong, err := readPairs(a.data, tmpl, p.Config().MaxSeqLen)

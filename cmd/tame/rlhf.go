@@ -73,7 +73,7 @@ func (c *rlhfConfig) settings(stop []int32) pipeline.Config {
 }
 
 func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
-	d, err := c.data(r)
+	d, err := c.data(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -99,9 +99,9 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 }
 
 // data reads everything that the iteration works on.
-func (c *rlhfConfig) data(r *stageRun) (d pipeline.Data, err error) {
+func (c *rlhfConfig) data(ctx context.Context, r *stageRun) (d pipeline.Data, err error) {
 	d = pipeline.Data{Start: r.policy, Tokenizer: r.tok, Template: r.tmpl, Lineage: data.Lineage{Stage: "start of " + r.stage, Seed: c.Seed}}
-	if err := d.Lineage.Add(c.Model); err != nil {
+	if err := r.hasher.Add(ctx, &d.Lineage, c.Model); err != nil {
 		return d, err
 	}
 	room := min(r.policy.Config().MaxSeqLen, c.Helpfulness.MicroTokens)

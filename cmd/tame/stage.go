@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -144,11 +145,13 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 	if err := checkInputs(inputs); err != nil {
 		return err
 	}
-	if err := addInputs(&lineage, inputs...); err != nil {
+	r := &stageRun{stage: s.name, output: newOutput(p.Output), every: p.CheckpointEvery, out: out, console: console.New(progress)}
+	defer r.console.Close()
+	r.hasher.OnProgress = hashProgress(r.console)
+	if err := addInputs(ctx, &r.hasher, &lineage, inputs...); err != nil {
 		return err
 	}
-	r := &stageRun{stage: s.name, output: newOutput(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
-	defer r.console.Close()
+	r.lineage = lineage
 	release, err := r.output.lock()
 	if err != nil {
 		return err
@@ -159,6 +162,9 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		return err
 	}
 	if done {
+		if _, err := r.hasher.Fingerprint(ctx, p.Output); err != nil { // it says that it is whole
+			return err
+		}
 		fmt.Fprintf(out, "%s is finished already.\n", p.Output)
 		return nil
 	}
@@ -199,16 +205,34 @@ func (s stage[C]) checked(cfg *C) error {
 }
 
 // addInputs notes what a run is made from. Empty names are none.
-func addInputs(l *data.Lineage, paths ...string) error {
+func addInputs(ctx context.Context, h *data.Hasher, l *data.Lineage, paths ...string) error {
 	for _, path := range paths {
 		if path == "" {
 			continue
 		}
-		if err := l.Add(path); err != nil {
+		if err := h.Add(ctx, l, path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hashProgress shows the hashing of large files.
+func hashProgress(c *console.Console) func(path string, done, size int64) {
+	const large = 256 << 20
+	var task *console.Task
+	return func(path string, done, size int64) {
+		if size < large {
+			return
+		}
+		if task == nil {
+			task = c.Start("reading "+filepath.Base(path), int(size>>20))
+		}
+		if task.Update(int(done>>20), "MiB"); done >= size {
+			task.Done("")
+			task = nil
+		}
+	}
 }
 
 // checkInputs names all inputs that are not there.

@@ -24,6 +24,7 @@ type stageRun struct {
 	output  output
 	every   int
 	lineage data.Lineage
+	hasher  data.Hasher          // of what the run reads
 	policy  *model.Params        // what a stage starts from
 	tok     *tokenizer.Tokenizer // of policy
 	tmpl    *data.Template       // of tok

@@ -125,7 +125,7 @@ func sameFolders(t *testing.T, want, got string) {
 // fingerprint names the content of a file or folder.
 func fingerprint(t *testing.T, path string) string {
 	t.Helper()
-	print, err := data.Fingerprint(path)
+	print, err := data.Fingerprint(t.Context(), path)
 	require.NoError(t, err)
 	return print
 }

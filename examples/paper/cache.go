@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -37,7 +38,7 @@ func (c *cache) lineage(s step) (data.Lineage, error) {
 	raw, err := json.Marshal(s.config)
 	l := data.Lineage{Stage: s.stage, Config: raw, Seed: s.seed}
 	for _, name := range s.inputs {
-		err = errors.Join(err, l.Add(c.path(name)))
+		err = errors.Join(err, l.Add(context.Background(), c.path(name)))
 	}
 	return l, err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -137,10 +138,10 @@ func (r results) write(dir string) error {
 }
 
 // keep writes a version's answers to test prompts as an Arrow dataset.
-func (c *chain) keep(dir string, v version, samples []data.Sample) error {
+func (c *chain) keep(ctx context.Context, dir string, v version, samples []data.Sample) error {
 	lineage := data.Lineage{Stage: "answers of " + v.name, Seed: c.World.Config().Seed}
 	if v.dir != "" {
-		if err := lineage.Add(v.dir); err != nil {
+		if err := lineage.Add(ctx, v.dir); err != nil {
 			return err
 		}
 	}

@@ -234,7 +234,7 @@ func (c *chain) report(ctx context.Context, versions []version, j *pipeline.Judg
 			return err
 		}
 		r.Cold = append(r.Cold, row)
-		if err := c.keep(out, v, samples); err != nil {
+		if err := c.keep(ctx, out, v, samples); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ package checksum
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -82,6 +83,43 @@ func (s Sums) Create(dir, name string, write func(w io.Writer) error) (err error
 	}
 	s[filepath.ToSlash(name)] = w.Sum()
 	return nil
+}
+
+// Note adds the SHA-256 of a file that is about to be written to the SHA256SUMS of its folder. A folder without one stays as it is.
+func Note(dir, name string, content []byte) error {
+	s, err := Read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	s[name] = Of(content)
+	return s.Write(dir)
+}
+
+// Of is the SHA-256 of bytes, as hexadecimal digits.
+func Of(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
+}
+
+// Put writes a file of a folder and the folder's SHA256SUMS with it. A kill in between leaves a line without a file, never a file
+// without its line.
+func (s Sums) Put(dir, name string, write func(path string) error) error {
+	fresh := filepath.Join(dir, filepath.FromSlash(path.Join(path.Dir(name), ".new-"+path.Base(name))))
+	if err := write(fresh); err != nil {
+		return err
+	}
+	sum, err := new(Hasher).File(context.Background(), fresh)
+	if err != nil {
+		return err
+	}
+	s[name] = sum
+	if err := s.Write(dir); err != nil {
+		return err
+	}
+	return os.Rename(fresh, filepath.Join(dir, filepath.FromSlash(name)))
 }
 
 // AddTree notes all files below a folder that it does not know yet.

@@ -86,21 +86,21 @@ func TestFingerprint(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "a")
 	require.NoError(t, os.WriteFile(file, []byte("abc"), 0o644))
-	got, err := data.Fingerprint(file)
+	got, err := data.Fingerprint(t.Context(), file)
 	require.NoError(t, err)
 	// FIPS 180-2, appendix B.1.
 	assert.Equal(t, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", got)
 
-	before, err := data.Fingerprint(dir)
+	before, err := data.Fingerprint(t.Context(), dir)
 	require.NoError(t, err)
 	require.NoError(t, os.Rename(file, filepath.Join(dir, "b")))
-	after, err := data.Fingerprint(dir)
+	after, err := data.Fingerprint(t.Context(), dir)
 	require.NoError(t, err)
 	assert.NotEqual(t, before, after, "the name counts")
 
 	var l data.Lineage
-	require.NoError(t, l.Add(filepath.Join(dir, "b")))
+	require.NoError(t, l.Add(t.Context(), filepath.Join(dir, "b")))
 	assert.Equal(t, []data.Input{{Name: "b", Fingerprint: got}}, l.Inputs)
-	_, err = data.Fingerprint(filepath.Join(dir, "none"))
+	_, err = data.Fingerprint(t.Context(), filepath.Join(dir, "none"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }

@@ -54,9 +54,9 @@ func roundTrip[T data.Row](t *testing.T, rows []T) {
 
 		again := filepath.Join(t.TempDir(), "y.arrow")
 		require.NoError(t, data.Write(again, rows, lineage))
-		a, err := data.Fingerprint(path)
+		a, err := data.Fingerprint(t.Context(), path)
 		require.NoError(t, err)
-		b, err := data.Fingerprint(again)
+		b, err := data.Fingerprint(t.Context(), again)
 		require.NoError(t, err)
 		assert.Equal(t, a, b, "the same rows give the same bytes")
 	})

@@ -1,21 +1,17 @@
 package data
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/google/renameio/v2"
 
+	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/internal/columnar"
 )
 
@@ -42,45 +38,27 @@ type Ancestor struct {
 type Input struct {
 	Name        string `json:"name"` // without its folder
 	Fingerprint string `json:"fingerprint"`
-}
-
-// Add notes a dataset or model folder as a further input, with its history.
-func (l *Lineage) Add(path string) error {
-	fingerprint, err := Fingerprint(path)
-	if err != nil {
-		return err
-	}
-	history, err := ReadLineage(path)
-	if err != nil {
-		return err
-	}
-	l.Inputs = append(l.Inputs, Input{Name: filepath.Base(path), Fingerprint: fingerprint})
-	ancestors := history.Ancestors
-	history.Ancestors = nil
-	if history.Stage != "" {
-		ancestors = append([]Ancestor{{fingerprint, history}}, ancestors...)
-	}
-	for _, a := range ancestors {
-		if !slices.ContainsFunc(l.Ancestors, func(b Ancestor) bool { return a.Fingerprint == b.Fingerprint }) {
-			l.Ancestors = append(l.Ancestors, a)
-		}
-	}
-	return nil
+	Items       int    `json:"items,omitempty"` // of data that a run had in memory, 0 where they were not counted
 }
 
 // lineageFile holds the lineage of a folder.
 const lineageFile = "lineage.json"
 
-// WriteLineage puts the lineage into a folder, all of it or nothing.
+// WriteLineage puts the lineage into a folder, all of it or nothing. The SHA256SUMS of a folder that has one takes note of it.
 func WriteLineage(dir string, l Lineage) error {
 	raw, err := json.Marshal(l)
 	if err != nil {
 		return fmt.Errorf("data: lineage: %w", err)
 	}
-	return renameio.WriteFile(filepath.Join(dir, lineageFile), append(raw, '\n'), 0o644)
+	raw = append(raw, '\n')
+	if err := checksum.Note(dir, lineageFile, raw); err != nil {
+		return fmt.Errorf("data: lineage: %w", err)
+	}
+	return renameio.WriteFile(filepath.Join(dir, lineageFile), raw, 0o644)
 }
 
-// ReadLineage reads the lineage of a dataset, or of a folder with a lineage.json. That of somebody else's file or model is empty.
+// ReadLineage reads the lineage of a dataset, or of a folder with a lineage.json, which must have the SHA-256 in the folder's
+// SHA256SUMS, if there is one. That of somebody else's file or model is empty.
 func ReadLineage(path string) (Lineage, error) {
 	var l Lineage
 	info, err := os.Stat(path)
@@ -95,12 +73,27 @@ func ReadLineage(path string) (Lineage, error) {
 		return l, nil
 	}
 	if err == nil {
+		err = checkLineage(path, raw)
+	}
+	if err == nil {
 		err = json.Unmarshal(raw, &l)
 	}
 	if err != nil {
 		return l, fmt.Errorf("data: lineage of %s: %w", path, err)
 	}
 	return l, nil
+}
+
+// checkLineage compares a lineage.json with its SHA-256, if that is known.
+func checkLineage(dir string, raw []byte) error {
+	sums, err := checksum.Read(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if sum := sums[lineageFile]; err == nil && sum != "" && sum != checksum.Of(raw) {
+		err = &checksum.DamageError{Dir: dir, Files: []string{lineageFile + " has other bytes"}}
+	}
+	return err
 }
 
 // readColumnsLineage looks at the metadata of an Arrow or Parquet file. Any other file has no lineage.
@@ -126,51 +119,4 @@ func lineageOf(meta arrow.Metadata) (l Lineage, err error) {
 		}
 	}
 	return l, nil
-}
-
-// Fingerprint names the content of a file, or of a folder with all that is in it (names and contents, not times and
-// permissions): "sha256:" and 64 hexadecimal digits.
-func Fingerprint(path string) (string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return "", fmt.Errorf("data: fingerprint: %w", err)
-	}
-	h := sha256.New()
-	if !info.IsDir() {
-		err = hashFile(h, path)
-	} else {
-		// WalkDir goes in lexical order.
-		err = filepath.WalkDir(path, func(file string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() {
-				return err
-			}
-			name, err := filepath.Rel(path, file)
-			if err != nil {
-				return err
-			}
-			content := sha256.New()
-			if err := hashFile(content, file); err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(h, "%x %q\n", content.Sum(nil), filepath.ToSlash(name))
-			return err
-		})
-	}
-	if err != nil {
-		return "", fmt.Errorf("data: fingerprint: %w", err)
-	}
-	return FingerprintOf(h), nil
-}
-
-// FingerprintOf is the fingerprint of what was written into a SHA-256.
-func FingerprintOf(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
-
-func hashFile(h io.Writer, path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(h, f)
-	return err
 }

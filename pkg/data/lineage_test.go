@@ -17,22 +17,22 @@ func TestLineageOfGenerations(t *testing.T) {
 	require.NoError(t, os.WriteFile(text, []byte("once"), 0o600))
 
 	demos := Lineage{Stage: "import alpaca"}
-	require.NoError(t, demos.Add(text))
+	require.NoError(t, demos.Add(t.Context(), text))
 	require.NoError(t, Write(path("demos.arrow"), []Text{{"a"}}, demos))
 
 	chat := Lineage{Stage: "sft", Seed: 3, Config: []byte(`{"Epochs":2}`)}
-	require.NoError(t, chat.Add(path("demos.arrow")))
+	require.NoError(t, chat.Add(t.Context(), path("demos.arrow")))
 	require.NoError(t, os.Mkdir(path("chat"), 0o700))
 	require.NoError(t, WriteLineage(path("chat"), chat))
 
 	reward := Lineage{Stage: "reward", Seed: 3}
-	require.NoError(t, reward.Add(path("chat")))
+	require.NoError(t, reward.Add(t.Context(), path("chat")))
 	require.NoError(t, os.Mkdir(path("rm"), 0o700))
 	require.NoError(t, WriteLineage(path("rm"), reward))
 
 	samples := Lineage{Stage: "reject"}
-	require.NoError(t, samples.Add(path("chat")))
-	require.NoError(t, samples.Add(path("rm")))
+	require.NoError(t, samples.Add(t.Context(), path("chat")))
+	require.NoError(t, samples.Add(t.Context(), path("rm")))
 	require.NoError(t, Write(path("samples.arrow"), []Text{{"b"}}, samples))
 	for _, name := range []string{"chat", "rm", "demos.arrow", "text.txt"} {
 		require.NoError(t, os.RemoveAll(path(name)))

@@ -306,7 +306,7 @@ func TestImportOwn(t *testing.T) {
 
 func fingerprint(t *testing.T, path string) string {
 	t.Helper()
-	print, err := data.Fingerprint(path)
+	print, err := data.Fingerprint(t.Context(), path)
 	require.NoError(t, err)
 	return print
 }

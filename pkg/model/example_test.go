@@ -171,6 +171,7 @@ func ExampleSave() {
 	fmt.Println(p.Config() == small, p.NumParams())
 	// Output:
 	// README.md
+	// SHA256SUMS
 	// config.json
 	// model.safetensors
 	// true 760

@@ -45,6 +45,7 @@ func ExampleSaveAs() {
 	}
 	fmt.Println(again.NumParams() == p.NumParams())
 	// Output:
+	// SHA256SUMS
 	// config.json
 	// model-00001-of-00002.safetensors
 	// model-00002-of-00002.safetensors

@@ -87,7 +87,7 @@ func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) (
 	if err := cfg.validateFurther(d); err != nil {
 		return nil, err
 	}
-	s, err := newStore(dir, cfg.KeepEvery, d.Tokenizer, cfg.Watch)
+	s, err := newStore(ctx, dir, cfg.KeepEvery, d.Tokenizer, cfg.Watch)
 	if err != nil {
 		return nil, err
 	}

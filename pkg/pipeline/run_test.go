@@ -178,7 +178,7 @@ func TestRunRefusesAnotherRunsFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "run")
 	demonstrations := filepath.Join(t.TempDir(), "demonstrations.arrow")
 	require.NoError(t, data.Write(demonstrations, []data.Text{{Text: "a"}}, data.Lineage{Stage: "import hh"}))
-	require.NoError(t, d.Lineage.Add(demonstrations))
+	require.NoError(t, d.Lineage.Add(t.Context(), demonstrations))
 	versions, err := pipeline.Run(t.Context(), dir, d, cfg)
 	require.NoError(t, err)
 	v := versions[0]

@@ -58,7 +58,7 @@ func (s *script) testLineage(t *testing.T) {
 			require.NoError(t, err)
 			var whole data.Lineage
 			for _, path := range from {
-				require.NoError(t, whole.Add(path))
+				require.NoError(t, whole.Add(t.Context(), path))
 			}
 			assert.ElementsMatch(t, whole.Inputs, l.Inputs, "V%d %s", v, name)
 			assert.Contains(t, l.Stage, fmt.Sprintf("V%d: ", v))

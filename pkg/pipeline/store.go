@@ -1,14 +1,18 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 
+	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -19,7 +23,11 @@ import (
 // store is the folder of a run. Every result in it appears whole or not at all and says in its lineage how it was made, so a run
 // that is started again reads what is there and makes the rest. Steps that are half done keep themselves below workDir.
 type store struct {
-	dir   string
+	dir    string
+	ctx    context.Context // of the run that the store is of: it ends hashing
+	hasher data.Hasher
+	sums   checksum.Sums // of the results that are whole
+
 	every int // steps between checkpoints
 	tok   *tokenizer.Tokenizer
 	watch func(Event)
@@ -29,10 +37,10 @@ type store struct {
 const workDir = ".work"
 
 // leftover are the names of files and folders that were being written when a process was killed.
-var leftover = regexp.MustCompile(`^\..+(\.tmp|\.discarded|\.arrow\d+)$`)
+var leftover = regexp.MustCompile(`^\..+(\.tmp|\.discarded|\.arrow\d*|SHA256SUMS\d+)$`)
 
 // newStore makes the folder, or sweeps the one that is there.
-func newStore(dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)) (*store, error) {
+func newStore(ctx context.Context, dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)) (*store, error) {
 	if watch == nil {
 		watch = func(Event) {}
 	}
@@ -51,7 +59,29 @@ func newStore(dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
-	return &store{dir: dir, every: every, tok: tok, watch: watch}, nil
+	s := &store{dir: dir, ctx: ctx, every: every, tok: tok, watch: watch}
+	if s.sums, err = openSums(dir); err != nil {
+		return nil, fmt.Errorf("pipeline: %w", err)
+	}
+	return s, nil
+}
+
+// openSums reads the SHA-256 of the results, or begins an empty list in a folder without any.
+func openSums(dir string) (checksum.Sums, error) {
+	sums, err := checksum.Read(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return sums, err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), ".") {
+			return nil, fmt.Errorf("%s has results and no %s: an older version of tame made it, or it is damaged: finish it with the version that began it, or start in another folder", dir, checksum.Name)
+		}
+	}
+	return checksum.Sums{}, checksum.Sums{}.Write(dir)
 }
 
 func (s *store) path(name string) string { return filepath.Join(s.dir, filepath.FromSlash(name)) }
@@ -74,15 +104,66 @@ func (s *store) lineage(stage string, cfg any, seed uint64, inputs ...string) (d
 	}
 	l := data.Lineage{Stage: stage, Config: raw, Seed: seed}
 	for _, name := range inputs {
-		if err := l.Add(s.path(name)); err != nil {
+		if err := s.hasher.Add(s.ctx, &l, s.path(name)); err != nil {
 			return l, fmt.Errorf("pipeline: %s: %w", stage, err)
 		}
 	}
 	return l, nil
 }
 
+// sealed says whether a result is recorded and there, with the bytes it was written with. A model that was saved and not
+// recorded, because the process was killed, is made again.
+func (s *store) sealed(name string) (bool, error) {
+	info, err := os.Stat(s.path(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	file := name
+	if info.IsDir() {
+		file = path.Join(name, checksum.Name)
+	}
+	sum, err := s.hasher.Fingerprint(s.ctx, s.path(file))
+	sum = strings.TrimPrefix(sum, data.FingerprintPrefix)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	case s.sums[file] == "" && info.IsDir():
+		return false, nil
+	case s.sums[file] == "":
+		return false, &checksum.DamageError{Dir: s.dir, Files: []string{name + " is not in " + checksum.Name}}
+	case s.sums[file] != sum:
+		return false, &checksum.DamageError{Dir: s.dir, Files: []string{file + " has other bytes, or is missing"}}
+	case info.IsDir():
+		_, err = s.hasher.Fingerprint(s.ctx, s.path(name))
+	}
+	return err == nil, err
+}
+
+// seal records a model's folder, whose files are recorded in itself.
+func (s *store) seal(name string) error {
+	raw, err := os.ReadFile(filepath.Join(s.path(name), checksum.Name))
+	if err != nil {
+		return fmt.Errorf("pipeline: %w", err)
+	}
+	s.sums[path.Join(name, checksum.Name)] = checksum.Of(raw)
+	return s.sums.Write(s.dir)
+}
+
 // done says whether a result is there. One that was made in another way is a run.ErrOtherRun.
 func (s *store) done(name string, want data.Lineage) (bool, error) {
+	sealed, err := s.sealed(name)
+	if errors.Is(err, checksum.ErrDamaged) {
+		err = fmt.Errorf("%w: put back a copy of it; or delete it, to make it again from the results before it", err)
+	}
+	if err != nil {
+		return false, fmt.Errorf("pipeline: %w", err)
+	}
+	if !sealed {
+		return false, nil
+	}
 	got, err := data.ReadLineage(s.path(name))
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
@@ -132,7 +213,7 @@ func dataset[T data.Row](s *store, name string, l data.Lineage, compute func() (
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("pipeline: %w", err)
 		}
-		return data.Write(path, rows, l)
+		return s.sums.Put(s.dir, name, func(path string) error { return data.Write(path, rows, l) })
 	})
 }
 
@@ -150,12 +231,16 @@ func inParts[T data.Row](s *store, name string, l data.Lineage, n, size int, com
 // params is a result that is a model, with tokenizer, lineage and the files that more writes.
 func (s *store) params(name string, l data.Lineage, compute func() (*model.Params, error), more ...func(dir string) error) (*model.Params, error) {
 	return result(s, name, l, model.Load, compute, func(path string, p *model.Params) error {
-		return model.Save(path, p, func(tmp string) error {
+		err := model.Save(path, p, func(tmp string) error {
 			errs := []error{s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l)}
 			for _, write := range more {
 				errs = append(errs, write(tmp))
 			}
 			return errors.Join(errs...)
 		})
+		if err != nil {
+			return err
+		}
+		return s.seal(name)
 	})
 }

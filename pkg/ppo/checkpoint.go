@@ -1,11 +1,11 @@
 package ppo
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -69,6 +69,9 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 	}
 	weights := c.Models[bestModel]
 	switch {
+	case at.Iteration < 0 || at.Iteration > min(t.cfg.Iterations, c.State.Step) || at.BestIteration > at.Iteration:
+		return fmt.Errorf("ppo: checkpoint: position: iteration %d of %d, best iteration %d, after %d optimisation steps: delete it and start again",
+			at.Iteration, t.cfg.Iterations, at.BestIteration, c.State.Step)
 	case weights != nil && at.HeldOutScale == nil:
 		return errors.New("ppo: checkpoint: position: held_out_scale is missing: an older version wrote it, whose held-out scores " +
 			"did not count unfinished answers and cannot be compared with new ones: start the run from the beginning")
@@ -101,27 +104,25 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 }
 
 // resume identifies a run with Config.Checkpointing, and restores its checkpoint if there is one.
-func (t *Trainer) resume() error {
+func (t *Trainer) resume(ctx context.Context) error {
 	if t.cfg.Checkpointing.Dir == "" {
 		return nil
 	}
 	start := []run.Weights{t.policy}
 	if t.critic != nil {
-		start = append(start, t.critic)
+		start = append(start, run.Named("critic", t.critic))
 	}
 	items := func(d *run.Digest) {
-		for _, list := range [][]data.TokenPrompt{t.prompts, t.heldOut} {
-			d.Int(len(list))
-			for _, p := range list {
-				d.Prompt(p)
-			}
-		}
+		d.Part("prompts")
+		run.Items((*run.Digest).Prompt, t.prompts)(d)
+		d.Part("held-out prompts")
+		run.Items((*run.Digest).Prompt, t.heldOut)(d)
 	}
 	var err error
-	if t.id, err = run.NewIdentity(stage, t.cfg, items, start...); err != nil {
+	if t.id, err = run.NewIdentity(ctx, stage, t.cfg, items, start...); err != nil {
 		return fmt.Errorf("ppo: %w", err)
 	}
-	c, err := t.cfg.Checkpointing.Load(t.id)
+	c, err := t.cfg.Checkpointing.Load(ctx, t.id)
 	if err != nil || c == nil {
 		return err
 	}

@@ -39,10 +39,10 @@ func TestConformance(t *testing.T) {
 			}
 			prompts := somePrompts()
 			others := map[string]func(context.Context, traintest.Run) error{
-				"config field seed":      other(2, prompts, prompts, func(c *Config) { c.Seed++ }),
-				"config field recompute": other(2, prompts, prompts, func(c *Config) { c.Recompute = true }),
-				"other content of data":  other(2, prompts[1:], prompts, nothing),
-				"content of data":        other(2, prompts, prompts[1:], nothing),
+				"config field seed":                            other(2, prompts, prompts, func(c *Config) { c.Seed++ }),
+				"config field recompute":                       other(2, prompts, prompts, func(c *Config) { c.Recompute = true }),
+				"other content of prompts, 5 items then and 4": other(2, prompts[1:], prompts, nothing),
+				"other content of held-out prompts":            other(2, prompts, prompts[1:], nothing),
 			}
 			if !shared {
 				others["other content of start weights"] = other(3, prompts, prompts, nothing)

@@ -38,6 +38,11 @@ type Trainer struct {
 // With Config.Checkpointing a run that was stopped resumes after the last iteration that was saved: policy and
 // critic, given as they were at its start, take the weights of the checkpoint.
 func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Rewarder, cfg Config) (*Trainer, error) {
+	return newTrainer(context.Background(), policy, critic, prompts, heldOut, r, cfg)
+}
+
+// newTrainer is New with a context for reading a checkpoint.
+func newTrainer(ctx context.Context, policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Rewarder, cfg Config) (*Trainer, error) {
 	if err := check(policy, critic, prompts, heldOut, r, cfg); err != nil {
 		return nil, err
 	}
@@ -52,7 +57,7 @@ func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Re
 	if t.step, err = newStep(policy, critic, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
-	if err := t.resume(); err != nil {
+	if err := t.resume(ctx); err != nil {
 		return nil, err
 	}
 	return t, nil
@@ -63,7 +68,7 @@ func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Re
 // last ones without held-out prompts. When the context ends, the policy holds those of the last
 // optimisation step.
 func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Rewarder, cfg Config) (Report, error) {
-	t, err := New(policy, critic, prompts, heldOut, r, cfg)
+	t, err := newTrainer(ctx, policy, critic, prompts, heldOut, r, cfg)
 	if err != nil {
 		return Report{}, err
 	}

@@ -28,6 +28,8 @@ type Stream struct {
 	Tokenizer data.Tokenizer
 	// Block is the number of documents that are in memory, and shuffled, together.
 	Block int
+	// Fingerprint names the content of a file, with checkpoints only. Nil means data.Fingerprint; a data.Hasher hashes no file twice.
+	Fingerprint func(ctx context.Context, path string) (string, error)
 }
 
 // Validate reports every setting that makes no sense.
@@ -53,12 +55,16 @@ func TrainStream(ctx context.Context, p *model.Params, s Stream, heldOut [][]int
 	source := &stream{Stream: s, size: size, tokens: cfg.BatchTokens, seed: cfg.Seed, check: p.Config().CheckTokens}
 	defer source.close()
 	items := func(*run.Digest) {}
+	settings := struct {
+		Config
+		StreamBlock int
+	}{cfg, s.Block}
 	if cfg.Checkpointing.Dir != "" {
 		if items, err = source.identity(ctx); err != nil {
 			return train.Report{}, fmt.Errorf("pretrain: %w", err)
 		}
 	}
-	return fit(ctx, p, source, items, heldOut, cfg)
+	return fit(ctx, p, source, settings, items, heldOut, cfg)
 }
 
 // stream is a train.Source over a Stream.
@@ -196,18 +202,24 @@ func (s *stream) Seek(position json.RawMessage) error {
 // identity returns what writes the data into the identity of the run: the files' contents, and the
 // ids of the first block, which depend on the tokenizer.
 func (s *stream) identity(ctx context.Context) (func(*run.Digest), error) {
-	var files []string
-	for _, path := range s.Files {
-		print, err := data.Fingerprint(path)
-		if err != nil {
+	fingerprint := s.Fingerprint
+	if fingerprint == nil {
+		fingerprint = data.Fingerprint
+	}
+	prints := make([]string, len(s.Files))
+	for i, path := range s.Files {
+		var err error
+		if prints[i], err = fingerprint(ctx, path); err != nil {
 			return nil, err
 		}
-		files = append(files, filepath.Base(path), print)
 	}
 	err := s.read(ctx) // Next goes on with it
 	return func(d *run.Digest) {
-		run.Items((*run.Digest).Text, files)(d)
-		d.Int(s.Block)
+		for i, path := range s.Files {
+			d.Part(filepath.Base(path))
+			d.Text(prints[i])
+		}
+		d.Part("the tokenizer's ids of the first documents")
 		run.Items((*run.Digest).Tokens, s.block)(d)
 	}, err
 }

@@ -177,7 +177,7 @@ func TestStreamReadsABlockOnce(t *testing.T) {
 	docs := [][]int32{{5, 6, 7}, {6, 7, 8}, {7, 8, 9}, {8, 9, 5}}
 	cfg := tinyConfig()
 	cfg.Steps, cfg.BatchTokens, cfg.Checkpointing = 1, 3, train.Checkpointing{Dir: filepath.Join(t.TempDir(), "c"), Every: 1}
-	_, err := TrainStream(t.Context(), tinyModel(t, 12), Stream{textFiles(t, docs, 4), tok, 3}, nil, cfg)
+	_, err := TrainStream(t.Context(), tinyModel(t, 12), Stream{Files: textFiles(t, docs, 4), Tokenizer: tok, Block: 3}, nil, cfg)
 	require.NoError(t, err)
 	assert.Equal(t, 3, texts)
 }
@@ -210,26 +210,26 @@ func TestStreamConformance(t *testing.T) {
 	traintest.Check(t, traintest.Stage{
 		Name: "pretrain",
 		Train: func(ctx context.Context, run traintest.Run) ([]float32, any, error) {
-			return trained(ctx, run, Stream{files, tok, 6}, nothing)
+			return trained(ctx, run, Stream{Files: files, Tokenizer: tok, Block: 6}, nothing)
 		},
 		Others: map[string]func(context.Context, traintest.Run) error{
-			"config field seed":              with(Stream{files, tok, 6}, func(c *Config) { c.Seed++ }),
-			"it read other content of data":  with(Stream{other, tok, 6}, nothing),
-			"other content of data)":         with(Stream{files, tok, 7}, nothing), // other blocks
-			"(it read other content of data": with(Stream{files, numbered{1, 3}, 6}, nothing),
+			"config field seed":                        with(Stream{Files: files, Tokenizer: tok, Block: 6}, func(c *Config) { c.Seed++ }),
+			"it read other content of ":                with(Stream{Files: other, Tokenizer: tok, Block: 6}, nothing),
+			"config field stream_block was 6 and is 7": with(Stream{Files: files, Tokenizer: tok, Block: 7}, nothing),
+			"(it read other content of the tokenizer's ids of the first documents": with(Stream{Files: files, Tokenizer: numbered{1, 3}, Block: 6}, nothing),
 		},
 	})
 
-	report, err := TrainStream(t.Context(), tinyModel(t, 12), Stream{files, tok, 6}, nil, tinyConfig())
+	report, err := TrainStream(t.Context(), tinyModel(t, 12), Stream{Files: files, Tokenizer: tok, Block: 6}, nil, tinyConfig())
 	require.NoError(t, err)
 	assert.Equal(t, 40, report.Steps)
 	cfg := tinyConfig()
 	for want, s := range map[string]Stream{
-		"Stream.Block is 0":           {files, tok, 0},
-		"Stream.Files is []":          {nil, tok, 1},
-		"Stream.Tokenizer is <nil>":   {files, nil, 1},
-		"no such file":                {[]string{"missing.arrow"}, tok, 1},
-		"row 0: model: token 1 is 99": {textFiles(t, [][]int32{{5, 99}}, 1), numbered{-1, -1}, 1},
+		"Stream.Block is 0":           {files, tok, 0, nil},
+		"Stream.Files is []":          {nil, tok, 1, nil},
+		"Stream.Tokenizer is <nil>":   {files, nil, 1, nil},
+		"no such file":                {[]string{"missing.arrow"}, tok, 1, nil},
+		"row 0: model: token 1 is 99": {textFiles(t, [][]int32{{5, 99}}, 1), numbered{-1, -1}, 1, nil},
 	} {
 		before := tinyModel(t, 12)
 		p := before.Clone()

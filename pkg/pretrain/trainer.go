@@ -45,7 +45,7 @@ func Train(ctx context.Context, p *model.Params, docs, heldOut [][]int32, cfg Co
 	if len(all) == 0 {
 		return train.Report{}, fmt.Errorf("pretrain: no document of two tokens or more: %w", data.ErrEmpty)
 	}
-	return fit(ctx, p, &windows{all: all, tokens: cfg.BatchTokens, seed: cfg.Seed}, run.Items((*run.Digest).Tokens, docs), heldOut, cfg)
+	return fit(ctx, p, &windows{all: all, tokens: cfg.BatchTokens, seed: cfg.Seed}, cfg, run.Items((*run.Digest).Tokens, docs), heldOut, cfg)
 }
 
 // windowSize is the number of tokens of the longest window, for settings and a model that are valid.
@@ -71,13 +71,13 @@ func checkTokens(p *model.Params, name string, docs [][]int32) error {
 	return nil
 }
 
-// fit trains on windows; items writes what they are of into the identity of the run.
-func fit(ctx context.Context, p *model.Params, source train.Source[[]int32], items func(*run.Digest), heldOut [][]int32, cfg Config) (train.Report, error) {
+// fit trains on windows; settings and items, which writes what the windows are of, identify the run.
+func fit(ctx context.Context, p *model.Params, source train.Source[[]int32], settings any, items func(*run.Digest), heldOut [][]int32, cfg Config) (train.Report, error) {
 	if err := checkTokens(p, "held-out document", heldOut); err != nil {
 		return train.Report{}, err
 	}
 	report, err := train.Fit(ctx, p, train.Task[[]int32]{
-		Stage: "pretrain", Config: cfg, Data: items, Digest: (*run.Digest).Tokens,
+		Stage: "pretrain", Config: settings, Data: items, Digest: (*run.Digest).Tokens,
 		Steps: cfg.Steps, Warmup: cfg.WarmupSteps,
 		Source:  source,
 		Lengths: func(window []int32) []int { return []int{len(window)} },

@@ -48,7 +48,7 @@ func inputDifferences(was, is []data.Input) (list []string) {
 			list = append(list, "it did not read "+input.Name)
 			continue
 		case rest[i].Fingerprint != input.Fingerprint:
-			list = append(list, "it read other content of "+input.Name)
+			list = append(list, "it read other content of "+input.Name+items(rest[i].Items, input.Items))
 		}
 		rest = slices.Delete(rest, i, i+1)
 	}
@@ -59,6 +59,17 @@ func inputDifferences(was, is []data.Input) (list []string) {
 		list = append(list, "it read the same inputs in another order")
 	}
 	return list
+}
+
+// items tells of the numbers of items, where they are known.
+func items(was, is int) string {
+	switch {
+	case was == 0 && is == 0:
+		return ""
+	case was == is:
+		return fmt.Sprintf(", %d items then and now", is)
+	}
+	return fmt.Sprintf(", %d items then and %d now", was, is)
 }
 
 // configDifferences compares two JSON values; objects field by field.

@@ -15,15 +15,40 @@ import (
 type Digest struct {
 	hash hash.Hash // SHA-256
 	buf  []byte    // not hashed yet, of fixed capacity
+
+	part  data.Input   // that is being written
+	empty bool         // nothing is in it yet
+	parts []data.Input // before it
 }
+
+// dataName is the name of what is written before the first Part.
+const dataName = "data"
 
 // digestBuffer is the number of bytes that are hashed at a time.
 const digestBuffer = 8192
 
 // NewDigest is the digest of no items.
-func NewDigest() *Digest { return &Digest{hash: sha256.New(), buf: make([]byte, 0, digestBuffer)} }
+func NewDigest() *Digest {
+	return &Digest{hash: sha256.New(), buf: make([]byte, 0, digestBuffer), part: data.Input{Name: dataName}, empty: true}
+}
 
-// Sum is the fingerprint of all that was written: "sha256:" and 64 hexadecimal digits.
+// Part ends what was written before, and begins a part with a name, such as "held-out data". The parts of two runs are compared one
+// by one, so that a difference is told by the name of its part.
+func (d *Digest) Part(name string) {
+	if !d.empty {
+		d.end()
+	}
+	d.part, d.empty = data.Input{Name: name}, false
+}
+
+// end adds the part that was written to the parts.
+func (d *Digest) end() {
+	d.part.Fingerprint = d.Sum()
+	d.parts = append(d.parts, d.part)
+	d.hash.Reset()
+}
+
+// Sum is the fingerprint of all that was written since the last Part: "sha256:" and 64 hexadecimal digits.
 func (d *Digest) Sum() string {
 	d.flush(0)
 	return data.FingerprintOf(d.hash)
@@ -40,6 +65,7 @@ func (d *Digest) flush(n int) {
 // header writes the kind of a value and its length, or the value itself if it is a number.
 func (d *Digest) header(kind byte, n uint64) {
 	d.flush(9)
+	d.empty = false
 	d.buf = binary.LittleEndian.AppendUint64(append(d.buf, kind), n)
 }
 
@@ -83,9 +109,10 @@ func (d *Digest) Numbers(x []float32) {
 	}
 }
 
-// Items returns a function that writes a list: their number, and each of them.
+// Items returns a function that writes a list: their number, which is told where two runs differ, and each of them.
 func Items[T any](write func(*Digest, T), items []T) func(*Digest) {
 	return func(d *Digest) {
+		d.part.Items += len(items)
 		d.Int(len(items))
 		for _, item := range items {
 			write(d, item)

@@ -6,7 +6,7 @@
 // read. Two runs of one identity produce identical files. Check compares two of them; what differs
 // is named field by field:
 //
-//	id, err := run.NewIdentity("sft", cfg, func(d *run.Digest) {
+//	id, err := run.NewIdentity(ctx, "sft", cfg, func(d *run.Digest) {
 //		for _, e := range examples {
 //			d.Example(e)
 //		}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -25,10 +26,18 @@ type Weights interface {
 	WriteWeights(w io.Writer) error
 }
 
+// Named gives weights a name, such as "critic", which is told where two runs differ in them.
+func Named(name string, w Weights) Weights { return namedWeights{w, name} }
+
+type namedWeights struct {
+	Weights
+	name string
+}
+
 // NewIdentity identifies a run that starts: its settings, which have to encode as JSON, the data,
 // which the function writes into the digest item by item, and the weights that it starts from. The
 // memory that it needs does not grow with the data.
-func NewIdentity(stage string, cfg any, items func(*Digest), start ...Weights) (Identity, error) {
+func NewIdentity(ctx context.Context, stage string, cfg any, items func(*Digest), start ...Weights) (Identity, error) {
 	id := Identity{Stage: stage}
 	var err error
 	if id.Config, err = json.Marshal(cfg); err != nil {
@@ -36,18 +45,34 @@ func NewIdentity(stage string, cfg any, items func(*Digest), start ...Weights) (
 	}
 	d := NewDigest()
 	items(d)
-	id.Inputs = append(id.Inputs, data.Input{Name: "data", Fingerprint: d.Sum()})
-	if len(start) == 0 {
-		return id, nil
-	}
-	h := sha256.New()
+	d.end()
+	id.Inputs = d.parts
 	for _, w := range start {
-		if err := w.WriteWeights(h); err != nil {
+		input := data.Input{Name: "start weights"}
+		if named, ok := w.(namedWeights); ok {
+			input.Name += " of " + named.name
+		}
+		h := sha256.New()
+		if err := w.WriteWeights(untilDone{ctx, h}); err != nil {
 			return id, fmt.Errorf("run: identity of %s: weights: %w", stage, err)
 		}
+		input.Fingerprint = data.FingerprintOf(h)
+		id.Inputs = append(id.Inputs, input)
 	}
-	id.Inputs = append(id.Inputs, data.Input{Name: "start weights", Fingerprint: data.FingerprintOf(h)})
 	return id, nil
+}
+
+// untilDone writes as long as its context lasts.
+type untilDone struct {
+	context.Context
+	w io.Writer
+}
+
+func (u untilDone) Write(p []byte) (int, error) {
+	if err := u.Err(); err != nil {
+		return 0, err
+	}
+	return u.w.Write(p)
 }
 
 // Of is the identity of the run that a lineage tells of. That of an empty lineage has no stage.

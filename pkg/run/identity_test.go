@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -39,27 +40,53 @@ func (w weights) WriteWeights(to io.Writer) error {
 
 func identity(t *testing.T, cfg testConfig, ids []int32, start ...Weights) Identity {
 	t.Helper()
-	id, err := NewIdentity("sft", cfg, func(d *Digest) { d.Tokens(ids) }, start...)
+	id, err := NewIdentity(context.Background(), "sft", cfg, func(d *Digest) { d.Tokens(ids) }, start...)
 	require.NoError(t, err)
 	return id
 }
 
 func TestIdentity(t *testing.T) {
-	id := identity(t, testConfig{Steps: 3}, []int32{1, -2}, weights("ab"), weights("c"))
+	id := identity(t, testConfig{Steps: 3}, []int32{1, -2}, weights("ab"), Named("critic", weights("c")))
 	assert.JSONEq(t, `{"Optim": {"LearningRate": 0}, "Steps": 3, "Names": null}`, string(id.Config))
 	// By hand: the kind, the length as 8 bytes, then 4 bytes for each id, the lowest first.
 	sum := sha256.Sum256([]byte("t\x02\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\xfe\xff\xff\xff"))
-	start := sha256.Sum256([]byte("abc"))
+	start, critic := sha256.Sum256([]byte("ab")), sha256.Sum256([]byte("c"))
 	assert.Equal(t, []data.Input{
 		{Name: "data", Fingerprint: "sha256:" + hex.EncodeToString(sum[:])},
 		{Name: "start weights", Fingerprint: "sha256:" + hex.EncodeToString(start[:])},
+		{Name: "start weights of critic", Fingerprint: "sha256:" + hex.EncodeToString(critic[:])},
 	}, id.Inputs)
 	assert.Len(t, identity(t, testConfig{}, nil).Inputs, 1, "no weights, no fingerprint of them")
 
-	_, err := NewIdentity("sft", testConfig{}, func(*Digest) {}, weights(""))
+	_, err := NewIdentity(context.Background(), "sft", testConfig{}, func(*Digest) {}, weights(""))
 	assert.ErrorContains(t, err, "identity of sft: weights: no weights")
-	_, err = NewIdentity("sft", func() {}, func(*Digest) {})
+	_, err = NewIdentity(context.Background(), "sft", func() {}, func(*Digest) {})
 	assert.ErrorContains(t, err, "identity of sft: config")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = NewIdentity(ctx, "sft", testConfig{}, func(*Digest) {}, weights("a"))
+	assert.ErrorIs(t, err, context.Canceled, "hashing ends with the context")
+}
+
+// Each part of the data is compared on its own, and their numbers of items are told.
+func TestPartsOfData(t *testing.T) {
+	of := func(train, heldOut []string) Identity {
+		id, err := NewIdentity(t.Context(), "sft", testConfig{}, func(d *Digest) {
+			Items((*Digest).Text, train)(d)
+			d.Part("held-out data")
+			Items((*Digest).Text, heldOut)(d)
+		})
+		require.NoError(t, err)
+		return id
+	}
+	before := of([]string{"a", "b"}, []string{"c"})
+	assert.Empty(t, before.Differences(of([]string{"a", "b"}, []string{"c"})))
+	assert.Equal(t, []string{"it read other content of data, 2 items then and 3 now"}, before.Differences(of([]string{"a", "b", "d"}, []string{"c"})))
+	assert.Equal(t, []string{"it read other content of held-out data, 1 items then and now"}, before.Differences(of([]string{"a", "b"}, []string{"d"})))
+	id, err := NewIdentity(t.Context(), "ppo", testConfig{}, func(d *Digest) { d.Part("prompts"); d.Int(1) })
+	require.NoError(t, err)
+	require.Len(t, id.Inputs, 1, "nothing was written before the first part")
+	assert.Equal(t, "prompts", id.Inputs[0].Name)
 }
 
 func TestCheck(t *testing.T) {
@@ -179,7 +206,7 @@ func TestIdentityAllocatesNothingThatGrows(t *testing.T) {
 		prompt := data.TokenPrompt{ID: strings.Repeat("x", n), Tokens: make([]int32, n)}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := NewIdentity("sft", testConfig{}, func(d *Digest) {
+		_, err := NewIdentity(context.Background(), "sft", testConfig{}, func(d *Digest) {
 			for _, e := range examples {
 				d.Example(e)
 				d.Pair(data.Pair{Prompt: e.Tokens, Chosen: e.Tokens})

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/google/renameio/v2"
 
+	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -18,10 +20,11 @@ import (
 type Parts struct {
 	dir     string
 	lineage data.Lineage
+	sums    checksum.Sums // of the files that are whole
 }
 
 // OpenParts makes the folder, or opens the one of the same run. A folder of another run is an
-// ErrOtherRun.
+// ErrOtherRun, and one whose files are not as they were written wraps checksum.ErrDamaged.
 func OpenParts(dir string, l data.Lineage) (Parts, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return Parts{}, fmt.Errorf("run: %w", err)
@@ -30,35 +33,64 @@ func OpenParts(dir string, l data.Lineage) (Parts, error) {
 	if err != nil {
 		return Parts{}, fmt.Errorf("run: %w", err)
 	}
-	if stored.Stage == "" { // new, or killed before the first part
-		return Parts{dir, l}, data.WriteLineage(dir, l)
+	sums, err := checksum.Read(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && stored.Stage != "":
+		return Parts{}, fmt.Errorf("run: %s has no %s: an older version of tame wrote it, or it is damaged: delete it and start again", dir, checksum.Name)
+	case errors.Is(err, fs.ErrNotExist):
+		sums = checksum.Sums{}
+		err = sums.Write(dir)
+	case err == nil && stored.Stage == "" && len(sums) > 1: // more than the lineage
+		err = damaged(dir, "lineage.json is missing")
 	}
-	return Parts{dir, l}, Check(dir, Of(stored), Of(l))
+	if err != nil {
+		return Parts{}, fmt.Errorf("run: %w", err)
+	}
+	if stored.Stage == "" { // new, or killed before the first part
+		if err := data.WriteLineage(dir, l); err != nil {
+			return Parts{}, err
+		}
+		sums, err = checksum.Read(dir)
+		return Parts{dir, l, sums}, err
+	}
+	return Parts{dir, l, sums}, Check(dir, Of(stored), Of(l))
 }
 
-// name names the part of the items lo to hi. Parts of another size have other names, so a run that
-// resumes with another size computes its parts again.
-func (p Parts) name(lo, hi int, extension string) string {
-	return filepath.Join(p.dir, fmt.Sprintf("part-%06d-%06d%s", lo, hi, extension))
+// damaged says what is wrong with a file.
+func damaged(dir, what string) error {
+	return fmt.Errorf("%w: put back a copy of it, or delete %s and start again", &checksum.DamageError{Dir: dir, Files: []string{what}}, dir)
 }
+
+// partName names the part of the items lo to hi. Parts of another size have other names, so a run that
+// resumes with another size computes its parts again.
+func partName(lo, hi int) string { return fmt.Sprintf("part-%06d-%06d", lo, hi) }
 
 // form is how the files of parts are written.
 type form[T any] struct {
 	extension string
-	read      func(path string) (T, error) // fs.ErrNotExist, wrapped, if there is no file
+	read      func(path string) (T, error)
 	write     func(path string, value T) error
 }
 
-// stored reads a value, or computes and writes it.
-func (f form[T]) stored(path string, compute func() (T, error)) (T, error) {
-	value, err := f.read(path)
-	if !errors.Is(err, fs.ErrNotExist) {
+// stored reads a value, which must be as it was written, or computes and writes it.
+func stored[T any](p Parts, f form[T], name string, compute func() (T, error)) (value T, err error) {
+	name += f.extension
+	path := filepath.Join(p.dir, name)
+	sum, err := new(checksum.Hasher).File(context.Background(), path)
+	switch {
+	case err == nil && p.sums[name] == "":
+		return value, damaged(p.dir, name+" is not in "+checksum.Name)
+	case err == nil && p.sums[name] != sum:
+		return value, damaged(p.dir, name+" has other bytes")
+	case err == nil:
+		return f.read(path)
+	case !errors.Is(err, fs.ErrNotExist):
 		return value, err
 	}
 	if value, err = compute(); err != nil {
 		return value, err
 	}
-	return value, f.write(path, value)
+	return value, p.sums.Put(p.dir, name, func(path string) error { return f.write(path, value) })
 }
 
 // jsonForm is for values that encode as JSON.
@@ -88,7 +120,7 @@ func rowForm[T data.Row](l data.Lineage) form[[]T] {
 // Value reads what this run has computed under a name, or computes and stores it as JSON.
 func Value[T any](p Parts, name string, compute func() (T, error)) (T, error) {
 	f := jsonForm[T]()
-	return f.stored(filepath.Join(p.dir, name+f.extension), compute)
+	return stored(p, f, name, compute)
 }
 
 // Rows computes rows for n items in parts of size items, and stores each part as a dataset. Parts
@@ -110,7 +142,7 @@ func inParts[T any](p Parts, f form[[]T], n, size int, compute func(lo, hi int) 
 	var all []T
 	for lo := 0; lo < n; lo += size {
 		hi := min(lo+size, n)
-		part, err := f.stored(p.name(lo, hi, f.extension), func() ([]T, error) { return compute(lo, hi) })
+		part, err := stored(p, f, partName(lo, hi), func() ([]T, error) { return compute(lo, hi) })
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +158,7 @@ func inParts[T any](p Parts, f form[[]T], n, size int, compute func(lo, hi int) 
 func (p Parts) Stored(n, size int) (items int) {
 	for items < n {
 		hi := min(items+size, n)
-		if _, err := os.Stat(p.name(items, hi, ".arrow")); err != nil {
+		if _, err := os.Stat(filepath.Join(p.dir, partName(items, hi)+".arrow")); err != nil {
 			break
 		}
 		items = hi

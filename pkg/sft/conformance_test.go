@@ -3,6 +3,7 @@ package sft
 import (
 	"context"
 	"errors"
+	"flag"
 	"slices"
 	"testing"
 
@@ -63,6 +64,23 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
+}
+
+var flips = flag.Int("damage", 60, "number of bits that are flipped in a checkpoint, one at a time")
+
+// Bits flipped at random in a checkpoint, and files cut off: none has an effect without a word.
+func TestDamagedCheckpoints(t *testing.T) {
+	examples := copies(4, 20)
+	traintest.Damage(t, traintest.Stage{
+		Name: "sft",
+		Train: func(ctx context.Context, run traintest.Run) ([]float32, any, error) {
+			p, cfg := tinyModel(t), tinyConfig()
+			cfg.EvalEvery = 1
+			cfg.Checkpointing, cfg.OnStep = run.Checkpointing, run.OnStep
+			report, err := Train(ctx, p, examples, examples[:1], cfg)
+			return numbers(p), report, err
+		},
+	}, *flips, *flips/5)
 }
 
 // A custom head on the hidden states, trained by a custom loss, is saved and restored with the run.

@@ -1,9 +1,11 @@
 package train
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +14,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -21,7 +24,7 @@ const (
 	trainerDir    = "trainer"
 	stateFile     = "state.json"
 	optimSuffix   = ".adamw.safetensors"
-	formatVersion = 2 // 1 had the SHA-256 of the JSON of the data in its identity
+	formatVersion = 3 // 2 had no SHA256SUMS, 1 the SHA-256 of the JSON of the data in its identity
 )
 
 // Checkpoint is all that a stage needs to go on where it stopped, with the same bits. Its folder is one that any Llama
@@ -30,6 +33,7 @@ const (
 //	trainer/state.json                 State and the optimisers' step counts
 //	trainer/NAME.adamw.safetensors     moments of network NAME
 //	trainer/NAME/                      a further model, such as the critic
+//	SHA256SUMS                         SHA-256 of all of it, see model.Verify
 type Checkpoint struct {
 	// Params is the model that the folder is about, float32.
 	Params *model.Params
@@ -141,16 +145,17 @@ func (c *Checkpoint) validate() error {
 	return errors.Join(errs...)
 }
 
-// writeTrainer writes everything but the model into a new folder.
+// writeTrainer writes everything but the model into a new folder, with the SHA-256 of it.
 func (c *Checkpoint) writeTrainer(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
+	sums := checksum.Sums{}
 	state := stateJSON{Format: formatVersion, State: c.State, OptimSteps: map[string]int{}}
 	state.Metrics = finite(state.Metrics)
 	for name, o := range c.Optim {
 		state.OptimSteps[name] = o.Steps
-		if err := writeMoments(filepath.Join(dir, name+optimSuffix), o.Moments); err != nil {
+		if err := sums.Create(dir, name+optimSuffix, func(w io.Writer) error { return writeMoments(w, o.Moments) }); err != nil {
 			return err
 		}
 	}
@@ -165,46 +170,37 @@ func (c *Checkpoint) writeTrainer(dir string) error {
 	if err != nil {
 		return fmt.Errorf("train: %s: %w", stateFile, err)
 	}
-	return os.WriteFile(filepath.Join(dir, stateFile), append(raw, '\n'), 0o666)
+	if err := os.WriteFile(filepath.Join(dir, stateFile), append(raw, '\n'), 0o666); err != nil {
+		return err
+	}
+	if err := sums.AddTree(dir); err != nil {
+		return err
+	}
+	return sums.Write(dir)
 }
 
 // writeMoments writes the moments as tensors m/NAME and v/NAME.
-func writeMoments(path string, moments []optim.Moment) (err error) {
+func writeMoments(w io.Writer, moments []optim.Moment) error {
 	var tensors []model.Tensor
 	for _, m := range moments {
 		tensors = append(tensors,
 			model.Tensor{Name: "m/" + m.Name, Shape: m.M.Shape(), Data: m.M.Float32s()},
 			model.Tensor{Name: "v/" + m.Name, Shape: m.V.Shape(), Data: m.V.Float32s()})
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	return model.WriteSafetensors(f, tensors, nil)
+	return model.WriteSafetensors(w, tensors, nil)
 }
 
-// LoadCheckpoint reads what SaveCheckpoint wrote. A folder without trainer state, such as somebody else's model, gives an
-// error that wraps fs.ErrNotExist: read it with model.Load.
-func LoadCheckpoint(dir string) (*Checkpoint, error) {
+// LoadCheckpoint reads what SaveCheckpoint wrote. First all its files are compared with their SHA-256: of a checkpoint that was
+// damaged or changed the files are named in an error that wraps model.ErrDamaged. A folder without trainer state, such as somebody
+// else's model, gives an error that wraps fs.ErrNotExist: read it with model.Load.
+func LoadCheckpoint(ctx context.Context, dir string) (*Checkpoint, error) {
+	state, err := readState(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("train: checkpoint: %w", err)
+	}
 	params, err := model.Load(dir)
 	if err != nil {
 		return nil, fmt.Errorf("train: checkpoint: %w", err)
-	}
-	statePath := filepath.Join(dir, trainerDir, stateFile)
-	raw, err := os.ReadFile(statePath)
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("train: %s is a model without trainer state, it cannot be resumed: %w", dir, err)
-		}
-		return nil, fmt.Errorf("train: checkpoint: %w", err)
-	}
-	var state stateJSON
-	if err := json.Unmarshal(raw, &state); err != nil {
-		return nil, fmt.Errorf("train: checkpoint: %s: %w", statePath, err)
-	}
-	if state.Format != formatVersion {
-		return nil, fmt.Errorf("train: checkpoint: %s has format %d, this version reads %d: resume it with the version of tame that wrote it, or start again", statePath, state.Format, formatVersion)
 	}
 	c := &Checkpoint{Params: params, Models: map[string]*model.Params{}, Optim: map[string]optim.State{}, State: state.State}
 	for _, name := range state.Models {
@@ -220,6 +216,42 @@ func LoadCheckpoint(dir string) (*Checkpoint, error) {
 		c.Optim[name] = optim.State{Steps: steps, Moments: moments}
 	}
 	return c, nil
+}
+
+// readState reads the state of a checkpoint whose files are all as they were written.
+func readState(ctx context.Context, dir string) (state stateJSON, err error) {
+	_, others, damage := model.Verify(ctx, dir)
+	unsealed := errors.Is(damage, fs.ErrNotExist)
+	if damage != nil && !unsealed {
+		if errors.Is(damage, model.ErrDamaged) {
+			damage = fmt.Errorf("%w: put back a copy of the checkpoint, or delete it and start again", damage)
+		}
+		return state, damage
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return state, err
+	}
+	path := filepath.Join(dir, trainerDir, stateFile)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return state, fmt.Errorf("%s is a model without trainer state, it cannot be resumed: %w", dir, err)
+	}
+	if err != nil {
+		return state, err
+	}
+	if err := json.Unmarshal(raw, &state); err != nil {
+		return state, fmt.Errorf("%s: %w", path, err)
+	}
+	switch {
+	case state.Format != formatVersion:
+		return state, fmt.Errorf("%s has format %d, this version reads %d: resume it with the version of tame that wrote it, or start again", path, state.Format, formatVersion)
+	case unsealed:
+		return state, fmt.Errorf("%s is %w: it has lost its %s, so nothing says that its files are whole: put back a copy of it, or delete it and start again",
+			dir, model.ErrDamaged, checksum.Name)
+	case len(others) > 0:
+		return state, fmt.Errorf("%s has files that are not of it: move them away: %s", dir, strings.Join(others, ", "))
+	}
+	return state, nil
 }
 
 // readMoments reads what writeMoments wrote.

@@ -18,7 +18,7 @@ func TestCheckpointKeepsFurtherWeights(t *testing.T) {
 	require.NoError(t, p.Add("adapter", value, true))
 	dir := filepath.Join(t.TempDir(), "checkpoint")
 	require.NoError(t, train.SaveCheckpoint(dir, &train.Checkpoint{Params: p}))
-	got, err := train.LoadCheckpoint(dir)
+	got, err := train.LoadCheckpoint(t.Context(), dir)
 	require.NoError(t, err)
 	require.Len(t, got.Params.All(), len(p.All()))
 	assert.Equal(t, p.Get("adapter"), got.Params.Get("adapter"))

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,11 +35,11 @@ func (c Checkpointing) Validate() error {
 
 // Load reads the checkpoint of this run, nil if there is none yet. One of another run is a run.ErrOtherRun that names the
 // differences.
-func (k Checkpointing) Load(id run.Identity) (*Checkpoint, error) {
+func (k Checkpointing) Load(ctx context.Context, id run.Identity) (*Checkpoint, error) {
 	if k.Dir == "" {
 		return nil, nil
 	}
-	c, err := LoadCheckpoint(k.Dir)
+	c, err := LoadCheckpoint(ctx, k.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if entries, _ := os.ReadDir(k.Dir); len(entries) == 0 { // looked at after loading, which mends an interrupted save
 			return nil, nil

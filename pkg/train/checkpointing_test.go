@@ -22,12 +22,12 @@ func TestCheckpointingRefusesOtherRuns(t *testing.T) {
 	p := tinyParams(tensor.Float32, 1)
 	to := train.Checkpointing{Dir: filepath.Join(t.TempDir(), "run"), Every: 1}
 	identity := func(stage string, cfg any, seed uint64, ids ...int32) run.Identity {
-		id, err := run.NewIdentity(stage, cfg, func(d *run.Digest) { d.Tokens(ids) }, tinyParams(tensor.Float32, seed))
+		id, err := run.NewIdentity(t.Context(), stage, cfg, func(d *run.Digest) { d.Tokens(ids) }, tinyParams(tensor.Float32, seed))
 		require.NoError(t, err)
 		return id
 	}
 	load := func(stage string, cfg any, seed uint64, ids ...int32) error {
-		c, err := to.Load(identity(stage, cfg, seed, ids...))
+		c, err := to.Load(t.Context(), identity(stage, cfg, seed, ids...))
 		if c != nil {
 			assert.JSONEq(t, `{"At": 7}`, string(c.State.Position))
 			assert.Equal(t, numbers(p), numbers(c.Params))
@@ -57,6 +57,8 @@ func TestCheckpointingRefusesOtherRuns(t *testing.T) {
 	}
 
 	require.NoError(t, os.RemoveAll(filepath.Join(to.Dir, "trainer")))
+	assert.ErrorContains(t, load("sft", config{0.1, 5}, 1, 1, 2), "trainer/SHA256SUMS is missing")
+	require.NoError(t, os.Remove(filepath.Join(to.Dir, "SHA256SUMS")))
 	assert.ErrorContains(t, load("sft", config{0.1, 5}, 1, 1, 2), "without trainer state", "somebody's model is not overwritten")
 	assert.ErrorContains(t, train.Checkpointing{Dir: "x"}.Validate(), "Checkpointing.Every is 0, want at least 1")
 }

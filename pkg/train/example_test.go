@@ -128,7 +128,7 @@ func ExampleSaveCheckpoint() {
 		fmt.Println(err)
 		return
 	}
-	got, err := train.LoadCheckpoint(filepath.Join(dir, "sft"))
+	got, err := train.LoadCheckpoint(context.Background(), filepath.Join(dir, "sft"))
 	if err != nil {
 		fmt.Println(err)
 		return

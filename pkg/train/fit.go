@@ -97,7 +97,7 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 	}
 
 	// 2. Resume where an earlier run stopped.
-	if err := f.resume(); err != nil {
+	if err := f.resume(ctx); err != nil {
 		return f.report, err
 	}
 
@@ -287,20 +287,24 @@ type state struct {
 }
 
 // resume identifies the run and takes over the state of its checkpoint, if there is one.
-func (f *fit[T]) resume() (err error) {
+func (f *fit[T]) resume(ctx context.Context) (err error) {
 	if f.Checkpointing.Dir == "" {
 		return nil
 	}
-	if f.id, err = run.NewIdentity(f.Stage, f.Config, f.identify, f.params); err != nil {
+	if f.id, err = run.NewIdentity(ctx, f.Stage, f.Config, f.identify, f.params); err != nil {
 		return err
 	}
-	c, err := f.Checkpointing.Load(f.id)
+	c, err := f.Checkpointing.Load(ctx, f.id)
 	if err != nil || c == nil {
 		return err
 	}
 	var at state
 	if err := json.Unmarshal(c.State.Position, &at); err != nil {
 		return fmt.Errorf("train: %s: position: %w", f.Checkpointing.Dir, err)
+	}
+	if at.Steps != c.State.Step || at.Steps > f.Steps || at.BestStep > at.Steps {
+		return fmt.Errorf("train: %s: position: step %d of %d, best step %d, but the optimiser did %d: delete it and start again",
+			f.Checkpointing.Dir, at.Steps, f.Steps, at.BestStep, c.State.Step)
 	}
 	if err := f.params.CopyFrom(c.Params); err != nil {
 		return fmt.Errorf("train: %s: %w", f.Checkpointing.Dir, err)
@@ -321,6 +325,7 @@ func (f *fit[T]) resume() (err error) {
 func (f *fit[T]) identify(d *run.Digest) {
 	f.Data(d)
 	if f.HeldOut != nil {
+		d.Part("held-out data")
 		run.Items(f.Digest, f.HeldOut)(d)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -236,6 +237,33 @@ func TestFitCancelledInEvaluation(t *testing.T) {
 	}
 }
 
+// A checkpoint whose steps are not those of the run, or not those of its optimiser.
+func TestFitRefusesPositions(t *testing.T) {
+	s := settings()
+	s.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "run"), Every: 4}
+	resume := func() error {
+		_, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), task(t, s, nil), s)
+		return err
+	}
+	require.NoError(t, resume())
+	for want, change := range map[string]func(*train.Checkpoint){
+		"step 4 of 6, best step 0, but the optimiser did 3": func(c *train.Checkpoint) { c.State.Step = 3 },
+		"step 9 of 6": func(c *train.Checkpoint) {
+			c.State.Step = 9
+			c.State.Position = []byte(strings.Replace(string(c.State.Position), `"Steps": 4`, `"Steps": 9`, 1))
+		},
+	} {
+		c, err := train.LoadCheckpoint(t.Context(), s.Checkpointing.Dir)
+		require.NoError(t, err)
+		before := *c
+		change(c)
+		require.NoError(t, train.SaveCheckpoint(s.Checkpointing.Dir, c))
+		assert.ErrorContains(t, resume(), want)
+		require.NoError(t, train.SaveCheckpoint(s.Checkpointing.Dir, &before))
+	}
+	assert.NoError(t, resume())
+}
+
 // A task that decides by itself what is better.
 func TestFitBetter(t *testing.T) {
 	s := settings()
@@ -268,7 +296,7 @@ func TestFitFrozen(t *testing.T) {
 		assert.NotEqual(t, start.Get(w.Name).Value.Float32s(), w.Value.Float32s(), w.Name)
 	}
 	assert.Equal(t, 8, moved, "six of layer 1, norm, output")
-	c, err := train.LoadCheckpoint(s.Checkpointing.Dir)
+	c, err := train.LoadCheckpoint(t.Context(), s.Checkpointing.Dir)
 	require.NoError(t, err)
 	assert.Len(t, c.Optim["model"].Moments, moved)
 

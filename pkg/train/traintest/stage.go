@@ -1,5 +1,5 @@
 // Package traintest tests a training stage, tame's or a custom one: that it resumes with the same
-// bits, refuses the checkpoint of another run, reports its progress, and leaves things as they were
+// bits, refuses the checkpoint of another run or a damaged one, reports its progress, and leaves things as they were
 // when it fails.
 //
 //	traintest.Check(t, traintest.Stage{
@@ -71,6 +71,7 @@ func Check(t *testing.T, s Stage) {
 	})
 	t.Run("refuses other runs", s.refuses)
 	t.Run("fails without a trace", s.fails)
+	t.Run("sees damage", func(t *testing.T) { s.damage(t, weights, report, 2, 1) })
 }
 
 // straight runs the stage without a stop.
@@ -142,7 +143,9 @@ func (s Stage) refuses(t *testing.T) {
 	}
 	assert.Equal(t, before, files(t, dir), "the checkpoint stays as it was")
 
-	require.NoError(t, os.RemoveAll(filepath.Join(dir, "trainer")))
+	for _, name := range []string{"trainer", "SHA256SUMS"} { // somebody's model
+		require.NoError(t, os.RemoveAll(filepath.Join(dir, name)))
+	}
 	before = files(t, dir)
 	_, _, err := s.Train(t.Context(), Run{Checkpointing: checkpointing(dir)})
 	assert.ErrorContains(t, err, "without trainer state")
