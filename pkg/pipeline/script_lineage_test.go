@@ -9,8 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/run"
+	"github.com/tame-rlhf/tame/pkg/train/traintest"
 )
 
 // Every result names what it was made from.
@@ -116,4 +118,15 @@ func (s *script) testOtherRuns(t *testing.T) {
 		require.ErrorIs(t, err, run.ErrOtherRun, c.first)
 		assert.ErrorContains(t, err, filepath.Join(s.dir, filepath.FromSlash(c.first))+" belongs to another run (")
 	}
+}
+
+// A run does not go on from results with other bytes than it wrote, the newest ones included.
+func (s *script) testDamage(t *testing.T) {
+	traintest.EachDamage(t, s.dir, 40, 10, func(dir, name, what string) {
+		d := s.data
+		d.Annotate = s.annotate
+		_, err := pipeline.Run(t.Context(), dir, d, s.cfg)
+		assert.ErrorIs(t, err, model.ErrDamaged, "%s of %s", what, name)
+		assert.ErrorContains(t, err, filepath.Base(name), "%s of %s", what, name)
+	})
 }

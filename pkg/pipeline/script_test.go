@@ -261,4 +261,5 @@ func TestScript(t *testing.T) {
 		t.Run(name, test)
 	}
 	s.testOtherRuns(t) // last: it starts the run again
+	s.testDamage(t)
 }
