@@ -89,7 +89,7 @@ A row that is no good is left out and reported. The dialect is recognised by the
 	flags.BoolVar(&c.Strict, "strict", false, "a row that is no good is an error, and nothing is written")
 	flags.StringVar(&c.refused, "refused", "", "write every refused row's file, line and reason there, as JSON lines")
 	flags.TextVar(&c.compression, "compression", data.DefaultCompression, "none, lz4 or zstd")
-	flags.Lookup("compression").DefValue = "none for Arrow, zstd for Parquet"
+	flags.Lookup("compression").DefValue = "zstd"
 	return cmd
 }
 

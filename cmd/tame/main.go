@@ -67,7 +67,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		stageCommand(pretrainStage()), stageCommand(sftStage()), reward, stageCommand(rejectStage()), stageCommand(ppoStage()),
 		stageCommand(gattStage()), stageCommand(distillStage()), stageCommand(rlhfStage()),
-		chatCommand(), evaluateCommand(), convertCommand(), dataCommand(), tokenizerCommand(), lineageCommand(),
+		chatCommand(), evaluateCommand(), convertCommand(), dataCommand(), tokenizerCommand(), lineageCommand(), verifyCommand(),
 	)
 	for _, lines := range []*cobra.Command{tokenizeCommand(), logProbsCommand(), generateCommand(), scoreCommand()} {
 		lines.GroupID = groupLines

@@ -12,11 +12,13 @@ import (
 // arrowFile reads an Arrow IPC file.
 type arrowFile struct {
 	*ipc.FileReader
-	next int
+	next   int
+	frames *frames
 }
 
 func openArrow(file ipc.ReadAtSeeker, size int64, mem memory.Allocator) (*arrowFile, error) {
-	if err := checkFooter(file, size); err != nil {
+	frames, err := checkFooter(file, size)
+	if err != nil {
 		return nil, err
 	}
 	r, err := ipc.NewFileReader(file, ipc.WithAllocator(&limited{mem, sizeLimit(size)}))
@@ -26,7 +28,7 @@ func openArrow(file ipc.ReadAtSeeker, size int64, mem memory.Allocator) (*arrowF
 	if err := checkTypes(r.Schema()); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return &arrowFile{FileReader: r}, nil
+	return &arrowFile{FileReader: r, frames: frames}, nil
 }
 
 func (a *arrowFile) NumRows() int      { return -1 }
@@ -39,6 +41,9 @@ func (a *arrowFile) Records() func() (arrow.Record, error) {
 			return nil, io.EOF
 		}
 		a.next++
+		if err := a.frames.check(a.frames.batches[a.next-1]); err != nil {
+			return nil, err
+		}
 		return a.RecordAt(a.next - 1)
 	}
 }

@@ -24,20 +24,20 @@ type flatbuffer struct {
 
 var errFooter = errors.New("the footer is damaged")
 
-// checkFooter goes through the footer of an Arrow IPC file of that size. It panics on bad places, for Guard to catch.
-func checkFooter(file io.ReaderAt, size int64) error {
+// checkFooter goes through the footer of an Arrow IPC file of that size, and returns where its batches are. It panics on bad places, for Guard to catch.
+func checkFooter(file io.ReaderAt, size int64) (*frames, error) {
 	tail := make([]byte, 4+len(ipc.Magic)) // the footer's length is in front of the mark
 	end := size - int64(len(tail))
 	if _, err := file.ReadAt(tail, end); err != nil || !bytes.Equal(tail[4:], ipc.Magic) {
-		return errors.New(`is cut off: it does not end with "ARROW1"`)
+		return nil, errors.New(`is cut off: it does not end with "ARROW1"`)
 	}
 	n := int64(binary.LittleEndian.Uint32(tail))
 	if n < 8 || n > end {
-		return fmt.Errorf("%w: it claims %d of the file's %d bytes", errFooter, n, size)
+		return nil, fmt.Errorf("%w: it claims %d of the file's %d bytes", errFooter, n, size)
 	}
 	f, err := readFlatbuffer(file, end-n, n)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	const blockSize = 24
 	footer := f.u32(0)
@@ -46,7 +46,7 @@ func checkFooter(file io.ReaderAt, size int64) error {
 	}
 	f.vector(footer, 2, blockSize) // dictionaries
 	f.vector(footer, 3, blockSize) // record batches
-	return nil
+	return readFrames(file, f)
 }
 
 func readFlatbuffer(file io.ReaderAt, at, n int64) (*flatbuffer, error) {

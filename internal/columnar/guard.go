@@ -19,9 +19,9 @@ func Guard(f func() error) (err error) {
 	return f()
 }
 
-// sizeLimit is the largest piece of memory that reading a file of that size may ask for. Other programs may compress; text
-// hardly ever shrinks to a hundredth.
-func sizeLimit(size int64) int { return int(min(100*size+1<<20, 8<<30, math.MaxInt)) }
+// sizeLimit is the largest piece of memory that reading a file of that size may ask for. Zstandard packs a batch of one long
+// text that repeats itself into next to nothing.
+func sizeLimit(size int64) int { return int(min(max(100*size, 512<<20), 8<<30, math.MaxInt)) }
 
 // limited is an allocator that panics, for Guard to catch, where a damaged length asks for more than the file can hold.
 type limited struct {

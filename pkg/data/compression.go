@@ -18,7 +18,7 @@ type Compression int
 
 // The compressions. Parquet has no LZ4 that all programs read.
 const (
-	DefaultCompression Compression = iota // none for Arrow, Zstd for Parquet
+	DefaultCompression Compression = iota // Zstd, whose frames have a checksum: a flipped bit in a row is seen
 	NoCompression
 	LZ4
 	Zstd
@@ -79,7 +79,7 @@ func newSink(path string, file io.WriteSeeker, schema *arrow.Schema, compression
 	switch compression {
 	case LZ4:
 		options = append(options, ipc.WithLZ4(), ipc.WithCompressConcurrency(1))
-	case Zstd:
+	case DefaultCompression, Zstd:
 		options = append(options, ipc.WithZstd(), ipc.WithCompressConcurrency(1))
 	}
 	w, err := ipc.NewFileWriter(file, options...)

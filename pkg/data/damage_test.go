@@ -2,8 +2,11 @@ package data_test
 
 import (
 	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -56,6 +59,36 @@ func damage(t *testing.T, path string, whole []byte, cut, step int, flips ...byt
 	}
 	assert.Greater(t, refused, tried/8)
 	return try
+}
+
+// A flipped bit in what the rows hold is an error by default: Zstandard's frames have a checksum.
+func TestFlippedBitsInRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.arrow")
+	rng := rand.New(rand.NewPCG(1, 2))
+	rows := make([]data.Sample, 200)
+	for i := range rows {
+		rows[i] = data.Sample{PromptID: fmt.Sprint(i), Messages: samples[0].Messages, Prompt: []int32{1, 5}, Text: "Hello"}
+		for range 30 {
+			rows[i].Tokens = append(rows[i].Tokens, rng.Int32N(32000))
+			rows[i].LogProbs = append(rows[i].LogProbs, -rng.Float32())
+		}
+	}
+	require.NoError(t, data.Write(path, rows, lineage))
+	whole, err := os.ReadFile(path)
+	require.NoError(t, err)
+	seen, first := 0, len(whole)/4 // behind the description of the columns
+	for i := first; i < first+len(whole)/2; i += 97 {
+		damaged := append([]byte{}, whole...)
+		damaged[i] ^= 1 << (i % 8)
+		require.NoError(t, os.WriteFile(path, damaged, 0o644))
+		got, _, err := data.Read[data.Sample](path)
+		if err != nil {
+			seen++
+			continue
+		}
+		require.True(t, reflect.DeepEqual(rows, got), "byte %d", i) // else it is padding
+	}
+	assert.Greater(t, seen, 200)
 }
 
 func FuzzRead(f *testing.F) {

@@ -7,9 +7,20 @@ import (
 	"io/fs"
 
 	"github.com/tame-rlhf/tame/internal/checksum"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
 	"github.com/tame-rlhf/tame/pkg/model/internal/hf"
 )
+
+// Inspect compares names, shapes and types of all tensors of a model with its settings, as Load does before it reads the numbers. No
+// form of a model has checksums of its own: a flipped bit within the numbers is not seen.
+func Inspect(path string) (Config, error) {
+	m, err := open(path, arch.Llama())
+	if err != nil {
+		return Config{}, fmt.Errorf("model: %w", err)
+	}
+	return m.Has().Config, m.Close()
+}
 
 // ErrDamaged is wrapped by the errors of Verify that name files with other bytes than were written.
 var ErrDamaged = checksum.ErrDamaged
