@@ -106,7 +106,7 @@ func TestConvertDataPipe(t *testing.T) {
 
 func TestConvertDataHelp(t *testing.T) {
 	help := mustRun(t, "convert", "data", "--help")
-	assert.Contains(t, help, "none, lz4 or zstd (default none for Arrow, zstd for Parquet)")
+	assert.Contains(t, help, "none, lz4 or zstd (default zstd)")
 	assert.Contains(t, help, "significantly better (default 0.3,1,2 for grades and margins, 0.2,0.5,0.8 for votes and probabilities)")
 	assert.NotContains(t, help, "(default [])")
 }

@@ -105,7 +105,7 @@ func TestRewardCalibrate(t *testing.T) {
 	_, err = tame(t, "", "reward", "calibrate", "--model", dir, "--data", conversations(t, 3), "--output", other)
 	assert.ErrorContains(t, err, "holds conversation v1 rows, want preference v1")
 	assert.NoDirExists(t, other)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "lineage.json"), []byte(`{"stage":"V2: safety model"}`), 0o600))
+	require.NoError(t, data.WriteLineage(dir, data.Lineage{Stage: "V2: safety model"}))
 	assert.True(t, isSafetyModel(dir), "a run's")
 }
 

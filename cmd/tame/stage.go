@@ -149,6 +149,9 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 	defer r.console.Close()
 	r.hasher.OnProgress = hashProgress(r.console)
 	if err := addInputs(ctx, &r.hasher, &lineage, inputs...); err != nil {
+		if ctx.Err() != nil {
+			return &stoppedError{again: again, kept: r.output.begun()}
+		}
 		return err
 	}
 	r.lineage = lineage
