@@ -106,6 +106,7 @@ func (s *suite) faults() []fault {
 		{"stops", names(s.stages), s.Stops, stopStage},
 		{"disk", names(s.stages), s.Levels, fillDisk},
 		{"disk", names(s.tools), s.Levels, fillDiskOfTool},
+		{"annotators", annotatorNames(), 2, askAnnotator},
 		{"flips", checkpointed, s.Flips, flipCheckpoint},
 		{"cuts", checkpointed, s.Cuts, cutCheckpoint},
 	}

@@ -55,6 +55,9 @@ func withoutTimes(raw []byte) []byte {
 		var fields map[string]any
 		if json.Unmarshal(line, &fields) == nil && bytes.HasSuffix(line, []byte("\n")) {
 			delete(fields, "time")
+			if metrics, ok := fields["metrics"].(map[string]any); ok {
+				maps.DeleteFunc(metrics, func(name string, _ any) bool { return strings.HasPrefix(name, "time/") })
+			}
 			line, _ = json.Marshal(fields)
 			line = append(line, '\n')
 		}
