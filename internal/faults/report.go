@@ -26,7 +26,7 @@ type row struct {
 	tried, survived int
 	how             map[string]int // of those that survived
 	why             string         // it was skipped
-	failures        []string
+	failed          int
 	peak            int64
 }
 
@@ -39,13 +39,15 @@ func (r *row) survive(t *try) {
 	r.peak = max(r.peak, t.peak)
 }
 
-func (r *row) fail(t *try, text string) {
+// fail notes a failure, and gives its text.
+func (r *row) fail(t *try, text string) string {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	r.tried++
 	r.peak = max(r.peak, t.peak)
-	r.failures = append(r.failures, fmt.Sprintf("%s/%s, try %d: %s\n    repeat: go run ./internal/faults %s -try %d -only '^%s/%s$'",
-		t.fault, t.subject, t.number, strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "), t.flags(), t.number, t.fault, t.subject))
+	r.failed++
+	return fmt.Sprintf("%s/%s, try %d: %s\n    repeat: go run ./internal/faults %s -try %d -only '^%s/%s$'",
+		t.fault, t.subject, t.number, strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n    "), t.flags(), t.number, t.fault, t.subject)
 }
 
 // flags are those that a try depends on.
@@ -66,13 +68,17 @@ func (r *row) skipped() bool {
 	return r.why != ""
 }
 
-// add prints the failures of a finished row, and keeps it for the table.
-func (r *report) add(row *row) {
+// row adds a line to the table.
+func (r *report) row(fault, subject string) *row {
+	row := &row{fault: fault, subject: subject, how: map[string]int{}}
 	r.rows = append(r.rows, row)
-	slices.Sort(row.failures)
-	for _, f := range row.failures {
-		fmt.Fprintln(r.out, "FAILED", f)
-	}
+	return row
+}
+
+func (r *row) spent(d time.Duration) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.took += d
 }
 
 func (r *report) tried() (n int) {
@@ -84,7 +90,7 @@ func (r *report) tried() (n int) {
 
 func (r *report) failed() (n int) {
 	for _, row := range r.rows {
-		n += len(row.failures)
+		n += row.failed
 	}
 	return n
 }
@@ -101,7 +107,7 @@ func (r *report) print() {
 		if row.peak > 0 {
 			peak = fmt.Sprint(row.peak >> 20)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%.1f\t%s\n", row.fault, row.subject, row.tried, row.survived, len(row.failures), peak, row.took.Seconds(), how)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%.1f\t%s\n", row.fault, row.subject, row.tried, row.survived, row.failed, peak, row.took.Seconds(), how)
 	}
 	fmt.Fprintf(w, "all\t\t%d\t%d\t%d\n", r.tried(), r.tried()-r.failed(), r.failed())
 	w.Flush()

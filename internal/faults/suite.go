@@ -36,6 +36,7 @@ type suite struct {
 	lock    sync.Mutex
 	refs    map[string]*reference
 	corrupt map[string]*checkpoint
+	making  sync.RWMutex // held alone while a file is made whose memory must not count
 }
 
 // fault is something that is done to a subject, a number of times.
@@ -79,19 +80,14 @@ func runSuite(ctx context.Context, o options) error {
 	}
 	defer done()
 	r := &report{out: o.Out}
-	for _, f := range s.faults() {
-		for _, subject := range f.subjects {
-			if !o.Only.MatchString(f.name + "/" + subject) {
-				continue
-			}
-			if err := s.tryAll(ctx, f, subject, r); err != nil {
-				r.print()
-				return fmt.Errorf("%s/%s: %w", f.name, subject, err)
-			}
-		}
-	}
+	err = s.tryAll(ctx, r)
 	r.print()
-	if r.failed() > 0 {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	case r.failed() > 0:
 		return fmt.Errorf("%w: %d of %d tries failed", errFailed, r.failed(), r.tried())
 	}
 	return nil
@@ -106,6 +102,7 @@ func (s *suite) faults() []fault {
 		{"stops", names(s.stages), s.Stops, stopStage},
 		{"disk", names(s.stages), s.Levels, fillDisk},
 		{"disk", names(s.tools), s.Levels, fillDiskOfTool},
+		{"hostile", s.hostileNames(), 1, readHostile},
 		{"annotators", annotatorNames(), 2, askAnnotator},
 		{"flips", checkpointed, s.Flips, flipCheckpoint},
 		{"cuts", checkpointed, s.Cuts, cutCheckpoint},
@@ -153,46 +150,65 @@ func (s *suite) prepare(ctx context.Context) (err error) {
 	return nil
 }
 
-// tryAll tries a fault on a subject, some tries at a time.
-func (s *suite) tryAll(ctx context.Context, f fault, subject string, r *report) error {
-	row := &row{fault: f.name, subject: subject, how: map[string]int{}}
-	begin, numbers, errs := time.Now(), make(chan int), make(chan error)
+// tryAll tries everything that was asked for, some tries at a time. An error is of tries that could not be made.
+func (s *suite) tryAll(ctx context.Context, r *report) error {
+	type job struct {
+		fault  fault
+		number int
+		row    *row
+	}
+	jobs, errs := make(chan job), make(chan error)
 	var group sync.WaitGroup
 	for range max(s.Workers, 1) {
 		group.Go(func() {
-			for n := range numbers {
-				errs <- s.tryOnce(ctx, f, subject, n, row)
+			for j := range jobs {
+				if err := s.tryOnce(ctx, j.fault, j.number, j.row); err != nil {
+					errs <- fmt.Errorf("%s/%s, try %d: %w", j.fault.name, j.row.subject, j.number, err)
+				}
 			}
 		})
 	}
 	go func() {
 		defer close(errs)
 		defer group.Wait()
-		defer close(numbers)
-		for n := range f.tries {
-			if s.Try >= 0 && n != s.Try {
-				continue
+		defer close(jobs)
+		for _, f := range s.faults() {
+			for _, subject := range f.subjects {
+				if !s.Only.MatchString(f.name + "/" + subject) {
+					continue
+				}
+				row := r.row(f.name, subject)
+				for n := range f.tries {
+					if s.Try >= 0 && n != s.Try || row.skipped() {
+						continue
+					}
+					select {
+					case jobs <- job{f, n, row}:
+					case <-ctx.Done():
+						return
+					}
+				}
 			}
-			if ctx.Err() != nil || row.skipped() {
-				return
-			}
-			numbers <- n
 		}
 	}()
 	var all []error
 	for err := range errs {
 		all = append(all, err)
 	}
-	row.took = time.Since(begin)
-	r.add(row)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	return errors.Join(all...)
 }
 
+// tell prints a failure at once.
+func (s *suite) tell(text string) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	fmt.Fprintln(s.Out, "FAILED", text)
+}
+
 // tryOnce notes in the row how a try ended. An error is a trouble of the suite.
-func (s *suite) tryOnce(ctx context.Context, f fault, subject string, number int, row *row) error {
+func (s *suite) tryOnce(ctx context.Context, f fault, number int, row *row) error {
+	begin, subject := time.Now(), row.subject
+	defer func() { row.spent(time.Since(begin)) }()
 	h := fnv.New64a()
 	fmt.Fprint(h, f.name, "/", subject, "/", number)
 	t := &try{suite: s, fault: f.name, subject: subject, number: number, rng: rand.New(rand.NewPCG(s.Seed, h.Sum64()))}
@@ -207,14 +223,14 @@ func (s *suite) tryOnce(ctx context.Context, f fault, subject string, number int
 	case errors.As(err, &skip):
 		row.skip(skip.why)
 	case errors.As(err, &broken):
-		row.fail(t, broken.text)
+		s.tell(row.fail(t, broken.text))
 		if s.Keep != "" {
 			return nil
 		}
 	case err != nil && ctx.Err() != nil:
 		return nil // the caller tells
 	case err != nil:
-		return fmt.Errorf("try %d: %w", number, err)
+		return err
 	default:
 		row.survive(t)
 	}

@@ -56,7 +56,9 @@ func withoutTimes(raw []byte) []byte {
 		if json.Unmarshal(line, &fields) == nil && bytes.HasSuffix(line, []byte("\n")) {
 			delete(fields, "time")
 			if metrics, ok := fields["metrics"].(map[string]any); ok {
-				maps.DeleteFunc(metrics, func(name string, _ any) bool { return strings.HasPrefix(name, "time/") })
+				maps.DeleteFunc(metrics, func(name string, _ any) bool {
+					return strings.HasPrefix(name, "timing_s/") || strings.HasPrefix(name, "perf/")
+				})
 			}
 			line, _ = json.Marshal(fields)
 			line = append(line, '\n')
