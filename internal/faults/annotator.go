@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -116,6 +115,3 @@ func endMarked(mark string) (n int) {
 	}
 	return n
 }
-
-// annotatorNames are the subjects.
-func annotatorNames() []string { return slices.Sorted(maps.Keys(annotators)) }

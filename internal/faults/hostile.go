@@ -8,11 +8,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 )
 
-// What a file may cost: twenty times its size, at most 1 GiB. A small file may cost memoryFloor, the needs of the program itself and of the
+// What a file may cost: twenty times its size, unpacked, and at most 1 GiB. A small file may cost memoryFloor, the needs of the program itself and of the
 // tiny model that a command loads. A refusal that names a limit may have taken up to 1 GiB before.
 const (
 	memoryFloor = 128 << 20
@@ -22,8 +21,11 @@ const (
 
 // hostile is an input that was made to hurt a reader.
 type hostile struct {
-	file  string // its name in the try's folder; that of a folder's file is DIR/NAME, and the folder is a copy of the tiny model then
+	file  string // its name in the try's folder; that of a folder's file is FOLDER/NAME, and the rest of the folder is that of the inputs
 	write func(w *bufio.Writer, n int64) error
+	// unpacked is what the text of a packed file has unpacked, in units of n, 0 for other files. It counts as the file's size: who wants such a text
+	// has to hold it.
+	unpacked int64
 	// commands read it: FILE stands for its path, DIR for its folder, IN: for the folder of the inputs, < at the end for standard input.
 	commands []string
 }
@@ -111,16 +113,19 @@ func (t *try) commandLine(line, path string) []string {
 // with the peak of the one that starts it.
 func (t *try) writeHostile(h hostile, path string) (size int64, err error) {
 	if dir := filepath.Dir(path); dir != t.dir {
-		if err := os.CopyFS(dir, os.DirFS(t.in("base"))); err != nil {
+		if err := os.CopyFS(dir, os.DirFS(t.in(filepath.Base(dir)))); err != nil {
 			return 0, err
 		}
-		if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-			return 0, err
+		// Weights in one file would be taken in the place of an index.
+		for _, name := range []string{path, strings.TrimSuffix(path, ".index.json")} {
+			if err := os.Remove(name); err != nil && !os.IsNotExist(err) {
+				return 0, err
+			}
 		}
 	}
 	t.making.Lock()
 	defer t.making.Unlock()
-	if err := writeFile(path, func(w *bufio.Writer) error { return h.write(w, int64(t.Scale*(16<<20))) }); err != nil {
+	if err := writeFile(path, func(w *bufio.Writer) error { return h.write(w, t.nominal()) }); err != nil {
 		return 0, err
 	}
 	forgetPeak()
@@ -128,8 +133,11 @@ func (t *try) writeHostile(h hostile, path string) (size int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return info.Size(), nil
+	return max(info.Size(), h.unpacked*t.nominal()), nil
 }
+
+// nominal is the size that most hostile files have.
+func (s *suite) nominal() int64 { return int64(s.Scale * (16 << 20)) }
 
 // forgetPeak gives memory back and resets the peak of this process, where the system can.
 func forgetPeak() {
@@ -153,5 +161,3 @@ func (e ended) bounded(size int64) error {
 	}
 	return failf("took %d MiB for a file of %.1f MiB, allowed are %d: %s", e.peak>>20, float64(size)/(1<<20), allowed>>20, e.summary())
 }
-
-func (s *suite) hostileNames() []string { return slices.Sorted(maps.Keys(s.hostiles())) }

@@ -152,7 +152,7 @@ func hostileDatasets() map[string]hostile {
 		"dictionary.arrow":     arrowFile(func(n int64) table { return dictionary(n/16, 100_000) }),
 		"zeros-zstd.arrow":     arrowFile(long(16), ipc.WithZstd()),
 		"zeros-lz4.arrow":      arrowFile(long(16), ipc.WithLZ4()),
-		"shrunk-zstd.arrow":    arrowFile(of(oneText(100_000, 10, 20)), ipc.WithZstd()),
+		"shrunk-zstd.arrow":    arrowFile(of(oneText(10_000, 10, 200)), ipc.WithZstd()),
 		"one-text.arrow":       arrowFile(long(1)),
 		"columns.arrow":        arrowFile(of(columns(100_000))),
 		"batches.arrow":        arrowFile(of(oneText(1, 1, 50_000))),
@@ -165,7 +165,7 @@ func hostileDatasets() map[string]hostile {
 		"zeros-zstd.parquet":   parquetFile(long(16), compress.Codecs.Zstd, false),
 		"zeros-gzip.parquet":   parquetFile(long(16), compress.Codecs.Gzip, false),
 		"zeros-snappy.parquet": parquetFile(long(16), compress.Codecs.Snappy, false),
-		"shrunk-zstd.parquet":  parquetFile(of(oneText(100_000, 10, 20)), compress.Codecs.Zstd, false),
+		"shrunk-zstd.parquet":  parquetFile(of(oneText(10_000, 10, 200)), compress.Codecs.Zstd, false),
 		"columns.parquet":      parquetFile(of(columns(20_000)), compress.Codecs.Uncompressed, false),
 		"groups.parquet":       parquetFile(of(oneText(1, 1, 5_000)), compress.Codecs.Uncompressed, false),
 		"empty-groups.parquet": parquetFile(of(oneText(1, 0, 5_000)), compress.Codecs.Uncompressed, false),
@@ -173,7 +173,11 @@ func hostileDatasets() map[string]hostile {
 		"deep.parquet":         parquetFile(of(nested(2_000, 0)), compress.Codecs.Uncompressed, false),
 		"lineage-deep.parquet": parquetFile(of(described("tame.lineage", `{"stage": `+deep)), compress.Codecs.Uncompressed, false),
 	} {
-		all[name] = hostile{file: name, write: write, commands: []string{
+		unpacked := int64(0)
+		if strings.HasPrefix(name, "zeros-") {
+			unpacked = 16
+		}
+		all[name] = hostile{file: name, write: write, unpacked: unpacked, commands: []string{
 			"data head FILE -n 1", "data head FILE -n 3 --json", "data stats FILE", "data validate FILE", "data shuffle FILE out.arrow", "convert data FILE out.arrow", "lineage FILE",
 		}}
 	}

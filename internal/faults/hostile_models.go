@@ -39,12 +39,12 @@ func hostileModels() map[string]hostile {
 		"max_position_embeddings", "rope_theta", "eos_token_id"} {
 		for _, value := range []string{"1000000000", "1e18", "9223372036854775807", "-1", "0", "1e400", "[1]", "null", strings.Repeat("1", 1000)} {
 			name := fmt.Sprintf("config-%s=%.12s", key, value)
-			add(strings.Trim(name, "[]"), "m/config.json", "DIR", exactly(config+`, "`+key+`": `+value+"}"))
+			add(strings.Trim(name, "[]"), "base/config.json", "DIR", exactly(config+`, "`+key+`": `+value+"}"))
 		}
 	}
-	add("config-deep", "m/config.json", "DIR", around(config+`, "x": `, "[", ""))
-	add("config-many-keys", "m/config.json", "DIR", counted(config, `, "k%d": 1`, "}"))
-	add("config-factors", "m/config.json", "DIR", around(config+`, "rope_scaling": {"rope_type": "longrope", "long_factor": [1`, ", 1", "]}}"))
+	add("config-deep", "base/config.json", "DIR", around(config+`, "x": `, "[", ""))
+	add("config-many-keys", "base/config.json", "DIR", counted(config, `, "k%d": 1`, "}"))
+	add("config-factors", "base/config.json", "DIR", around(config+`, "rope_scaling": {"rope_type": "longrope", "long_factor": [1`, ", 1", "]}}"))
 
 	tensors := func(header string) func(w *bufio.Writer, n int64) error {
 		return exactly(bytesOf(uint64(len(header)), header))
@@ -67,17 +67,17 @@ func hostileModels() map[string]hostile {
 			return counted("{", `"t%d":{"dtype":"F32","shape":[],"data_offsets":[0,4]},`, "")(w, n)
 		},
 	} {
-		add("safetensors-"+name, "m/model.safetensors", "DIR", write)
+		add("safetensors-"+name, "base/model.safetensors", "DIR", write)
 	}
 	for name, text := range map[string]string{
 		"outside":  `{"weight_map": {"model.embed_tokens.weight": "../../../../etc/passwd"}}`,
 		"absolute": `{"weight_map": {"model.embed_tokens.weight": "/dev/zero"}}`,
 		"itself":   `{"weight_map": {"model.embed_tokens.weight": "model.safetensors.index.json"}}`,
 	} {
-		add("index-"+name, "m/model.safetensors.index.json", "DIR", exactly(text))
+		add("index-"+name, "base/model.safetensors.index.json", "DIR", exactly(text))
 	}
-	all["lineage-deep"] = hostile{file: "m/lineage.json", write: around(`{"stage": "x", "config": `, "[", ""), commands: []string{"lineage DIR"}}
-	all["lineage-long"] = hostile{file: "m/lineage.json", write: around(`{"stage": "x", "inputs": [{"name": "x"}`, `,{"name": "\u001b[31mx"}`, "]}"), commands: []string{"lineage DIR"}}
+	all["lineage-deep"] = hostile{file: "base/lineage.json", write: around(`{"stage": "x", "config": `, "[", ""), commands: []string{"lineage DIR"}}
+	all["lineage-long"] = hostile{file: "base/lineage.json", write: around(`{"stage": "x", "inputs": [{"name": "x"}`, `,{"name": "\u001b[31mx"}`, "]}"), commands: []string{"lineage DIR"}}
 
 	gguf := func(tensors, values uint64, more ...any) func(w *bufio.Writer, n int64) error {
 		return exactly("GGUF" + bytesOf(uint32(3), tensors, values) + bytesOf(more...))
@@ -124,12 +124,12 @@ func hostileModels() map[string]hostile {
 		"empty":      "",
 		"descending": "\x80\x02]q\x00h\x00a.",
 	} {
-		add("pth-"+name, "m/consolidated.00.pth", "DIR", archive(map[string]string{"archive/data.pkl": pickle, "archive/data/0": "x"}, 0))
+		add("pth-"+name, "meta/consolidated.00.pth", "DIR", archive(map[string]string{"archive/data.pkl": pickle, "archive/data/0": "x"}, 0))
 	}
-	add("pth-zip-bomb", "m/consolidated.00.pth", "DIR", archive(map[string]string{"archive/data.pkl": ""}, 256<<20))
+	add("pth-zip-bomb", "meta/consolidated.00.pth", "DIR", archive(map[string]string{"archive/data.pkl": ""}, 256<<20))
 	for name, h := range all { // Meta's form has no config.json
 		if strings.HasPrefix(name, "pth-") {
-			h.file = "meta/" + strings.TrimPrefix(h.file, "m/")
+			h.file = "meta/" + strings.TrimPrefix(h.file, "base/")
 			all[name] = h
 		}
 	}

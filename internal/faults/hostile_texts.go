@@ -93,6 +93,7 @@ func zstandard(times int64, write func(w *bufio.Writer, n int64) error) func(w *
 // hostileTexts are files for `tame convert data`.
 func hostileTexts() map[string]hostile {
 	convert := []string{"convert data FILE out.arrow"}
+	packed := map[string]int64{"one-line.jsonl.gz": 64, "spaces.json.gz": 64, "rows.jsonl.gz": 4, "open-quote.csv.gz": 64, "unbroken.txt.gz": 64, "one-line.jsonl.zst": 64, "zeros.jsonl.gz": 64}
 	all := map[string]hostile{}
 	for name, write := range map[string]func(w *bufio.Writer, n int64) error{
 		"deep.json":             around("", "[", ""),
@@ -127,7 +128,7 @@ func hostileTexts() map[string]hostile {
 		"members.jsonl.gz":      around("", "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x03\x00\x00\x00\x00\x00\x00\x00\x00\x00", ""),
 		"empty-frames.json.zst": around("", "\x28\xb5\x2f\xfd\x20\x00\x01\x00\x00", ""),
 	} {
-		all[name] = hostile{file: name, write: write, commands: convert}
+		all[name] = hostile{file: name, write: write, unpacked: packed[name], commands: convert}
 	}
 	for _, name := range []string{"unbroken.txt", "unbroken.txt.gz", "zeros.txt"} {
 		h := all[name]

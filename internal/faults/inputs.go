@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 )
 
@@ -49,9 +50,26 @@ func (s *suite) makeInputs(ctx context.Context) error {
 	for _, args := range [][]string{
 		base(16, 1, "base"), base(128, 4, "large"), base(128, 5, "larger"),
 		sets("sft", slices.Concat(quick, []string{"model=base", "data=talks.arrow", "epochs=12", "batch_size=4", "held_out=0", "output=chat"})...),
-		reward("helpfulness"), reward("safety"),
+		reward("helpfulness"), reward("safety"), {"convert", "model", "base", "meta", "--to", "meta"},
 	} {
 		if err := s.must(ctx, args...); err != nil {
+			return err
+		}
+	}
+	return s.makeBare()
+}
+
+// makeBare copies a model without what vouches for its weights, as other programs write it.
+func (s *suite) makeBare() error {
+	if err := os.Mkdir(s.in("bare"), 0o755); err != nil {
+		return err
+	}
+	for _, name := range []string{"config.json", "model.safetensors", "tokenizer.model"} {
+		raw, err := os.ReadFile(filepath.Join(s.in("chat"), name))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(s.in("bare"), name), raw, 0o644); err != nil {
 			return err
 		}
 	}

@@ -23,7 +23,7 @@ const (
 // checkpointed are the stages in whose checkpoints files are damaged.
 var checkpointed = []string{"pretrain", "sft", "reward", "ppo", "gatt", "rlhf"}
 
-func names(subjects map[string]subject) []string { return slices.Sorted(maps.Keys(subjects)) }
+func names[V any](subjects map[string]V) []string { return slices.Sorted(maps.Keys(subjects)) }
 
 // with puts an input in the place of IN.
 func (s subject) with(input string) []string {

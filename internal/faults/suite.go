@@ -102,10 +102,13 @@ func (s *suite) faults() []fault {
 		{"stops", names(s.stages), s.Stops, stopStage},
 		{"disk", names(s.stages), s.Levels, fillDisk},
 		{"disk", names(s.tools), s.Levels, fillDiskOfTool},
-		{"hostile", s.hostileNames(), 1, readHostile},
-		{"annotators", annotatorNames(), 2, askAnnotator},
+		{"hostile", names(s.hostiles()), 1, readHostile},
+		{"annotators", names(annotators), 2, askAnnotator},
 		{"flips", checkpointed, s.Flips, flipCheckpoint},
 		{"cuts", checkpointed, s.Cuts, cutCheckpoint},
+		{"flips-of-results", names(results), s.Flips, flipResult},
+		{"cuts-of-results", names(results), s.Cuts, cutResult},
+		{"numbers", names(results), s.Numbers, writeNumber},
 	}
 }
 
@@ -209,9 +212,7 @@ func (s *suite) tell(text string) {
 func (s *suite) tryOnce(ctx context.Context, f fault, number int, row *row) error {
 	begin, subject := time.Now(), row.subject
 	defer func() { row.spent(time.Since(begin)) }()
-	h := fnv.New64a()
-	fmt.Fprint(h, f.name, "/", subject, "/", number)
-	t := &try{suite: s, fault: f.name, subject: subject, number: number, rng: rand.New(rand.NewPCG(s.Seed, h.Sum64()))}
+	t := &try{suite: s, fault: f.name, subject: subject, number: number, rng: newRand(s.Seed, fmt.Sprint(f.name, "/", subject, "/", number))}
 	t.dir = filepath.Join(s.dir, f.name, subject, fmt.Sprint(number))
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
 		return err
@@ -235,4 +236,11 @@ func (s *suite) tryOnce(ctx context.Context, f fault, number int, row *row) erro
 		row.survive(t)
 	}
 	return os.RemoveAll(t.dir)
+}
+
+// newRand are the random numbers of one try, whatever the others do.
+func newRand(seed uint64, name string) *rand.Rand {
+	h := fnv.New64a()
+	fmt.Fprint(h, name)
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
