@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -142,57 +141,4 @@ func (t *try) again(ctx context.Context, ref *reference, args []string, there in
 		}
 	}
 	return t.same(ref.tree)
-}
-
-// runTogether starts two processes with different inputs and one output. One of them makes it, the other one says that it cannot.
-func runTogether(ctx context.Context, t *try) error {
-	ref, err := t.toolReference(ctx)
-	if err != nil {
-		return err
-	}
-	tool := t.tools[t.subject]
-	var ends [2]ended
-	var errs [2]error
-	done := make(chan int)
-	for i := range ends {
-		pause := t.moment(ref.end.took / 4)
-		go func() {
-			time.Sleep(pause)
-			ends[i], errs[i] = t.start(ctx, command{dir: t.dir, args: tool.with(tool.inputs[i])})
-			done <- i
-		}()
-	}
-	<-done
-	<-done
-	var winners []string
-	for i, e := range ends {
-		switch {
-		case errs[i] != nil:
-			return errs[i]
-		case e.broken != nil:
-			return e.broken
-		case e.status == 0:
-			winners = append(winners, tool.inputs[i])
-		}
-	}
-	if len(winners) != 1 {
-		return failf("%d of 2 processes say that they made %s: %s", len(winners), strings.Join(tool.outputs, " and "), ends[1].summary())
-	}
-	if winners[0] == tool.inputs[0] {
-		t.how = "the first"
-		return t.same(ref.tree)
-	}
-	t.how = "the second"
-	dir, err := t.fresh("other")
-	if err != nil {
-		return err
-	}
-	if _, err := t.start(ctx, command{dir: dir, args: tool.with(winners[0])}); err != nil {
-		return err
-	}
-	want, err := readTree(dir)
-	if err != nil {
-		return err
-	}
-	return t.same(want)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // never is a setting: nothing is saved but what a stopped run saves by itself.
@@ -19,7 +20,7 @@ func stopStage(ctx context.Context, t *try) error {
 	if err != nil {
 		return err
 	}
-	signal := []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}[t.number%4]
+	signal := t.signal()
 	e, err := t.start(ctx, command{
 		dir: t.dir, args: t.resume("--set", never), signal: signal, after: t.moment(ref.quick),
 	})
@@ -100,4 +101,75 @@ func (t *try) savedStep() int {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
+}
+
+// stopTool asks a tool to end. It leaves nothing, or all of its outputs, and starts again.
+func stopTool(ctx context.Context, t *try) error {
+	ref, err := t.toolReference(ctx)
+	if err != nil {
+		return err
+	}
+	tool, signal := t.tools[t.subject], t.signal()
+	c := command{dir: t.dir, args: tool.with(tool.inputs[0]), signal: signal, after: t.moment(ref.end.took)}
+	e, err := t.start(ctx, c)
+	if err != nil {
+		return err
+	}
+	there, err := t.wholeOrAbsent(tool.outputs, ref.tree)
+	switch {
+	case err != nil:
+		return err
+	case e.broken != nil:
+		return e.broken
+	case e.status == 0:
+		t.how = "ended before"
+		return t.same(ref.tree)
+	case e.status != 128+int(signal):
+		return failf("stopped by %v, want status %d: %s", signal, 128+int(signal), e.summary())
+	}
+	if t.how = "stopped"; e.killer != 0 {
+		t.how = "at once"
+	} else if there == 0 {
+		if err := t.same(tree{".": "folder"}); err != nil {
+			return err
+		}
+	}
+	return t.again(ctx, ref, c.args, there)
+}
+
+// signal is that of the try: most schedulers send SIGTERM.
+func (t *try) signal() syscall.Signal {
+	return []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGTERM}[t.number%4]
+}
+
+// waiting are commands that read standard input, to which nothing comes.
+var waiting = map[string][]string{
+	"tokenize":     {"tokenize", "--tokenizer", "IN:base/tokenizer.model"},
+	"generate":     {"generate", "--model", "IN:base"},
+	"score":        {"score", "--model", "IN:safety"},
+	"logprobs":     {"logprobs", "--model", "IN:base"},
+	"chat":         {"chat", "--model", "IN:chat"},
+	"convert-data": {"convert", "data", "-", "out.arrow"},
+	"tokenizer":    {"tokenizer", "train", "--vocab-size", "300", "-", "out.model"},
+}
+
+// stopWaiting asks a command to end that waits for its input.
+func stopWaiting(ctx context.Context, t *try) error {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	defer w.Close()
+	c := command{dir: t.dir, args: t.place(waiting[t.subject], ""), stdin: r, signal: t.signal(), after: 500 * time.Millisecond, limit: 5 * time.Second}
+	e, err := t.start(ctx, c)
+	switch {
+	case err != nil:
+		return err
+	case e.broken != nil:
+		return failf("after %v it %v", c.signal, e.broken)
+	case e.status != 128+int(c.signal):
+		return failf("stopped by %v, want status %d: %s", c.signal, 128+int(c.signal), e.summary())
+	}
+	return t.same(tree{".": "folder"})
 }
