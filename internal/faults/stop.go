@@ -21,9 +21,12 @@ func stopStage(ctx context.Context, t *try) error {
 		return err
 	}
 	signal := t.signal()
-	e, err := t.start(ctx, command{
-		dir: t.dir, args: t.resume("--set", never), signal: signal, after: t.moment(ref.quick),
-	})
+	c := command{dir: t.dir, args: t.resume("--set", never), signal: signal, after: t.moment(ref.quick)}
+	if t.number%4 != 3 && ref.logLines > 1 { // not while it starts, when nothing is there to be lost
+		lines := 1 + t.rng.IntN(ref.logLines-1)
+		c.after, c.when = 0, func() bool { return logLines(t.dir) >= lines }
+	}
+	e, err := t.start(ctx, c)
 	switch {
 	case err != nil:
 		return err
