@@ -146,7 +146,7 @@ func forgetPeak() {
 }
 
 // limitNamed is how a refusal names a limit.
-var limitNamed = regexp.MustCompile(`(?i)limit|at most|more than|larger than|longer than|deeper than|exceed|too (large|long|many|deep|big)|nested|want \d+ to \d+`)
+var limitNamed = regexp.MustCompile(`(?i)limit|at most|more than|larger than|longer than|deeper than|exceed|too (large|long|many|deep|big)|nested|want \d+ to \d+|leaves room`)
 
 // bounded checks the promises about any file of that size.
 func (e ended) bounded(size int64) error {
