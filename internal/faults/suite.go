@@ -87,6 +87,8 @@ func runSuite(ctx context.Context, o options) error {
 		return ctx.Err()
 	case err != nil:
 		return err
+	case len(r.rows) == 0:
+		return fmt.Errorf("nothing is tried: no FAULT/SUBJECT matches -only %q", o.Only)
 	case r.failed() > 0:
 		return fmt.Errorf("%w: %d of %d tries failed", errFailed, r.failed(), r.tried())
 	}
