@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/internal/output"
 )
 
 // kills is how often TestKilledRunsEndInTheSameBytes kills each stage: go test ./cmd/tame -run Killed -kills 50 -timeout 60m.
@@ -104,11 +106,11 @@ func TestStoppedRunsAreNotOverwritten(t *testing.T) {
 func TestOneProcessForAnOutput(t *testing.T) {
 	o := newOutput(filepath.Join(t.TempDir(), "new", "chat"))
 	args := []string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + o.dir}
-	release, err := o.lock()
+	set, err := output.New(nil, o.place())
 	require.NoError(t, err)
 	_, err = tame(t, "", args...)
 	require.ErrorContains(t, err, "another process is making "+o.dir)
-	release()
+	set.Close()
 	assert.NoFileExists(t, o.dir+".lock")
 
 	require.NoError(t, os.WriteFile(o.dir+".lock", nil, 0o644))

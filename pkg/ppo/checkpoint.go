@@ -1,6 +1,7 @@
 package ppo
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -128,11 +129,11 @@ func (t *Trainer) resume() error {
 	return t.restore(c)
 }
 
-// keep saves the run when a checkpoint is due. Within an iteration there is nothing to save: the
+// keep saves the run when a checkpoint is due, and when the context has ended. Within an iteration there is nothing to save: the
 // answers would be lost.
-func (t *Trainer) keep() error {
+func (t *Trainer) keep(ctx context.Context) error {
 	k := t.cfg.Checkpointing
-	if k.Dir == "" || t.iteration%k.Every != 0 && !t.Done() {
+	if k.Dir == "" || t.iteration%k.Every != 0 && !t.Done() && ctx.Err() == nil {
 		return nil
 	}
 	c, err := t.checkpoint()

@@ -52,8 +52,7 @@ func TestConformance(t *testing.T) {
 				Train: func(ctx context.Context, run traintest.Run) ([]float32, any, error) {
 					return trained(ctx, run, 2, prompts, prompts, nothing)
 				},
-				Others:  others,
-				OnlyDue: true,
+				Others: others,
 			})
 		})
 	}

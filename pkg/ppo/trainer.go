@@ -162,7 +162,7 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	}
 	clock.total(m, episodes)
 	t.stopped = train.StepInfo{Stage: stage, Step: t.iteration, Total: cfg.Iterations, Metrics: m}.Tell(cfg.OnStep)
-	return m, t.keep()
+	return m, t.keep(ctx)
 }
 
 // draw gives count prompts from the endless sequence of shuffled passes over all prompts, from position first on.

@@ -136,7 +136,7 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 		f.reports = nil
 
 		// 8. Save a checkpoint.
-		if s.Checkpointing.Dir != "" && (f.report.Steps%s.Checkpointing.Every == 0 || f.report.Stopped != "") {
+		if s.Checkpointing.Dir != "" && (f.report.Steps%s.Checkpointing.Every == 0 || f.report.Stopped != "" || ctx.Err() != nil) {
 			if err := f.save(); err != nil {
 				return f.report, err
 			}
