@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"slices"
 	"syscall"
 
 	"github.com/tame-rlhf/tame/pkg/train"
@@ -21,10 +21,13 @@ func (r *stageRun) ended(ctx context.Context, err error, again string) error {
 		}
 	case lost:
 		err = unsaved // without a "context canceled" next to it
-	case err != nil && ctx.Err() != nil && (errors.Is(err, context.Canceled) || !isFileError(err)):
+	case err != nil && ctx.Err() != nil && !isDiskError(err):
 		return &stoppedError{again: again, kept: r.output.begun()}
-	case err == nil || !isFileError(err):
+	case err == nil || !isDiskError(err):
 		return err
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New(err.Error()) // that Ctrl-C came too is not the reason
 	}
 	if done, _ := exists(r.output.dir); done {
 		return err
@@ -35,10 +38,10 @@ func (r *stageRun) ended(ctx context.Context, err error, again string) error {
 	return fmt.Errorf("%w\n%s is kept; resume it with: %s", err, r.output.checkpoint, again)
 }
 
-// isFileError says whether a file could not be read or written. A pipe to a program that Ctrl-C has ended too is not one.
-func isFileError(err error) bool {
-	var file *fs.PathError
-	return errors.As(err, &file) && !errors.Is(err, syscall.EPIPE)
+// isDiskError says whether a file could not be written (or read) for a reason that has nothing to do with the run.
+func isDiskError(err error) bool {
+	return slices.ContainsFunc([]error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EIO, syscall.EROFS},
+		func(reason error) bool { return errors.Is(err, reason) })
 }
 
 // stoppedError says that Ctrl-C ended a stage.

@@ -28,7 +28,8 @@ type stepLog struct {
 	file     *os.File
 	recorder *train.Recorder
 	newest   map[string]int // the last step of each stage in the file
-	fail     func(error)    // ends the run
+	note     func(format string, args ...any)
+	fail     func(error) // ends the run
 	err      error
 }
 
@@ -47,12 +48,12 @@ func runName(l data.Lineage) (string, error) {
 }
 
 // openLog makes the file, or opens that of the same run. fail is called when a line cannot be written.
-func openLog(path string, l data.Lineage, resume bool, fail func(error)) (*stepLog, error) {
-	name, err := runName(l)
+func (r *stageRun) openLog(path string, resume bool, fail func(error)) (*stepLog, error) {
+	name, err := runName(r.lineage)
 	if err != nil {
 		return nil, err
 	}
-	log := &stepLog{path: path, run: name, newest: map[string]int{}, fail: fail}
+	log := &stepLog{path: path, run: name, newest: map[string]int{}, note: r.notef, fail: fail}
 	mode := os.O_RDWR
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		mode |= os.O_CREATE | os.O_EXCL
@@ -135,8 +136,11 @@ func (l *stepLog) write(info train.StepInfo) {
 	if l.err != nil {
 		return
 	}
-	if info.Step <= l.newest[info.Stage] {
+	switch newest := l.newest[info.Stage]; {
+	case info.Step <= newest:
 		l.err = l.cut(info.Stage, info.Step)
+	case info.Step > newest+1:
+		l.note("%s has no lines of %s from step %d to %d: it is not the log that this run began with", l.path, info.Stage, newest+1, info.Step-1)
 	}
 	if l.err == nil {
 		l.recorder.OnStep(info)

@@ -33,15 +33,11 @@ func (o stageOutput) place() output.Place {
 
 // check looks at all places of a run before any work. log may be empty.
 func (o stageOutput) check(inputs []string, log string) error {
-	places := []output.Place{o.place()}
+	places := []output.Place{o.place(), {Path: o.checkpoint, Folder: true, Old: true}, {Path: o.dir + ".lock", Old: true}}
 	if log != "" {
 		places = append(places, output.Place{Path: log, Old: true})
 	}
-	if err := output.Check(inputs, places...); err != nil {
-		return err
-	}
-	return output.Check(inputs, append(places,
-		output.Place{Path: o.checkpoint, Folder: true, Old: true}, output.Place{Path: o.dir + ".lock", Old: true})...)
+	return output.Check(inputs, places...)
 }
 
 // begin compares what is there with the run that starts. done says that this very run has finished already.

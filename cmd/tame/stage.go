@@ -169,7 +169,7 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resum
 	running, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	if p.Log != "" {
-		if r.log, err = openLog(p.Log, lineage, resume, fail); err != nil {
+		if r.log, err = r.openLog(p.Log, resume, fail); err != nil {
 			return fmt.Errorf("log: %w", err)
 		}
 		defer r.log.close()

@@ -18,8 +18,13 @@ const lineageFile = "lineage.json"
 // place, or are inside of one, by whatever name or link.
 func Check(inputs []string, places ...Place) error {
 	var errs []error
+	parents := map[string]bool{} // each is checked once
 	for n, p := range places {
-		err := p.check()
+		err := p.checkExists()
+		if parent := filepath.Dir(p.Path); err == nil && !parents[parent] {
+			parents[parent] = true
+			err = p.checkFolders()
+		}
 		for _, q := range places[:n] {
 			if same(p.Path, q.Path) {
 				err = fmt.Errorf("%s is named as two outputs", p.Path)
@@ -45,14 +50,8 @@ func Check(inputs []string, places ...Place) error {
 	return errors.Join(errs...)
 }
 
-// check looks at one place.
-func (p Place) check() error {
-	if p.Path == "" {
-		return errors.New("the name of an output is empty")
-	}
-	if err := p.checkExists(); err != nil {
-		return err
-	}
+// checkFolders looks at the folders that a place is in.
+func (p Place) checkFolders() error {
 	for dir := filepath.Dir(resolve(p.Path)); ; dir = filepath.Dir(dir) {
 		if _, err := os.Lstat(filepath.Join(dir, lineageFile)); err == nil {
 			return fmt.Errorf("%s is inside %s, the folder of another run, which it would change: give another place", p.Path, dir)
@@ -65,6 +64,9 @@ func (p Place) check() error {
 
 // checkExists refuses what exists.
 func (p Place) checkExists() error {
+	if p.Path == "" {
+		return errors.New("the name of an output is empty")
+	}
 	info, err := os.Lstat(p.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
