@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,11 +11,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/each"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/importer"
@@ -113,11 +114,11 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	if err != nil {
 		return err
 	}
-	outputs := []string{out}
+	places := []output.Place{output.File(out)}
 	if c.refused != "" {
-		outputs = append(outputs, c.refused)
+		places = append(places, output.File(c.refused))
 	}
-	if err := errors.Join(checkOutputs(outputs, nil), checkDataset(out)); err != nil {
+	if err := errors.Join(output.Check(inputs, places...), checkDataset(out)); err != nil {
 		return err
 	}
 	im, err := importer.Open(inputs, cmd.InOrStdin(), cfg)
@@ -131,17 +132,25 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	if err != nil {
 		return err
 	}
-	done, drop, err := c.keepRefused(im)
+	set, err := output.New(inputs, places...)
 	if err != nil {
 		return err
 	}
-	defer drop()
-	err = convertWithProgress(cmd, im, out, lineage, c.compression)
-	if err == nil || errors.Is(err, importer.ErrNoRows) {
-		err = errors.Join(err, done())
+	defer set.Close()
+	err = c.keepRefused(cmd.Context(), im, set, func(ctx context.Context) error {
+		return set.Write(out, func(path string) error { return convertWithProgress(ctx, cmd, im, path, lineage, c.compression) })
+	})
+	none := errors.Is(err, importer.ErrNoRows)
+	if none {
+		set.Drop(out)
+	}
+	if err == nil || none {
+		if committed := set.Commit(); committed != nil {
+			return committed
+		}
 		printImport(cmd.OutOrStdout(), im.Report())
 	}
-	if errors.Is(err, importer.ErrNoRows) {
+	if none {
 		return fmt.Errorf("no row could be used, so %s is not written: is it of the form %q?", out, im.Files()[0].Dialect)
 	}
 	if err != nil {
@@ -187,38 +196,41 @@ func (c dataConversion) lineage(im *importer.Import) (data.Lineage, error) {
 	return l, nil
 }
 
-// keepRefused writes the refused rows into a file, which has its name when done is called; without that drop removes it.
-func (c dataConversion) keepRefused(im *importer.Import) (done func() error, drop func(), err error) {
+// keepRefused converts, and writes the refused rows into a file if one is named. A row that cannot be written ends the conversion.
+func (c dataConversion) keepRefused(ctx context.Context, im *importer.Import, set *output.Set, convert func(context.Context) error) (err error) {
 	if c.refused == "" {
-		return func() error { return nil }, func() {}, nil
+		return convert(ctx)
 	}
-	file, err := renameio.NewPendingFile(c.refused, renameio.WithPermissions(0o644))
-	if err != nil {
-		return nil, nil, err
-	}
-	w := bufio.NewWriter(file)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	var failed error
-	im.OnRefused = func(e importer.RowError) {
-		failed = errors.Join(failed, encoder.Encode(struct {
-			File   string `json:"file"`
-			Line   int    `json:"line"`
-			Reason string `json:"reason"`
-		}{e.File, e.Line, e.Err.Error()}))
-	}
-	done = func() error {
-		if err := errors.Join(failed, w.Flush()); err != nil {
-			return err
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	failed := set.WriteFile(c.refused, func(w *bufio.Writer) error {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		var failed error
+		im.OnRefused = func(e importer.RowError) {
+			if failed != nil {
+				return
+			}
+			failed = encoder.Encode(struct {
+				File   string `json:"file"`
+				Line   int    `json:"line"`
+				Reason string `json:"reason"`
+			}{e.File, e.Line, e.Err.Error()})
+			if failed != nil {
+				fail(failed)
+			}
 		}
-		return file.CloseAtomicallyReplace()
+		err = convert(ctx)
+		return failed
+	})
+	if failed != nil {
+		return failed
 	}
-	return done, func() { _ = file.Cleanup() }, nil // which does nothing once the file has its name
+	return err
 }
 
 // convertWithProgress converts, and shows how far it is where that is known.
-func convertWithProgress(cmd *cobra.Command, im *importer.Import, out string, l data.Lineage, compression data.Compression) error {
-	ctx := cmd.Context()
+func convertWithProgress(ctx context.Context, cmd *cobra.Command, im *importer.Import, out string, l data.Lineage, compression data.Compression) error {
 	if slices.ContainsFunc(im.Files(), func(f importer.FileDialect) bool { return f.File == importer.Stdin }) {
 		return im.Write(ctx, out, l, compression)
 	}

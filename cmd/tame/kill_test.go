@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/internal/output"
 )
 
 // rlhfArgs are the settings of a quick iteration.
@@ -39,11 +41,11 @@ func TestStoppedRunsAreNotOverwritten(t *testing.T) {
 func TestOneProcessForAnOutput(t *testing.T) {
 	o := newOutput(filepath.Join(t.TempDir(), "new", "chat"))
 	args := []string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + o.dir}
-	release, err := o.lock()
+	set, err := output.New(nil, o.place())
 	require.NoError(t, err)
 	_, err = tame(t, "", args...)
 	require.ErrorContains(t, err, "another process is making "+o.dir)
-	release()
+	set.Close()
 	assert.NoFileExists(t, o.dir+".lock")
 
 	require.NoError(t, os.WriteFile(o.dir+".lock", nil, 0o644))

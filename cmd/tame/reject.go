@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -103,11 +104,13 @@ func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	}
 	winners := pipeline.BestSamples(append(pool, samples...))
 	report.measure(samples, winners, len(prompts))
-	err = r.output.write(r.lineage, func(dir string) error {
+	err = r.output.write(func(dir string) error {
 		return errors.Join(
+			os.Mkdir(dir, 0o777),
 			data.Write(filepath.Join(dir, "samples.arrow"), samples, r.lineage),
 			data.Write(filepath.Join(dir, "winners.arrow"), winners, r.lineage),
 			run.WriteJSON(filepath.Join(dir, "report.json"), report),
+			run.WriteJSON(filepath.Join(dir, "lineage.json"), r.lineage),
 		)
 	})
 	if err != nil {

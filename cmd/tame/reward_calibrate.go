@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -77,7 +78,8 @@ rejection sampling starts from. Never calibrate the safety model: it has its lev
 
 // run reads, moves the bias, and writes the folder.
 func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error {
-	errs := []error{checkNew(a.output), checkInputs(append([]string{a.model, a.tokenizer}, a.data...))}
+	inputs := append([]string{a.model, a.tokenizer}, a.data...)
+	errs := []error{checkOutputs(inputs, output.Folder(a.output))}
 	if err := a.Method.UnmarshalText([]byte(a.method)); err != nil || a.Method == rewardmodel.CalibrateNone {
 		errs = append(errs, fmt.Errorf("--method is %q, want quantile or mean", a.method))
 	}
@@ -95,7 +97,7 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 		return err
 	}
 	lineage := data.Lineage{Stage: "reward calibrate", Config: yamlconf.JSON(&a.Calibration)}
-	if err := addInputs(&lineage, append([]string{a.model, a.tokenizer}, a.data...)...); err != nil {
+	if err := addInputs(&lineage, inputs...); err != nil {
 		return err
 	}
 	pairs, tooLong, err := readPairs(a.data, tmpl, p.Config().MaxSeqLen)
@@ -115,8 +117,10 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	if err != nil {
 		return err
 	}
-	err = model.Save(a.output, p, func(dir string) error {
-		return errors.Join(folderExtras(tok, lineage)(dir), level.Write(dir))
+	err = makeOutput(inputs, output.Folder(a.output), func(dir string) error {
+		return model.Save(dir, p, func(dir string) error {
+			return errors.Join(folderExtras(tok, lineage)(dir), level.Write(dir))
+		})
 	})
 	if err != nil {
 		return err

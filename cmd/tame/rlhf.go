@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
@@ -87,7 +88,7 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 	if err := data.WriteLineage(r.output.checkpoint, r.lineage); err != nil {
 		return err
 	}
-	if err := r.output.move(r.output.checkpoint); err != nil {
+	if err := output.Move(r.output.checkpoint, r.output.dir); err != nil {
 		return err
 	}
 	text := ""

@@ -55,7 +55,7 @@ var levels = [][]string{
 	{"pkg/model/arch"},
 	{"pkg/setting"},
 	{"internal/enum", "internal/each", "internal/heap"},
-	{"internal/gguf", "internal/pth"},
+	{"internal/gguf", "internal/pth", "internal/output"},
 	{"internal/golden", "internal/archtest", "internal/faults", "internal/mutate", "internal/yamlconf/gendocs"},
 }
 

@@ -29,7 +29,7 @@ type store struct {
 const workDir = ".work"
 
 // leftover are the names of files and folders that were being written when a process was killed.
-var leftover = regexp.MustCompile(`^\..+(\.tmp|\.discarded|\.arrow\d+)$`)
+var leftover = regexp.MustCompile(`^\..+(\.tmp|\.discarded|\.(arrow|json|model)\d+)$`)
 
 // newStore makes the folder, or sweeps the one that is there.
 func newStore(dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)) (*store, error) {
