@@ -165,7 +165,7 @@ func (r *Report) count(reason string, skipped bool, rows int) {
 	if !skipped {
 		key.Text = differing.ReplaceAllStringFunc(reason, func(s string) string {
 			if strings.ContainsAny(s[:1], `"'`) {
-				if len(s) <= 24 && isName(s[1:len(s)-1]) {
+				if s[0] == '"' && len(s) <= 24 && isName(s[1:len(s)-1]) {
 					return s // a key or a role
 				}
 				return `"..."`
