@@ -2,6 +2,8 @@ package importer
 
 import "slices"
 
+//go:generate go test . -run TestDialectsPage -update
+
 // KeyUse says what becomes of a key of a row.
 type KeyUse int
 
