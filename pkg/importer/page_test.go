@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	flags "flag"
 	"fmt"
 	"os"
@@ -56,7 +57,8 @@ func writeKeys(b *strings.Builder, keys []Key, path string) {
 	for i := 0; i < len(keys); {
 		key, names := keys[i], []string{}
 		for ; i < len(keys) && keys[i].Note == key.Note && keys[i].Use == key.Use && len(keys[i].Keys) == len(key.Keys); i++ {
-			names = append(names, "`"+path+keys[i].Name+"`")
+			name := cmp.Or(path+keys[i].Name, `""`) // a column without a name
+			names = append(names, "`"+name+"`")
 		}
 		note := strings.ReplaceAll(key.Note, "|", "\\|")
 		switch len(key.Keys) {

@@ -10,9 +10,8 @@ import (
 // sifter takes from a row what its dialect reads: only that is decoded, and what else has something to say is noted.
 type sifter struct {
 	keys   []Key
-	score  string            // Config.Score
-	unused func(UnusedKey)   // called for each key that is left out and has a value
-	object map[string][]byte // used again: the keys of an object that were seen
+	score  string          // Config.Score
+	unused func(UnusedKey) // called for each key that is left out and has a value
 }
 
 // sift copies a JSON object without the keys that are not read. Keys are taken by their exact case, unlike
