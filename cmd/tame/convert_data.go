@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -60,6 +59,7 @@ type dataConversion struct {
 	importConfig
 	compression data.Compression
 	refused     string // file for the refused rows
+	report      string // file for the counts
 }
 
 func convertDataCommand() *cobra.Command {
@@ -86,8 +86,9 @@ A row that is no good is left out and reported. The dialect is recognised by the
 	flags.StringVar(&c.Ties, "ties", c.Ties, "drop: leave ties out; keep: the first answer counts as chosen, negligibly better / unsure")
 	flags.StringVar(&c.Score, "score", "", "key of the grade that decides between answers (default: score, overall_score, helpfulness, ...)")
 	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text (default of .txt files: "+importer.DefaultSeparator+")")
-	flags.BoolVar(&c.Strict, "strict", false, "a row that is no good is an error, and nothing is written")
+	flags.BoolVar(&c.Strict, "strict", false, "a row that is no good, or has a key that is not used, is an error, and nothing is written")
 	flags.StringVar(&c.refused, "refused", "", "write every refused row's file, line and reason there, as JSON lines")
+	flags.StringVar(&c.report, "report", "", "write the counts there, as JSON: rows, reasons, keys that were not used, special tokens")
 	flags.TextVar(&c.compression, "compression", data.DefaultCompression, "none, lz4 or zstd")
 	flags.Lookup("compression").DefValue = "none for Arrow, zstd for Parquet"
 	return cmd
@@ -115,8 +116,10 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 		return err
 	}
 	places := []output.Place{output.File(out)}
-	if c.refused != "" {
-		places = append(places, output.File(c.refused))
+	for _, file := range []string{c.refused, c.report} {
+		if file != "" {
+			places = append(places, output.File(file))
+		}
 	}
 	if err := errors.Join(output.Check(inputs, places...), checkDataset(out)); err != nil {
 		return err
@@ -140,18 +143,22 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	err = c.keepRefused(cmd.Context(), im, set, func(ctx context.Context) error {
 		return set.Write(out, func(path string) error { return convertWithProgress(ctx, cmd, im, path, lineage, c.compression) })
 	})
-	none := errors.Is(err, importer.ErrNoRows)
-	if none {
+	var refused importer.RowError
+	none, strict := errors.Is(err, importer.ErrNoRows), c.Strict && errors.As(err, &refused) && im.Report().NumRefused() > 0
+	switch {
+	case none:
+		err = fmt.Errorf("no row could be used, so %s is not written: are its rows of the dialect %q? `tame convert data --help` lists them, and --as NAME chooses one", out, im.Files()[0].Dialect)
+	case strict:
+		err = fmt.Errorf("%d rows are refused, so %s is not written; the first: %w", im.Report().NumRefused(), out, refused)
+	}
+	if none || strict {
 		set.Drop(out)
 	}
-	if err == nil || none {
-		if committed := set.Commit(); committed != nil {
-			return committed
+	if err == nil || none || strict {
+		if kept := errors.Join(c.writeReport(set, im, out, err), set.Commit()); kept != nil {
+			return errors.Join(err, kept)
 		}
 		printImport(cmd.OutOrStdout(), im.Report())
-	}
-	if none {
-		return fmt.Errorf("no row could be used, so %s is not written: is it of the form %q?", out, im.Files()[0].Dialect)
 	}
 	if err != nil {
 		return err
@@ -170,11 +177,17 @@ func checkDataset(out string) error {
 
 // dialectsOf says what the files are in: once, if they are all the same.
 func dialectsOf(files []importer.FileDialect) string {
-	same := !slices.ContainsFunc(files, func(f importer.FileDialect) bool { return f.Dialect != files[0].Dialect })
-	if same {
-		return files[0].Dialect
+	name := func(f importer.FileDialect) string {
+		if f.Fitting == f.Sampled {
+			return f.Dialect
+		}
+		return fmt.Sprintf("%s, as %d of the first %d rows are", f.Dialect, f.Fitting, f.Sampled)
 	}
-	list := each.Of(files, func(f importer.FileDialect) string { return fmt.Sprintf("%s (%s)", f.Dialect, f.File) })
+	same := !slices.ContainsFunc(files, func(f importer.FileDialect) bool { return name(f) != name(files[0]) })
+	if same {
+		return name(files[0])
+	}
+	list := each.Of(files, func(f importer.FileDialect) string { return fmt.Sprintf("%s (%s)", name(f), f.File) })
 	return strings.Join(list, ", ")
 }
 
@@ -212,10 +225,11 @@ func (c dataConversion) keepRefused(ctx context.Context, im *importer.Import, se
 				return
 			}
 			failed = encoder.Encode(struct {
-				File   string `json:"file"`
-				Line   int    `json:"line"`
-				Reason string `json:"reason"`
-			}{e.File, e.Line, e.Err.Error()})
+				File    string `json:"file"`
+				Line    int    `json:"line"`
+				Element int    `json:"element,omitempty"`
+				Reason  string `json:"reason"`
+			}{e.File, e.Line, e.Element, e.Err.Error()})
 			if failed != nil {
 				fail(failed)
 			}
@@ -249,32 +263,4 @@ func convertWithProgress(ctx context.Context, cmd *cobra.Command, im *importer.I
 		task.Done(detail())
 	}
 	return err
-}
-
-// printImport shows the counts, the first refused rows and how many there are for each reason.
-func printImport(w io.Writer, report importer.Report) {
-	const most = 10
-	fmt.Fprintf(w, "%d rows read: %d rows taken, %d refused", report.Read, report.Rows, report.NumRefused())
-	if report.Skipped > 0 {
-		fmt.Fprintf(w, ", %d skipped", report.Skipped)
-	}
-	fmt.Fprintln(w)
-	for _, refused := range report.Refused[:min(most, len(report.Refused))] {
-		fmt.Fprintf(w, "  %s\n", printable(refused.Error()))
-	}
-	if rest := report.NumRefused() - most; rest > 0 {
-		fmt.Fprintf(w, "  and %d more\n", rest)
-	}
-	reasons := report.Reasons()
-	if len(reasons) == 0 {
-		return
-	}
-	fmt.Fprintf(w, "%8s  reason\n", "rows")
-	for _, r := range reasons {
-		what := "refused"
-		if r.Skipped {
-			what = "skipped"
-		}
-		fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, printable(r.Text))
-	}
 }

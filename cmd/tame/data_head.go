@@ -75,7 +75,11 @@ func printRow(w io.Writer, i int, row record) error {
 		fmt.Fprintf(w, "  id %s, safety %v\n", printable(row.ID), row.Safety)
 	case data.Conversation:
 		printMessages(w, row.Messages)
-		fmt.Fprintf(w, "  source %s\n", printable(row.Source))
+		fmt.Fprintf(w, "  source %s", printable(row.Source))
+		if len(row.Weights) > 0 {
+			fmt.Fprintf(w, ", weights %v", row.Weights)
+		}
+		fmt.Fprintln(w)
 	case data.Preference:
 		printMessages(w, row.Messages)
 		fmt.Fprintf(w, "chosen (%v): %s\nrejected (%v): %s\n", row.ChosenSafe, printable(row.Chosen), row.RejectedSafe, printable(row.Rejected))
@@ -140,10 +144,13 @@ func appendJSON(b *bytes.Buffer, v reflect.Value) error {
 	if kind := v.Kind(); kind == reflect.Struct {
 		b.WriteByte('{')
 		for i := range v.NumField() {
+			name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("arrow"), ",")
+			if option == "omitempty" && v.Field(i).Len() == 0 {
+				continue
+			}
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("arrow"), ",")
 			fmt.Fprintf(b, "%q:", name)
 			if err := appendJSON(b, v.Field(i)); err != nil {
 				return err

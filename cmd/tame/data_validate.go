@@ -47,7 +47,13 @@ func validateFile(cmd *cobra.Command, path string, most int) error {
 	defer d.close()
 	w := cmd.OutOrStdout()
 	ctx, check, bad := cmd.Context(), rowCheck(), 0
-	rows, err := d.check(func(row record) error { return cmp.Or(ctx.Err(), check(row)) }, func(row int, err error) bool {
+	special := map[string]int{}
+	rows, err := d.check(func(row record) error {
+		for _, token := range data.SpecialTokens(row) {
+			special[token]++
+		}
+		return cmp.Or(ctx.Err(), check(row))
+	}, func(row int, err error) bool {
 		if ctx.Err() != nil {
 			return false
 		}
@@ -63,6 +69,7 @@ func validateFile(cmd *cobra.Command, path string, most int) error {
 		fmt.Fprintf(w, "%s: and %d more\n", path, bad-most)
 	}
 	printOrigin(w, d, rows)
+	printSpecialTokens(w, special)
 	if bad > 0 {
 		return fmt.Errorf("%s: %d of %d rows are bad", path, bad, rows)
 	}

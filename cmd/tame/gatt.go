@@ -87,7 +87,7 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 
 // dialogs are the questions of the datasets, with an instruction each.
 func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
-	rows, err := readAll(c.Data, "messages", readers[[]data.Message]{
+	rows, err := readAll(c.Data, "messages or prompts", readers[[]data.Message]{
 		as(func(row data.Conversation) []data.Message { return row.Messages }),
 		as(func(row data.Prompt) []data.Message { return row.Messages }),
 	})

@@ -173,7 +173,7 @@ func (c *pretrainConfig) checkStream(check *setting.Checks) {
 	check.That(!c.Stream || c.HeldOut == 0, "HeldOut", c.HeldOut, "0 with Stream: give HeldOutData")
 	for i, path := range c.Data {
 		check.That(!c.Stream || !isPlainText(path), fmt.Sprintf("Data[%d]", i), path,
-			fmt.Sprintf("a dataset with Stream: tame convert data %s %s.arrow --as text", path, path))
+			"a dataset with Stream: "+shellQuote([]string{"tame", "convert", "data", path, path + ".arrow", "--as", "text"}))
 	}
 }
 

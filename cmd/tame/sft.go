@@ -93,7 +93,7 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[splitRow[data.Exam
 	}
 	return readers[splitRow[data.Example]]{
 		encoded(func(c data.Conversation) (splitRow[data.Example], error) {
-			e, err := tmpl.EncodeDialog(c.Messages, turns)
+			e, err := tmpl.EncodeConversation(c, turns)
 			return splitRow[data.Example]{c.Question(), e}, err
 		}),
 		as(func(s data.Sample) splitRow[data.Example] {

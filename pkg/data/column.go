@@ -19,6 +19,7 @@ type column struct {
 	dataType arrow.DataType
 	nullable bool
 	optional bool // a file may be without it
+	omitted  bool // a file is written without it if no row has something there
 	// put appends v to the builder of dataType and returns about how many bytes that takes.
 	put func(b array.Builder, v reflect.Value) (size int, err error)
 	// get sets v to element i of an array whose type fits; element i is not null.
@@ -238,7 +239,11 @@ func (c *column) record(t reflect.Type) error {
 	var fields []arrow.Field
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, optional := strings.CutSuffix(f.Tag.Get("arrow"), ",optional")
+		name, option, _ := strings.Cut(f.Tag.Get("arrow"), ",")
+		omitted := option == "omitempty" && c.name == "" // of a row, not of a struct inside of one
+		if option != "" && option != "optional" && !omitted {
+			return fmt.Errorf("data: field %s of %v has a tag with %q, which is not known there", f.Name, t, option)
+		}
 		if name == "-" || !f.IsExported() {
 			continue
 		}
@@ -253,7 +258,10 @@ func (c *column) record(t reflect.Type) error {
 		if err != nil {
 			return err
 		}
-		sub.index, sub.optional = i, sub.optional || optional
+		if omitted && f.Type.Kind() != reflect.Slice {
+			return fmt.Errorf("data: column %q: Go type %v is not a slice, which omitempty wants", path, f.Type)
+		}
+		sub.index, sub.omitted, sub.optional = i, omitted, sub.optional || omitted || option == "optional"
 		fields = append(fields, arrow.Field{Name: name, Type: sub.dataType, Nullable: sub.nullable})
 		c.fields = append(c.fields, sub)
 	}

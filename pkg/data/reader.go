@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"reflect"
+	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -48,6 +49,16 @@ func (r *Reader[T]) Lineage() Lineage { return r.lineage }
 
 // BytesRead is about how many bytes of the file were read since the last call of Rows, Len or Check.
 func (r *Reader[T]) BytesRead() int64 { return r.file.BytesRead() }
+
+// Unused are the columns of the file that the rows do not have.
+func (r *Reader[T]) Unused() (names []string) {
+	for i, name := range columnNames(r.file.Schema()) {
+		if !slices.Contains(r.at, i) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // Progress is the share of the file that the last Rows has read, in record batches. It depends on
 // the number of rows read alone.

@@ -34,6 +34,25 @@ func tableOf[T Row]() (*table, error) {
 	return t, t.record(reflect.TypeFor[T]())
 }
 
+// narrow is the table without the columns that a file has only if a row needs them.
+func (t *table) narrow() *table {
+	n := &table{column: t.column, schema: t.schema}
+	n.fields = nil
+	var fields []arrow.Field
+	for i, f := range t.dataType.(*arrow.StructType).Fields() {
+		if !t.fields[i].omitted {
+			n.fields, fields = append(n.fields, t.fields[i]), append(fields, f)
+		}
+	}
+	n.dataType = arrow.StructOf(fields...)
+	return n
+}
+
+// needs says whether a row has something in a column that narrow leaves out.
+func (t *table) needs(row reflect.Value) bool {
+	return slices.ContainsFunc(t.fields, func(c column) bool { return c.omitted && row.Field(c.index).Len() > 0 })
+}
+
 func (t *table) arrowSchema(lineage Lineage) (*arrow.Schema, error) {
 	raw, err := json.Marshal(lineage)
 	if err != nil {

@@ -99,6 +99,23 @@ func firstByte(r *bufio.Reader) (byte, error) {
 	}
 }
 
+// hasJSON says whether a text begins as an object or an array of JSON does. It leaves the beginning unread.
+func hasJSON(r *bufio.Reader) bool {
+	first, err := firstByte(r)
+	if err != nil || first != '{' && first != '[' {
+		return false
+	}
+	head, _ := r.Peek(512)
+	head = bytes.TrimLeft(bytes.TrimLeft(head, " \t\r\n")[1:], " \t\r\n")
+	if len(head) == 0 {
+		return false
+	}
+	if first == '{' {
+		return head[0] == '"' || head[0] == '}'
+	}
+	return head[0] == '{' || head[0] == ']' || head[0] == '"'
+}
+
 // baseName is a path without the endings of compression, in lower case.
 func baseName(path string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(strings.ToLower(path), ".gz"), ".zst")
@@ -106,6 +123,12 @@ func baseName(path string) string {
 
 // isPlainText goes by the name: .txt, packed or not.
 func isPlainText(path string) bool { return strings.HasSuffix(baseName(path), ".txt") }
+
+// isTable goes by the name: one of the forms that have rows.
+func isTable(path string) bool {
+	name := baseName(path)
+	return isCSV(path) || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".ndjson")
+}
 
 // isCSV goes by the name: .csv or .tsv, packed or not.
 func isCSV(path string) bool {

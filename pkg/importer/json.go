@@ -11,9 +11,10 @@ import (
 
 // rawRow is a row before it is decoded: a JSON value, or a document of plain text. raw is valid until the next row.
 type rawRow struct {
-	line int
-	raw  []byte
-	err  error // why there is no raw: the row is refused
+	line    int
+	element int // of a JSON array, from 1; 0 in other files
+	raw     []byte
+	err     error // why there is no raw: the row is refused
 }
 
 // jsonRows goes through the elements of a JSON array, or else through the lines of a file.
@@ -45,7 +46,7 @@ func jsonValues(path string, r *bufio.Reader) iter.Seq2[rawRow, error] {
 		case first == '[':
 			a := &arrayScanner{r: r, line: 1}
 			if err := a.rows(yield); err != nil {
-				yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, a.line, fmt.Errorf("the JSON array is broken: %w", err)}))
+				yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, a.line, 0, fmt.Errorf("the JSON array is broken: %w", err)}))
 			}
 		default:
 			lineValues(path, r, yield)
@@ -70,7 +71,7 @@ func lineValues(path string, r *bufio.Reader, yield func(rawRow, error) bool) {
 			return
 		}
 		if err != nil {
-			yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, line, err}))
+			yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, line, 0, err}))
 			return
 		}
 	}
@@ -126,7 +127,7 @@ func (a *arrayScanner) rows(yield func(rawRow, error) bool) error {
 				return err
 			}
 		}
-		row := rawRow{line: a.line}
+		row := rawRow{line: a.line, element: n + 1}
 		if err := a.element(c); err == errLongRow {
 			row.err = err
 		} else if err != nil {

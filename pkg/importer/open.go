@@ -41,6 +41,8 @@ type importFile struct {
 	dialect Dialect
 	rows    func(yield func(rawRow, error) bool)
 	plain   bool // text, not JSON
+	fitting int  // of the first rows, those in the dialect, and how many were looked at
+	sampled int
 }
 
 // Open looks at the files and recognises their dialects. A path may have the wildcards of filepath.Match, or be Stdin.
@@ -152,11 +154,11 @@ func (im *Import) lookText(f *importFile, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	first, err := firstByte(r)
 	separator := im.cfg.Separator
-	f.plain = separator != "" && (im.cfg.As == "" || im.cfg.As == textDialect) ||
-		(im.cfg.As == "" || im.cfg.As == textDialect) && isPlainText(f.path) && !isCSV(f.path) ||
-		im.cfg.As == textDialect && err == nil && first != '{' && first != '['
+	if f.plain, err = im.isPlain(f, r); err != nil {
+		done()
+		return err
+	}
 	if f.plain && separator == "" {
 		separator = DefaultSeparator
 	}
@@ -185,6 +187,22 @@ func (im *Import) lookText(f *importFile, in io.Reader) error {
 	return im.choose(f)
 }
 
+// isPlain says whether a file is plain text: with a separator, by the name .txt, or where a text is asked for and there are no rows.
+// A table and JSON have rows, whatever their text is wanted for.
+func (im *Import) isPlain(f *importFile, r *bufio.Reader) (bool, error) {
+	text := im.cfg.As == "" || im.cfg.As == textDialect
+	rows := isCSV(f.path) || hasJSON(r)
+	switch {
+	case !text:
+		return false, nil
+	case im.cfg.Separator != "" && isTable(f.path):
+		return false, fmt.Errorf("importer: %s has rows by its name, and a separator is for the documents of a plain text: leave the separator out, or give the text as standard input, which is named %s", f.path, Stdin)
+	case im.cfg.Separator != "":
+		return true, nil
+	}
+	return !rows && (isPlainText(f.path) || im.cfg.As == textDialect), nil
+}
+
 // choose sets the dialect: the one that was asked for, else what the first rows are in.
 func (im *Import) choose(f *importFile) (err error) {
 	if im.cfg.As != "" {
@@ -209,7 +227,8 @@ func (im *Import) choose(f *importFile) (err error) {
 		}
 	}
 	im.read = 0
-	f.dialect, err = recognise(f.name, sample)
+	f.sampled = len(sample)
+	f.dialect, f.fitting, err = recognise(f.name, sample)
 	return err
 }
 
@@ -249,13 +268,17 @@ func replay(rows *func(yield func(rawRow, error) bool), most int) func(yield fun
 func (im *Import) Schema() data.Schema { return im.files[0].dialect.Rows }
 
 // FileDialect is the dialect that a file is in.
-type FileDialect struct{ File, Dialect string }
+type FileDialect struct {
+	File, Dialect string
+	// Fitting is how many of the first Sampled rows are in the dialect; both are 0 where it was not recognised by rows.
+	Fitting, Sampled int
+}
 
 // Files are the files with their dialects, in the order in which they are read.
 func (im *Import) Files() []FileDialect {
 	list := make([]FileDialect, len(im.files))
 	for i, f := range im.files {
-		list[i] = FileDialect{f.path, f.dialect.Name}
+		list[i] = FileDialect{f.path, f.dialect.Name, f.fitting, f.sampled}
 	}
 	return list
 }

@@ -17,7 +17,7 @@ import (
 // separator between documents, such as "<|endoftext|>". Blank documents are left out.
 func Text(path, separator string) ([]data.Text, Report, error) {
 	if separator == "" {
-		return importAll(path, Config{}, textRows)
+		return importAll[data.Text](path, Config{As: textDialect})
 	}
 	documents := opened(path, nil, func(r *bufio.Reader) iter.Seq2[rawRow, error] { return documents(path, r, separator) })
 	return collect(path, documents, plainText())
@@ -80,7 +80,7 @@ func documents(path string, r io.Reader, separator string) iter.Seq2[rawRow, err
 			err = fmt.Errorf("a document is longer than %d MiB: give the separator between documents", maxDocument>>20)
 		}
 		if err != nil {
-			yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, line, err}))
+			yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, line, 0, err}))
 		}
 	}
 }
