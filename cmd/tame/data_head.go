@@ -8,13 +8,11 @@ import (
 	"io"
 	"math"
 	"reflect"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -105,25 +103,7 @@ func printMessages(w io.Writer, messages []data.Message) {
 }
 
 // printable escapes what would steer the terminal.
-func printable(text string) string {
-	if strings.IndexFunc(text, steers) < 0 {
-		return text
-	}
-	var b strings.Builder
-	for _, c := range text {
-		if steers(c) {
-			quoted := strconv.QuoteRune(c)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteRune(c)
-		}
-	}
-	return b.String()
-}
-
-func steers(c rune) bool {
-	return c != '\n' && c != '\t' && (unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == utf8.RuneError)
-}
+func printable(text string) string { return console.Printable(text) }
 
 // writeRowJSON writes a row as an object with the names of its columns, in their order.
 func writeRowJSON(w io.Writer, row record) error {

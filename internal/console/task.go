@@ -1,0 +1,143 @@
+package console
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/width"
+)
+
+// Task is one stretch of work. A phase is one whose size is not known.
+type Task struct {
+	console *Console
+	name    string
+	phase   bool
+	total   int
+	before  int // done in an earlier run: the time left is not told by it
+	start   time.Time
+
+	// The rest is guarded by the console.
+	done    int
+	detail  string
+	printed time.Time
+}
+
+// Update says how much is done, that of an earlier run included, and what there is to tell.
+func (t *Task) Update(done int, detail string) {
+	c := t.console
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t.done, t.detail = done, detail
+	now := time.Now()
+	if c.size != nil || now.Sub(t.printed) < plainInterval {
+		return
+	}
+	t.printed = now
+	c.printf("%-24s %5d/%d  %s  %s", t.name, done, t.total, t.times(now), detail)
+}
+
+// Done ends the task and gives the time it took.
+func (t *Task) Done(detail string) time.Duration {
+	c := t.console
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	took := time.Since(t.start)
+	if c.task == t {
+		c.task = nil
+		if c.size != nil {
+			c.erase()
+		}
+	}
+	c.printf("%-24s done in %v  %s", t.name, took.Round(100*time.Millisecond), detail)
+	return took
+}
+
+// times are how long it took and, where it can be told, how long it will.
+func (t *Task) times(now time.Time) string {
+	took := now.Sub(t.start)
+	since := t.done - t.before
+	if since <= 0 {
+		return took.Truncate(time.Second).String()
+	}
+	left := time.Duration(float64(took) / float64(since) * float64(t.total-t.done))
+	return fmt.Sprintf("%v, %v left", took.Truncate(time.Second), left.Round(time.Second))
+}
+
+// frame is the living line, in no more than so many columns: what tells most comes first, and the end is cut off.
+func (t *Task) frame(columns int, now time.Time) string {
+	name := cut(t.name, max(12, columns/2))
+	if t.phase {
+		return cut(fmt.Sprintf("%s  %s", name, t.times(now)), columns)
+	}
+	line := fmt.Sprintf("%s  %d/%d", name, t.done, t.total)
+	if bar := min(20, columns/6); columns >= 60 {
+		full := bar * t.done / max(t.total, 1)
+		full = min(max(full, 0), bar)
+		line += "  [" + strings.Repeat("#", full) + strings.Repeat(".", bar-full) + "]"
+	}
+	line += "  " + t.times(now)
+	for _, number := range strings.Split(strings.TrimSpace(t.detail), "  ") { // one that is cut off would be another number
+		if number == "" || columnsOf(line)+2+columnsOf(number) > columns {
+			break
+		}
+		line += "  " + number
+	}
+	return cut(line, columns)
+}
+
+// Printable quotes what would steer a terminal: names of files, and texts, can have anything in them.
+func Printable(text string) string {
+	if strings.IndexFunc(text, steers) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, c := range text {
+		if steers(c) {
+			quoted := strconv.QuoteRune(c)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+func steers(c rune) bool {
+	return c != '\n' && c != '\t' && (unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == utf8.RuneError)
+}
+
+// cut is a text on one line, in no more than so many columns.
+func cut(text string, columns int) string {
+	text = strings.NewReplacer("\n", " ", "\t", " ").Replace(Printable(text))
+	used := 0
+	for i, c := range text {
+		if used += columnsOfRune(c); used > columns {
+			return text[:i]
+		}
+	}
+	return text
+}
+
+func columnsOf(text string) (n int) {
+	for _, c := range text {
+		n += columnsOfRune(c)
+	}
+	return n
+}
+
+// columnsOfRune is 2 for Chinese and the like, 0 for accents that stand on the letter before.
+func columnsOfRune(c rune) int {
+	switch kind := width.LookupRune(c).Kind(); {
+	case kind == width.EastAsianWide || kind == width.EastAsianFullwidth:
+		return 2
+	case c == '\ufe0f': // makes a picture of the character before, which is wide then
+		return 1
+	case unicode.In(c, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	}
+	return 1
+}
