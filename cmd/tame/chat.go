@@ -27,7 +27,7 @@ func chatCommand() *cobra.Command {
 		Short: "Talk with a chat model",
 		Long: "Reads what you say line by line and streams the answers. The model remembers the dialogue until its context is full.\n" +
 			"/reset starts a new dialogue, /quit ends. Lines may come from a pipe.",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		GroupID: groupTools,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkChat(cfg); err != nil {

@@ -120,7 +120,7 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	if err := errors.Join(checkOutputs(outputs, nil), checkDataset(out)); err != nil {
 		return err
 	}
-	im, err := importer.Open(inputs, cmd.InOrStdin(), cfg)
+	im, err := importer.Open(inputs, stdin(cmd), cfg)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func evaluateCommand() *cobra.Command {
 
 Two reward models are given by --helpfulness and --safety in the place of --model. Rows longer than the model's context are left out and
 counted; texts are cut into windows. Means and shares have intervals of 95 %.`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		GroupID: groupTools,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("safety-threshold") && a.model != "" {

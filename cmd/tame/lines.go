@@ -16,7 +16,7 @@ var errLines = errors.New("some lines were answered with errors")
 
 // answerLines answers each JSON line of a command's input with one of its output. Unknown fields are refused, blank lines skipped.
 func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, error)) error {
-	ctx, reader, writer := cmd.Context(), bufio.NewReader(cmd.InOrStdin()), bufio.NewWriter(cmd.OutOrStdout())
+	ctx, reader, writer := cmd.Context(), bufio.NewReader(stdin(cmd)), bufio.NewWriter(cmd.OutOrStdout())
 	encoder := json.NewEncoder(writer)
 	encoder.SetEscapeHTML(false)
 	failed := false

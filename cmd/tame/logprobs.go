@@ -22,7 +22,7 @@ func logProbsCommand() *cobra.Command {
 		Use:   "logprobs --model PATH",
 		Short: "Score token sequences: the log-probability of each token after the first",
 		Long:  `Reads {"tokens": [t0, t1, ...]} and writes {"logprobs": [log p(t1 given t0), ...]}, natural logarithms, one fewer than tokens.`,
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := model.Load(path)
 			if err != nil {

@@ -55,7 +55,7 @@ func rewardCalibrateCommand() *cobra.Command {
 The ranking loss leaves the level open, and R_c of section 3.2.3 compares it with the safety score at which the gate catches an answer, whose
 logit is -1.735. If the level is low, an unsafe answer gains by being caught. Use pairs whose answers are of the model that PPO or
 rejection sampling starts from. Never calibrate the safety model: it has its level from its labels.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},

@@ -24,7 +24,7 @@ func scoreCommand() *cobra.Command {
 		Short: "Score answers with a reward model",
 		Long: `Reads {"messages": [...]} with an answer at the end, or {"prompt": "...", "chosen": "...", "rejected": "..."},` + "\n" +
 			`and writes {"score": x} or {"chosen": x, "rejected": y}: raw scalars, before any sigmoid.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, _, tmpl, err := loadChat(path, tokenizerPath)
 			if err != nil {

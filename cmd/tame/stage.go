@@ -79,7 +79,7 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 		Use:     s.name + " --config FILE.yaml [--set key=value ...] [--resume]",
 		Short:   s.short,
 		Long:    s.long + "\n\n" + longStage,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		GroupID: groupStages,
 
 		DisableFlagsInUseLine: true,
@@ -92,7 +92,7 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 				docs, err := fieldDocs()
 				return errors.Join(err, yamlconf.Print(cmd.OutOrStdout(), cfg, docs))
 			}
-			errs := []error{err, source.Missing(), source.Explain(s.checked(cfg))}
+			errs := []error{err, source.Missing(), source.MissingInputs(), source.Explain(s.checked(cfg))}
 			if s.needs != nil {
 				errs = append(errs, source.Explain(s.needs(cfg)))
 			}
@@ -103,6 +103,10 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 			return source.Explain(runStage(cmd.Context(), s, cfg, resume, again, cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
+	cmd.SetFlagErrorFunc(explainSetting(func(assignment string) error {
+		_, _, err := loadConfig(s, "", []string{assignment})
+		return err
+	}))
 	cmd.Flags().StringVar(&file, "config", "", "YAML file")
 	cmd.Flags().StringArrayVar(&sets, "set", nil, "change one setting, such as --set optim.learning_rate=1e-4")
 	cmd.Flags().BoolVar(&resume, "resume", false, "go on with a run that was stopped; start it if there is none")

@@ -37,7 +37,7 @@ func tokenizerTrainCommand() *cobra.Command {
 			if err := errors.Join(checkNew(out), cfg.Validate()); err != nil {
 				return err
 			}
-			texts := trainingText{paths: inputs, stdin: cmd.InOrStdin(), separator: separator}
+			texts := trainingText{paths: inputs, stdin: stdin(cmd), separator: separator}
 			tok, err := tokenizer.Train(cmd.Context(), texts.all, cfg)
 			if texts.err != nil {
 				return texts.err

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tame-rlhf/tame/internal/each"
 )
 
 // unknown refuses a key and names the one that was meant, if there is one: a similar key here, or the same one elsewhere.
@@ -24,10 +26,15 @@ func (r *reader) unknown(n *yaml.Node, fields []field, path string) {
 
 // nearest is the key with the fewest edits from the one written, if these are few.
 func nearest(key string, fields []field) string {
-	best, least := "", max(1, len(key)/3)+1
-	for _, f := range fields {
-		if d := distance(key, f.key); d < least {
-			best, least = f.key, d
+	return Nearest(key, each.Of(fields, func(f field) string { return f.key }))
+}
+
+// Nearest is the word with the fewest edits from the one written, if these are few; else empty.
+func Nearest(written string, words []string) string {
+	best, least := "", max(1, len(written)/3)+1
+	for _, word := range words {
+		if d := distance(written, word); d < least {
+			best, least = word, d
 		}
 	}
 	return best
