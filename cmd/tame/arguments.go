@@ -18,12 +18,21 @@ import (
 // explainArguments makes mistakes in a command line errors that say what was meant: for the command and all below it.
 func explainArguments(cmd *cobra.Command) {
 	if cmd.HasSubCommands() && !cmd.Runnable() {
-		cmd.Args = cobra.ArbitraryArgs
+		cmd.Args, cmd.DisableFlagsInUseLine = cobra.ArbitraryArgs, true
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
 			}
 			return unknownCommand(cmd, args[0])
+		}
+	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := check(cmd, args)
+			if err != nil && strings.Contains(err.Error(), "arg(s)") { // cobra tells the number alone
+				err = fmt.Errorf("got %d arguments, want: %s", len(args), cmd.UseLine())
+			}
+			return err
 		}
 	}
 	for _, sub := range cmd.Commands() {
@@ -43,7 +52,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 // explainFlag says which flag was meant.
 func explainFlag(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if !errors.As(err, &unknown) {
+	if !errors.As(err, &unknown) || unknown.GetSpecifiedShortnames() != "" {
 		return err
 	}
 	name := unknown.GetSpecifiedName()
@@ -57,7 +66,7 @@ func explainFlag(cmd *cobra.Command, err error) error {
 	if near := yamlconf.Nearest(name, names); near != "" {
 		hint = fmt.Sprintf("did you mean --%s?", near)
 	}
-	return fmt.Errorf("%w: %s", err, hint)
+	return fmt.Errorf("unknown flag --%s: %s", name, hint)
 }
 
 // explainSetting is explainFlag for a stage: what looks like a flag may be a setting, which set reads.
@@ -69,8 +78,12 @@ func explainSetting(set func(assignment string) error) func(*cobra.Command, erro
 		}
 		name := unknown.GetSpecifiedName()
 		value := valueOf(name, os.Args)
-		if assignment := strings.ReplaceAll(name, "-", "_") + "=" + value; set(assignment) == nil {
+		assignment := strings.ReplaceAll(name, "-", "_") + "=" + value
+		switch wrong := set(assignment); {
+		case wrong == nil || !strings.Contains(wrong.Error(), "unknown key"):
 			return fmt.Errorf("--%s is no flag: it is a setting, give it as --set %s", name, shellQuote([]string{assignment}))
+		case strings.Contains(wrong.Error(), "did you mean"):
+			return fmt.Errorf("--%s is no flag, and no setting: %w", name, wrong)
 		}
 		return explainFlag(cmd, err)
 	}

@@ -8,11 +8,13 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
-	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -103,7 +105,25 @@ func printMessages(w io.Writer, messages []data.Message) {
 }
 
 // printable escapes what would steer the terminal.
-func printable(text string) string { return console.Printable(text) }
+func printable(text string) string {
+	if strings.IndexFunc(text, steers) < 0 {
+		return text
+	}
+	var b strings.Builder
+	for _, c := range text {
+		if steers(c) {
+			quoted := strconv.QuoteRune(c)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}
+
+func steers(c rune) bool {
+	return c != '\n' && c != '\t' && (unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == utf8.RuneError)
+}
 
 // writeRowJSON writes a row as an object with the names of its columns, in their order.
 func writeRowJSON(w io.Writer, row record) error {

@@ -140,7 +140,7 @@ func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
 	r.warnOfWarmup("fine_tune.warmup_steps", cfg.WarmupSteps, cfg.Passes.Steps(len(fit)))
-	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnStep)
+	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnPhase, &cfg.OnStep)
 	cfg.Checkpointing.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	report, err := sft.Train(ctx, r.policy, fit, nil, cfg)
 	if err != nil {

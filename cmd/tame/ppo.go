@@ -82,7 +82,7 @@ func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 		return err
 	}
 	r.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
-	done := r.follow("ppo", &c.Checkpointing, &c.OnStep)
+	done := r.follow("ppo", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := ppo.Train(ctx, r.policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), judges, c.Config)
 	if err != nil {
 		return err

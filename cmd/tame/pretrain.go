@@ -110,7 +110,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 		return err
 	}
 	r.warnOfWarmup("warmup_steps", c.WarmupSteps, c.Steps)
-	done := r.follow("pretrain", &c.Checkpointing, &c.OnStep)
+	done := r.follow("pretrain", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	var report train.Report
 	if heldDocs = evaluated(heldDocs, c.EvalEvery); c.Stream {
 		report, err = pretrain.TrainStream(ctx, r.policy, pretrain.Stream{Files: c.Data, Tokenizer: r.tok, Block: c.StreamBlock}, heldDocs, c.Config)

@@ -112,7 +112,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
 	}
 	c.Config.Margins = c.Margins.Margins
-	done := r.follow("reward", &c.Checkpointing, &c.OnStep)
+	done := r.follow("reward", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 		return err
 	}
 	r.warnOfWarmup("warmup_steps", c.WarmupSteps, c.Passes.Steps(len(examples)))
-	done := r.follow("sft", &c.Checkpointing, &c.OnStep)
+	done := r.follow("sft", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := sft.Train(ctx, r.policy, examples, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {
 		return err

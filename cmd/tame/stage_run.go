@@ -52,17 +52,24 @@ func (r *stageRun) warnOfWarmup(key string, warmup, steps int) {
 }
 
 // follow lets a training loop save its state in the checkpoint's folder, with the lineage that output.begin compares, show its
-// progress and write the log. done ends the display.
-func (r *stageRun) follow(name string, saves *train.Checkpointing, onStep *func(train.StepInfo)) (done func()) {
+// progress, which begins before its first step, and write the log. done ends the display.
+func (r *stageRun) follow(name string, saves *train.Checkpointing, onPhase *func(string, int, int), onStep *func(train.StepInfo)) (done func()) {
 	*saves = train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: func(dir string) error {
 		return errors.Join(r.tok.SaveFolder(dir), data.WriteLineage(dir, r.lineage))
 	}}
 	var task *console.Task
 	detail := ""
-	*onStep = func(info train.StepInfo) {
-		if task == nil {
-			task = r.console.GoOn(name, info.Step-1, info.Total)
+	*onPhase = func(phase string, done, total int) {
+		switch before := phase == "compiling" || phase == "hashing"; {
+		case before:
+			r.console.Phase("%s: %s", name, phase)
+		case task == nil:
+			task = r.console.GoOn(name, done, total)
+		default:
+			task.Update(done, phase+"  "+detail)
 		}
+	}
+	*onStep = func(info train.StepInfo) {
 		if r.log != nil {
 			r.log.write(info)
 		}

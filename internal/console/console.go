@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/tame-rlhf/tame/internal/printable"
 )
 
 const (
@@ -119,7 +121,7 @@ func (c *Console) Printf(format string, args ...any) {
 }
 
 func (c *Console) printf(format string, args ...any) {
-	text := Printable(fmt.Sprintf(format, args...))
+	text := printable.Text(fmt.Sprintf(format, args...))
 	if c.size != nil && c.task != nil {
 		c.erase()
 	}
@@ -146,7 +148,7 @@ func (c *Console) begin(t *Task) *Task {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.leave()
-	t.console, t.name, t.start, c.task = c, Printable(t.name), time.Now(), t
+	t.console, t.name, t.start, c.task = c, printable.Line(t.name), time.Now(), t
 	if c.size == nil && !t.phase {
 		t.printed = t.start
 		c.printf("%-24s %5d/%d", t.name, t.done, t.total)

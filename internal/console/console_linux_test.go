@@ -135,5 +135,5 @@ func TestCut(t *testing.T) {
 	assert.Equal(t, "ab", cut("abc", 2))
 	assert.Equal(t, "数", cut("数据", 3))
 	assert.Equal(t, "e\u0301a", cut("e\u0301a", 2))
-	assert.Equal(t, `\x1b[2J a`, cut("\x1b[2J\na", 20))
+	assert.Equal(t, `\x1b[2J\na`, cut("\x1b[2J\na", 20))
 }

@@ -2,13 +2,13 @@ package console
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/width"
+
+	"github.com/tame-rlhf/tame/internal/printable"
 )
 
 // Task is one stretch of work. A phase is one whose size is not known.
@@ -89,30 +89,9 @@ func (t *Task) frame(columns int, now time.Time) string {
 	return cut(line, columns)
 }
 
-// Printable quotes what would steer a terminal: names of files, and texts, can have anything in them.
-func Printable(text string) string {
-	if strings.IndexFunc(text, steers) < 0 {
-		return text
-	}
-	var b strings.Builder
-	for _, c := range text {
-		if steers(c) {
-			quoted := strconv.QuoteRune(c)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteRune(c)
-		}
-	}
-	return b.String()
-}
-
-func steers(c rune) bool {
-	return c != '\n' && c != '\t' && (unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == utf8.RuneError)
-}
-
 // cut is a text on one line, in no more than so many columns.
 func cut(text string, columns int) string {
-	text = strings.NewReplacer("\n", " ", "\t", " ").Replace(Printable(text))
+	text = printable.Line(text)
 	used := 0
 	for i, c := range text {
 		if used += columnsOfRune(c); used > columns {
