@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/printable"
 )
 
 // Groups of commands in the help.
@@ -62,7 +64,7 @@ func status(w io.Writer, err error, by syscall.Signal) int {
 		fmt.Fprintln(w, "tame: stopped")
 		return 128 + int(by)
 	case !errors.Is(err, errLines): // bad lines were answered on standard output
-		fmt.Fprintln(w, "tame:", err)
+		fmt.Fprintln(w, "tame:", printable.Text(err.Error())) // it may quote data
 	}
 	return 1
 }
