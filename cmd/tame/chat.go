@@ -34,7 +34,12 @@ func chatCommand() *cobra.Command {
 			if err := checkChat(cfg); err != nil {
 				return err
 			}
-			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
+			var p *model.Params
+			var tok *tokenizer.Tokenizer
+			err := phased(cmd, "loading "+path, func() (err error) {
+				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
+				return err
+			})
 			if err != nil {
 				return err
 			}

@@ -41,7 +41,11 @@ counted; texts are cut into windows. Means and shares have intervals of 95 %.`,
 			if cmd.Flags().Changed("safety-threshold") && a.model != "" {
 				return errors.New("--safety-threshold is for two reward models: give --helpfulness and --safety")
 			}
-			result, err := a.run(cmd.Context())
+			var result measured
+			err := phased(cmd, "measuring", func() (err error) {
+				result, err = a.run(cmd.Context())
+				return err
+			})
 			if err != nil {
 				return err
 			}

@@ -127,6 +127,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
 func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
+	r.console.Phase("reading the data")
 	rows, err := readAll(mix, "messages", sftForms(r.tmpl, false))
 	if err != nil {
 		return err

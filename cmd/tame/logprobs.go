@@ -24,7 +24,11 @@ func logProbsCommand() *cobra.Command {
 		Long:  `Reads {"tokens": [t0, t1, ...]} and writes {"logprobs": [log p(t1 given t0), ...]}, natural logarithms, one fewer than tokens.`,
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := model.Load(path)
+			var p *model.Params
+			err := phased(cmd, "loading "+path, func() (err error) {
+				p, err = model.Load(path)
+				return err
+			})
 			if err != nil {
 				return err
 			}

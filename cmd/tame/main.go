@@ -24,10 +24,17 @@ const (
 	groupLines  = "lines"
 )
 
+// exitInterrupted is the shells' status of a command that Ctrl-C ended.
+const exitInterrupted = 130
+
 func main() {
 	ctx, received := untilSignal(context.Background())
 	err := rootCommand().ExecuteContext(ctx)
-	os.Exit(status(os.Stderr, err, received()))
+	code := status(os.Stderr, err, received() != 0)
+	if code == exitInterrupted {
+		code = 128 + int(received()) // as shells have it
+	}
+	os.Exit(code)
 }
 
 // untilSignal is a context that ends when somebody wants the process to stop, and the signal by which; 0 for none: Ctrl-C, the SIGTERM of
@@ -51,18 +58,18 @@ func untilSignal(parent context.Context) (ctx context.Context, received func() s
 	return ctx, func() syscall.Signal { return syscall.Signal(first.Load()) }
 }
 
-// status reports an error and gives the exit status: of a command that a signal has stopped, the one that shells give to it.
-func status(w io.Writer, err error, by syscall.Signal) int {
+// status reports an error and gives the exit status.
+func status(w io.Writer, err error, interrupted bool) int {
 	var stopped *stoppedError
 	switch {
 	case err == nil:
 		return 0
-	case by != 0 && errors.As(err, &stopped):
+	case interrupted && errors.As(err, &stopped):
 		fmt.Fprintln(w, "tame:", stopped)
-		return 128 + int(by)
-	case by != 0 && errors.Is(err, context.Canceled):
+		return exitInterrupted
+	case interrupted && errors.Is(err, context.Canceled):
 		fmt.Fprintln(w, "tame: stopped")
-		return 128 + int(by)
+		return exitInterrupted
 	case !errors.Is(err, errLines): // bad lines were answered on standard output
 		fmt.Fprintln(w, "tame:", printable.Text(err.Error())) // it may quote data
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -26,7 +27,12 @@ func scoreCommand() *cobra.Command {
 			`and writes {"score": x} or {"chosen": x, "rejected": y}: raw scalars, before any sigmoid.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, _, tmpl, err := loadChat(path, tokenizerPath)
+			var p *model.Params
+			var tmpl *data.Template
+			err := phased(cmd, "loading "+path, func() (err error) {
+				p, _, tmpl, err = loadChat(path, tokenizerPath)
+				return err
+			})
 			if err != nil {
 				return err
 			}

@@ -140,6 +140,9 @@ func loadConfig[C any](s stage[C], file string, sets []string) (*C, *yamlconf.So
 // runStage runs a stage with a complete configuration.
 func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again string, out, progress io.Writer) error {
 	p, seed := s.plan(cfg)
+	show := console.New(progress)
+	defer show.Close()
+	show.Printf("%s: output %s", s.name, p.Output)
 	lineage := data.Lineage{Stage: s.name, Config: yamlconf.JSON(cfg), Seed: seed}
 	inputs := yamlconf.Inputs(cfg)
 	if s.inputs != nil {
@@ -148,11 +151,11 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 	if err := checkInputs(inputs); err != nil {
 		return err
 	}
+	show.Phase("hashing the inputs")
 	if err := addInputs(&lineage, inputs...); err != nil {
 		return err
 	}
-	r := &stageRun{stage: s.name, output: newOutput(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
-	defer r.console.Close()
+	r := &stageRun{stage: s.name, output: newOutput(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: show}
 	release, err := r.output.lock()
 	if err != nil {
 		return err
@@ -163,6 +166,7 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		return err
 	}
 	if done {
+		show.Close()
 		fmt.Fprintf(out, "%s is finished already.\n", p.Output)
 		return nil
 	}
@@ -174,9 +178,11 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again
 		defer r.log.close()
 	}
 	if m, ok := any(cfg).(modelLoader); ok {
+		show.Phase("loading the model")
 		r.policy, r.tok, r.tmpl, err = m.load()
 	}
 	if err == nil {
+		show.Phase("reading the data")
 		err = s.run(ctx, r, cfg)
 	}
 	if r.log != nil {

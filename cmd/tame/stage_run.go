@@ -103,6 +103,7 @@ func stepDetail(m map[string]float64) string {
 
 // finishModel writes the result, removes the checkpoint and tells what came out. evaluation, if not nil, goes into evaluation.json.
 func (r *stageRun) finishModel(evaluation any, text string) error {
+	r.console.Phase("writing %s", r.output.dir)
 	err := model.Save(r.output.dir, r.policy, func(dir string) error {
 		if err := r.tok.SaveFolder(dir); err != nil {
 			return err

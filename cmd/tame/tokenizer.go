@@ -38,7 +38,11 @@ func tokenizerTrainCommand() *cobra.Command {
 				return err
 			}
 			texts := trainingText{paths: inputs, stdin: stdin(cmd), separator: separator}
-			tok, err := tokenizer.Train(cmd.Context(), texts.all, cfg)
+			var tok *tokenizer.Tokenizer
+			err := phased(cmd, "training a tokenizer", func() (err error) {
+				tok, err = tokenizer.Train(cmd.Context(), texts.all, cfg)
+				return err
+			})
 			if texts.err != nil {
 				return texts.err
 			}

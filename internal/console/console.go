@@ -131,9 +131,9 @@ func (c *Console) printf(format string, args ...any) {
 	}
 }
 
-// Phase says what goes on until the next phase, task or Close: work whose end is not known.
-func (c *Console) Phase(format string, args ...any) {
-	c.begin(&Task{name: fmt.Sprintf(format, args...), phase: true})
+// Phase says what goes on until the next phase, task or Close: work whose size is not known.
+func (c *Console) Phase(format string, args ...any) *Task {
+	return c.begin(&Task{name: fmt.Sprintf(format, args...), phase: true})
 }
 
 // Start shows a task of known size.
@@ -147,8 +147,13 @@ func (c *Console) GoOn(name string, before, total int) *Task {
 func (c *Console) begin(t *Task) *Task {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.leave()
-	t.console, t.name, t.start, c.task = c, printable.Line(t.name), time.Now(), t
+	t.console, t.name, t.start = c, printable.Line(t.name), time.Now()
+	if c.task != nil && c.task.name == t.name { // whose size is known now
+		t.start = c.task.start
+	} else {
+		c.leave()
+	}
+	c.task = t
 	if c.size == nil && !t.phase {
 		t.printed = t.start
 		c.printf("%-24s %5d/%d", t.name, t.done, t.total)

@@ -33,11 +33,15 @@ func (t *Task) Update(done int, detail string) {
 	defer c.mu.Unlock()
 	t.done, t.detail = done, detail
 	now := time.Now()
-	if c.size != nil || now.Sub(t.printed) < plainInterval {
+	if c.size != nil || now.Sub(t.printed) < plainInterval || t.phase && now.Sub(t.start) < plainInterval {
 		return
 	}
 	t.printed = now
-	c.printf("%-24s %5d/%d  %s  %s", t.name, done, t.total, t.times(now), detail)
+	if t.phase {
+		c.printf("%-24s %s  %s", t.name, t.times(now), detail)
+	} else {
+		c.printf("%-24s %5d/%d  %s  %s", t.name, done, t.total, t.times(now), detail)
+	}
 }
 
 // Done ends the task and gives the time it took.
@@ -71,7 +75,7 @@ func (t *Task) times(now time.Time) string {
 func (t *Task) frame(columns int, now time.Time) string {
 	name := cut(t.name, max(12, columns/2))
 	if t.phase {
-		return cut(fmt.Sprintf("%s  %s", name, t.times(now)), columns)
+		return withNumbers(fmt.Sprintf("%s  %s", name, t.times(now)), t.detail, columns)
 	}
 	line := fmt.Sprintf("%s  %d/%d", name, t.done, t.total)
 	if bar := min(20, columns/6); columns >= 60 {
@@ -79,8 +83,12 @@ func (t *Task) frame(columns int, now time.Time) string {
 		full = min(max(full, 0), bar)
 		line += "  [" + strings.Repeat("#", full) + strings.Repeat(".", bar-full) + "]"
 	}
-	line += "  " + t.times(now)
-	for _, number := range strings.Split(strings.TrimSpace(t.detail), "  ") { // one that is cut off would be another number
+	return withNumbers(line+"  "+t.times(now), t.detail, columns)
+}
+
+// withNumbers adds as many numbers, two spaces apart, as there is room for: one that is cut off would be another number.
+func withNumbers(line, detail string, columns int) string {
+	for _, number := range strings.Split(strings.TrimSpace(detail), "  ") {
 		if number == "" || columnsOf(line)+2+columnsOf(number) > columns {
 			break
 		}
