@@ -160,6 +160,7 @@ func (c *pretrainConfig) vocabulary(ctx context.Context, r *stageRun, texts []do
 	}
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = c.VocabSize
+	r.notef("training a tokenizer of %d pieces", cfg.VocabSize)
 	r.console.Phase("training a tokenizer of %d pieces", cfg.VocabSize)
 	sequence := slices.Values(each.Of(texts, document.Question))
 	var broken error // of reading
