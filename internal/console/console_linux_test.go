@@ -116,7 +116,7 @@ func TestFile(t *testing.T) {
 	assert.Regexp(t, `^hashing a\\rb
 training                     0/4
 a message
-training                     2/4  0s, 0s left  loss 2
+training                     2/4  0s left  loss 2
 training                 done in [\d.]+m?s  loss 1
 $`, text())
 	assert.NotContains(t, text(), "\x1b")
@@ -126,9 +126,11 @@ $`, text())
 func TestTimes(t *testing.T) {
 	now := time.Now()
 	task := Task{name: "x", total: 10, before: 2, done: 2, start: now.Add(-25 * time.Second)}
-	assert.Equal(t, "25s", task.times(now))
+	took, left := task.times(now)
+	assert.Equal(t, []string{"25s", ""}, []string{took, left})
 	task.done = 3
-	assert.Equal(t, "25s, 2m55s left", task.times(now))
+	took, left = task.times(now)
+	assert.Equal(t, []string{"25s", "2m55s left"}, []string{took, left})
 }
 
 func TestCut(t *testing.T) {

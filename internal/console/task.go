@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -37,10 +38,11 @@ func (t *Task) Update(done int, detail string) {
 		return
 	}
 	t.printed = now
+	took, left := t.times(now)
 	if t.phase {
-		c.printf("%-24s %s  %s", t.name, t.times(now), detail)
+		c.printf("%-24s %s  %s", t.name, took, detail)
 	} else {
-		c.printf("%-24s %5d/%d  %s  %s", t.name, done, t.total, t.times(now), detail)
+		c.printf("%-24s %5d/%d  %s  %s", t.name, done, t.total, cmp.Or(left, took), detail)
 	}
 }
 
@@ -61,21 +63,22 @@ func (t *Task) Done(detail string) time.Duration {
 }
 
 // times are how long it took and, where it can be told, how long it will.
-func (t *Task) times(now time.Time) string {
-	took := now.Sub(t.start)
-	since := t.done - t.before
-	if since <= 0 {
-		return took.Truncate(time.Second).String()
+func (t *Task) times(now time.Time) (took, left string) {
+	d := now.Sub(t.start)
+	took = d.Truncate(time.Second).String()
+	if since := t.done - t.before; since > 0 {
+		d = time.Duration(float64(d) / float64(since) * float64(t.total-t.done))
+		left = d.Round(time.Second).String() + " left"
 	}
-	left := time.Duration(float64(took) / float64(since) * float64(t.total-t.done))
-	return fmt.Sprintf("%v, %v left", took.Truncate(time.Second), left.Round(time.Second))
+	return took, left
 }
 
 // frame is the living line, in no more than so many columns: what tells most comes first, and the end is cut off.
 func (t *Task) frame(columns int, now time.Time) string {
 	name := cut(t.name, max(12, columns/2))
+	took, left := t.times(now)
 	if t.phase {
-		return withNumbers(fmt.Sprintf("%s  %s", name, t.times(now)), t.detail, columns)
+		return withNumbers(name+"  "+took, t.detail, columns)
 	}
 	line := fmt.Sprintf("%s  %d/%d", name, t.done, t.total)
 	if bar := min(20, columns/6); columns >= 60 {
@@ -83,7 +86,11 @@ func (t *Task) frame(columns int, now time.Time) string {
 		full = min(max(full, 0), bar)
 		line += "  [" + strings.Repeat("#", full) + strings.Repeat(".", bar-full) + "]"
 	}
-	return withNumbers(line+"  "+t.times(now), t.detail, columns)
+	line += "  " + took
+	if left != "" {
+		line += ", " + left
+	}
+	return withNumbers(line, t.detail, columns)
 }
 
 // withNumbers adds as many numbers, two spaces apart, as there is room for: one that is cut off would be another number.
