@@ -74,6 +74,18 @@ func (t *Task) update(_ *testing.T, c *Console) {
 	time.Sleep(frameInterval / 2) // until it is read
 }
 
+// What begins and what is said is shown at once: here nothing draws it again.
+func TestAtOnce(t *testing.T) {
+	var out strings.Builder
+	c := &Console{out: &out, size: func() int { return 80 }, stop: make(chan struct{})}
+	c.Phase("reading")
+	assert.Contains(t, out.String(), "reading")
+	c.Start("training", 4)
+	assert.Contains(t, out.String(), "training  0/4")
+	c.Printf("a message")
+	assert.Regexp(t, `a message\n.*training  0/4.*$`, out.String())
+}
+
 // The width is that of the window now. What was stopped stays as it was.
 func TestTerminalGetsNarrower(t *testing.T) {
 	term := pty.New(t, 100)
