@@ -56,7 +56,7 @@ var levels = [][]string{
 	{"pkg/setting"},
 	{"internal/enum", "internal/each", "internal/heap", "internal/printable", "internal/pty"},
 	{"internal/gguf", "internal/pth"},
-	{"internal/golden", "internal/archtest", "internal/mutate", "internal/yamlconf/gendocs"},
+	{"internal/golden", "internal/archtest", "internal/faults", "internal/mutate", "internal/yamlconf/gendocs"},
 }
 
 // kernels are reached through a backend, so that another backend sees all of them. These packages alone import them.
