@@ -124,14 +124,22 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	if err := errors.Join(output.Check(inputs, places...), checkDataset(out)); err != nil {
 		return err
 	}
-	im, err := importer.Open(inputs, cmd.InOrStdin(), cfg)
+	var im *importer.Import
+	err = phased(cmd, "looking at the first rows", func() (err error) {
+		im, err = importer.Open(inputs, stdin(cmd), cfg)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(cmd.OutOrStdout(), "dialect:", dialectsOf(im.Files())); err != nil {
 		return err
 	}
-	lineage, err := c.lineage(im)
+	var lineage data.Lineage
+	err = phased(cmd, "hashing the inputs", func() (err error) {
+		lineage, err = c.lineage(im)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -245,18 +253,20 @@ func (c dataConversion) keepRefused(ctx context.Context, im *importer.Import, se
 
 // convertWithProgress converts, and shows how far it is where that is known.
 func convertWithProgress(ctx context.Context, cmd *cobra.Command, im *importer.Import, out string, l data.Lineage, compression data.Compression) error {
-	if slices.ContainsFunc(im.Files(), func(f importer.FileDialect) bool { return f.File == importer.Stdin }) {
-		return im.Write(ctx, out, l, compression)
-	}
 	const unit = 1 << 10
 	show := console.New(cmd.ErrOrStderr())
 	defer show.Close()
-	total := int(im.Size()/unit) + 1
-	task := show.Start("converting, KiB", total)
 	detail := func() string {
 		r := im.Report()
 		return fmt.Sprintf("%d rows, %d refused", r.Rows, r.NumRefused())
 	}
+	if slices.ContainsFunc(im.Files(), func(f importer.FileDialect) bool { return f.File == importer.Stdin }) {
+		task := show.Phase("converting")
+		im.OnProgress = func() { task.Update(0, detail()) }
+		return im.Write(ctx, out, l, compression)
+	}
+	total := int(im.Size()/unit) + 1
+	task := show.Start("converting, KiB", total)
 	im.OnProgress = func() { task.Update(min(int(im.BytesRead()/unit), total), detail()) }
 	err := im.Write(ctx, out, l, compression)
 	if err == nil {

@@ -69,7 +69,7 @@ func TestConvertDataMajority(t *testing.T) {
 }
 
 // The command in an error works as it is printed, on the file that the error is about.
-func TestHintsWork(t *testing.T) {
+func TestConversionHintsWork(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a folder's")
 	require.NoError(t, os.Mkdir(dir, 0o777))
 	t.Chdir(dir)

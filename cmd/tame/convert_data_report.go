@@ -10,6 +10,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/internal/output"
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/importer"
 )
 
@@ -75,7 +76,7 @@ func printImport(w io.Writer, report importer.Report) {
 	}
 	fmt.Fprintln(w)
 	for _, refused := range report.Refused[:min(most, len(report.Refused))] {
-		fmt.Fprintf(w, "  %s\n", printable(refused.Error()))
+		fmt.Fprintf(w, "  %s\n", printable.Text(refused.Error()))
 	}
 	if rest := report.NumRefused() - most; rest > 0 {
 		fmt.Fprintf(w, "  and %d more\n", rest)
@@ -87,7 +88,7 @@ func printImport(w io.Writer, report importer.Report) {
 			if r.Skipped {
 				what = "skipped"
 			}
-			fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, printable(r.Text))
+			fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, printable.Text(r.Text))
 		}
 	}
 	if unused := report.Unused(); len(unused) > 0 {
@@ -103,7 +104,7 @@ func printImport(w io.Writer, report importer.Report) {
 			case u.Hint != "":
 				key += " (" + u.Hint + ")"
 			}
-			fmt.Fprintf(w, "%8d  %s\n", u.Rows, printable(key))
+			fmt.Fprintf(w, "%8d  %s\n", u.Rows, printable.Text(key))
 		}
 	}
 	printSpecialTokens(w, report.SpecialTokens())

@@ -3,12 +3,12 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -85,7 +85,7 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 			if dtype, err = form.chooseType(dtype); err != nil {
 				return err
 			}
-			return convertModel(cmd.OutOrStdout(), args[0], args[1], tokenizerPath, form, dtype)
+			return convertModel(cmd, args[0], args[1], tokenizerPath, form, dtype)
 		},
 	}
 	flags := cmd.Flags()
@@ -95,7 +95,7 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 	return cmd
 }
 
-func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dtype string) error {
+func convertModel(cmd *cobra.Command, in, out, tokenizerPath string, form modelForm, dtype string) error {
 	inputs, places := []string{in, tokenizerPath}, form.places(out)
 	if err := checkOutputs(inputs, places...); err != nil {
 		return err
@@ -105,14 +105,19 @@ func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dt
 		return err
 	}
 	defer set.Close()
+	c := console.New(cmd.ErrOrStderr())
+	defer c.Close()
+	c.Phase("loading %s", in)
 	p, tok, err := model.LoadWithTokenizer(in, tokenizerPath)
 	if err != nil {
 		return err
 	}
 	lineage := data.Lineage{Stage: "convert model"}
+	c.Phase("hashing %s", in)
 	if err := addInputs(&lineage, in, tokenizerPath); err != nil {
 		return err
 	}
+	c.Phase("writing %s", out)
 	err = set.Write(out, func(path string) error { return form.write(path, p, tok, dtype, lineage) })
 	if err == nil && len(places) > 1 {
 		err = writeBeside(set, places[1].Path, tok)
@@ -123,11 +128,12 @@ func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dt
 	if err != nil {
 		return err
 	}
+	c.Close()
 	with := "without a tokenizer"
 	if tok != nil {
 		with = fmt.Sprintf("with a tokenizer of %d pieces", tok.VocabSize())
 	}
-	_, err = fmt.Fprintf(w, "%d weights as %s, %s\n%s is written\n", p.NumParams(), dtype, with, out)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d weights as %s, %s\n%s is written\n", p.NumParams(), dtype, with, out)
 	return err
 }
 

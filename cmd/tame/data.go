@@ -161,19 +161,17 @@ func paths(sets []*dataset) []string {
 }
 
 // lineageOf says that a command made a dataset from these. config is nil for none.
-func lineageOf(command string, config any, seed uint64, sets ...*dataset) (l data.Lineage, err error) {
+func lineageOf(cmd *cobra.Command, command string, config any, seed uint64, sets ...*dataset) (l data.Lineage, err error) {
 	l = data.Lineage{Stage: "data " + command, Seed: seed}
 	if config != nil {
 		if l.Config, err = json.Marshal(config); err != nil {
 			return l, err
 		}
 	}
-	for _, d := range sets {
-		if err := l.Add(d.path); err != nil {
-			return l, err
-		}
-	}
-	return l, nil
+	err = phased(cmd, "hashing the inputs", func() error {
+		return addInputs(&l, each.Of(sets, func(d *dataset) string { return d.path })...)
+	})
+	return l, err
 }
 
 // visit goes through all rows of datasets, and shows how far it is.

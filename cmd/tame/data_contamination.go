@@ -47,7 +47,7 @@ less than 20 % of contaminated tokens are clean, with 80 % or more dirty. Everyt
 
 With --scores, numbers of a model for each sample, one a line, it also tells whether contamination changed the result: Z is how many standard
 deviations the part's mean is above that of as many random samples. All four |Z| above 2 is the paper's sign of it.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()

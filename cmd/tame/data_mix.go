@@ -89,7 +89,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 				config.From = mix.Position().Drawn
 			}
 			before := mix.Position().Drawn
-			lineage, err := lineageOf("mix", config, seed, sets...)
+			lineage, err := lineageOf(cmd, "mix", config, seed, sets...)
 			if err != nil {
 				return err
 			}
@@ -264,7 +264,7 @@ func dataShuffleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lineage, err := lineageOf("shuffle", nil, seed, sets...)
+			lineage, err := lineageOf(cmd, "shuffle", nil, seed, sets...)
 			if err != nil {
 				return err
 			}

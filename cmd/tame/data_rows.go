@@ -35,7 +35,7 @@ func dataSplitCommand() *cobra.Command {
 				return err
 			}
 			defer d.close()
-			lineage, err := lineageOf("split", struct{ Share float64 }{share}, seed, d)
+			lineage, err := lineageOf(cmd, "split", struct{ Share float64 }{share}, seed, d)
 			if err != nil {
 				return err
 			}
@@ -127,7 +127,7 @@ estimated (MinHash), with an error of a few percent.`,
 }
 
 func dedup(cmd *cobra.Command, c dedupConfig, sets []*dataset, out string) error {
-	lineage, err := lineageOf("dedup", c, 0, sets...)
+	lineage, err := lineageOf(cmd, "dedup", c, 0, sets...)
 	if err != nil {
 		return err
 	}
@@ -224,7 +224,7 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 			if cmd.Flags().Changed("max") {
 				config.Max = &filter.Max
 			}
-			lineage, err := lineageOf("filter", config, 0, d)
+			lineage, err := lineageOf(cmd, "filter", config, 0, d)
 			if err == nil {
 				err = addInputs(&lineage, tokenizerPath)
 			}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/tame-rlhf/tame/internal/output"
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -107,7 +108,7 @@ func checkOutputs(inputs []string, places ...output.Place) error {
 
 // printJSON writes a value for programs.
 func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
+	encoder := json.NewEncoder(printable.JSONWriter(w))
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)

@@ -81,6 +81,7 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 	cfg := c.settings([]int32{r.tok.EOS()})
 	w := &watch{run: r, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
+	r.console.Phase("looking at what is there")
 	versions, err := pipeline.Run(ctx, r.output.checkpoint, d, cfg)
 	if err != nil {
 		return err
@@ -160,6 +161,10 @@ func (w *watch) event(e pipeline.Event) {
 	}
 	if e.Contradiction != nil {
 		w.run.notef("%s", contradictionInRun(*e.Contradiction, e.Step, w.threshold))
+		return
+	}
+	if e.Done == 0 && !e.Finished { // it begins
+		w.run.console.Phase("%s", e.Step)
 		return
 	}
 	if e.Step != w.step {

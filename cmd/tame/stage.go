@@ -82,7 +82,7 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 		Use:     s.name + " --config FILE.yaml [--set key=value ...] [--resume]",
 		Short:   s.short,
 		Long:    s.long + "\n\n" + longStage,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		GroupID: groupStages,
 
 		DisableFlagsInUseLine: true,
@@ -95,7 +95,7 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 				docs, err := fieldDocs()
 				return errors.Join(err, yamlconf.Print(cmd.OutOrStdout(), cfg, docs))
 			}
-			errs := []error{err, source.Missing(), source.Explain(s.checked(cfg))}
+			errs := []error{err, source.Missing(), source.MissingInputs(), source.Explain(s.checked(cfg))}
 			if s.needs != nil {
 				errs = append(errs, source.Explain(s.needs(cfg)))
 			}
@@ -106,6 +106,10 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 			return source.Explain(runStage(cmd.Context(), s, cfg, file, resume, again, cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
+	cmd.SetFlagErrorFunc(explainSetting(func(assignment string) error {
+		_, _, err := loadConfig(s, "", []string{assignment})
+		return err
+	}))
 	cmd.Flags().StringVar(&file, "config", "", "YAML file")
 	cmd.Flags().StringArrayVar(&sets, "set", nil, "change one setting, such as --set optim.learning_rate=1e-4")
 	cmd.Flags().BoolVar(&resume, "resume", false, "go on with a run that was stopped; start it if there is none")
@@ -139,6 +143,9 @@ func loadConfig[C any](s stage[C], file string, sets []string) (*C, *yamlconf.So
 // runStage runs a stage with a complete configuration, from a file if that is not empty.
 func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resume bool, again string, out, progress io.Writer) error {
 	p, seed := s.plan(cfg)
+	show := console.New(progress)
+	defer show.Close()
+	show.Printf("%s: output %s", s.name, p.Output)
 	lineage := data.Lineage{Stage: s.name, Config: yamlconf.JSON(cfg), Seed: seed}
 	inputs := yamlconf.Inputs(cfg)
 	if s.inputs != nil {
@@ -148,6 +155,7 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resum
 	if err := errors.Join(checkInputs(inputs), o.check(append(slices.Clone(inputs), file), p.Log)); err != nil {
 		return err
 	}
+	show.Phase("hashing the inputs")
 	if err := addInputs(&lineage, inputs...); err != nil {
 		return err
 	}
@@ -156,13 +164,13 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resum
 		return err
 	}
 	defer o.set.Close()
-	r := &stageRun{stage: s.name, output: o, every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
-	defer r.console.Close()
+	r := &stageRun{stage: s.name, output: o, every: p.CheckpointEvery, lineage: lineage, out: out, console: show}
 	done, err := r.output.begin(lineage, resume)
 	if err != nil {
 		return err
 	}
 	if done {
+		show.Close()
 		fmt.Fprintf(out, "%s is finished already.\n", p.Output)
 		return nil
 	}
@@ -175,9 +183,11 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resum
 		defer r.log.close()
 	}
 	if m, ok := any(cfg).(modelLoader); ok {
+		show.Phase("loading the model")
 		r.policy, r.tok, r.tmpl, err = m.load()
 	}
 	if err == nil {
+		show.Phase("reading the data")
 		err = s.run(running, r, cfg)
 	}
 	return r.ended(ctx, err, again)

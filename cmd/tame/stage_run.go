@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -37,7 +38,9 @@ const tokenizerFile = "tokenizer.model"
 const evaluationFile = "evaluation.json"
 
 // notef tells something about the run.
-func (r *stageRun) notef(format string, args ...any) { r.console.Printf(format, args...) }
+func (r *stageRun) notef(format string, args ...any) {
+	r.console.Printf("%s", printable.Text(fmt.Sprintf(format, args...)))
+}
 
 // warnOfWarmup tells of a warm-up that is longer than the run: the peak is then reached in the last step
 // alone, and the cosine not at all.
@@ -48,17 +51,24 @@ func (r *stageRun) warnOfWarmup(key string, warmup, steps int) {
 }
 
 // follow lets a training loop save its state in the checkpoint's folder, with the lineage that output.begin compares, show its
-// progress and write the log. done ends the display.
-func (r *stageRun) follow(name string, saves *train.Checkpointing, onStep *func(train.StepInfo)) (done func()) {
+// progress, which begins before its first step, and write the log. done ends the display.
+func (r *stageRun) follow(name string, saves *train.Checkpointing, onPhase *func(string, int, int), onStep *func(train.StepInfo)) (done func()) {
 	*saves = train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: func(dir string) error {
 		return errors.Join(r.tok.SaveFolder(dir), data.WriteLineage(dir, r.lineage))
 	}}
 	var task *console.Task
 	detail := ""
-	*onStep = func(info train.StepInfo) {
-		if task == nil {
-			task = r.console.GoOn(name, info.Step-1, info.Total)
+	*onPhase = func(phase string, done, total int) {
+		switch before := phase == "compiling" || phase == "hashing"; {
+		case before:
+			r.console.Phase("%s: %s", name, phase)
+		case task == nil:
+			task = r.console.GoOn(name, done, total)
+		default:
+			task.Update(done, phase+"  "+detail)
 		}
+	}
+	*onStep = func(info train.StepInfo) {
 		if r.log != nil {
 			r.log.write(info)
 		}
@@ -89,6 +99,7 @@ func stepDetail(m map[string]float64) string {
 
 // finishModel writes the result, removes the checkpoint and tells what came out. evaluation, if not nil, goes into evaluation.json.
 func (r *stageRun) finishModel(evaluation any, text string) error {
+	r.console.Phase("writing %s", r.output.dir)
 	err := r.output.write(func(dir string) error { return model.Save(dir, r.policy, r.writeExtras(evaluation)) })
 	if err != nil {
 		return err

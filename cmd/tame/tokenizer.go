@@ -38,8 +38,12 @@ func tokenizerTrainCommand() *cobra.Command {
 			if err := errors.Join(output.Check(inputs, output.File(out)), cfg.Validate()); err != nil {
 				return err
 			}
-			texts := trainingText{paths: inputs, stdin: cmd.InOrStdin(), separator: separator}
-			tok, err := tokenizer.Train(cmd.Context(), texts.all, cfg)
+			texts := trainingText{paths: inputs, stdin: stdin(cmd), separator: separator}
+			var tok *tokenizer.Tokenizer
+			err := phased(cmd, "training a tokenizer", func() (err error) {
+				tok, err = tokenizer.Train(cmd.Context(), texts.all, cfg)
+				return err
+			})
 			if texts.err != nil {
 				return texts.err
 			}

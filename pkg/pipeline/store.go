@@ -112,6 +112,7 @@ func result[T any](s *store, name string, l data.Lineage, read func(path string)
 		s.watch(Event{Step: name, Reused: true})
 		return value, errors.Join(err, s.finish(name))
 	}
+	s.watch(Event{Step: name})
 	if value, err = compute(); err != nil {
 		return value, fmt.Errorf("%s: %w", name, err)
 	}

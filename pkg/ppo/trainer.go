@@ -49,6 +49,7 @@ func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Re
 		cfg: cfg, policy: policy, critic: critic, reference: policy.Clone(), prompts: prompts, heldOut: heldOut, rewarder: r,
 		batch: train.NewBatch(cfg.MicroTokens, cfg.MicroSegments), klCoef: cfg.KLCoef,
 	}
+	t.phase("compiling")
 	var err error
 	if t.forward, err = newForward(policy, critic, t.reference, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
@@ -56,10 +57,18 @@ func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Re
 	if t.step, err = newStep(policy, critic, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
+	t.phase("hashing")
 	if err := t.resume(); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// phase tells what begins.
+func (t *Trainer) phase(name string) {
+	if t.cfg.OnPhase != nil {
+		t.cfg.OnPhase(name, t.iteration, t.cfg.Iterations)
+	}
 }
 
 // Train runs PPO until Config.Iterations are done or Config.Patience evaluations in a row were no
@@ -118,6 +127,7 @@ func (t *Trainer) improve(ctx context.Context) error {
 	}
 
 	// 7. Train on shuffled mini-batches, for some epochs.
+	t.phase("training")
 	if err := t.update(context.WithoutCancel(ctx), episodes, m); err != nil {
 		return err
 	}
@@ -145,6 +155,7 @@ func (t *Trainer) experience(ctx context.Context, clock *clock, m map[string]flo
 	}
 
 	// 1. Sample answers.
+	t.phase("sampling")
 	draws := cfg.BatchSize / cfg.SamplesPerPrompt
 	first := t.iteration * draws
 	answers, err := t.sample(ctx, t.draw(first, draws), uint64(first), cfg.SamplesPerPrompt)
@@ -154,6 +165,7 @@ func (t *Trainer) experience(ctx context.Context, clock *clock, m map[string]flo
 	clock.lap(m, "sample")
 
 	// 2. Score them: R_c of section 3.2.3.
+	t.phase("scoring")
 	scores, raw, bySafety, err := judge(ctx, t.rewarder, answers, cfg)
 	if err != nil {
 		return nil, err

@@ -91,16 +91,24 @@ const evalPrefix = "eval/"
 // Errors do not name the stage: it puts its name before them.
 func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) (Report, error) {
 	// 1. Build the graph: trunk, loss, gradients.
+	phase := func(name string, done int) {
+		if s.OnPhase != nil {
+			s.OnPhase(name, done, task.Steps)
+		}
+	}
+	phase("compiling", 0)
 	f, err := newFit(p, task, s)
 	if err != nil {
 		return Report{}, err
 	}
 
 	// 2. Resume where an earlier run stopped.
+	phase("hashing", 0)
 	if err := f.resume(); err != nil {
 		return f.report, err
 	}
 
+	phase("training", f.report.Steps)
 	for !f.ended() {
 		if f.reports == nil { // else the run was stopped between a step and its evaluation
 			// 3. Take the items of the step.
