@@ -117,6 +117,9 @@ func (p *schemaParser) node(depth, def, rep int) (*node, error) {
 		n.dataType = n.leafType()
 		return n.repeated(), nil
 	}
+	if depth == 0 && children == 0 {
+		return nil, errors.New("it has no columns")
+	}
 	if children < 1 || children > int64(len(p.elements)-p.at) {
 		return nil, fmt.Errorf("column %q has %d fields", n.name, children)
 	}
