@@ -16,6 +16,9 @@ import (
 // Magic is how a Parquet file begins and ends.
 const Magic = "PAR1"
 
+// JSON is the name of the extension type that the fields of columns of JSON have in their metadata, as in Arrow files.
+const JSON = "arrow.json"
+
 // Limits of what is read.
 const (
 	maxFooter  = 128 << 20 // bytes of the description of a file

@@ -52,9 +52,12 @@ func decode(raw []byte, to any) error {
 	err := json.Unmarshal(raw, to)
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && kind.Field != "" {
+		if strings.HasSuffix(kind.Value, notFinite) {
+			return fmt.Errorf("%q is NaN or infinite, want a finite number", strings.ToLower(kind.Field))
+		}
 		return fmt.Errorf("%q is of the wrong kind: %s", strings.ToLower(kind.Field), kind.Value)
 	}
-	return err
+	return notJSON(raw, err)
 }
 
 // convertRows goes through raw rows. What cannot be decoded or converted, or is not valid, goes to refuse, and an error of
