@@ -46,7 +46,7 @@ func savedFiles(dir string) ([]string, error) {
 		for i, split := range splits.Splits {
 			folders[i] = filepath.Join(dir, split)
 		}
-		return nil, fmt.Errorf("holds several datasets: name one of them: %s", strings.Join(folders, ", "))
+		return nil, fmt.Errorf("is a folder of several datasets: name one of them: %s", strings.Join(folders, ", "))
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
