@@ -150,7 +150,7 @@ func unreadable(f *importFile, rows []rawRow) error {
 		what = first.err.Error()
 	case err == nil || first.raw[0] != '{' && first.raw[0] != '[' && bytes.ContainsRune([]byte(`"0123456789-tfn`), rune(first.raw[0])) && decode(first.raw, new(any)) == nil:
 		what = fmt.Sprintf("its rows are such as %q, want JSON objects", text)
-	case (first.raw[0] == '{' || first.raw[0] == '[') && strings.HasSuffix(err.Error(), "unexpected end of JSON input"):
+	case len(rows) > 1 && (first.raw[0] == '{' || first.raw[0] == '[') && strings.HasSuffix(err.Error(), "unexpected end of JSON input"):
 		what = "its first object goes on over several lines, want one in each line: " + from.fix("jq -c .", ".lines")
 	case first.raw[0] == '{' || first.raw[0] == '[':
 		what = err.Error()
