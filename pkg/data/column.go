@@ -27,6 +27,8 @@ type column struct {
 	// fits says whether get can read arrays of that type. They may be wider than dataType, as other programs write them.
 	fits func(dt arrow.DataType) bool
 
+	entries dictionaryTexts
+
 	index  int      // field of the struct it is part of
 	fields []column // of a struct
 }
@@ -123,13 +125,29 @@ func (c *column) putText(b array.Builder, text string) (int, error) {
 
 func (c *column) getText(a arrow.Array, i int) (string, error) {
 	if d, ok := a.(*array.Dictionary); ok {
-		a, i = d.Dictionary(), d.GetValueIndex(i)
+		return c.entries.text(d, d.GetValueIndex(i), c.getText)
 	}
 	text := a.(array.StringLike).Value(i)
 	if !utf8.ValidString(text) {
 		return "", fmt.Errorf("column %q is not valid UTF-8: the file is damaged", c.name)
 	}
 	return strings.Clone(text), nil // the array's memory goes with the record batch
+}
+
+// dictionaryTexts are the entries of a dictionary as far as they were asked for: rows with the same one share its memory.
+type dictionaryTexts struct {
+	of    arrow.ArrayData
+	texts []string
+}
+
+func (t *dictionaryTexts) text(d *array.Dictionary, i int, get func(arrow.Array, int) (string, error)) (text string, err error) {
+	if of := d.Data().Dictionary(); of != t.of {
+		t.of, t.texts = of, make([]string, d.Dictionary().Len())
+	}
+	if t.texts[i] == "" {
+		t.texts[i], err = get(d.Dictionary(), i)
+	}
+	return t.texts[i], err
 }
 
 func isText(dt arrow.DataType) bool {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/tame-rlhf/tame/internal/columnar"
 )
@@ -95,12 +96,18 @@ func (t *table) match(file *arrow.Schema) (at []int, lineage Lineage, err error)
 
 // SchemaOf reads the form of the rows of a dataset; that of a file of other programs is empty.
 func SchemaOf(path string) (Schema, error) {
-	meta, err := columnar.Metadata(path)
+	s, _, err := Describe(path)
+	return s, err
+}
+
+// Describe is SchemaOf with the number of bytes of the file, or of all files of a folder of the datasets library.
+func Describe(path string) (Schema, int64, error) {
+	file, err := columnar.Open(path, memory.DefaultAllocator)
 	if err != nil {
-		return Schema{}, fmt.Errorf("data: %w", err)
+		return Schema{}, 0, fmt.Errorf("data: %w", err)
 	}
-	s, _ := schemaOf(meta)
-	return s, nil
+	s, _ := schemaOf(file.Schema().Metadata())
+	return s, file.Size(), file.Close()
 }
 
 func schemaOf(meta arrow.Metadata) (s Schema, ok bool) {

@@ -61,9 +61,12 @@ func decode(raw []byte, to any) error {
 		for _, embedded := range []string{"question.", "quality.", "margins.", "moderation."} { // the structs of keys that dialects share
 			field = strings.TrimPrefix(field, embedded)
 		}
+		if strings.HasSuffix(kind.Value, notFinite) {
+			return fmt.Errorf("%q is NaN or infinite, want a finite number", field)
+		}
 		return fmt.Errorf("%q is of the wrong kind: %s", field, kind.Value)
 	}
-	return err
+	return notJSON(raw, err)
 }
 
 // convertRows goes through raw rows. What cannot be decoded or converted, or is not valid, goes to refuse, and an error of

@@ -166,7 +166,7 @@ func TestUnknownDialects(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"x": 1, "y": 2}`:                             "its rows have the keys x, y, which no known dialect has: name one of alpaca, ",
 		`{"x": 1}` + "\n" + `{"z": 1}`:                 "the keys x; or z, which",
-		"hello\nworld":                                 "none of its first 2 rows is a JSON object: name the dialect",
+		"hello\nworld":                                 "it is not JSON: it begins with",
 		`{"text": "a"}` + "\n" + `{"prompt": "Hi"}`:    "its first 2 rows are of several dialects: prompts (1), text (1): name one",
 		`[{"prompt": "Hi"}, {"messages": []}, {}, {}]`: "messages (1), prompts (1)",
 	} {

@@ -19,19 +19,19 @@ type rawRow struct {
 
 // jsonRows goes through the elements of a JSON array, or else through the lines of a file.
 func jsonRows(path string) iter.Seq2[rawRow, error] {
-	return opened(path, nil, func(r *bufio.Reader) iter.Seq2[rawRow, error] { return jsonValues(path, r) })
+	return opened(path, nil, func(_ origin, r *bufio.Reader) iter.Seq2[rawRow, error] { return jsonValues(path, r) })
 }
 
 // opened opens a text file for as long as its rows are gone through.
-func opened(path string, count *int64, rows func(r *bufio.Reader) iter.Seq2[rawRow, error]) iter.Seq2[rawRow, error] {
+func opened(path string, count *int64, rows func(from origin, r *bufio.Reader) iter.Seq2[rawRow, error]) iter.Seq2[rawRow, error] {
 	return func(yield func(rawRow, error) bool) {
-		r, done, err := openText(path, nil, count)
+		r, from, done, err := openText(path, nil, count)
 		if err != nil {
 			yield(rawRow{}, err)
 			return
 		}
 		defer done()
-		rows(r)(yield)
+		rows(from, r)(yield)
 	}
 }
 
@@ -58,12 +58,12 @@ func lineValues(path string, r *bufio.Reader, yield func(rawRow, error) bool) {
 	var whole []byte
 	for line := 1; ; line++ {
 		raw, err := readLine(r, &whole)
-		row := rawRow{line: line, raw: bytes.TrimSpace(raw)}
+		row := rawRow{line: line, raw: bytes.TrimSpace(bytes.TrimPrefix(raw, byteOrderMark))} // files put together have some inside
 		if err == errLongRow {
 			row, err = rawRow{line: line, err: err}, nil
 		}
 		if (len(row.raw) > 0 || row.err != nil) && (err == nil || err == io.EOF) {
-			if !yield(row, nil) {
+			if !yield(ready(row), nil) {
 				return
 			}
 		}
@@ -126,6 +126,9 @@ func (a *arrayScanner) rows(yield func(rawRow, error) bool) error {
 			if c, err = a.next(); err != nil {
 				return err
 			}
+			if c == ']' {
+				return errors.New("a comma before the closing bracket: remove it")
+			}
 		}
 		row := rawRow{line: a.line, element: n + 1}
 		if err := a.element(c); err == errLongRow {
@@ -134,7 +137,7 @@ func (a *arrayScanner) rows(yield func(rawRow, error) bool) error {
 			return err
 		}
 		row.raw = a.raw
-		if !yield(row, nil) {
+		if !yield(ready(row), nil) {
 			return nil
 		}
 	}

@@ -38,6 +38,7 @@ type Import struct {
 type importFile struct {
 	path    string
 	name    string // for people
+	from    origin
 	dialect Dialect
 	rows    func(yield func(rawRow, error) bool)
 	plain   bool // text, not JSON
@@ -117,43 +118,44 @@ func (im *Import) look(path string, stdin io.Reader) (importFile, error) {
 		if err != nil {
 			return f, fmt.Errorf("importer: %w", err)
 		}
-		switch {
-		case info.IsDir():
-			return f, fmt.Errorf("importer: %s is a folder: name its files", path)
-		case !info.Mode().IsRegular(): // what was looked at would be gone
+		if !info.Mode().IsRegular() && !info.IsDir() { // what was looked at would be gone
 			return f, fmt.Errorf("importer: %s is no regular file: give it as standard input, which is named %s", path, Stdin)
 		}
-		im.size += info.Size()
-		columns, err := im.columns(&f)
-		if err != nil || columns {
-			return f, err
+		columns, err := columnar.Is(path)
+		switch {
+		case err != nil:
+			return f, fmt.Errorf("importer: %w", err)
+		case columns:
+			return f, im.columns(&f)
+		case info.IsDir():
+			return f, fmt.Errorf("importer: %s is a folder: name its files", path)
 		}
+		im.size += info.Size()
 	}
 	return f, im.lookText(&f, in)
 }
 
-// columns looks whether a file is Arrow or Parquet, and opens it if it is.
-func (im *Import) columns(f *importFile) (bool, error) {
-	if is, err := columnar.Is(f.path); err != nil || !is {
-		return false, err
-	}
-	schema, err := data.SchemaOf(f.path)
+// columns opens a file of columns.
+func (im *Import) columns(f *importFile) error {
+	schema, size, err := data.Describe(f.path)
 	if err != nil {
-		return true, fmt.Errorf("importer: %w", err)
+		return fmt.Errorf("importer: %w", err)
 	}
+	im.size += size
 	if schema.Name != "" && (im.cfg.As == "" || im.cfg.As == tameDialect) {
 		f.dialect = Dialect{Name: tameDialect, Rows: schema}
-		return true, nil
+		return nil
 	}
 	f.rows = columnRows(f.path, &im.read)
-	return true, im.choose(f)
+	return im.choose(f)
 }
 
 func (im *Import) lookText(f *importFile, in io.Reader) error {
-	r, done, err := openText(f.path, in, nil)
+	r, from, done, err := openText(f.path, in, nil)
 	if err != nil {
 		return err
 	}
+	f.from = from
 	separator := im.cfg.Separator
 	if f.plain, err = im.isPlain(f, r); err != nil {
 		done()
@@ -162,12 +164,12 @@ func (im *Import) lookText(f *importFile, in io.Reader) error {
 	if f.plain && separator == "" {
 		separator = DefaultSeparator
 	}
-	form := func(r *bufio.Reader) iter.Seq2[rawRow, error] {
+	form := func(from origin, r *bufio.Reader) iter.Seq2[rawRow, error] {
 		switch {
 		case f.plain:
 			return documents(f.name, r, separator)
 		case isCSV(f.path):
-			return csvRows(f.path, r)
+			return csvRows(from, r)
 		}
 		return jsonValues(f.name, r)
 	}
@@ -175,7 +177,7 @@ func (im *Import) lookText(f *importFile, in io.Reader) error {
 		done()
 		f.rows = opened(f.path, &im.read, form)
 	} else {
-		f.rows = form(r)
+		f.rows = form(from, r)
 		if im.cfg.As == "" && !f.plain {
 			f.rows = replay(&f.rows, sampleRows)
 		}
@@ -203,6 +205,9 @@ func (im *Import) isPlain(f *importFile, r *bufio.Reader) (bool, error) {
 	return !rows && (isPlainText(f.path) || im.cfg.As == textDialect), nil
 }
 
+// sampleBytes is how much is kept of a file to recognise it, besides the row that exceeds it.
+const sampleBytes = 4 << 20
+
 // choose sets the dialect: the one that was asked for, else what the first rows are in.
 func (im *Import) choose(f *importFile) (err error) {
 	if im.cfg.As != "" {
@@ -213,6 +218,7 @@ func (im *Import) choose(f *importFile) (err error) {
 		return err
 	}
 	var sample []rawRow
+	objects, bytesTaken := false, 0
 	for row, err := range f.rows {
 		if err != nil && len(sample) == 0 {
 			return err
@@ -222,11 +228,16 @@ func (im *Import) choose(f *importFile) (err error) {
 		}
 		row.raw = bytes.Clone(row.raw)
 		sample = append(sample, row)
-		if len(sample) == sampleRows {
+		var object fields
+		objects = objects || row.err == nil && decode(row.raw, &object) == nil && object != nil
+		if bytesTaken += len(row.raw); len(sample) == sampleRows || bytesTaken > sampleBytes {
 			break
 		}
 	}
 	im.read = 0
+	if len(sample) > 0 && !objects {
+		return unreadable(f, sample)
+	}
 	f.sampled = len(sample)
 	f.dialect, f.fitting, err = recognise(f.name, sample)
 	return err
@@ -240,6 +251,7 @@ func replay(rows *func(yield func(rawRow, error) bool), most int) func(yield fun
 		err error
 	}
 	var kept []item
+	size := 0
 	next, stop := iter.Pull2(iter.Seq2[rawRow, error](*rows))
 	return func(yield func(rawRow, error) bool) {
 		for _, it := range kept {
@@ -253,7 +265,8 @@ func replay(rows *func(yield func(rawRow, error) bool), most int) func(yield fun
 				stop()
 				return
 			}
-			if len(kept) < most {
+			if len(kept) < most && size <= sampleBytes {
+				size += len(row.raw)
 				row.raw = bytes.Clone(row.raw)
 				kept = append(kept, item{row, err})
 			}
