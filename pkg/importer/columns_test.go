@@ -108,6 +108,7 @@ func stream(t testing.TB) []byte {
 	require.NoError(t, w.Close())
 	return b.Bytes()
 }
+
 // Columns of the extension type arrow.json hold what their texts say, in Arrow files and in Parquet (as pyarrow 26.0.1 wrote
 // it); one that is not valid JSON stays a text.
 func TestJSONColumns(t *testing.T) {
