@@ -59,6 +59,7 @@ func distillStage() stage[distillConfig] {
 }
 
 func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
+	r.console.Phase("loading the safety model")
 	safety, err := pipeline.LoadJudges("", c.Safety, r.tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
 	if err != nil {
 		return err
@@ -71,6 +72,7 @@ func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 	for _, text := range c.PrePrompts {
 		longest = max(longest, len(r.tok.Encode("<<SYS>>\n"+text+"\n<</SYS>>\n\n")))
 	}
+	r.console.Phase("reading the data")
 	prompts, err := readPrompts(r, c.Data, min(r.policy.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
 	if err != nil {
 		return err

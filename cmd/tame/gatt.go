@@ -87,7 +87,7 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 
 // dialogs are the questions of the datasets, with an instruction each.
 func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
-	rows, err := readAll(c.Data, "messages", readers[[]data.Message]{
+	rows, err := readAll(c.Data, "messages or prompts", readers[[]data.Message]{
 		as(func(row data.Conversation) []data.Message { return row.Messages }),
 		as(func(row data.Prompt) []data.Message { return row.Messages }),
 	})
@@ -127,6 +127,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
 func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
+	r.console.Phase("reading the data")
 	rows, err := readAll(mix, "messages", sftForms(r.tmpl, false))
 	if err != nil {
 		return err
@@ -140,7 +141,7 @@ func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
 	r.warnOfWarmup("fine_tune.warmup_steps", cfg.WarmupSteps, cfg.Passes.Steps(len(fit)))
-	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnStep)
+	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnPhase, &cfg.OnStep)
 	cfg.Checkpointing.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	report, err := sft.Train(ctx, r.policy, fit, nil, cfg)
 	if err != nil {

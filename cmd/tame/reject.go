@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
@@ -66,9 +68,11 @@ func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	judges := c.JudgesConfig
 	judges.OnContradiction = r.onContradiction(c.Helpfulness)
 	var err error
+	r.console.Phase("loading the reward models")
 	if s.Judges, err = pipeline.LoadJudges(c.Helpfulness, c.Safety, r.tok, judges); err != nil {
 		return err
 	}
+	r.console.Phase("reading the data")
 	all, err := readPrompts(r, c.Data, min(r.policy.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
 	if err != nil {
 		return err
@@ -97,17 +101,24 @@ func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 		return err
 	}
 	task.Done(fmt.Sprintf("%d answers", len(samples)))
+	r.console.Phase("choosing the best answers")
 	pool, err := readPool(ctx, r, s, prompts, c.Pool)
 	if err != nil {
 		return err
 	}
 	winners := pipeline.BestSamples(append(pool, samples...))
 	report.measure(samples, winners, len(prompts))
-	err = r.output.write(r.lineage, func(dir string) error {
+	r.console.Phase("writing %s", r.output.dir)
+	err = r.output.write(func(dir string) error {
+		sums := checksum.Sums{}
 		return errors.Join(
+			os.Mkdir(dir, 0o777),
 			data.Write(filepath.Join(dir, "samples.arrow"), samples, r.lineage),
 			data.Write(filepath.Join(dir, "winners.arrow"), winners, r.lineage),
 			run.WriteJSON(filepath.Join(dir, "report.json"), report),
+			run.WriteJSON(filepath.Join(dir, "lineage.json"), r.lineage),
+			sums.AddTree(dir),
+			sums.Write(dir),
 		)
 	})
 	if err != nil {

@@ -112,12 +112,13 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
 	}
 	c.Config.Margins = c.Margins.Margins
-	done := r.follow("reward", &c.Checkpointing, &c.OnStep)
+	done := r.follow("reward", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {
 		return err
 	}
 	done()
+	r.console.Phase("calibrating")
 	level, err := calibrateReward(ctx, p, pairs, c)
 	if err != nil {
 		return err
@@ -130,6 +131,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	if len(heldOut) == 0 {
 		return r.finishModel(nil, text)
 	}
+	r.console.Phase("evaluating what is held out")
 	scorer, err := rewardmodel.NewScorer(p, c.MicroTokens, c.MicroSegments)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
@@ -80,6 +81,7 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 	cfg := c.settings([]int32{r.tok.EOS()})
 	w := &watch{run: r, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
+	r.console.Phase("looking at what is there")
 	versions, err := pipeline.Run(ctx, r.output.checkpoint, d, cfg)
 	if err != nil {
 		return err
@@ -87,7 +89,7 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 	if err := data.WriteLineage(r.output.checkpoint, r.lineage); err != nil {
 		return err
 	}
-	if err := r.output.move(r.output.checkpoint); err != nil {
+	if err := output.Move(r.output.checkpoint, r.output.dir); err != nil {
 		return err
 	}
 	text := ""
@@ -159,6 +161,10 @@ func (w *watch) event(e pipeline.Event) {
 	}
 	if e.Contradiction != nil {
 		w.run.notef("%s", contradictionInRun(*e.Contradiction, e.Step, w.threshold))
+		return
+	}
+	if e.Done == 0 && !e.Finished { // it begins
+		w.run.console.Phase("%s", e.Step)
 		return
 	}
 	if e.Step != w.step {

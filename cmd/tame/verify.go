@@ -17,6 +17,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/internal/columnar"
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 )
@@ -67,7 +68,7 @@ type verifier struct {
 }
 
 func (v *verifier) tell(path, format string, args ...any) {
-	fmt.Fprintf(v.out, "%s: %s\n", path, printable(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(v.out, "%s: %s\n", path, printable.Text(fmt.Sprintf(format, args...)))
 }
 
 func (v *verifier) verify(ctx context.Context, path string) error {

@@ -14,6 +14,8 @@ type arrowFile struct {
 	*ipc.FileReader
 	next   int
 	frames *frames
+	mem    *limited
+	open   int // bytes that are taken since it was opened
 }
 
 func openArrow(file ipc.ReadAtSeeker, size int64, mem memory.Allocator) (*arrowFile, error) {
@@ -21,21 +23,22 @@ func openArrow(file ipc.ReadAtSeeker, size int64, mem memory.Allocator) (*arrowF
 	if err != nil {
 		return nil, err
 	}
-	r, err := ipc.NewFileReader(file, ipc.WithAllocator(&limited{mem, sizeLimit(size)}))
+	limited := newLimited(mem, size)
+	r, err := ipc.NewFileReader(file, ipc.WithAllocator(limited))
 	if err != nil {
 		return nil, err
 	}
 	if err := checkTypes(r.Schema()); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
-	return &arrowFile{FileReader: r, frames: frames}, nil
+	return &arrowFile{FileReader: r, frames: frames, mem: limited, open: limited.taken}, nil
 }
 
 func (a *arrowFile) NumRows() int      { return -1 }
 func (a *arrowFile) Progress() float64 { return float64(a.next) / float64(max(1, a.NumRecords())) }
 
 func (a *arrowFile) Records() func() (arrow.Record, error) {
-	a.next = 0
+	a.next, a.mem.taken = 0, a.open // a record that was left is no longer at hand
 	return func() (arrow.Record, error) {
 		if a.next == a.NumRecords() {
 			return nil, io.EOF

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tame-rlhf/tame/internal/checksum"
 )
 
 // Three generations: the last one tells of all when the files of the others are gone.
@@ -49,6 +51,33 @@ func TestLineageOfGenerations(t *testing.T) {
     └── chat  (above)
 `, got.Tree("samples.arrow"))
 	assert.Len(t, got.Ancestors, 3, "demos, chat and reward, each once")
+}
+
+// What a folder's SHA256SUMS says is compared; the file itself does not count for the fingerprint.
+func TestRecordedFolders(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, WriteLineage(dir, Lineage{Stage: "sft"}))
+	before, err := Fingerprint(t.Context(), dir)
+	require.NoError(t, err)
+	sums := checksum.Sums{}
+	require.NoError(t, sums.AddTree(dir))
+	require.NoError(t, sums.Write(dir))
+	after, err := Fingerprint(t.Context(), dir)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+
+	require.NoError(t, WriteLineage(dir, Lineage{Stage: "reward"}))
+	l, err := ReadLineage(dir)
+	require.NoError(t, err, "SHA256SUMS took note of it")
+	assert.Equal(t, "reward", l.Stage)
+
+	path := filepath.Join(dir, lineageFile)
+	require.NoError(t, os.WriteFile(path, []byte(`{"stage":"rewarc"}`), 0o600))
+	_, err = ReadLineage(dir)
+	assert.ErrorIs(t, err, checksum.ErrDamaged)
+	assert.ErrorContains(t, err, "lineage.json has other bytes")
+	_, err = Fingerprint(t.Context(), dir)
+	assert.ErrorContains(t, err, "if you changed it on purpose, delete "+filepath.Join(dir, checksum.Name))
 }
 
 func TestReadLineageOfOthers(t *testing.T) {

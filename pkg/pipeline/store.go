@@ -37,7 +37,7 @@ type store struct {
 const workDir = ".work"
 
 // leftover are the names of files and folders that were being written when a process was killed.
-var leftover = regexp.MustCompile(`^\..+(\.tmp|\.discarded|\.arrow\d*|SHA256SUMS\d+)$`)
+var leftover = regexp.MustCompile(`^\.(.+(\.tmp|\.discarded|\.(arrow|json|model)\d*)|SHA256SUMS\d+)$`)
 
 // newStore makes the folder, or sweeps the one that is there.
 func newStore(ctx context.Context, dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)) (*store, error) {
@@ -193,6 +193,7 @@ func result[T any](s *store, name string, l data.Lineage, read func(path string)
 		s.watch(Event{Step: name, Reused: true})
 		return value, errors.Join(err, s.finish(name))
 	}
+	s.watch(Event{Step: name})
 	if value, err = compute(); err != nil {
 		return value, fmt.Errorf("%s: %w", name, err)
 	}

@@ -152,7 +152,7 @@ func (c *Checkpoint) writeTrainer(dir string) error {
 	}
 	sums := checksum.Sums{}
 	state := stateJSON{Format: formatVersion, State: c.State, OptimSteps: map[string]int{}}
-	state.Metrics = finite(state.Metrics)
+	state.Metrics = Finite(state.Metrics)
 	for name, o := range c.Optim {
 		state.OptimSteps[name] = o.Steps
 		if err := sums.Create(dir, name+optimSuffix, func(w io.Writer) error { return writeMoments(w, o.Moments) }); err != nil {

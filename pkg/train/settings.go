@@ -84,6 +84,9 @@ type Settings struct {
 	ExtraWeights []optim.Param `json:"-"`
 	// Checkpointing says where the run saves its state, to resume after a stop. Default: nowhere.
 	Checkpointing Checkpointing `json:"-"`
+	// OnPhase, if not nil, is called when something begins that may take long: "compiling", "hashing", and
+	// "training", with the steps done before and the steps planned.
+	OnPhase func(phase string, done, total int) `json:"-"`
 	// OnStep, if not nil, is called after each optimisation step. It can end the run: StepInfo.Stop.
 	OnStep func(StepInfo) `json:"-"`
 }
