@@ -247,10 +247,10 @@ func TestFitRefusesPositions(t *testing.T) {
 	}
 	require.NoError(t, resume())
 	for want, change := range map[string]func(*train.Checkpoint){
-		"step 4 of 6, best step 0, but the optimiser did 3": func(c *train.Checkpoint) { c.State.Step = 3 },
+		"step 6 of 6, best step 0, but the optimiser did 3": func(c *train.Checkpoint) { c.State.Step = 3 },
 		"step 9 of 6": func(c *train.Checkpoint) {
 			c.State.Step = 9
-			c.State.Position = []byte(strings.Replace(string(c.State.Position), `"Steps": 4`, `"Steps": 9`, 1))
+			c.State.Position = []byte(strings.Replace(string(c.State.Position), `"Steps": 6`, `"Steps": 9`, 1))
 		},
 	} {
 		c, err := train.LoadCheckpoint(t.Context(), s.Checkpointing.Dir)
