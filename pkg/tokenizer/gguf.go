@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
 )
@@ -63,9 +64,7 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 	parts.BOS = ggufID(f, ggufBOS, parts.BOS, len(pieces))
 	parts.EOS = ggufID(f, ggufEOS, parts.EOS, len(pieces))
 	parts.PAD = ggufID(f, ggufPAD, parts.PAD, len(pieces))
-	if unk := ggufID(f, ggufUNK, 0, len(pieces)); unk >= 0 && pieces[unk].Type == Control {
-		pieces[unk].Type = Unknown // some converters call <unk> a control token
-	}
+	markUnknown(pieces, ggufID(f, ggufUNK, -1, len(pieces)))
 	for _, flag := range []struct {
 		key string
 		dst *bool
@@ -84,6 +83,26 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 	return FromPieces(pieces, parts)
 }
 
+// markUnknown leaves one piece of type unknown: the one that the file names, or the first. Some converters call <unk> a
+// control token, and that of 2024 calls the tokens unknown that fill the vocabulary up; they are as good as unused, because
+// no text has them.
+func markUnknown(pieces []Piece, unk int32) {
+	if unk < 0 || pieces[unk].Type != Unknown && pieces[unk].Type != Control {
+		unk = int32(slices.IndexFunc(pieces, func(p Piece) bool { return p.Type == Unknown }))
+	}
+	if unk < 0 && len(pieces) > 0 && pieces[0].Type == Control {
+		unk = 0 // Llama's place for it
+	}
+	for i := range pieces {
+		switch {
+		case int32(i) == unk:
+			pieces[i].Type = Unknown
+		case pieces[i].Type == Unknown:
+			pieces[i].Type = Unused
+		}
+	}
+}
+
 // ggufPieces reads texts, scores and types.
 func ggufPieces(f *gguf.File) ([]Piece, error) {
 	tokens, err1 := ggufList[string](f, ggufTokens)
@@ -96,7 +115,7 @@ func ggufPieces(f *gguf.File) ([]Piece, error) {
 		return nil, fmt.Errorf("%d tokens, %d scores and %d types, want as many of each", len(tokens), len(scores), len(types))
 	}
 	n := len(tokens)
-	for n > 0 && types[n-1] == int32(Unused) && tokens[n-1] == padText(n-1) {
+	for n > 0 && (types[n-1] == int32(Unused) || types[n-1] == int32(Unknown)) && tokens[n-1] == padText(n-1) {
 		n--
 	}
 	pieces := make([]Piece, n)

@@ -145,3 +145,22 @@ func TestGGUFOfOthers(t *testing.T) {
 	assert.Equal(t, tok.Pieces(), got.Pieces())
 	assert.Equal(t, tok.Parts(), got.Parts())
 }
+
+// llama.cpp's converter of 2024 gave the tokens that fill a vocabulary up the type unknown. Those at the end are left out
+// and the others are no piece of any text, as in llama.cpp, which has no way to merge up to them.
+func TestGGUFUnknownFillers(t *testing.T) {
+	meta, err := toy(t, DefaultParts()).GGUF(12)
+	require.NoError(t, err)
+	types := meta[ggufTypes].([]int32)
+	require.Equal(t, []int32{int32(Unused), int32(Unused), int32(Unused)}, types[9:])
+	types[8], types[9], types[10], types[11] = int32(Unknown), int32(Unknown), int32(Unknown), int32(Unknown)
+	for _, key := range []any{meta[ggufUNK], nil} { // files without the key too
+		meta[ggufUNK] = key
+		tok, err := LoadGGUF(writeMeta(t, meta))
+		require.NoError(t, err)
+		assert.Equal(t, 9, tok.VocabSize())
+		assert.Equal(t, int32(0), tok.UNK())
+		assert.Equal(t, Unused, tok.Type(8))
+		assert.Equal(t, []int32{6, 0}, tok.Encode("ab"))
+	}
+}
