@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -69,6 +70,7 @@ func checkChat(cfg generate.Sampling) error {
 // chat is a dialogue with a model.
 type chat struct {
 	stream *generate.Stream
+	ends   []int32 // ids that end an answer
 	tok    *tokenizer.Tokenizer
 	tmpl   *data.Template
 	system string
@@ -82,7 +84,7 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg gener
 	if err != nil {
 		return nil, err
 	}
-	cfg.Stop = []int32{tok.EOS()}
+	cfg.Stop = p.Ends()
 	if cfg.MaxNewTokens == 0 {
 		cfg.MaxNewTokens = p.Config().MaxSeqLen
 	}
@@ -90,7 +92,7 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg gener
 	if err != nil {
 		return nil, err
 	}
-	return &chat{stream: stream, tok: tok, tmpl: tmpl, system: system, out: out}, nil
+	return &chat{stream: stream, ends: cfg.Stop, tok: tok, tmpl: tmpl, system: system, out: out}, nil
 }
 
 // run answers line by line. prompting shows where to type.
@@ -171,7 +173,7 @@ func (c *chat) answer(ctx context.Context, line string) error {
 	}
 	text := c.tok.NewStream()
 	answer, err := c.stream.Answer(ctx, generate.TurnRequest{Prompt: ids, ID: uint64(c.turns)}, func(id int32) error {
-		if id == c.tok.EOS() {
+		if slices.Contains(c.ends, id) {
 			return nil
 		}
 		piece, err := text.Next(id)

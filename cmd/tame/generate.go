@@ -43,7 +43,7 @@ func generateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg.Stop = []int32{p.Config().EOS}
+			cfg.Stop = p.Ends()
 			return answerLines(cmd, func(line int, in generateInput) (any, error) {
 				prompt, err := promptIDs(p, tok, in)
 				if err != nil {

@@ -95,7 +95,7 @@ func TestGGUFRoundTrip(t *testing.T) {
 func TestGGUFRefuses(t *testing.T) {
 	tok := toy(t, DefaultParts())
 	_, err := tok.GGUF(8)
-	assert.ErrorContains(t, err, "9 pieces for a vocabulary of 8")
+	assert.ErrorContains(t, err, "9 pieces for a model of 8 ids")
 	parts := DefaultParts()
 	parts.RemoveExtraSpaces = true
 	_, err = toy(t, parts).GGUF(9)
@@ -109,7 +109,7 @@ func TestGGUFRefuses(t *testing.T) {
 		{"no vocabulary", ggufModel, "none"},
 		{"tokenizer.ggml.model is gpt2, only llama", ggufModel, "gpt2"},
 		{"tokenizer.ggml.tokens is missing", ggufTokens, nil},
-		{"tokenizer.ggml.tokens is a []int32, want a []string", ggufTokens, []int32{1}},
+		{"tokenizer.ggml.tokens is not a list of texts", ggufTokens, []int32{1}},
 		{"1 tokens, 9 scores and 9 types", ggufTokens, []string{"a"}},
 		{"tokenizer.ggml.scores is missing", ggufScores, nil},
 		{"tokenizer.ggml.token_type is missing", ggufTypes, nil},

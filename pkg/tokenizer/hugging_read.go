@@ -5,15 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Files of a Hugging Face tokenizer.
@@ -31,16 +27,12 @@ const (
 // Text is encoded as the file says: with the tokens it adds, its normaliser and its order of merges. Truncation and
 // padding are not applied.
 func readHugging(path string, data []byte) (*Tokenizer, error) {
-	var config []byte
-	for _, name := range []string{huggingConfig, huggingSpecials} {
-		more, err := os.ReadFile(filepath.Join(filepath.Dir(path), name))
-		if err == nil {
-			config = more
-			break
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	config, err := readBeside(filepath.Dir(path), huggingConfig)
+	if config == nil && err == nil {
+		config, err = readBeside(filepath.Dir(path), huggingSpecials)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return parseHugging(data, config)
 }
@@ -287,9 +279,9 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 // spec describes the tokenizer in the words of a .model file, as far as they go.
 func (h *hugging) spec(vocabSize int, byteFallback bool) spec {
 	var trainer []byte
-	for i, num := range []protowire.Number{trainerBOSPiece, trainerEOSPiece, trainerPadPiece} {
+	for i, special := range specials {
 		if h.names[i] != "" {
-			trainer = appendString(trainer, num, h.names[i])
+			trainer = appendString(trainer, special.text, h.names[i])
 		}
 	}
 	sp := newSpec(vocabSize, byteFallback, trainer)
@@ -308,7 +300,8 @@ func (h *hugging) parseConfig(data []byte) error {
 		return fmt.Errorf("%s or %s: %w", huggingConfig, huggingSpecials, err)
 	}
 	h.names[2] = ""
-	for i, name := range []string{"bos_token", "eos_token", "pad_token"} {
+	for i, special := range specials {
+		name := special.name
 		raw, ok := fields[name]
 		if !ok {
 			continue

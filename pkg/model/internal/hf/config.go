@@ -21,29 +21,49 @@ type header struct {
 	arch.Config
 	classifier bool    // the architecture is LlamaForSequenceClassification
 	scoreBias  float64 // a field of our own: that class has no bias
+	ends       []int32 // ids besides EOS that end an answer
+	mean, std  float64 // of a reward model of OpenRLHF, whose score is (x - mean) / std; std 0: the score is x
 }
 
 // reader takes fields out of a config.json and keeps what is wrong with them.
 type reader struct{ file.Fields }
 
-// token reads an id, the first one of a list of ids, or null, which is none.
-func (r *reader) token(name string, absent int32) int32 {
+// tokens reads a list of ids, one id, or null, which is none (-1).
+func (r *reader) tokens(name string, absent int32) []int32 {
 	raw, there := r.Raw[name]
 	if !there {
-		return absent
+		return []int32{absent}
 	}
 	var one int32
 	if json.Unmarshal(raw, &one) == nil && !file.IsNull(raw) {
-		return one
+		return []int32{one}
 	}
 	var list []int32
 	if err := json.Unmarshal(raw, &list); err != nil || list != nil && len(list) == 0 {
 		r.Bad("%s is %s, want a token id, a list of them or null", name, file.Short(string(raw)))
 	}
 	if len(list) == 0 {
-		return -1
+		return []int32{-1}
 	}
-	return list[0]
+	return list
+}
+
+// setEnds takes the ids that end an answer. EOS stays if it is one of them, and is the first of them otherwise. All of them have to be
+// in the vocabulary.
+func (m *header) setEnds(ids []int32) error {
+	if !slices.Contains(ids, m.EOS) {
+		m.EOS = ids[0]
+	}
+	m.ends = nil
+	for _, id := range ids {
+		if id < 0 && len(ids) > 1 || int(id) >= m.VocabSize {
+			return fmt.Errorf("eos_token_id has %d, and the model has the ids 0 to %d: correct the list", id, m.VocabSize-1)
+		}
+		if id != m.EOS && !slices.Contains(m.ends, id) {
+			m.ends = append(m.ends, id)
+		}
+	}
+	return nil
 }
 
 // parseConfig reads a config. What is absent gets the default that transformers' LlamaConfig has; what describes something other than
@@ -66,17 +86,24 @@ func parseConfig(raw []byte) (header, error) {
 		NormEps:       file.Field(&r.Fields, "rms_norm_eps", 1e-6),
 		RopeTheta:     r.ropeTheta(),
 		TieEmbeddings: file.Field(&r.Fields, "tie_word_embeddings", false),
-		BOS:           r.token("bos_token_id", 1),
-		EOS:           r.token("eos_token_id", 2),
+		BOS:           r.tokens("bos_token_id", 1)[0],
 	}
+	ends := r.tokens("eos_token_id", 2)
+	c.EOS = ends[0]
 	c.NumKVHeads = file.Field(&r.Fields, "num_key_value_heads", c.NumHeads)
 	c.HeadDim = r.headDim(c)
 	m := header{Config: c, classifier: slices.Contains(archs, archClassifier), scoreBias: file.Field(&r.Fields, "score_bias", 0.0)}
 	if m.classifier {
 		r.checkLabels()
 	}
+	if file.Field(&r.Fields, "normalize_reward", false) {
+		m.mean, m.std = file.Field(&r.Fields, "mean", 0.0), file.Field(&r.Fields, "std", 0.0)
+		if m.std <= 0 {
+			r.Bad("normalize_reward is true, and std is %v: want the positive number that scores are divided by, or normalize_reward false", m.std)
+		}
+	}
 	if len(r.Errs) == 0 {
-		r.Errs = append(r.Errs, c.Validate())
+		r.Errs = append(r.Errs, c.Validate(), m.setEnds(ends))
 	}
 	return m, errors.Join(r.Errs...)
 }
@@ -156,6 +183,10 @@ func encodeConfig(m header, dtype string) ([]byte, error) {
 		}
 		return token
 	}
+	eos := id(c.EOS)
+	if len(m.ends) > 0 {
+		eos = append([]int32{c.EOS}, m.ends...)
+	}
 	kind := map[string]string{file.F32: "float32", file.F16: "float16", file.BF16: "bfloat16"}[dtype]
 	h := map[string]any{
 		"architectures":           []string{archCausalLM},
@@ -181,7 +212,7 @@ func encodeConfig(m header, dtype string) ([]byte, error) {
 		"rope_parameters":         map[string]any{"rope_type": "default", "rope_theta": c.RopeTheta},
 		"tie_word_embeddings":     c.TieEmbeddings,
 		"bos_token_id":            id(c.BOS),
-		"eos_token_id":            id(c.EOS),
+		"eos_token_id":            eos,
 	}
 	if m.classifier {
 		h["architectures"] = []string{archClassifier}

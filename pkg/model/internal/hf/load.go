@@ -40,10 +40,16 @@ type Model struct {
 // them.
 func Open(dir string, table arch.Table) (_ *Model, err error) {
 	m := &Model{dir: dir}
+	if err := checkForeign(dir); err != nil {
+		return nil, err
+	}
 	if m.header, err = file.Parse(filepath.Join(dir, ConfigFile), file.MaxConfigBytes, parseConfig); err != nil {
 		return nil, err
 	}
-	m.Config = m.header.Config
+	if err := m.header.readGeneration(dir); err != nil {
+		return nil, err
+	}
+	m.Config, m.Ends = m.header.Config, m.header.ends
 	if m.shards, err = openShards(dir); err != nil {
 		return nil, err
 	}
@@ -76,7 +82,21 @@ func (m *Model) Read(weight func(name string) []float32) error {
 	if err := safetensors.ReadAll(reads); err != nil {
 		return err
 	}
+	m.normalise(weight)
 	return m.checkTied(weight("embed"))
+}
+
+// normalise puts OpenRLHF's normalisation of scores into the weights of the head.
+func (m *Model) normalise(weight func(name string) []float32) {
+	hasHead := slices.ContainsFunc(m.Tensors, func(t file.Tensor) bool { return t.Weight == arch.ScoreWeight })
+	if m.header.std == 0 || !hasHead {
+		return
+	}
+	w, bias := weight(arch.ScoreWeight), weight(arch.ScoreBias)
+	for i, x := range w {
+		w[i] = float32(float64(x) / m.header.std)
+	}
+	bias[0] = float32((float64(bias[0]) - m.header.mean) / m.header.std)
 }
 
 // findTensors gives the file of each tensor.
