@@ -21,6 +21,7 @@ import (
 
 func chatCommand() *cobra.Command {
 	var path, tokenizerPath, system string
+	var template *string
 	cfg := generate.DefaultSampling()
 	cfg.Temperature, cfg.TopP, cfg.MaxNewTokens = 0.7, 0.9, 0
 	cmd := &cobra.Command{
@@ -38,7 +39,7 @@ func chatCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := newChat(p, tok, system, cfg, cmd.OutOrStdout())
+			c, err := newChat(p, tok, system, *template, cfg, cmd.OutOrStdout())
 			if err != nil {
 				return err
 			}
@@ -55,6 +56,7 @@ func chatCommand() *cobra.Command {
 	flags.Float64Var(&cfg.TopP, "top-p", cfg.TopP, "keep the most probable tokens that add up to this probability")
 	flags.IntVar(&cfg.MaxNewTokens, "max-new-tokens", cfg.MaxNewTokens, "longest answer; 0: as long as the context allows")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random numbers")
+	template = templateFlag(flags)
 	_ = cmd.MarkFlagRequired("model") // the flag was defined above
 	return cmd
 }
@@ -79,8 +81,8 @@ type chat struct {
 	out    io.Writer
 }
 
-func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg generate.Sampling, out io.Writer) (*chat, error) {
-	tmpl, err := chatTemplate(tok)
+func newChat(p *model.Params, tok *tokenizer.Tokenizer, system, template string, cfg generate.Sampling, out io.Writer) (*chat, error) {
+	tmpl, err := chatTemplate(tok, template)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +94,7 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg gener
 	if err != nil {
 		return nil, err
 	}
-	return &chat{stream: stream, ends: cfg.Stop, tok: tok, tmpl: tmpl, system: system, out: out}, nil
+	return &chat{stream: stream, ends: cfg.Stop, tok: tok, tmpl: tmpl.Within(p.Config().VocabSize), system: system, out: out}, nil
 }
 
 // run answers line by line. prompting shows where to type.

@@ -19,6 +19,7 @@ type scoreInput struct {
 
 func scoreCommand() *cobra.Command {
 	var path, tokenizerPath string
+	var template *string
 	cmd := &cobra.Command{
 		Use:   "score --model PATH",
 		Short: "Score answers with a reward model",
@@ -26,7 +27,7 @@ func scoreCommand() *cobra.Command {
 			`and writes {"score": x} or {"chosen": x, "rejected": y}: raw scalars, before any sigmoid.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, _, tmpl, err := loadChat(path, tokenizerPath)
+			p, _, tmpl, err := loadChat(path, tokenizerPath, *template)
 			if err != nil {
 				return err
 			}
@@ -41,6 +42,7 @@ func scoreCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&path, "model", "", "Hugging Face folder of a reward model")
 	cmd.Flags().StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model (default: tokenizer.model of the model's folder)")
+	template = templateFlag(cmd.Flags())
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
 }

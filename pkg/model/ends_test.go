@@ -3,10 +3,12 @@ package model_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -175,4 +177,30 @@ func TestNormalisedReward(t *testing.T) {
 	with(`"normalize_reward": true`)
 	_, err = model.Load(dir)
 	assert.ErrorContains(t, err, "normalize_reward is true, and std is 0")
+}
+
+// Weights under wrapped names are refused with the prefix that is there, not as missing one by one.
+func TestPrefixOfTensors(t *testing.T) {
+	p, err := model.Load(endsModel(t, eosTokens(2), ""))
+	require.NoError(t, err)
+	for prefix, want := range map[string]string{
+		"_orig_mod.model.": "save the model itself again", "": "where Llama's begin with \"model.\"", "base_model.model.model.": "merge_and_unload",
+	} {
+		dir := filepath.Join(t.TempDir(), "m")
+		require.NoError(t, model.Save(dir, p, nil))
+		path := filepath.Join(dir, "model.safetensors")
+		tensors, err := model.ReadSafetensors(path)
+		require.NoError(t, err)
+		for i := range tensors {
+			tensors[i].Name = prefix + strings.TrimPrefix(tensors[i].Name, "model.")
+		}
+		var buf bytes.Buffer
+		require.NoError(t, model.WriteSafetensors(&buf, tensors, nil))
+		require.NoError(t, os.WriteFile(path, buf.Bytes(), 0o600))
+		_, err = model.Load(dir)
+		assert.ErrorContains(t, err, fmt.Sprintf("the names of the tensors begin with %q", prefix))
+		assert.ErrorContains(t, err, want)
+		assert.NotContains(t, err.Error(), "is missing")
+	}
+	assert.ErrorContains(t, p.Add("__metadata__", tensor.New(tensor.WithShape(1), tensor.WithBacking([]float32{1})), false), "reserved")
 }

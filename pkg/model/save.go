@@ -173,8 +173,11 @@ func (p *Params) tensors(f arch.Format, further bool) ([]file.Tensor, error) {
 			continue
 		}
 		hint := "drop it"
+		if p.isFurther(q.Name) {
+			hint = "remove it with Params.Drop, or further.safetensors from a copy of the model's folder, if the model works without it"
+		}
 		if q.Name == arch.ScoreWeight || q.Name == arch.ScoreBias {
-			hint = "drop the scalar head"
+			hint = "drop the scalar head (Params.DropHead), or write the model in the layout of Hugging Face"
 		}
 		errs = append(errs, fmt.Errorf("the format has no place for weight %q: %s", q.Name, hint))
 	}

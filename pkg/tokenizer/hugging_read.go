@@ -97,6 +97,9 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
+	if err := f.checkByteLevel(); err != nil {
+		return nil, err
+	}
 	model, err := parseHuggingModel(f.Model)
 	if err != nil {
 		return nil, err
@@ -125,6 +128,23 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// checkByteLevel names the other common kind of BPE, whose files differ from Llama's in many places.
+func (f *huggingFile) checkByteLevel() error {
+	for _, part := range []struct {
+		name string
+		raw  json.RawMessage
+	}{{"pre_tokenizer", f.PreTokenizer}, {"decoder", f.Decoder}} {
+		steps, err := flatten(part.name, part.raw, 0)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(steps, func(p huggingPart) bool { return p.Type == "ByteLevel" }) {
+			return fmt.Errorf("the %s is ByteLevel: byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM) is not supported yet%s", part.name, otherKinds)
+		}
+	}
+	return nil
 }
 
 const otherKinds = "; only files of Llama's kind are read (BPE over characters, \"▁\" for spaces, byte fallback)"

@@ -74,6 +74,9 @@ func parseConfig(raw []byte) (header, error) {
 		return header{}, err
 	}
 	r := &reader{file.Fields{Raw: fields}}
+	if err := r.otherArchitecture(); err != nil {
+		return header{}, err // and what else differs follows from it
+	}
 	r.checkRules()
 	archs := r.architectures()
 	c := arch.Config{
@@ -106,6 +109,20 @@ func parseConfig(raw []byte) (header, error) {
 		r.Errs = append(r.Errs, c.Validate(), m.setEnds(ends))
 	}
 	return m, errors.Join(r.Errs...)
+}
+
+// otherArchitecture names a model that is no Llama.
+func (r *reader) otherArchitecture() error {
+	kind := file.Field(&r.Fields, "model_type", "llama")
+	if kind == "llama" || len(r.Errs) > 0 {
+		return nil
+	}
+	of := ""
+	if archs := file.Field[[]string](&r.Fields, "architectures", nil); len(archs) > 0 {
+		of = " (" + file.Short(archs[0]) + ")"
+	}
+	return fmt.Errorf("model_type is %q%s: only Llama models are supported, model_type %q with %s or %s",
+		file.Short(kind), of, "llama", archCausalLM, archClassifier)
 }
 
 func (r *reader) architectures() []string {
@@ -250,7 +267,7 @@ func padFor(c arch.Config) int32 {
 }
 
 const (
-	otherModel = "the weights are of another kind of model"
+	otherModel = "Llama 2 has no such feature, and the weights were trained with it"
 	scaledRope = "the model was trained with scaled rotary positions, which Llama 2 does not have"
 	trainOnly  = "set it to 0: it changes nothing but training, where the paper has none"
 )

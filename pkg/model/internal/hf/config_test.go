@@ -160,7 +160,7 @@ func TestHFConfigRefuses(t *testing.T) {
 		value any
 		want  string
 	}{
-		{"model_type", "mistral", `model_type is "mistral", only llama is supported`},
+		{"model_type", "mistral", `model_type is "mistral" (LlamaForCausalLM): only Llama models are supported`},
 		{"architectures", []string{"LlamaForQuestionAnswering"}, `architectures is "LlamaForQuestionAnswering"`},
 		{"architectures", "LlamaForCausalLM", "architectures is"},
 		{"hidden_act", "gelu", `hidden_act is "gelu", only silu`},

@@ -133,6 +133,9 @@ func (m *Model) wanted(all []file.Tensor) []file.Tensor {
 
 // check compares names, shapes and types before anything of the model's size is allocated.
 func (m *Model) check() error {
+	if err := m.checkPrefix(); err != nil {
+		return err
+	}
 	var errs []error
 	known := make(map[string]bool)
 	for _, t := range m.Tensors {
@@ -158,6 +161,28 @@ func (m *Model) check() error {
 		}
 	}
 	return file.FewErrors(errs)
+}
+
+// checkPrefix looks whether all layers are there under names with another prefix, as training programs write them that save what they have
+// wrapped the model in.
+func (m *Model) checkPrefix() error {
+	const prefix, name = "model.", "layers.0.self_attn.q_proj."
+	for _, found := range slices.Sorted(maps.Keys(m.found)) {
+		at := strings.Index(found, name)
+		if at < 0 {
+			continue
+		}
+		if found[:at] == prefix {
+			return nil
+		}
+		do := "save the model itself again (model.save_pretrained), or rename the tensors"
+		if strings.Contains(found, "base_model.") || strings.Contains(found, "lora_") || strings.Contains(found, ".base_layer.") {
+			do = "the model is wrapped in an adapter: merge it first (peft: model.merge_and_unload().save_pretrained(DIR))"
+		}
+		return fmt.Errorf("%s: the names of the tensors begin with %q, as in %q, where Llama's begin with %q: %s",
+			m.found[found].Path, file.Short(found[:at]), file.Short(found), prefix, do)
+	}
+	return nil
 }
 
 // checkTied wants an output that is there besides the embedding it is tied to to be the same. Of
