@@ -61,11 +61,11 @@ func TestAddedTokens(t *testing.T) {
 
 	for want, files := range map[string]map[string]string{
 		`added_tokens.json adds "<tag>" (id 9), which tokenizer.model lacks and texts may have`: {"added_tokens.json": `{"<tag>": 9}`},
-		`adds "<fill>" with the id 12, want 9`: {"added_tokens.json": `{"<fill>": 12}`, "special_tokens_map.json": `{"pad_token": "<fill>"}`},
-		`"<s>" has the id 5, and 1 in tokenizer.model`:    {"added_tokens.json": `{"<s>": 5}`},
-		`eos_token is "<gone>", which is no control piece`: {"tokenizer_config.json": `{"eos_token": "<gone>"}`},
-		`added_tokens.json: want an object of tokens`:      {"added_tokens.json": `[1]`},
-		`tokenizer_config.json: `:                          {"tokenizer_config.json": `[`},
+		`adds "<fill>" with the id 12, want 9`:                                                  {"added_tokens.json": `{"<fill>": 12}`, "special_tokens_map.json": `{"pad_token": "<fill>"}`},
+		`"<s>" has the id 5, and 1 in tokenizer.model`:                                          {"added_tokens.json": `{"<s>": 5}`},
+		`eos_token is "<gone>", which is no control piece`:                                      {"tokenizer_config.json": `{"eos_token": "<gone>"}`},
+		`added_tokens.json: want an object of tokens`:                                           {"added_tokens.json": `[1]`},
+		`tokenizer_config.json: `:                                                               {"tokenizer_config.json": `[`},
 	} {
 		_, err := Load(folderOf(t, files))
 		assert.ErrorContains(t, err, want)
