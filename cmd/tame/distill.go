@@ -78,7 +78,7 @@ func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 		return err
 	}
 	prompts = pick(prompts, c.MaxPrompts, c.Seed)
-	c.Stop = []int32{r.tok.EOS()}
+	c.Stop = r.policy.Ends()
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	c.Stop = []int32{r.tok.EOS()}
+	c.Stop = r.policy.Ends()
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type completion struct {
 
 func generateCommand() *cobra.Command {
 	var path, tokenizerPath string
+	var template *string
 	var n int
 	cfg := generate.DefaultSampling()
 	cfg.Temperature = 0
@@ -48,9 +49,9 @@ func generateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg.Stop = []int32{p.Config().EOS}
+			cfg.Stop = p.Ends()
 			return answerLines(cmd, func(line int, in generateInput) (any, error) {
-				prompt, err := promptIDs(p, tok, in)
+				prompt, err := promptIDs(p, tok, in, *template)
 				if err != nil {
 					return nil, err
 				}
@@ -68,12 +69,13 @@ func generateCommand() *cobra.Command {
 	flags.IntVar(&cfg.MaxNewTokens, "max-new-tokens", cfg.MaxNewTokens, "longest completion")
 	flags.IntVar(&n, "n", 1, "completions per line")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random streams")
+	template = templateFlag(flags)
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
 }
 
 // promptIDs gives the ids to go on from. A prompt gets the begin-of-sequence id in front; tokens are taken as they are.
-func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput) ([]int32, error) {
+func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, template string) ([]int32, error) {
 	given := 0
 	for _, has := range []bool{in.Prompt != nil, in.Tokens != nil, in.Messages != nil} {
 		if has {
@@ -90,11 +92,11 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput) ([]i
 	case in.Prompt != nil:
 		return append([]int32{p.Config().BOS}, tok.Encode(*in.Prompt)...), nil
 	}
-	tmpl, err := chatTemplate(tok)
+	tmpl, err := chatTemplate(tok, template)
 	if err != nil {
 		return nil, err
 	}
-	return tmpl.EncodePrompt(in.Messages)
+	return tmpl.Within(p.Config().VocabSize).EncodePrompt(in.Messages)
 }
 
 // complete samples. The text of a continued prompt is what the prompt's text goes on with, its leading space included;

@@ -20,11 +20,14 @@ type modelConfig struct {
 	Model string `conf:"required,input"`
 	// Tokenizer is a SentencePiece .model, a tokenizer.json, a GGUF file or a llama2.c tokenizer.bin. Default: the one in the model's folder or GGUF file.
 	Tokenizer string `conf:"input"`
+	// Template is the chat format. llama2 is Llama 2's, whatever chat template the tokenizer's files have. Default: Llama 2's, and a
+	// tokenizer with another chat template is refused.
+	Template string
 }
 
 // load reads both.
 func (c modelConfig) load() (*model.Params, *tokenizer.Tokenizer, *data.Template, error) {
-	p, tok, tmpl, err := loadChat(c.Model, c.Tokenizer)
+	p, tok, tmpl, err := loadChat(c.Model, c.Tokenizer, c.Template)
 	if errors.Is(err, errNoTokenizer) {
 		err = fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", c.Model)
 	}

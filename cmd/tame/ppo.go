@@ -57,7 +57,7 @@ func ppoStage() stage[ppoConfig] {
 }
 
 func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
-	c.Stop = []int32{r.tok.EOS()}
+	c.Stop = r.policy.Ends()
 	if !c.Gate && c.Helpfulness != "" && c.Safety != "" {
 		r.notef("gate is false: the safety model is not asked")
 		c.Safety = ""

@@ -130,7 +130,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 // start is the model and the tokenizer: those given, or new ones.
 func (c *pretrainConfig) start(ctx context.Context, r *stageRun, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
 	if c.Model != "" {
-		p, tok, _, err := modelConfig{c.Model, c.Tokenizer}.load()
+		p, tok, _, err := modelConfig{c.Model, c.Tokenizer, llama2Template}.load() // no chat here
 		return p, tok, err
 	}
 	shape := c.Shape

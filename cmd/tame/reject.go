@@ -63,7 +63,7 @@ func rejectStage() stage[rejectConfig] {
 
 func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	s := &pipeline.Sampler{Policy: r.policy, Tokenizer: r.tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
-	s.Config.Stop = []int32{r.tok.EOS()}
+	s.Config.Stop = r.policy.Ends()
 	judges := c.JudgesConfig
 	judges.OnContradiction = r.onContradiction(c.Helpfulness)
 	var err error

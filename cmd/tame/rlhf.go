@@ -78,7 +78,7 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 	if err != nil {
 		return err
 	}
-	cfg := c.settings([]int32{r.tok.EOS()})
+	cfg := c.settings(r.policy.Ends())
 	w := &watch{run: r, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
 	r.console.Phase("looking at what is there")
