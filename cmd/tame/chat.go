@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -37,7 +38,7 @@ func chatCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := newChat(p, tok, system, cfg, cmd.OutOrStdout())
+			c, err := newChat(p, tok, system, cfg, escaped(cmd.OutOrStdout()))
 			if err != nil {
 				return err
 			}
@@ -56,6 +57,14 @@ func chatCommand() *cobra.Command {
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random numbers")
 	_ = cmd.MarkFlagRequired("model") // the flag was defined above
 	return cmd
+}
+
+// escaped is where a model's text is written: escaped on a terminal, as it is elsewhere.
+func escaped(out io.Writer) io.Writer {
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return printable.Writer(out)
+	}
+	return out
 }
 
 // checkChat is Validate, but for a limit of 0, which the context is.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/each"
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/importer"
@@ -248,7 +249,7 @@ func printImport(w io.Writer, report importer.Report) {
 	}
 	fmt.Fprintln(w)
 	for _, refused := range report.Refused[:min(most, len(report.Refused))] {
-		fmt.Fprintf(w, "  %s\n", printable(refused.Error()))
+		fmt.Fprintf(w, "  %s\n", printable.Text(refused.Error()))
 	}
 	if rest := report.NumRefused() - most; rest > 0 {
 		fmt.Fprintf(w, "  and %d more\n", rest)
@@ -263,6 +264,6 @@ func printImport(w io.Writer, report importer.Report) {
 		if r.Skipped {
 			what = "skipped"
 		}
-		fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, printable(r.Text))
+		fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, printable.Text(r.Text))
 	}
 }

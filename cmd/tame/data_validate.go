@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -52,7 +53,7 @@ func validateFile(cmd *cobra.Command, path string, most int) error {
 			return false
 		}
 		if bad++; bad <= most {
-			fmt.Fprintf(w, "%s: row %d: %s\n", path, row, printable(strings.TrimPrefix(err.Error(), "data: ")))
+			fmt.Fprintf(w, "%s: row %d: %s\n", path, row, printable.Text(strings.TrimPrefix(err.Error(), "data: ")))
 		}
 		return true
 	})
@@ -72,7 +73,7 @@ func validateFile(cmd *cobra.Command, path string, most int) error {
 func printOrigin(w io.Writer, d *dataset, rows int) {
 	origin := "does not say where it comes from"
 	if stage := d.lineage.Stage; stage != "" {
-		origin = fmt.Sprintf("made by %s of %d inputs", printable(stage), len(d.lineage.Inputs))
+		origin = fmt.Sprintf("made by %s of %d inputs", printable.Text(stage), len(d.lineage.Inputs))
 	}
 	fmt.Fprintf(w, "%s: %d rows of %v, %s\n", d.path, rows, d.form, origin)
 }

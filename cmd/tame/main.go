@@ -10,6 +10,8 @@ import (
 	"os/signal"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/printable"
 )
 
 // Groups of commands in the help.
@@ -42,7 +44,7 @@ func status(w io.Writer, err error, interrupted bool) int {
 		fmt.Fprintln(w, "tame: stopped")
 		return exitInterrupted
 	case !errors.Is(err, errLines): // bad lines were answered on standard output
-		fmt.Fprintln(w, "tame:", err)
+		fmt.Fprintln(w, "tame:", printable.Text(err.Error())) // it may quote data
 	}
 	return 1
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -41,7 +42,9 @@ const tokenizerFile = "tokenizer.model"
 const evaluationFile = "evaluation.json"
 
 // notef tells something about the run.
-func (r *stageRun) notef(format string, args ...any) { r.console.Printf(format, args...) }
+func (r *stageRun) notef(format string, args ...any) {
+	r.console.Printf("%s", printable.Text(fmt.Sprintf(format, args...)))
+}
 
 // warnOfWarmup tells of a warm-up that is longer than the run: the peak is then reached in the last step
 // alone, and the cosine not at all.
