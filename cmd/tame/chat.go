@@ -91,7 +91,7 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg gener
 	if err != nil {
 		return nil, err
 	}
-	cfg.Stop = []int32{tok.EOS()}
+	cfg.Fit(tok, p.Config().VocabSize)
 	if cfg.MaxNewTokens == 0 {
 		cfg.MaxNewTokens = p.Config().MaxSeqLen
 	}

@@ -30,7 +30,7 @@ type distillConfig struct {
 	PrePrompts []string
 	// MaxPrompts draws so many prompts at random. 0 takes all. Default 0.
 	MaxPrompts     int
-	distill.Config `conf:"omit=stop"`
+	distill.Config `conf:"omit=stop vocab"`
 	// FineTune is how the model is trained on the answers that are kept: see tame sft.
 	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
@@ -76,7 +76,7 @@ func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 		return err
 	}
 	prompts = pick(prompts, c.MaxPrompts, c.Seed)
-	c.Stop = []int32{r.tok.EOS()}
+	c.Fit(r.tok, r.policy.Config().VocabSize)
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err

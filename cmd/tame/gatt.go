@@ -27,7 +27,7 @@ type gattConfig struct {
 	ShortInstructions []string
 	// MaxDialogs draws so many dialogues at random. 0 takes all. Default 0.
 	MaxDialogs  int
-	gatt.Config `conf:"omit=stop repeat"`
+	gatt.Config `conf:"omit=stop vocab repeat"`
 	// FineTune is how the model is trained on the dialogues: see tame sft.
 	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
@@ -58,7 +58,7 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	c.Stop = []int32{r.tok.EOS()}
+	c.Fit(r.tok, r.policy.Config().VocabSize)
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err

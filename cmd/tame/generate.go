@@ -44,6 +44,9 @@ func generateCommand() *cobra.Command {
 				return err
 			}
 			cfg.Stop = []int32{p.Config().EOS}
+			if tok != nil {
+				cfg.Vocab = generate.Known(tok, p.Config().VocabSize)
+			}
 			return answerLines(cmd, func(line int, in generateInput) (any, error) {
 				prompt, err := promptIDs(p, tok, in)
 				if err != nil {

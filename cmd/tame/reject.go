@@ -31,7 +31,7 @@ type rejectConfig struct {
 	Temperatures []float64
 	// TunePrompts is the number of prompts that temperatures are tried on. Default 100.
 	TunePrompts           int
-	rejection.Config      `conf:"omit=stop"`
+	rejection.Config      `conf:"omit=stop vocab"`
 	pipeline.JudgesConfig // of two reward models
 }
 
@@ -62,7 +62,7 @@ func rejectStage() stage[rejectConfig] {
 
 func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	s := &pipeline.Sampler{Policy: r.policy, Tokenizer: r.tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
-	s.Config.Stop = []int32{r.tok.EOS()}
+	s.Config.Fit(r.tok, r.policy.Config().VocabSize)
 	judges := c.JudgesConfig
 	judges.OnContradiction = r.onContradiction(c.Helpfulness)
 	var err error

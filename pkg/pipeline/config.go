@@ -5,6 +5,7 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/gatt"
+	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
@@ -49,19 +50,19 @@ type Config struct {
 	// Rejection samples answers. Its Temperature and Version are set by the iteration. Its other
 	// settings of sampling, such as MaxNewTokens and TopP, are those of the answers that annotators
 	// compare too.
-	Rejection rejection.Config `conf:"omit=stop temperature version"`
+	Rejection rejection.Config `conf:"omit=stop vocab temperature version"`
 	// FineTune is SFT on the best answers.
 	FineTune sft.Config `conf:"omit=eval_every patience"`
 	// PPO runs on top, judged by both reward models.
-	PPO ppo.Config `conf:"omit=stop"`
+	PPO ppo.Config `conf:"omit=stop vocab"`
 	// GAttFrom is the first version whose fine-tuning has examples of Ghost Attention, made by GAtt with Data.Dialogs if there are any. Paper 3.3: it
 	// was applied after V3, so 4.
 	GAttFrom int
-	GAtt     gatt.Config `conf:"omit=stop repeat"`
+	GAtt     gatt.Config `conf:"omit=stop vocab repeat"`
 	// DistillFrom is the first version whose fine-tuning has examples of safety context distillation, made by Distill with Data.Adversarial if
 	// there are any. Open: 1.
 	DistillFrom int
-	Distill     distill.Config `conf:"omit=stop"`
+	Distill     distill.Config `conf:"omit=stop vocab"`
 
 	// KeepEvery is the number of training steps between two checkpoints; PPO saves after each iteration. It decides what is lost when a run is
 	// killed, not its results. Default 100.
@@ -135,6 +136,12 @@ func (c Config) Validate() error {
 	check.Nested("FineTune", c.FineTune.Validate())
 	check.Nested("PPO", c.PPO.Validate())
 	return check.Err()
+}
+
+// fit keeps padding of the vocabulary from being sampled.
+func (c *Config) fit(d Data) {
+	vocab := generate.Known(d.Tokenizer, d.Start.Config().VocabSize)
+	c.Rejection.Vocab, c.PPO.Vocab, c.GAtt.Vocab, c.Distill.Vocab = vocab, vocab, vocab, vocab
 }
 
 // validateFurther checks what is used with some data only.

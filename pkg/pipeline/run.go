@@ -87,6 +87,7 @@ func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) (
 	if err := cfg.validateFurther(d); err != nil {
 		return nil, err
 	}
+	cfg.fit(d)
 	s, err := newStore(dir, cfg.KeepEvery, d.Tokenizer, cfg.Watch)
 	if err != nil {
 		return nil, err
@@ -287,7 +288,7 @@ func (r *iteration) freshPreferences(ctx context.Context, v int, policy, before 
 		name := at(v, fmt.Sprintf("preferences-%v.arrow", c.set))
 		l, err := r.store.lineage(of(v, "preferences"), map[string]any{
 			"version": v, "versions": r.cfg.Versions, "pairs": c.pairs, "temperatures": r.cfg.PairTemperatures,
-			"max_new_tokens": r.cfg.Rejection.MaxNewTokens, "top_p": r.cfg.Rejection.TopP, "top_k": r.cfg.Rejection.TopK,
+			"max_new_tokens": r.cfg.Rejection.MaxNewTokens, "vocab": r.cfg.Rejection.Vocab, "top_p": r.cfg.Rejection.TopP, "top_k": r.cfg.Rejection.TopK,
 		}, r.cfg.Seed, slices.Compact([]string{policy, before, c.file})...)
 		if err != nil {
 			return fresh, err
