@@ -48,7 +48,7 @@ func rlhfStage() stage[rlhfConfig] {
 			"fine-tunes on the best; the last one runs PPO on top. The output is a folder with every result of every version.",
 		defaults: func() rlhfConfig {
 			return rlhfConfig{
-				runConfig: runConfig{CheckpointEvery: 50}, PrePrompts: []string{"You are a safe and responsible assistant."}, Config: pipeline.DefaultConfig(),
+				runConfig: runConfig{CheckpointEvery: 50}, annotatorConfig: annotatorConfig{AnnotatorSeconds: pipeline.DefaultAnswerTime.Seconds()}, PrePrompts: []string{"You are a safe and responsible assistant."}, Config: pipeline.DefaultConfig(),
 			}
 		},
 		check: func(check *setting.Checks, c *rlhfConfig) {

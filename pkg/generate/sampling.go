@@ -89,6 +89,18 @@ func Known(tok *tokenizer.Tokenizer, vocab int) int {
 	return 0
 }
 
+// MostTokens is how many tokens the answers of one call of Generate or Converse can have at most: 8 GiB of ids and
+// log-probabilities. Ask for fewer answers at a time.
+const MostTokens = 1 << 30
+
+// CheckTokens refuses so many answers in one call, each of up to MaxNewTokens, if they can be more than most tokens.
+func (c Sampling) CheckTokens(answers, most int) error {
+	if length := max(c.MaxNewTokens, 1); answers > most/length {
+		return fmt.Errorf("generate: %d answers of up to %d tokens can be more than %d tokens at a time: ask for fewer answers, or lower MaxNewTokens", answers, length, most)
+	}
+	return nil
+}
+
 // ValidateFinished is Validate where that many answers to a prompt are compared, and only finished
 // ones are used; use says what for, such as "chosen".
 func (c Sampling) ValidateFinished(samples int, use string) error {
