@@ -105,10 +105,13 @@ func bare(prompts []encodedPrompt) []data.Prompt {
 
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.
 func keptAnswers(candidates []distill.Candidate, tok *tokenizer.Tokenizer) (rows []data.Sample, examples []data.Example, text string, err error) {
-	before, after := 0.0, 0.0
+	before, after, empty := 0.0, 0.0, 0
 	for _, c := range candidates {
 		before += c.Original.Score / float64(len(candidates))
 		after += c.Distilled.Score / float64(len(candidates))
+		if c.Distilled.Empty() {
+			empty++
+		}
 		if !c.Kept {
 			continue
 		}
@@ -122,5 +125,8 @@ func keptAnswers(candidates []distill.Candidate, tok *tokenizer.Tokenizer) (rows
 		rows, examples = append(rows, row), append(examples, a.Example())
 	}
 	text = fmt.Sprintf("%d pairs of answers: safety %.3f without a pre-prompt, %.3f with it; %d are kept", len(candidates), before, after, len(rows))
+	if empty > 0 {
+		text += fmt.Sprintf(", %d are empty", empty)
+	}
 	return rows, examples, text, nil
 }

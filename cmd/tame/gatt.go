@@ -75,11 +75,17 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	turns := 0
+	turns, empty := 0, 0
 	for _, t := range transcripts {
 		turns += len(t.Turns)
+		if t.Empty {
+			empty++
+		}
 	}
 	text := fmt.Sprintf("%d dialogues, %.1f turns on average, %d examples", len(transcripts), float64(turns)/float64(len(transcripts)), len(examples))
+	if empty > 0 {
+		text += fmt.Sprintf("; %d dialogues end early, before an empty answer", empty)
+	}
 	return r.fineTune(ctx, examples, c.Mix, c.FineTune, text, func(dir string) error {
 		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(transcripts, "gatt", c.Config), r.lineage)
 	})

@@ -103,6 +103,10 @@ func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	}
 	winners := pipeline.BestSamples(append(pool, samples...))
 	report.measure(samples, winners, len(prompts))
+	if len(winners) == 0 {
+		return fmt.Errorf("no prompt has a best answer, because of %d answers %d are unfinished and %d empty: raise max_new_tokens (%d), or train the model to answer and to stop; "+
+			"the answers are in %s: delete it before you start with other settings", report.Answers, report.Answers-report.finished, report.Empty, c.MaxNewTokens, r.output.checkpoint)
+	}
 	err = r.output.write(r.lineage, func(dir string) error {
 		return errors.Join(
 			data.Write(filepath.Join(dir, "samples.arrow"), samples, r.lineage),
@@ -123,9 +127,12 @@ type rejectReport struct {
 	Prompts      int               `json:"prompts"`
 	Answers      int               `json:"answers"`
 	Finished     float64           `json:"finished"` // share of the answers
+	Empty        int               `json:"empty"`    // answers without a text, which are never best
 	MeanReward   float64           `json:"mean_reward"`
 	Winners      int               `json:"winners"`
 	WinnerReward float64           `json:"mean_reward_of_winners"`
+
+	finished int
 }
 
 func (r *rejectReport) measure(samples, winners []data.Sample, prompts int) {
@@ -133,7 +140,11 @@ func (r *rejectReport) measure(samples, winners []data.Sample, prompts int) {
 	for _, s := range samples {
 		r.MeanReward += *s.Combined / float64(len(samples))
 		if s.Finished {
+			r.finished++
 			r.Finished += 1 / float64(len(samples))
+		}
+		if pipeline.EmptySample(s) {
+			r.Empty++
 		}
 	}
 	for _, w := range winners {
@@ -149,9 +160,8 @@ func (r *rejectReport) String() string {
 	}
 	fmt.Fprintf(&b, "%d answers to %d prompts at temperature %v: reward %.3f on average, %.0f %% finished\n",
 		r.Answers, r.Prompts, r.Temperature, r.MeanReward, 100*r.Finished)
-	if r.Winners == 0 {
-		b.WriteString("no prompt has a best answer, because none is finished: raise max_new_tokens, or train the model to stop")
-		return b.String()
+	if r.Empty > 0 {
+		fmt.Fprintf(&b, "%d answers are empty and left out\n", r.Empty)
 	}
 	fmt.Fprintf(&b, "%d prompts have a best answer: reward %.3f on average", r.Winners, r.WinnerReward)
 	return b.String()
