@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -48,10 +49,12 @@ func rejectStage() stage[rejectConfig] {
 		},
 		check: func(check *setting.Checks, c *rejectConfig) {
 			check.Nested("", c.Config.Validate())
+			check.Nested("", c.CheckTokens(c.Samples, generate.MostTokens/max(c.CheckpointEvery, c.TunePrompts, 1)))
 			check.AtLeast("MaxPrompts", c.MaxPrompts, 0)
 			check.AtLeast("TunePrompts", c.TunePrompts, 1)
 			for i, t := range c.Temperatures {
 				check.Positive(fmt.Sprintf("Temperatures[%d]", i), t)
+				generate.CheckTemperature(check, fmt.Sprintf("Temperatures[%d]", i), t)
 			}
 		},
 		needs: func(c *rejectConfig) error { return c.judgesConfig.check() },

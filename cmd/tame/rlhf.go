@@ -157,6 +157,10 @@ func (w *watch) event(e pipeline.Event) {
 	if e.Reused {
 		return
 	}
+	if e.Changed != "" {
+		w.run.notef("%s", e.Changed)
+		return
+	}
 	if e.Contradiction != nil {
 		w.run.notef("%s", contradictionInRun(*e.Contradiction, e.Step, w.threshold))
 		return

@@ -70,6 +70,10 @@ type Config struct {
 	// PartPrompts is the number of prompts whose answers are kept at a time. It decides what is lost when a run is stopped, not its results.
 	// Default 256.
 	PartPrompts int
+	// KeepPreferences lets a run go on in a folder whose results were made with other settings: the preferences that annotators gave
+	// are used as they are, and everything else that depends on what has changed is removed and made again, told by
+	// Event.Changed. False makes such a result an error. Default false.
+	KeepPreferences bool `json:"-" conf:"place"`
 	// Seed of all that the stages' own seeds do not decide: pairs, mixes and heads of the reward models.
 	Seed uint64
 	// Watch, if not nil, is called with each Event.
@@ -86,6 +90,8 @@ type Event struct {
 	Metrics map[string]float64
 	// Finished says that the result is there, Reused that it was there before.
 	Finished, Reused bool
+	// Changed, if not empty, says what Config.KeepPreferences does to Step, and why. Such an event is not about progress.
+	Changed string
 	// Contradiction, if not nil, says that the level of Step, a version's helpfulness model, contradicts the gate: see ppo.GateCount. Such an
 	// event is not about progress. It occurs at most once per version.
 	Contradiction *ppo.GateCount
@@ -117,6 +123,13 @@ func (c Config) Validate() error {
 	check.AtLeast("HelpfulnessPairs", c.HelpfulnessPairs, 1)
 	check.AtLeast("SafetyPairs", c.SafetyPairs, 1)
 	check.That(c.HeldOut >= 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "a share in [0, 1)")
+	for i, t := range c.PairTemperatures {
+		generate.CheckTemperature(check, fmt.Sprintf("PairTemperatures[%d]", i), t)
+	}
+	for i, t := range c.Temperatures {
+		generate.CheckTemperature(check, fmt.Sprintf("Temperatures[%d]", i), t)
+	}
+	check.Nested("Rejection", c.Rejection.CheckTokens(c.Rejection.Samples, generate.MostTokens/max(c.PartPrompts, 1)))
 	check.That(len(c.Temperatures) > 0, "Temperatures", c.Temperatures, "at least one temperature")
 	check.AtLeast("KeepEvery", c.KeepEvery, 1)
 	check.AtLeast("PartPrompts", c.PartPrompts, 1)
@@ -147,6 +160,7 @@ func (c *Config) fit(d Data) {
 // validateFurther checks what is used with some data only.
 func (c Config) validateFurther(d Data) error {
 	check := setting.NewChecks("pipeline: Config")
+	check.Nested("Rejection", c.Rejection.CheckTokens(c.Rejection.Samples, generate.MostTokens/len(d.Validation)))
 	if len(d.Dialogs) > 0 {
 		check.Nested("GAtt", c.GAtt.Validate())
 	}

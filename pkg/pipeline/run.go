@@ -68,6 +68,7 @@ type iteration struct {
 
 	helpfulness, safety preferences
 	samples             [][]data.Sample // of each version
+	checked             int             // the last version whose model gives answers that can be best
 }
 
 // Run is the iteration of section 3.2: V1 to V5, each from fresh preferences, new reward models, rejection sampling, and from PPOFrom on PPO. All
@@ -92,6 +93,7 @@ func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) (
 	if err != nil {
 		return nil, err
 	}
+	s.keepPreferences = cfg.KeepPreferences
 	r := &iteration{store: s, cfg: cfg, data: d, stages: st}
 	if err := r.begin(); err != nil {
 		return nil, err
