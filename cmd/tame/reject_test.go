@@ -90,3 +90,16 @@ func TestRejectNeedsAJudge(t *testing.T) {
 	_, err = os.Stat(filepath.Join(t.TempDir(), "o"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 }
+
+// TestRejectWithoutABestAnswer: nothing to train on is no success, and the reason is told.
+func TestRejectWithoutABestAnswer(t *testing.T) {
+	start, pairs := tinyModel(t), preferences(t, 8, 8)
+	helpfulness, _ := rewardModel(t, start, pairs, "helpfulness")
+	out := filepath.Join(t.TempDir(), "best")
+	_, err := tame(t, "", append(rejectArgs(start, pairs), "--set", "helpfulness="+helpfulness, "--set", "output="+out, "--set", "max_prompts=2",
+		"--set", "max_new_tokens=1")...)
+	assert.ErrorContains(t, err, "no prompt has a best answer, because of 12 answers ")
+	assert.ErrorContains(t, err, "raise max_new_tokens (1)")
+	assert.NoDirExists(t, out)
+	assert.DirExists(t, out+".checkpoint", "the answers can be looked at")
+}

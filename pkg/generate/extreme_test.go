@@ -80,3 +80,13 @@ func FuzzSampler(f *testing.F) {
 		}
 	})
 }
+
+// TestTooManyAnswers is refused before memory is taken.
+func TestTooManyAnswers(t *testing.T) {
+	p, cfg := tinyModel(t, 1), tinyGenerate(t)
+	for _, n := range []int{1e9, math.MaxInt} {
+		requests := []Request{{Prompt: []int32{1}, ID: 1, Samples: n}, {Prompt: []int32{1}, ID: 2, Samples: n}}
+		_, err := Generate(t.Context(), p, requests, cfg)
+		assert.ErrorContains(t, err, "can be more than 1073741824 tokens at a time")
+	}
+}
