@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 )
 
 // rejectArgs are the settings of a quick run.
@@ -48,7 +49,7 @@ func TestReject(t *testing.T) {
 	for _, s := range samples {
 		require.NotNil(t, s.Helpfulness)
 		require.NotNil(t, s.Safety)
-		if reward, ok := highest[s.PromptID]; s.Finished && (!ok || *s.Combined > reward) {
+		if reward, ok := highest[s.PromptID]; s.Finished && !pipeline.EmptySample(s) && (!ok || *s.Combined > reward) {
 			highest[s.PromptID] = *s.Combined
 		}
 	}

@@ -50,7 +50,7 @@ func converse(ctx context.Context, command []string, limit time.Duration, input 
 	return nil
 }
 
-// lineWriter cuts what is written into lines.
+// lineWriter cuts what is written into lines, which are valid until the next one.
 type lineWriter struct {
 	onLine func([]byte) error
 	fail   func(error) // ends the program
@@ -59,19 +59,18 @@ type lineWriter struct {
 }
 
 func (w *lineWriter) Write(b []byte) (int, error) {
-	w.rest = append(w.rest, b...)
-	for w.err == nil {
-		line, rest, ended := bytes.Cut(w.rest, []byte("\n"))
-		if len(line) > longestLine {
+	for todo := b; w.err == nil; {
+		line, rest, ended := bytes.Cut(todo, []byte("\n"))
+		switch w.rest = append(w.rest, line...); {
+		case len(w.rest) > longestLine:
 			w.err = fmt.Errorf("a line of its output has more than %d bytes", longestLine)
-			break
-		}
-		if !ended {
+		case !ended:
 			return len(b), nil
+		default:
+			w.err = w.onLine(w.rest)
 		}
-		w.err, w.rest = w.onLine(line), rest
+		w.rest, todo = w.rest[:0], rest
 	}
-	w.rest = nil
 	w.fail(w.err)
 	return len(b), w.err
 }

@@ -95,7 +95,6 @@ func assertEnded(t *testing.T, file string) {
 func FuzzAnnotatorProtocol(f *testing.F) {
 	f.Add([]byte("{\"choice\": \"first\"}\n{\"choice\": \"none\"}\n"), 7)
 	f.Add([]byte("{\"choice\": \"second\", \"rating\": \"better\", \"first_safe\": \"safe\"} x\r\n\n"), 1)
-	f.Add(bytes.Repeat([]byte("y"), longestLine+1), 4096)
 	f.Fuzz(func(t *testing.T, output []byte, size int) {
 		var said []*data.Preference
 		w := &lineWriter{fail: func(error) {}, onLine: func(line []byte) error {
