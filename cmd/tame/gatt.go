@@ -27,7 +27,7 @@ type gattConfig struct {
 	ShortInstructions []string
 	// MaxDialogs draws so many dialogues at random. 0 takes all. Default 0.
 	MaxDialogs  int
-	gatt.Config `conf:"omit=stop repeat"`
+	gatt.Config `conf:"omit=stop vocab repeat"`
 	// FineTune is how the model is trained on the dialogues: see tame sft.
 	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
@@ -58,6 +58,7 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
+	c.Fit(r.tok, r.policy.Config().VocabSize)
 	c.Stop = r.policy.Ends()
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
@@ -75,11 +76,17 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	turns := 0
+	turns, empty := 0, 0
 	for _, t := range transcripts {
 		turns += len(t.Turns)
+		if t.Empty {
+			empty++
+		}
 	}
 	text := fmt.Sprintf("%d dialogues, %.1f turns on average, %d examples", len(transcripts), float64(turns)/float64(len(transcripts)), len(examples))
+	if empty > 0 {
+		text += fmt.Sprintf("; %d dialogues end early, before an empty answer", empty)
+	}
 	return r.fineTune(ctx, examples, c.Mix, c.FineTune, text, func(dir string) error {
 		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(transcripts, "gatt", c.Config), r.lineage)
 	})

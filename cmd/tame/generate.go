@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -25,6 +26,9 @@ type completion struct {
 	LogProbs []float32 `json:"logprobs"`
 	Finish   string    `json:"finish"` // stop or length
 }
+
+// mostLineTokens bounds the completions of a line, which are in memory until it is written: about 1 GiB.
+const mostLineTokens = 1 << 24
 
 func generateCommand() *cobra.Command {
 	var path, tokenizerPath string
@@ -50,6 +54,15 @@ func generateCommand() *cobra.Command {
 				return err
 			}
 			cfg.Stop = p.Ends()
+			if tok != nil {
+				cfg.Vocab = generate.Known(tok, p.Config().VocabSize)
+			}
+			limited := cfg
+			limited.MaxNewTokens = min(cfg.MaxNewTokens, p.Config().MaxSeqLen)
+			if n < 1 || limited.CheckTokens(n, mostLineTokens) != nil {
+				return fmt.Errorf("--n is %d, want 1 to %d completions a line: with --max-new-tokens %d one can have %d tokens, a line at most %d",
+					n, mostLineTokens/max(limited.MaxNewTokens, 1), cfg.MaxNewTokens, limited.MaxNewTokens, mostLineTokens)
+			}
 			return answerLines(cmd, func(line int, in generateInput) (any, error) {
 				prompt, err := promptIDs(p, tok, in, *template)
 				if err != nil {

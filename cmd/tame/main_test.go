@@ -144,7 +144,7 @@ func TestWhatDoesNotFit(t *testing.T) {
 	lines, err = tame(t, "{\"tokens\": [1, 2]}]\n{\"tokens\": [1, 5000]}\n{\"tokens\": [1"+strings.Repeat(", 5", 64)+"]}", "logprobs", "--model", dir)
 	assert.ErrorIs(t, err, errLines)
 	require.Len(t, lines, 3)
-	assert.Contains(t, lines[0], "line 1: there is more behind the JSON value")
+	assert.Contains(t, lines[0], "line 1: there is more after the JSON value")
 	assert.Contains(t, lines[1], "5000")
 	assert.Contains(t, lines[2], "65 tokens are more than the model's context of 64")
 	_, err = tame(t, "", "logprobs", "--model", filepath.Join(t.TempDir(), "missing"))

@@ -29,7 +29,7 @@ type ppoConfig struct {
 	HeldOut float64
 	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
 	SplitSeed  uint64
-	ppo.Config `conf:"omit=stop extra_segment extra_token"`
+	ppo.Config `conf:"omit=stop vocab extra_segment extra_token"`
 }
 
 func ppoStage() stage[ppoConfig] {
@@ -57,6 +57,7 @@ func ppoStage() stage[ppoConfig] {
 }
 
 func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
+	c.Fit(r.tok, r.policy.Config().VocabSize)
 	c.Stop = r.policy.Ends()
 	if !c.Gate && c.Helpfulness != "" && c.Safety != "" {
 		r.notef("gate is false: the safety model is not asked")

@@ -49,7 +49,7 @@ func rlhfStage() stage[rlhfConfig] {
 			"fine-tunes on the best; the last one runs PPO on top. The output is a folder with every result of every version.",
 		defaults: func() rlhfConfig {
 			return rlhfConfig{
-				runConfig: runConfig{CheckpointEvery: 50}, PrePrompts: []string{"You are a safe and responsible assistant."}, Config: pipeline.DefaultConfig(),
+				runConfig: runConfig{CheckpointEvery: 50}, annotatorConfig: annotatorConfig{AnnotatorSeconds: pipeline.DefaultAnswerTime.Seconds()}, PrePrompts: []string{"You are a safe and responsible assistant."}, Config: pipeline.DefaultConfig(),
 			}
 		},
 		check: func(check *setting.Checks, c *rlhfConfig) {
@@ -157,6 +157,10 @@ type watch struct {
 
 func (w *watch) event(e pipeline.Event) {
 	if e.Reused {
+		return
+	}
+	if e.Changed != "" {
+		w.run.notef("%s", e.Changed)
 		return
 	}
 	if e.Contradiction != nil {

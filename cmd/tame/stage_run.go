@@ -94,6 +94,9 @@ func stepDetail(m map[string]float64) string {
 	add("accuracy %.2f  ", "accuracy")
 	add("reward %.3f  ", "objective/scores")
 	add("KL %.2f  ", "objective/kl")
+	if m["val/num_empty_answers"] > 0 {
+		add("%.0f empty answers  ", "val/num_empty_answers")
+	}
 	return detail
 }
 

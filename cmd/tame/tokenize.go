@@ -35,6 +35,9 @@ func tokenizeCommand() *cobra.Command {
 			}
 			if decode {
 				return answerLines(cmd, func(_ int, in decodeInput) (any, error) {
+					if in.IDs == nil {
+						return nil, errors.New(`"ids" is missing`)
+					}
 					text, err := tok.Decode(in.IDs)
 					return map[string]string{"text": text}, err
 				})

@@ -30,6 +30,10 @@ type Inputs struct {
 	SegMask     *gorgonia.Node // (S) 1 for used segments, else 0
 	Temperature *gorgonia.Node // () the logits are divided by it; 1 unless the scalar "temperature" is given
 
+	// Vocab is the number of ids, from 0 on, that log-probabilities, entropies and hits are over: that of the tokenizer,
+	// where a vocabulary is padded to more, as Sampling.Vocab of package generate. 0 is all. Set it before they are built.
+	Vocab int
+
 	tokenColumns   columns
 	segmentColumns columns
 	scalars        columns

@@ -78,7 +78,7 @@ func (s *script) testSamples(t *testing.T) {
 func (s *script) best(v int, prompt data.Prompt, pool []data.Sample) (best data.Sample, reward float64) {
 	reward = math.Inf(-1)
 	for _, row := range pool {
-		if row.PromptID != prompt.ID || !row.Finished {
+		if row.PromptID != prompt.ID || !row.Finished || pipeline.EmptySample(row) {
 			continue
 		}
 		if r := s.combined(v, row.Prompt, row.Tokens, prompt.Safety); r > reward || r == reward && row.Version > best.Version {

@@ -79,11 +79,14 @@ func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	finished, ended, length := make([]bool, len(answers)), 0.0, 0.0
+	finished, ended, empty, length := make([]bool, len(answers)), 0.0, 0.0, 0.0
 	for i, a := range answers {
 		length += float64(len(a.Tokens))
 		if finished[i] = a.Finished; a.Finished {
 			ended++
+		}
+		if a.Empty() {
+			empty++
 		}
 	}
 	if t.best.weights == nil {
@@ -94,7 +97,7 @@ func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 	n := float64(len(answers))
 	t.compare(evaluation{score: score, finished: ended / n})
 	m["eval/scores"], m["eval/best"] = score, t.best.score
-	m["eval/finished"], m["eval/response_length"] = ended/n, length/n
+	m["eval/finished"], m["eval/empty"], m["eval/response_length"] = ended/n, empty/n, length/n
 	return nil
 }
 

@@ -85,9 +85,12 @@ func TestLogitsHook(t *testing.T) {
 // TestFirstRatioIsOne wants the sampler, the old log-probs and the first optimisation step to agree in every bit, at a
 // temperature other than 1 too.
 func TestFirstRatioIsOne(t *testing.T) {
-	for _, temperature := range []float64{1, 1.3} {
+	for _, c := range []struct {
+		temperature float64
+		vocab       int // smaller than the model's: its other ids are padding
+	}{{1, 0}, {1.3, 0}, {1.3, 8}} {
 		cfg := smallConfig()
-		cfg.Temperature = temperature
+		cfg.Temperature, cfg.Vocab = c.temperature, c.vocab
 		cfg.MiniBatch = cfg.BatchSize
 		tr := newTiny(t, cfg, sevens)
 		m := iterate(t, tr, 1)
