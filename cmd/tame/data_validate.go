@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -79,50 +78,13 @@ func printOrigin(w io.Writer, d *dataset, rows int) {
 
 // rowCheck looks for what rows that can be read have wrong.
 func rowCheck() func(record) error {
-	prompts := map[string]string{} // the content of each prompt's id
+	var ids data.PromptIDs
 	return func(row record) error {
-		switch row := row.(type) {
-		case data.Text:
-			if strings.TrimSpace(row.Text) == "" {
-				return errors.New("the text is blank")
-			}
-		case data.Prompt:
-			content := data.DialogID(row.Messages)
-			if other, seen := prompts[row.ID]; seen && other != content {
-				return fmt.Errorf("the id %q is that of another prompt too", row.ID)
-			}
-			prompts[row.ID] = content
-			return data.CheckMessages(row.Messages)
-		case data.Conversation:
-			return data.CheckMessages(row.Messages)
-		case data.Preference:
-			if row.Chosen == row.Rejected {
-				return errors.New("the two answers are equal")
-			}
-			chosen, rejected := row.Dialogs()
-			return errors.Join(data.CheckMessages(chosen), data.CheckMessages(rejected))
-		case data.Sample:
-			return checkSample(row)
-		}
-		return nil
-	}
-}
-
-func checkSample(s data.Sample) error {
-	for _, ids := range [][]int32{s.Prompt, s.Tokens} {
-		for i, id := range ids {
-			if id < 0 {
-				return fmt.Errorf("token %d has the id %d", i, id)
+		if p, ok := row.(data.Prompt); ok {
+			if err := ids.Check(p); err != nil {
+				return err
 			}
 		}
+		return data.Check(row)
 	}
-	for i, p := range s.LogProbs {
-		if !(p <= 0) || math.IsInf(float64(p), 0) {
-			return fmt.Errorf("log-probability %d is %v, want a number up to 0", i, p)
-		}
-	}
-	if !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0) {
-		return fmt.Errorf("the temperature is %v", s.Temperature)
-	}
-	return nil
 }

@@ -53,6 +53,8 @@ func rlhfStage() stage[rlhfConfig] {
 		},
 		check: func(check *setting.Checks, c *rlhfConfig) {
 			check.Nested("", c.settings([]int32{0}).Validate())
+			checkInstructions(check, c.Instructions, c.ShortInstructions)
+			checkTexts(check, "PrePrompts", c.PrePrompts)
 		},
 		needs: func(c *rlhfConfig) error { return c.annotatorConfig.check() },
 		plan:  func(c *rlhfConfig) (runConfig, uint64) { return c.runConfig, c.Seed },

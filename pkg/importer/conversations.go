@@ -109,13 +109,8 @@ func withInput(instruction, input string) string {
 
 // conversation is a conversation to learn from, if it is fit for it.
 func conversation(path, system string, turns []importedMessage) (data.Conversation, error) {
-	messages := withSystem(system, turns)
-	for i, m := range messages {
-		if m.Role == data.Assistant && data.TrimSpace(m.Content) == "" {
-			return data.Conversation{}, fmt.Errorf("message %d (assistant) is blank", i)
-		}
-	}
-	return data.Conversation{Messages: messages, Source: filepath.Base(path)}, data.CheckMessages(messages)
+	c := data.Conversation{Messages: withSystem(system, turns), Source: filepath.Base(path)}
+	return c, data.Check(c)
 }
 
 // conversations opens a dialect in which each row is a conversation.

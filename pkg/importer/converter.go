@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -106,7 +107,7 @@ func convertRow[T any](row rawRow, c converter[T]) ([]T, error) {
 	rows, err := c.rows(row.raw)
 	for i := range rows {
 		if err == nil {
-			err = data.Validate(&rows[i])
+			err = cmp.Or(data.Validate(&rows[i]), data.Check(rows[i]))
 		}
 	}
 	return rows, err
