@@ -106,7 +106,9 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 // dialogs are the questions of the datasets, with an instruction each.
 func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 	rows, err := readAll(c.Data, "messages", readers[[]data.Message]{
-		partly(func(row data.Conversation) ([]data.Message, error) { return row.Messages, data.CheckMessages(row.Messages) }),
+		partly(func(row data.Conversation) ([]data.Message, error) {
+			return row.Messages, data.CheckMessages(row.Messages)
+		}),
 		as(func(row data.Prompt) []data.Message { return row.Messages }),
 	})
 	if err != nil {

@@ -90,7 +90,10 @@ func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 	done()
 	r.policy.DropHead() // of the shared trunk: a policy is no reward model
 	text := fmt.Sprintf("%d iterations, %d optimisation steps", report.Iterations, report.Steps)
-	evaluation := ppoEvaluation{Iterations: report.Iterations, Steps: report.Steps, BestIteration: report.BestIteration, Stopped: report.Stopped}
+	evaluation := ppoEvaluation{Iterations: report.Iterations, Steps: report.Steps, BestIteration: report.BestIteration, Stopped: report.Stopped != ""}
+	if report.Stopped != "" {
+		text += "; stopped early: " + report.Stopped
+	}
 	if !math.IsNaN(report.BestScore) {
 		evaluation.BestScore = &report.BestScore
 		text += fmt.Sprintf("; the policy is that of iteration %d, with a score of %.3f on the held-out prompts", report.BestIteration, report.BestScore)

@@ -52,8 +52,15 @@ func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Re
 	if t.step, err = newStep(policy, critic, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
+	plan := t.plan()
+	if err := plan.Memory.Check(cfg.MaxMemory); err != nil {
+		return nil, fmt.Errorf("ppo: %w", err)
+	}
 	if err := t.resume(); err != nil {
 		return nil, err
+	}
+	if cfg.OnPlan != nil {
+		cfg.OnPlan(plan)
 	}
 	return t, nil
 }
