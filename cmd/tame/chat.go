@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func chatCommand() *cobra.Command {
 				return err
 			}
 			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
-			if err != nil {
+			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
 			c, err := newChat(p, tok, system, cfg, cmd.OutOrStdout())

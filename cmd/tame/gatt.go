@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strconv"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/gatt"
@@ -64,7 +63,7 @@ func checkInstructions(check *setting.Checks, instructions, short []string) {
 func checkTexts(check *setting.Checks, name string, texts []string) {
 	for i, text := range texts {
 		at := fmt.Sprintf("%s[%d]", name, i)
-		check.That(data.TrimSpace(text) != "", at, strconv.Quote(text), "a text that is not blank")
+		check.That(data.TrimSpace(text) != "", at, text, "a text that is not blank")
 		if data.TrimSpace(text) != "" {
 			check.Nested(at, data.CheckMessages([]data.Message{{Role: data.User, Content: text}}))
 		}
@@ -72,6 +71,9 @@ func checkTexts(check *setting.Checks, name string, texts []string) {
 }
 
 func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
+	if err := checkPatterns("FineTune", c.FineTune.Settings, r.policy); err != nil {
+		return err
+	}
 	dialogs, err := c.dialogs()
 	if err != nil {
 		return err
@@ -159,7 +161,7 @@ func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
-	r.warnOfWarmup("fine_tune.warmup_steps", cfg.WarmupSteps, cfg.Passes.Steps(len(fit)))
+	r.prepare("fine_tune.", &cfg.MaxMemory, &cfg.OnPlan)
 	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnStep)
 	cfg.Checkpointing.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	report, err := sft.Train(ctx, r.policy, fit, nil, cfg)

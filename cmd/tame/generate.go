@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
@@ -40,7 +41,7 @@ func generateCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
-			if err != nil {
+			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
 			cfg.Stop = []int32{p.Config().EOS}

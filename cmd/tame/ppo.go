@@ -82,6 +82,7 @@ func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 		return err
 	}
 	r.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
+	r.prepare("", &c.MaxMemory, &c.OnPlan)
 	done := r.follow("ppo", &c.Checkpointing, &c.OnStep)
 	report, err := ppo.Train(ctx, r.policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), judges, c.Config)
 	if err != nil {
@@ -144,6 +145,7 @@ func (c *ppoConfig) prompts(r *stageRun, context int) (prompts, heldOut []encode
 	if prompts, heldOut, err = curate.Split(prompts, c.HeldOut, c.SplitSeed); err != nil {
 		return nil, nil, err
 	}
+	r.warnOfHeldOut("prompts", c.HeldOut, total, len(heldOut))
 	if len(prompts) == 0 {
 		return nil, nil, fmt.Errorf("all %d prompts are held out: lower held_out", total)
 	}

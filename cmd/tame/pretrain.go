@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/each"
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -93,9 +95,16 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 		if texts, share, err = curate.Split(all, c.HeldOut, c.SplitSeed); err != nil {
 			return err
 		}
+		if len(texts) == 0 {
+			return fmt.Errorf("no document is left to train on: all %d are held out: lower held_out", len(all))
+		}
+		r.warnOfHeldOut("documents", c.HeldOut, len(all), len(share))
 		heldOut = append(heldOut, share...)
 	}
 	if r.policy, r.tok, err = c.start(ctx, r, texts); err != nil {
+		return err
+	}
+	if err := checkPatterns("", c.Settings, r.policy); err != nil {
 		return err
 	}
 	if c.Stream {
@@ -109,7 +118,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 	if evaluation.Base, err = meanLoss(ctx, r.policy, held, c.Budget); err != nil {
 		return err
 	}
-	r.warnOfWarmup("warmup_steps", c.WarmupSteps, c.Steps)
+	r.prepare("", &c.MaxMemory, &c.OnPlan)
 	done := r.follow("pretrain", &c.Checkpointing, &c.OnStep)
 	var report train.Report
 	if heldDocs = evaluated(heldDocs, c.EvalEvery); c.Stream {
@@ -129,11 +138,11 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 func (c *pretrainConfig) start(ctx context.Context, r *stageRun, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
 	if c.Model != "" {
 		p, tok, _, err := modelConfig{c.Model, c.Tokenizer}.load()
-		return p, tok, err
+		return p, tok, cmp.Or(err, checkPolicy(c.Model, p))
 	}
 	shape := c.Shape
 	shape.VocabSize = c.VocabSize
-	if err := checkMemory(shape, machineMemory()); err != nil {
+	if err := checkMemory(shape, memory.Available()); err != nil {
 		return nil, nil, err
 	}
 	tok, err := c.vocabulary(ctx, r, texts)

@@ -54,7 +54,7 @@ var levels = [][]string{
 	{"internal/yamlconf"}, // configurations of commands
 	{"pkg/model/arch"},
 	{"pkg/setting"},
-	{"internal/enum", "internal/each", "internal/heap"},
+	{"internal/enum", "internal/each", "internal/heap", "internal/memory"},
 	{"internal/gguf", "internal/pth"},
 	{"internal/golden", "internal/archtest", "internal/mutate", "internal/yamlconf/gendocs"},
 }

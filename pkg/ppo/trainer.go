@@ -79,7 +79,11 @@ func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut [
 			return t.report(), err
 		}
 	}
-	return t.Finish(), nil
+	report := t.Finish()
+	if err := train.Diverged(policy, report.Steps); err != nil {
+		return report, fmt.Errorf("ppo: %w", err)
+	}
+	return report, nil
 }
 
 // Done says whether all iterations are done or training has stopped early.

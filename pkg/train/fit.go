@@ -150,7 +150,10 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 	}
 
 	// 9. Take the weights of the best evaluation.
-	return f.report, f.takeBest()
+	if err := f.takeBest(); err != nil {
+		return f.report, err
+	}
+	return f.report, Diverged(f.params, f.report.Steps)
 }
 
 // fit is a run of Fit.

@@ -170,3 +170,17 @@ func TestMaxMemory(t *testing.T) {
 		assert.Equal(t, c.want, large.Memory, name)
 	}
 }
+
+// Weights that the last step has made infinite are an error, and not a result.
+func TestDiverged(t *testing.T) {
+	s := settings()
+	s.Optim.LearningRate, s.Optim.MaxGradNorm = 1e38, 0
+	s.Optim.WeightDecay = 1e30
+	tk := task(t, s, nil)
+	tk.Steps = 1
+	report, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), tk, s)
+	assert.Equal(t, 1, report.Steps)
+	assert.ErrorIs(t, err, train.ErrNonFinite)
+	assert.ErrorContains(t, err, "step 1 has left weights that are not numbers: model: number 0 of weight embed is ")
+	assert.ErrorContains(t, err, "lower the learning rate")
+}
