@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -122,4 +123,40 @@ func TestPlanIsTold(t *testing.T) {
 	assert.Contains(t, text, "warning: warmup_steps is 60, want less than the 60 steps of the run")
 	assert.Contains(t, text, "warning: epochs: the run reads its data 60 times")
 	assert.NotContains(t, text, "batch_size")
+}
+
+// The example configurations are complete and valid.
+func TestExampleConfigs(t *testing.T) {
+	checkExample(t, pretrainStage())
+	checkExample(t, sftStage())
+	checkExample(t, rewardStage())
+	checkExample(t, rejectStage())
+	checkExample(t, ppoStage())
+	checkExample(t, gattStage())
+	checkExample(t, distillStage())
+	checkExample(t, rlhfStage())
+}
+
+func checkExample[C any](t *testing.T, s stage[C]) {
+	t.Helper()
+	cfg, source, err := loadConfig(s, filepath.Join("..", "..", "examples", "configs", s.name+".yaml"), nil)
+	require.NoError(t, err, s.name)
+	errs := []error{source.Missing(), s.checked(cfg)}
+	if s.needs != nil {
+		errs = append(errs, s.needs(cfg))
+	}
+	assert.NoError(t, errors.Join(errs...), s.name)
+}
+
+// The width of a head follows from the shape unless it is set.
+func TestHeadDim(t *testing.T) {
+	for want, sets := range map[int][]string{
+		128: nil,
+		16:  {"shape.dim=64", "shape.num_heads=4"},
+		32:  {"shape.dim=64", "shape.num_heads=4", "shape.head_dim=32"},
+	} {
+		cfg, _, err := loadConfig(pretrainStage(), "", sets)
+		require.NoError(t, err)
+		assert.Equal(t, want, cfg.Shape.HeadDim)
+	}
 }

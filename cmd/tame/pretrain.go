@@ -47,21 +47,29 @@ type pretrainConfig struct {
 	Stream bool
 	// StreamBlock is the number of documents that are in memory, and shuffled, together. Default 4096.
 	StreamBlock int
-	// Shape is that of a model with random weights. Default: Llama 2 7B (Table 1). Set hidden_dim to about 8/3 of dim, head_dim to
-	// dim / num_heads.
+	// Shape is that of a model with random weights. Default: Llama 2 7B (Table 1). Set hidden_dim to about 8/3 of dim. head_dim is
+	// dim / num_heads unless it is set.
 	Shape model.Config `conf:"omit=vocab_size bos eos"`
 	pretrain.Config
 }
 
 func pretrainStage() stage[pretrainConfig] {
+	defaults := func() pretrainConfig {
+		return pretrainConfig{
+			VocabSize: 32000, Separator: importer.DefaultSeparator, StreamBlock: 4096, runConfig: runConfig{CheckpointEvery: 50},
+			Shape: arch.Llama2_7B(), Config: pretrain.DefaultConfig(),
+		}
+	}
 	return stage[pretrainConfig]{
 		name: "pretrain", short: "Train a language model on text (section 2)",
-		long: "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
-		defaults: func() pretrainConfig {
-			return pretrainConfig{
-				VocabSize: 32000, Separator: importer.DefaultSeparator, StreamBlock: 4096, runConfig: runConfig{CheckpointEvery: 50},
-				Shape: arch.Llama2_7B(), Config: pretrain.DefaultConfig(),
+		long:     "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
+		defaults: defaults,
+		adapt: func(written pretrainConfig) pretrainConfig {
+			c := defaults()
+			if heads := written.Shape.NumHeads; heads > 0 {
+				c.Shape.HeadDim = written.Shape.Dim / heads
 			}
+			return c
 		},
 		check: func(check *setting.Checks, c *pretrainConfig) {
 			c.heldOutConfig.check(check, c.EvalEvery)
