@@ -14,17 +14,29 @@ import (
 
 func dataValidateCommand() *cobra.Command {
 	most := 20
+	var path, tokenizerPath string
 	cmd := &cobra.Command{
 		Use:   "validate FILE.arrow ...",
 		Short: "Check every row of datasets, and what they say of themselves",
 		Long: "Checks that the file is whole, that its form is one of tame's, and every row: what no stage reads (roles that do not alternate, a rating that\n" +
 			"is none, ...), and what stages refuse or cannot learn from: tags of the chat format in a text, two equal answers, an id of two prompts,\n" +
-			"log-probabilities that are none. The exit status is 1 if anything is wrong.",
+			"log-probabilities that are none. With --model also rows that do not fit that model: longer than its context, ids that it does not have.\n" +
+			"The exit status is 1 if anything is wrong.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			fits := func(record) error { return nil }
+			if path != "" {
+				p, tok, tmpl, err := loadChat(path, tokenizerPath)
+				if err != nil {
+					return err
+				}
+				fits = fitCheck(p, tok, tmpl)
+			} else if tokenizerPath != "" {
+				return errors.New("--tokenizer is that of --model: give it too")
+			}
 			var errs []error
 			for _, path := range args {
-				if err := validateFile(cmd, path, most); err != nil {
+				if err := validateFile(cmd, path, most, fits); err != nil {
 					if cmd.Context().Err() != nil {
 						return err
 					}
@@ -34,11 +46,13 @@ func dataValidateCommand() *cobra.Command {
 			return errors.Join(errs...)
 		},
 	}
+	cmd.Flags().StringVar(&path, "model", "", "check that rows fit this model: "+modelFiles)
+	cmd.Flags().StringVar(&tokenizerPath, "tokenizer", "", tokenizerFiles+" (default: the one in the model)")
 	cmd.Flags().IntVar(&most, "most", most, "how many bad rows of a file are shown; all are counted")
 	return cmd
 }
 
-func validateFile(cmd *cobra.Command, path string, most int) error {
+func validateFile(cmd *cobra.Command, path string, most int, fits func(record) error) error {
 	d, err := openDataset(path)
 	if err != nil {
 		return err
@@ -46,7 +60,7 @@ func validateFile(cmd *cobra.Command, path string, most int) error {
 	defer d.close()
 	w := cmd.OutOrStdout()
 	ctx, check, bad := cmd.Context(), rowCheck(), 0
-	rows, err := d.check(func(row record) error { return cmp.Or(ctx.Err(), check(row)) }, func(row int, err error) bool {
+	rows, err := d.check(func(row record) error { return cmp.Or(ctx.Err(), check(row), fits(row)) }, func(row int, err error) bool {
 		if ctx.Err() != nil {
 			return false
 		}

@@ -34,6 +34,8 @@ func TestBadRowsAreRefused(t *testing.T) {
 			[]string{"row 1: data: the answer has no tokens"}},
 		"reward": {rowsFile(t, judged("a mat", "a mat "), judged("a mat", "a log"), judged(" ", "a log")), []string{"reward", "--set", "batch_size=2"},
 			[]string{"row 0: data: the two answers are the same", "row 2: data: the chosen answer is blank"}},
+		"stream": {rowsFile(t, data.Text{Text: "the cat"}, data.Text{Text: " "}), []string{"pretrain", "--set", "stream=true", "--set", "steps=1", "--set", "batch_tokens=4"},
+			[]string{"row 1: data: the text is blank"}},
 		"pretrain": {rowsFile(t, data.Text{Text: "the cat"}, data.Text{Text: " "}), []string{"pretrain", "--set", "steps=1", "--set", "batch_tokens=4"},
 			[]string{"row 1: data: the text is blank"}},
 	} {
@@ -69,6 +71,24 @@ func TestPromptsOfBadPairs(t *testing.T) {
 	twice := rowsFile(t, data.Prompt{ID: "1", Messages: talk("a mat")}, data.Prompt{ID: "1", Messages: talk("a log")})
 	_, err = tame(t, "", append(rejectArgs(policyModel(t), twice), "--set", "helpfulness="+tinyModel(t), "--set", "output="+filepath.Join(t.TempDir(), "o"))...)
 	assert.ErrorContains(t, err, `row 1: data: the id "1" is that of another prompt too`)
+}
+
+// validate finds with --model what does not fit it.
+func TestValidateForAModel(t *testing.T) {
+	base := policyModel(t) // a context of 64
+	long := data.Conversation{Messages: talk("the cat", strings.Repeat("q", 80)), Source: "x"}
+	for want, path := range map[string]string{
+		"tokens are longer than the model's context of 64": rowsFile(t, data.Conversation{Messages: talk("the cat", "a mat"), Source: "x"}, long),
+		"outside of the vocabulary":                        rowsFile(t, data.Sample{Prompt: []int32{1}, Tokens: []int32{2}}, data.Sample{Prompt: []int32{1}, Tokens: []int32{9999}}),
+	} {
+		mustRun(t, "data", "validate", path)
+		lines, err := tame(t, "", "data", "validate", path, "--model", base)
+		assert.ErrorContains(t, err, "1 of 2 rows are bad")
+		assert.Contains(t, strings.Join(lines, "\n"), want)
+		assert.Contains(t, strings.Join(lines, "\n"), "row 1: ")
+	}
+	_, err := tame(t, "", "data", "validate", rowsFile(t, long), "--tokenizer", base)
+	assert.ErrorContains(t, err, "--tokenizer is that of --model")
 }
 
 // A reward model is no policy.

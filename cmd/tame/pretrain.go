@@ -90,6 +90,11 @@ func (d document) Question() string { return string(d) }
 
 func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 	var texts []document // of a stream none
+	if c.Stream {
+		if err := checkStreamed(ctx, c.Data); err != nil {
+			return err
+		}
+	}
 	heldOut, err := readTexts(r, c.HeldOutData, c.Separator)
 	if err != nil {
 		return err
@@ -192,6 +197,27 @@ func (c *pretrainConfig) checkStream(check *setting.Checks) {
 		check.That(!c.Stream || !isPlainText(path), fmt.Sprintf("Data[%d]", i), path,
 			fmt.Sprintf("a dataset with Stream: tame convert data %s %s.arrow --as text", path, path))
 	}
+}
+
+// checkStreamed goes through datasets once before any work, so that a bad row does not end a run that reads it after days.
+func checkStreamed(ctx context.Context, paths []string) error {
+	var errs []error
+	for _, path := range paths {
+		reader, err := data.Open[data.Text](path)
+		if err != nil {
+			return err
+		}
+		bad := badRows{path: path}
+		_, err = reader.Check(func(t data.Text) error { return cmp.Or(ctx.Err(), data.Check(t)) }, func(row int, err error) bool {
+			bad.add(row, err)
+			return ctx.Err() == nil
+		})
+		if err = errors.Join(ctx.Err(), err, reader.Close()); err != nil {
+			return err
+		}
+		errs = append(errs, bad.err())
+	}
+	return errors.Join(errs...)
 }
 
 // streamedTexts goes through the documents of datasets. It ends with an error, which it leaves in broken.
