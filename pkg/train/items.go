@@ -42,7 +42,7 @@ func (f *fit[T]) checkItems() error {
 func (f *fit[T]) checkItem(r *data.Ragged, item T) error {
 	lengths := f.Lengths(item)
 	if len(lengths) == 0 {
-		return errors.New("Lengths gives it no segment")
+		return errors.New("it has no segment by Lengths")
 	}
 	if _, err := data.PackGroups([][]int{lengths}, f.MicroTokens, f.MicroSegments); err != nil {
 		var long *data.TooLongError
@@ -58,7 +58,7 @@ func (f *fit[T]) checkItem(r *data.Ragged, item T) error {
 		return err
 	}
 	if got := segmentLengths(r); !slices.Equal(got, lengths) {
-		return fmt.Errorf("Add makes segments of %d tokens of it, Lengths says %d: they have to agree", got, lengths)
+		return fmt.Errorf("its segments have %d tokens by Add and %d by Lengths: they have to agree", got, lengths)
 	}
 	if err := f.step.in.Check(r); err != nil {
 		return err

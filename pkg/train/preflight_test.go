@@ -46,9 +46,9 @@ func TestFitChecksItems(t *testing.T) {
 	err = fails(func(tk *train.Task[data.Example]) {
 		tk.Lengths = func(e data.Example) []int { return []int{len(e.Tokens) - 1} }
 	})
-	assert.ErrorContains(t, err, "item 0: Add makes segments of [")
+	assert.ErrorContains(t, err, "item 0: its segments have [")
 	err = fails(func(tk *train.Task[data.Example]) { tk.Lengths = func(data.Example) []int { return nil } })
-	assert.ErrorContains(t, err, "item 0: Lengths gives it no segment")
+	assert.ErrorContains(t, err, "item 0: it has no segment by Lengths")
 }
 
 // A loss that counts no tokens may have items without any.
