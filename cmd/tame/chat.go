@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -28,17 +29,22 @@ func chatCommand() *cobra.Command {
 		Short: "Talk with a chat model",
 		Long: "Reads what you say line by line and streams the answers. The model remembers the dialogue until its context is full.\n" +
 			"/reset starts a new dialogue, /quit ends. Lines may come from a pipe.",
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		GroupID: groupTools,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := checkChat(cfg); err != nil {
 				return err
 			}
-			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
+			var p *model.Params
+			var tok *tokenizer.Tokenizer
+			err := phased(cmd, "loading "+path, func() (err error) {
+				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
+				return err
+			})
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
-			c, err := newChat(p, tok, system, cfg, cmd.OutOrStdout())
+			c, err := newChat(p, tok, system, cfg, escaped(cmd.OutOrStdout()))
 			if err != nil {
 				return err
 			}
@@ -57,6 +63,14 @@ func chatCommand() *cobra.Command {
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random numbers")
 	_ = cmd.MarkFlagRequired("model") // the flag was defined above
 	return cmd
+}
+
+// escaped is where a model's text is written: escaped on a terminal, as it is elsewhere.
+func escaped(out io.Writer) io.Writer {
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		return printable.Writer(out)
+	}
+	return out
 }
 
 // checkChat is Validate, but for a limit of 0, which the context is.

@@ -3,18 +3,18 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/each"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/importer"
@@ -59,6 +59,7 @@ type dataConversion struct {
 	importConfig
 	compression data.Compression
 	refused     string // file for the refused rows
+	report      string // file for the counts
 }
 
 func convertDataCommand() *cobra.Command {
@@ -85,8 +86,9 @@ A row that is no good is left out and reported. The dialect is recognised by the
 	flags.StringVar(&c.Ties, "ties", c.Ties, "drop: leave ties out; keep: the first answer counts as chosen, negligibly better / unsure")
 	flags.StringVar(&c.Score, "score", "", "key of the grade that decides between answers (default: score, overall_score, helpfulness, ...)")
 	flags.StringVar(&c.Separator, "separator", "", "between the documents of a plain text (default of .txt files: "+importer.DefaultSeparator+")")
-	flags.BoolVar(&c.Strict, "strict", false, "a row that is no good is an error, and nothing is written")
+	flags.BoolVar(&c.Strict, "strict", false, "a row that is no good, or has a key that is not used, is an error, and nothing is written")
 	flags.StringVar(&c.refused, "refused", "", "write every refused row's file, line and reason there, as JSON lines")
+	flags.StringVar(&c.report, "report", "", "write the counts there, as JSON: rows, reasons, keys that were not used, special tokens")
 	flags.TextVar(&c.compression, "compression", data.DefaultCompression, "none, lz4 or zstd")
 	flags.Lookup("compression").DefValue = "none for Arrow, zstd for Parquet"
 	return cmd
@@ -113,36 +115,58 @@ func (c dataConversion) run(cmd *cobra.Command, inputs []string, out string) (er
 	if err != nil {
 		return err
 	}
-	outputs := []string{out}
-	if c.refused != "" {
-		outputs = append(outputs, c.refused)
+	places := []output.Place{output.File(out)}
+	for _, file := range []string{c.refused, c.report} {
+		if file != "" {
+			places = append(places, output.File(file))
+		}
 	}
-	if err := errors.Join(checkOutputs(outputs, nil), checkDataset(out)); err != nil {
+	if err := errors.Join(output.Check(inputs, places...), checkDataset(out)); err != nil {
 		return err
 	}
-	im, err := importer.Open(inputs, cmd.InOrStdin(), cfg)
+	var im *importer.Import
+	err = phased(cmd, "looking at the first rows", func() (err error) {
+		im, err = importer.Open(inputs, stdin(cmd), cfg)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(cmd.OutOrStdout(), "dialect:", dialectsOf(im.Files())); err != nil {
 		return err
 	}
-	lineage, err := c.lineage(im)
+	var lineage data.Lineage
+	err = phased(cmd, "hashing the inputs", func() (err error) {
+		lineage, err = c.lineage(im)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	done, drop, err := c.keepRefused(im)
+	set, err := output.New(inputs, places...)
 	if err != nil {
 		return err
 	}
-	defer drop()
-	err = convertWithProgress(cmd, im, out, lineage, c.compression)
-	if err == nil || errors.Is(err, importer.ErrNoRows) {
-		err = errors.Join(err, done())
+	defer set.Close()
+	err = c.keepRefused(cmd.Context(), im, set, func(ctx context.Context) error {
+		return set.Write(out, func(path string) error { return convertWithProgress(ctx, cmd, im, path, lineage, c.compression) })
+	})
+	var refused importer.RowError
+	none, strict := errors.Is(err, importer.ErrNoRows), c.Strict && errors.As(err, &refused) && im.Report().NumRefused() > 0
+	switch {
+	case none:
+		err = fmt.Errorf("no row could be used, so %s is not written: are its rows of the dialect %q? `tame convert data --help` lists them, and --as NAME chooses one", out, im.Files()[0].Dialect)
+	case strict:
+		err = fmt.Errorf("%d rows are refused, so %s is not written; the first: %w", im.Report().NumRefused(), out, refused)
+	}
+	if none || strict {
+		set.Drop(out)
+	}
+	if err == nil || none || strict {
+		if kept := errors.Join(c.writeReport(set, im, out, err), set.Commit()); kept != nil {
+			return errors.Join(err, kept)
+		}
 		printImport(cmd.OutOrStdout(), im.Report())
-	}
-	if errors.Is(err, importer.ErrNoRows) {
-		return fmt.Errorf("no row could be used, so %s is not written: is it of the form %q?", out, im.Files()[0].Dialect)
 	}
 	if err != nil {
 		return err
@@ -161,11 +185,17 @@ func checkDataset(out string) error {
 
 // dialectsOf says what the files are in: once, if they are all the same.
 func dialectsOf(files []importer.FileDialect) string {
-	same := !slices.ContainsFunc(files, func(f importer.FileDialect) bool { return f.Dialect != files[0].Dialect })
-	if same {
-		return files[0].Dialect
+	name := func(f importer.FileDialect) string {
+		if f.Fitting == f.Sampled {
+			return f.Dialect
+		}
+		return fmt.Sprintf("%s, as %d of the first %d rows are", f.Dialect, f.Fitting, f.Sampled)
 	}
-	list := each.Of(files, func(f importer.FileDialect) string { return fmt.Sprintf("%s (%s)", f.Dialect, f.File) })
+	same := !slices.ContainsFunc(files, func(f importer.FileDialect) bool { return name(f) != name(files[0]) })
+	if same {
+		return name(files[0])
+	}
+	list := each.Of(files, func(f importer.FileDialect) string { return fmt.Sprintf("%s (%s)", name(f), f.File) })
 	return strings.Join(list, ", ")
 }
 
@@ -187,82 +217,60 @@ func (c dataConversion) lineage(im *importer.Import) (data.Lineage, error) {
 	return l, nil
 }
 
-// keepRefused writes the refused rows into a file, which has its name when done is called; without that drop removes it.
-func (c dataConversion) keepRefused(im *importer.Import) (done func() error, drop func(), err error) {
+// keepRefused converts, and writes the refused rows into a file if one is named. A row that cannot be written ends the conversion.
+func (c dataConversion) keepRefused(ctx context.Context, im *importer.Import, set *output.Set, convert func(context.Context) error) (err error) {
 	if c.refused == "" {
-		return func() error { return nil }, func() {}, nil
+		return convert(ctx)
 	}
-	file, err := renameio.NewPendingFile(c.refused, renameio.WithPermissions(0o644))
-	if err != nil {
-		return nil, nil, err
-	}
-	w := bufio.NewWriter(file)
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	var failed error
-	im.OnRefused = func(e importer.RowError) {
-		failed = errors.Join(failed, encoder.Encode(struct {
-			File   string `json:"file"`
-			Line   int    `json:"line"`
-			Reason string `json:"reason"`
-		}{e.File, e.Line, e.Err.Error()}))
-	}
-	done = func() error {
-		if err := errors.Join(failed, w.Flush()); err != nil {
-			return err
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	failed := set.WriteFile(c.refused, func(w *bufio.Writer) error {
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		var failed error
+		im.OnRefused = func(e importer.RowError) {
+			if failed != nil {
+				return
+			}
+			failed = encoder.Encode(struct {
+				File    string `json:"file"`
+				Line    int    `json:"line"`
+				Element int    `json:"element,omitempty"`
+				Reason  string `json:"reason"`
+			}{e.File, e.Line, e.Element, e.Err.Error()})
+			if failed != nil {
+				fail(failed)
+			}
 		}
-		return file.CloseAtomicallyReplace()
+		err = convert(ctx)
+		return failed
+	})
+	if failed != nil {
+		return failed
 	}
-	return done, func() { _ = file.Cleanup() }, nil // which does nothing once the file has its name
+	return err
 }
 
 // convertWithProgress converts, and shows how far it is where that is known.
-func convertWithProgress(cmd *cobra.Command, im *importer.Import, out string, l data.Lineage, compression data.Compression) error {
-	ctx := cmd.Context()
-	if slices.ContainsFunc(im.Files(), func(f importer.FileDialect) bool { return f.File == importer.Stdin }) {
-		return im.Write(ctx, out, l, compression)
-	}
+func convertWithProgress(ctx context.Context, cmd *cobra.Command, im *importer.Import, out string, l data.Lineage, compression data.Compression) error {
 	const unit = 1 << 10
 	show := console.New(cmd.ErrOrStderr())
 	defer show.Close()
-	total := int(im.Size()/unit) + 1
-	task := show.Start("converting, KiB", total)
 	detail := func() string {
 		r := im.Report()
 		return fmt.Sprintf("%d rows, %d refused", r.Rows, r.NumRefused())
 	}
+	if slices.ContainsFunc(im.Files(), func(f importer.FileDialect) bool { return f.File == importer.Stdin }) {
+		task := show.Phase("converting")
+		im.OnProgress = func() { task.Update(0, detail()) }
+		return im.Write(ctx, out, l, compression)
+	}
+	total := int(im.Size()/unit) + 1
+	task := show.Start("converting, KiB", total)
 	im.OnProgress = func() { task.Update(min(int(im.BytesRead()/unit), total), detail()) }
 	err := im.Write(ctx, out, l, compression)
 	if err == nil {
 		task.Done(detail())
 	}
 	return err
-}
-
-// printImport shows the counts, the first refused rows and how many there are for each reason.
-func printImport(w io.Writer, report importer.Report) {
-	const most = 10
-	fmt.Fprintf(w, "%d rows read: %d rows taken, %d refused", report.Read, report.Rows, report.NumRefused())
-	if report.Skipped > 0 {
-		fmt.Fprintf(w, ", %d skipped", report.Skipped)
-	}
-	fmt.Fprintln(w)
-	for _, refused := range report.Refused[:min(most, len(report.Refused))] {
-		fmt.Fprintf(w, "  %s\n", printable(refused.Error()))
-	}
-	if rest := report.NumRefused() - most; rest > 0 {
-		fmt.Fprintf(w, "  and %d more\n", rest)
-	}
-	reasons := report.Reasons()
-	if len(reasons) == 0 {
-		return
-	}
-	fmt.Fprintf(w, "%8s  reason\n", "rows")
-	for _, r := range reasons {
-		what := "refused"
-		if r.Skipped {
-			what = "skipped"
-		}
-		fmt.Fprintf(w, "%8d  %s: %s\n", r.Rows, what, printable(r.Text))
-	}
 }

@@ -66,7 +66,7 @@ func TestConvertDataRefuses(t *testing.T) {
 	in := file(t, "a.jsonl", `{"prompt": "Hi", "chosen": "a", "rejected": "b"}`+"\n{}\n")
 	out := filepath.Join(dir, "out.arrow")
 	for want, args := range map[string][]string{
-		"a.jsonl:2: no chosen or no rejected answer":   {in, out, "--strict", "--refused", filepath.Join(dir, "refused.jsonl")},
+		"a.jsonl:2: no chosen or no rejected answer":   {in, out, "--strict", "--refused", filepath.Join(t.TempDir(), "refused.jsonl")},
 		"is named as two outputs":                      {in, out, "--refused", dir + "/./out.arrow"},
 		"want OUT.arrow or OUT.parquet":                {in, filepath.Join(dir, "out.jsonl")},
 		`--ties is "x", want drop or keep`:             {in, out, "--ties", "x"},

@@ -1,15 +1,15 @@
 package main
 
 import (
-	"errors"
+	"bufio"
 	"fmt"
-	"io"
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -21,13 +21,15 @@ type modelForm struct {
 	dtypes []string // the first one is the default
 	// suffix of OUT that chooses the form; empty for folders
 	suffix string
+	// beside says that the tokenizer has a file of its own, because the form has no place for it
+	beside bool
 	write  func(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error
 }
 
 var modelForms = []modelForm{
 	{name: "hf", dtypes: []string{"f32", "f16", "bf16"}, write: writeHF},
 	{name: "gguf", dtypes: []string{"f32", "f16", "q8_0"}, suffix: ".gguf", write: writeGGUF},
-	{name: "llama2c", dtypes: []string{"f32"}, suffix: ".bin", write: writeLlama2C},
+	{name: "llama2c", dtypes: []string{"f32"}, suffix: ".bin", beside: true, write: writeLlama2C},
 	{name: "meta", dtypes: []string{"f32", "f16", "bf16"}, write: writeMeta},
 }
 
@@ -83,7 +85,7 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 			if dtype, err = form.chooseType(dtype); err != nil {
 				return err
 			}
-			return convertModel(cmd.OutOrStdout(), args[0], args[1], tokenizerPath, form, dtype)
+			return convertModel(cmd, args[0], args[1], tokenizerPath, form, dtype)
 		},
 	}
 	flags := cmd.Flags()
@@ -93,26 +95,45 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 	return cmd
 }
 
-func convertModel(w io.Writer, in, out, tokenizerPath string, form modelForm, dtype string) error {
-	if err := checkNew(out); err != nil {
+func convertModel(cmd *cobra.Command, in, out, tokenizerPath string, form modelForm, dtype string) error {
+	inputs, places := []string{in, tokenizerPath}, form.places(out)
+	if err := checkOutputs(inputs, places...); err != nil {
 		return err
 	}
+	set, err := output.New(inputs, places...)
+	if err != nil {
+		return err
+	}
+	defer set.Close()
+	c := console.New(cmd.ErrOrStderr())
+	defer c.Close()
+	c.Phase("loading %s", in)
 	p, tok, err := model.LoadWithTokenizer(in, tokenizerPath)
 	if err != nil {
 		return err
 	}
 	lineage := data.Lineage{Stage: "convert model"}
+	c.Phase("hashing %s", in)
 	if err := addInputs(&lineage, in, tokenizerPath); err != nil {
 		return err
 	}
-	if err := form.write(out, p, tok, dtype, lineage); err != nil {
+	c.Phase("writing %s", out)
+	err = set.Write(out, func(path string) error { return form.write(path, p, tok, dtype, lineage) })
+	if err == nil && len(places) > 1 {
+		err = writeBeside(set, places[1].Path, tok)
+	}
+	if err == nil {
+		err = set.Commit()
+	}
+	if err != nil {
 		return err
 	}
+	c.Close()
 	with := "without a tokenizer"
 	if tok != nil {
 		with = fmt.Sprintf("with a tokenizer of %d pieces", tok.VocabSize())
 	}
-	_, err = fmt.Fprintf(w, "%d weights as %s, %s\n%s is written\n", p.NumParams(), dtype, with, out)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d weights as %s, %s\n%s is written\n", p.NumParams(), dtype, with, out)
 	return err
 }
 
@@ -150,22 +171,24 @@ func writeGGUF(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype stri
 	return model.SaveGGUF(out, p, dtype, vocab)
 }
 
-// writeLlama2C writes the tokenizer beside the model, since the file has no place for it.
-func writeLlama2C(out string, p *model.Params, tok *tokenizer.Tokenizer, _ string, _ data.Lineage) error {
+func writeLlama2C(out string, p *model.Params, _ *tokenizer.Tokenizer, _ string, _ data.Lineage) error {
+	return model.SaveLlama2C(out, p)
+}
+
+// places are what the form makes: the model, and the tokenizer's file if it has one.
+func (f modelForm) places(out string) []output.Place {
+	places := []output.Place{{Path: out, Folder: f.suffix == ""}}
+	if f.beside {
+		places = append(places, output.File(strings.TrimSuffix(out, filepath.Ext(out))+"."+tokenizerFile))
+	}
+	return places
+}
+
+// writeBeside writes the tokenizer next to the model, if there is one.
+func writeBeside(set *output.Set, path string, tok *tokenizer.Tokenizer) error {
 	if tok == nil {
-		return model.SaveLlama2C(out, p)
+		set.Drop(path)
+		return nil
 	}
-	beside := strings.TrimSuffix(out, filepath.Ext(out)) + "." + tokenizerFile
-	if err := checkNew(beside); err != nil {
-		return err
-	}
-	f, err := renameio.NewPendingFile(beside, renameio.WithPermissions(0o644))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = f.Cleanup() }() // nothing to do once it has its name
-	if err := errors.Join(tok.WriteModel(f), model.SaveLlama2C(out, p)); err != nil {
-		return err
-	}
-	return f.CloseAtomicallyReplace()
+	return set.WriteFile(path, func(w *bufio.Writer) error { return tok.WriteModel(w) })
 }

@@ -7,13 +7,13 @@ import (
 	"fmt"
 	"iter"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -155,31 +155,34 @@ func openDatasets(paths []string) (sets []*dataset, closeAll func(), err error) 
 	return sets, closeAll, nil
 }
 
+// paths are the files of datasets.
+func paths(sets []*dataset) []string {
+	return each.Of(sets, func(d *dataset) string { return d.path })
+}
+
 // lineageOf says that a command made a dataset from these. config is nil for none.
-func lineageOf(command string, config any, seed uint64, sets ...*dataset) (l data.Lineage, err error) {
+func lineageOf(cmd *cobra.Command, command string, config any, seed uint64, sets ...*dataset) (l data.Lineage, err error) {
 	l = data.Lineage{Stage: "data " + command, Seed: seed}
 	if config != nil {
 		if l.Config, err = json.Marshal(config); err != nil {
 			return l, err
 		}
 	}
-	for _, d := range sets {
-		if err := l.Add(d.path); err != nil {
-			return l, err
-		}
-	}
-	return l, nil
+	err = phased(cmd, "hashing the inputs", func() error {
+		return addInputs(&l, each.Of(sets, func(d *dataset) string { return d.path })...)
+	})
+	return l, err
 }
 
 // visit goes through all rows of datasets, and shows how far it is.
-func visit(cmd *cobra.Command, what string, each func(record), sets ...*dataset) error {
+func visit(cmd *cobra.Command, what string, see func(record), sets ...*dataset) error {
 	c := console.New(cmd.ErrOrStderr())
 	defer c.Close()
 	for row, err := range watched(cmd.Context(), c, what, sets...) {
 		if err != nil {
 			return err
 		}
-		each(row)
+		see(row)
 	}
 	return nil
 }
@@ -253,20 +256,6 @@ func chosen(rows iter.Seq2[record, error], keep func(record) bool, none error) i
 			yield(nil, none)
 		}
 	}
-}
-
-// checkOutputs refuses outputs that are there or named twice, and names all inputs that are not there.
-func checkOutputs(outputs, inputs []string) error {
-	errs := []error{checkInputs(inputs)}
-	for i, path := range outputs {
-		errs = append(errs, checkNew(path))
-		for _, other := range outputs[:i] {
-			if filepath.Clean(path) == filepath.Clean(other) {
-				errs = append(errs, fmt.Errorf("%s is named as two outputs", path))
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // percent is a share for people.

@@ -37,7 +37,7 @@ func TestDataContamination(t *testing.T) {
 
 	var report []lengthReport
 	out = mustRun(t, append(args, "--json")...)
-	require.NoError(t, json.Unmarshal([]byte(out[strings.Index(out, "[\n"):]), &report))
+	require.NoError(t, json.NewDecoder(strings.NewReader(out[strings.Index(out, "[\n"):])).Decode(&report))
 	require.Len(t, report, 2)
 	assert.Equal(t, "dirty", report[0].Parts[3].Name)
 	assert.GreaterOrEqual(t, report[0].Parts[3].Samples, 1)

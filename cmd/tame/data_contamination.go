@@ -16,11 +16,11 @@ import (
 	"sync"
 	"text/tabwriter"
 
-	"github.com/google/renameio/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/each"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/corpus"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -47,7 +47,7 @@ less than 20 % of contaminated tokens are clean, with 80 % or more dirty. Everyt
 
 With --scores, numbers of a model for each sample, one a line, it also tells whether contamination changed the result: Z is how many standard
 deviations the part's mean is above that of as many random samples. All four |Z| above 2 is the paper's sign of it.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
 	}
 	flags := cmd.Flags()
@@ -66,10 +66,15 @@ deviations the part's mean is above that of as many random samples. All four |Z|
 	return cmd
 }
 
+// inputs are the files that are read.
+func (f *contaminationFlags) inputs() []string {
+	return append(slices.Clone(f.train), f.eval, f.tokenizer, f.scores)
+}
+
 func (f *contaminationFlags) validate() error {
-	errs := []error{f.Validate(), checkInputs(append(slices.Clone(f.train), f.eval, f.tokenizer, f.scores))}
+	errs := []error{f.Validate(), checkInputs(f.inputs())}
 	if f.samplesFile != "" {
-		errs = append(errs, checkNew(f.samplesFile))
+		errs = append(errs, output.Check(f.inputs(), output.File(f.samplesFile)))
 	}
 	for _, length := range f.lengths {
 		if length < f.MinLength {
@@ -285,13 +290,20 @@ func finite(x float64) *float64 {
 
 // writeSamples writes the shares of each sample by length.
 func (f *contaminationFlags) writeSamples(samples [][]int32, found *corpus.Contamination) error {
-	file, err := renameio.NewPendingFile(f.samplesFile, renameio.WithPermissions(0o644))
+	set, err := output.New(f.inputs(), output.File(f.samplesFile))
 	if err != nil {
 		return err
 	}
-	defer file.Cleanup()
+	defer set.Close()
+	err = set.WriteFile(f.samplesFile, func(w *bufio.Writer) error { return f.encodeSamples(w, samples, found) })
+	if err != nil {
+		return err
+	}
+	return set.Commit()
+}
+
+func (f *contaminationFlags) encodeSamples(w io.Writer, samples [][]int32, found *corpus.Contamination) error {
 	shares := each.Of(f.lengths, found.Shares)
-	w := bufio.NewWriter(file)
 	encoder := json.NewEncoder(w)
 	for i, s := range samples {
 		line := struct {
@@ -306,8 +318,5 @@ func (f *contaminationFlags) writeSamples(samples [][]int32, found *corpus.Conta
 			return err
 		}
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	return file.CloseAtomicallyReplace()
+	return nil
 }

@@ -8,13 +8,11 @@ import (
 	"io"
 	"math"
 	"reflect"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -69,21 +67,25 @@ func printRow(w io.Writer, i int, row record) error {
 	fmt.Fprintf(w, "── row %d ──\n", i)
 	switch row := row.(type) {
 	case data.Text:
-		fmt.Fprintln(w, printable(row.Text))
+		fmt.Fprintln(w, printable.Text(row.Text))
 	case data.Prompt:
 		printMessages(w, row.Messages)
-		fmt.Fprintf(w, "  id %s, safety %v\n", printable(row.ID), row.Safety)
+		fmt.Fprintf(w, "  id %s, safety %v\n", printable.Text(row.ID), row.Safety)
 	case data.Conversation:
 		printMessages(w, row.Messages)
-		fmt.Fprintf(w, "  source %s\n", printable(row.Source))
+		fmt.Fprintf(w, "  source %s", printable.Text(row.Source))
+		if len(row.Weights) > 0 {
+			fmt.Fprintf(w, ", weights %v", row.Weights)
+		}
+		fmt.Fprintln(w)
 	case data.Preference:
 		printMessages(w, row.Messages)
-		fmt.Fprintf(w, "chosen (%v): %s\nrejected (%v): %s\n", row.ChosenSafe, printable(row.Chosen), row.RejectedSafe, printable(row.Rejected))
+		fmt.Fprintf(w, "chosen (%v): %s\nrejected (%v): %s\n", row.ChosenSafe, printable.Text(row.Chosen), row.RejectedSafe, printable.Text(row.Rejected))
 		fmt.Fprintf(w, "  %v, %v\n", row.Rating, row.Set)
 	case data.Sample:
 		printMessages(w, row.Messages)
-		fmt.Fprintf(w, "answer: %s\n  prompt %s, %d and %d tokens, finished %v, version %d, temperature %v", printable(row.Text),
-			printable(row.PromptID), len(row.Prompt), len(row.Tokens), row.Finished, row.Version, row.Temperature)
+		fmt.Fprintf(w, "answer: %s\n  prompt %s, %d and %d tokens, finished %v, version %d, temperature %v", printable.Text(row.Text),
+			printable.Text(row.PromptID), len(row.Prompt), len(row.Tokens), row.Finished, row.Version, row.Temperature)
 		for _, score := range []struct {
 			name  string
 			value *float64
@@ -100,29 +102,8 @@ func printRow(w io.Writer, i int, row record) error {
 
 func printMessages(w io.Writer, messages []data.Message) {
 	for _, m := range messages {
-		fmt.Fprintf(w, "%v: %s\n", m.Role, printable(m.Content))
+		fmt.Fprintf(w, "%v: %s\n", m.Role, printable.Text(m.Content))
 	}
-}
-
-// printable escapes what would steer the terminal.
-func printable(text string) string {
-	if strings.IndexFunc(text, steers) < 0 {
-		return text
-	}
-	var b strings.Builder
-	for _, c := range text {
-		if steers(c) {
-			quoted := strconv.QuoteRune(c)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		} else {
-			b.WriteRune(c)
-		}
-	}
-	return b.String()
-}
-
-func steers(c rune) bool {
-	return c != '\n' && c != '\t' && (unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == utf8.RuneError)
 }
 
 // writeRowJSON writes a row as an object with the names of its columns, in their order.
@@ -132,7 +113,7 @@ func writeRowJSON(w io.Writer, row record) error {
 		return err
 	}
 	b.WriteByte('\n')
-	_, err := w.Write(b.Bytes())
+	_, err := w.Write(printable.JSON(b.Bytes()))
 	return err
 }
 
@@ -140,10 +121,13 @@ func appendJSON(b *bytes.Buffer, v reflect.Value) error {
 	if kind := v.Kind(); kind == reflect.Struct {
 		b.WriteByte('{')
 		for i := range v.NumField() {
+			name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("arrow"), ",")
+			if option == "omitempty" && v.Field(i).Len() == 0 {
+				continue
+			}
 			if i > 0 {
 				b.WriteByte(',')
 			}
-			name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("arrow"), ",")
 			fmt.Fprintf(b, "%q:", name)
 			if err := appendJSON(b, v.Field(i)); err != nil {
 				return err

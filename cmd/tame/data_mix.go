@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -54,11 +55,12 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 			if err != nil {
 				return err
 			}
-			if err := checkOutputs([]string{out}, paths); err != nil {
-				return err
+			places := []output.Place{output.File(out)}
+			if position != "" {
+				places = append(places, output.Place{Path: position, Old: true})
 			}
-			if filepath.Clean(position) == filepath.Clean(out) {
-				return fmt.Errorf("%s is named as dataset and as position", out)
+			if err := checkOutputs(paths, places...); err != nil {
+				return err
 			}
 			sets, closeAll, err := openDatasets(paths)
 			if err != nil {
@@ -87,17 +89,26 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 				config.From = mix.Position().Drawn
 			}
 			before := mix.Position().Drawn
-			lineage, err := lineageOf("mix", config, seed, sets...)
+			lineage, err := lineageOf(cmd, "mix", config, seed, sets...)
 			if err != nil {
 				return err
 			}
-			if err := gather(cmd, "mixing", sets, sources, draws(mix, rows), rows, out, lineage); err != nil {
+			set, err := output.New(paths, places...)
+			if err != nil {
 				return err
 			}
-			if position != "" {
-				if err := run.WriteJSON(position, mix.Position()); err != nil {
-					return err
-				}
+			defer set.Close()
+			err = set.Write(out, func(path string) error {
+				return gather(cmd, "mixing", sets, sources, draws(mix, rows), rows, path, lineage)
+			})
+			if err == nil && position != "" {
+				err = set.Write(position, func(path string) error { return run.WriteJSON(path, mix.Position()) })
+			}
+			if err == nil {
+				err = set.Commit()
+			}
+			if err != nil {
+				return err
 			}
 			for i, n := range mix.Position().Drawn {
 				fmt.Fprintf(cmd.OutOrStdout(), "%9d rows  %6s  of %s, which has %d\n", n-before[i], percent(n-before[i], rows), paths[i], sources[i].Rows)
@@ -241,7 +252,7 @@ func dataShuffleCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, out := args[0], args[1]
-			if err := checkOutputs([]string{out}, []string{in}); err != nil {
+			if err := checkOutputs([]string{in}, output.File(out)); err != nil {
 				return err
 			}
 			sets, closeAll, err := openDatasets([]string{in})
@@ -253,7 +264,7 @@ func dataShuffleCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			lineage, err := lineageOf("shuffle", nil, seed, sets...)
+			lineage, err := lineageOf(cmd, "shuffle", nil, seed, sets...)
 			if err != nil {
 				return err
 			}
@@ -265,7 +276,10 @@ func dataShuffleCommand() *cobra.Command {
 					}
 				}
 			}
-			if err := gather(cmd, "shuffling", sets, sources, picks, n, out, lineage); err != nil {
+			err = makeOutput([]string{in}, output.File(out), func(path string) error {
+				return gather(cmd, "shuffling", sets, sources, picks, n, path, lineage)
+			})
+			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d rows\n%s is written\n", n, out)

@@ -67,7 +67,7 @@ func TestDataMix(t *testing.T) {
 		"convert it first: tame convert data x.js": {"x.jsonl", "new.arrow"},
 	} {
 		if args[0] == "x.jsonl" {
-			args[0] = file(t, "x.jsonl", "{}")
+			args[0] = file(t, "x.jsonl", `{"text": "a"}`)
 			want = "is no Arrow dataset: convert it first"
 		}
 		_, err := tame(t, "", append([]string{"data", "mix"}, args...)...)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/corpus"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -67,14 +68,14 @@ upper and lower case alike. The file has axes, each with descriptors and their w
 func printRepresentation(w io.Writer, counter *corpus.Representation, top int) error {
 	fmt.Fprintf(w, "%d documents\n", counter.Documents())
 	for _, axis := range counter.Counts() {
-		fmt.Fprintf(w, "\n%s: %d documents, %s\n", printable(axis.Name), axis.Documents, percent(axis.Documents, counter.Documents()))
+		fmt.Fprintf(w, "\n%s: %d documents, %s\n", printable.Text(axis.Name), axis.Documents, percent(axis.Documents, counter.Documents()))
 		all := axis.Descriptors
 		slices.SortStableFunc(all, func(a, b corpus.DescriptorCount) int { return b.Documents - a.Documents })
 		if top > 0 {
 			all = all[:min(top, len(all))]
 		}
 		for _, d := range all {
-			if _, err := fmt.Fprintf(w, "%9d  %7s  %s\n", d.Documents, percent(d.Documents, axis.Documents), printable(d.Name)); err != nil {
+			if _, err := fmt.Fprintf(w, "%9d  %7s  %s\n", d.Documents, percent(d.Documents, axis.Documents), printable.Text(d.Name)); err != nil {
 				return err
 			}
 		}

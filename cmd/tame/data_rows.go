@@ -3,10 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -22,7 +22,8 @@ func dataSplitCommand() *cobra.Command {
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			in, train, heldOut := args[0], args[1], args[2]
-			err = checkOutputs([]string{train, heldOut}, []string{in})
+			places := []output.Place{output.File(train), output.File(heldOut)}
+			err = checkOutputs([]string{in}, places...)
 			if !(share >= 0 && share < 1) {
 				err = errors.Join(err, fmt.Errorf("--share is %v, want a share in [0, 1)", share))
 			}
@@ -34,25 +35,35 @@ func dataSplitCommand() *cobra.Command {
 				return err
 			}
 			defer d.close()
-			lineage, err := lineageOf("split", struct{ Share float64 }{share}, seed, d)
+			lineage, err := lineageOf(cmd, "split", struct{ Share float64 }{share}, seed, d)
 			if err != nil {
 				return err
 			}
+			set, err := output.New([]string{in}, places...)
+			if err != nil {
+				return err
+			}
+			defer set.Close()
 			rows := map[bool]int{}
 			side := func(out string, held bool) error {
-				return writeChosen(cmd, out, out, lineage, func(row record) bool {
-					is := curate.HeldOut(row.Question(), share, seed)
-					if is == held {
-						rows[held]++
-					}
-					return is == held
-				}, fmt.Errorf("no question comes to lie on this side: change --share, which is %v", share), d)
+				return set.Write(out, func(path string) error {
+					return writeChosen(cmd, out, path, lineage, func(row record) bool {
+						is := curate.HeldOut(row.Question(), share, seed)
+						if is == held {
+							rows[held]++
+						}
+						return is == held
+					}, fmt.Errorf("no question comes to lie on this side: change --share, which is %v", share), d)
+				})
 			}
 			if err := side(heldOut, true); err != nil {
 				return err
 			}
 			if err := side(train, false); err != nil {
-				return errors.Join(err, os.Remove(heldOut)) // both or none
+				return err
+			}
+			if err := set.Commit(); err != nil {
+				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d rows for training, %d held out (%s)\n%s and %s are written\n",
 				rows[false], rows[true], percent(rows[true], rows[true]+rows[false]), train, heldOut)
@@ -85,7 +96,7 @@ estimated (MinHash), with an error of a few percent.`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inputs, out := args[:len(args)-1], args[len(args)-1]
-			if err := checkOutputs([]string{out}, inputs); err != nil {
+			if err := checkOutputs(inputs, output.File(out)); err != nil {
 				return err
 			}
 			if flags := cmd.Flags(); flags.Changed("words") && !flags.Changed("near") {
@@ -116,24 +127,26 @@ estimated (MinHash), with an error of a few percent.`,
 }
 
 func dedup(cmd *cobra.Command, c dedupConfig, sets []*dataset, out string) error {
-	lineage, err := lineageOf("dedup", c, 0, sets...)
+	lineage, err := lineageOf(cmd, "dedup", c, 0, sets...)
 	if err != nil {
 		return err
 	}
 	exact := curate.Dedup{Of: c.Of, FoldCase: c.FoldCase}
 	kept, same, alike := 0, 0, 0
-	err = writeChosen(cmd, "comparing", out, lineage, func(row record) bool {
-		switch {
-		case exact.Seen(row):
-			same++
-			return false
-		case c.Near != nil && c.Near.Seen(row):
-			alike++
-			return false
-		}
-		kept++
-		return true
-	}, data.ErrEmpty, sets...)
+	err = makeOutput(paths(sets), output.File(out), func(path string) error {
+		return writeChosen(cmd, "comparing", path, lineage, func(row record) bool {
+			switch {
+			case exact.Seen(row):
+				same++
+				return false
+			case c.Near != nil && c.Near.Seen(row):
+				alike++
+				return false
+			}
+			kept++
+			return true
+		}, data.ErrEmpty, sets...)
+	})
 	if err != nil {
 		return err
 	}
@@ -192,7 +205,7 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, out := args[0], args[1]
-			if err := errors.Join(checkOutputs([]string{out}, []string{in}), filter.Validate()); err != nil {
+			if err := errors.Join(checkOutputs([]string{in, tokenizerPath}, output.File(out)), filter.Validate()); err != nil {
 				return err
 			}
 			d, err := openDataset(in)
@@ -211,7 +224,7 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 			if cmd.Flags().Changed("max") {
 				config.Max = &filter.Max
 			}
-			lineage, err := lineageOf("filter", config, 0, d)
+			lineage, err := lineageOf(cmd, "filter", config, 0, d)
 			if err == nil {
 				err = addInputs(&lineage, tokenizerPath)
 			}
@@ -219,16 +232,18 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 				return err
 			}
 			counts, refused := map[int]int{}, 0
-			err = writeChosen(cmd, "measuring", out, lineage, func(row record) bool {
-				s, err := size(row)
-				if err != nil {
-					refused++
-					return false
-				}
-				verdict := filter.Compare(s)
-				counts[verdict]++
-				return verdict == 0
-			}, errors.New("no row is of that length"), d)
+			err = makeOutput([]string{in, tokenizerPath}, output.File(out), func(path string) error {
+				return writeChosen(cmd, "measuring", path, lineage, func(row record) bool {
+					s, err := size(row)
+					if err != nil {
+						refused++
+						return false
+					}
+					verdict := filter.Compare(s)
+					counts[verdict]++
+					return verdict == 0
+				}, errors.New("no row is of that length"), d)
+			})
 			if err != nil {
 				return err
 			}

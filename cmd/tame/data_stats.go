@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -273,7 +274,7 @@ func (r statsReport) print(w io.Writer, path string) error {
 		shown := table.Values[:min(most, len(table.Values))]
 		rest := r.Rows
 		for _, v := range shown {
-			fmt.Fprintf(w, "%9d  %7s  %s\n", v.Rows, percent(v.Rows, r.Rows), printable(v.Name))
+			fmt.Fprintf(w, "%9d  %7s  %s\n", v.Rows, percent(v.Rows, r.Rows), printable.Text(v.Name))
 			rest -= v.Rows
 		}
 		if rest > 0 {

@@ -279,10 +279,13 @@ type (
 func (graded) Schema() data.Schema  { return data.Schema{Name: "graded", Version: 1} }
 func (claimed) Schema() data.Schema { return data.Text{}.Schema() }
 
-// jsonOf leaves out the lines of the progress before it.
+// jsonOf is the first JSON object, without the lines of the progress.
 func jsonOf(out string) string {
-	at := strings.IndexByte(out, '{')
-	return out[max(0, at):]
+	var value json.RawMessage
+	if json.NewDecoder(strings.NewReader(out[max(0, strings.IndexByte(out, '{')):])).Decode(&value) != nil {
+		return out
+	}
+	return string(value)
 }
 
 // loose is a conversation that nobody checks.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -60,12 +61,18 @@ func validateFile(cmd *cobra.Command, path string, most int, fits func(record) e
 	defer d.close()
 	w := cmd.OutOrStdout()
 	ctx, check, bad := cmd.Context(), rowCheck(), 0
-	rows, err := d.check(func(row record) error { return cmp.Or(ctx.Err(), check(row), fits(row)) }, func(row int, err error) bool {
+	special := map[string]int{}
+	rows, err := d.check(func(row record) error {
+		for _, token := range data.SpecialTokens(row) {
+			special[token]++
+		}
+		return cmp.Or(ctx.Err(), check(row), fits(row))
+	}, func(row int, err error) bool {
 		if ctx.Err() != nil {
 			return false
 		}
 		if bad++; bad <= most {
-			fmt.Fprintf(w, "%s: row %d: %s\n", path, row, printable(strings.TrimPrefix(err.Error(), "data: ")))
+			fmt.Fprintf(w, "%s: row %d: %s\n", path, row, printable.Text(strings.TrimPrefix(err.Error(), "data: ")))
 		}
 		return true
 	})
@@ -76,6 +83,7 @@ func validateFile(cmd *cobra.Command, path string, most int, fits func(record) e
 		fmt.Fprintf(w, "%s: and %d more\n", path, bad-most)
 	}
 	printOrigin(w, d, rows)
+	printSpecialTokens(w, special)
 	if bad > 0 {
 		return fmt.Errorf("%s: %d of %d rows are bad", path, bad, rows)
 	}
@@ -85,7 +93,7 @@ func validateFile(cmd *cobra.Command, path string, most int, fits func(record) e
 func printOrigin(w io.Writer, d *dataset, rows int) {
 	origin := "does not say where it comes from"
 	if stage := d.lineage.Stage; stage != "" {
-		origin = fmt.Sprintf("made by %s of %d inputs", printable(stage), len(d.lineage.Inputs))
+		origin = fmt.Sprintf("made by %s of %d inputs", printable.Text(stage), len(d.lineage.Inputs))
 	}
 	fmt.Fprintf(w, "%s: %d rows of %v, %s\n", d.path, rows, d.form, origin)
 }

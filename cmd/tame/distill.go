@@ -62,6 +62,7 @@ func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 	if err := checkPatterns("FineTune", c.FineTune.Settings, r.policy); err != nil {
 		return err
 	}
+	r.console.Phase("loading the safety model")
 	safety, err := pipeline.LoadJudges("", c.Safety, r.tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
 	if err != nil {
 		return err
@@ -74,6 +75,7 @@ func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 	for _, text := range c.PrePrompts {
 		longest = max(longest, len(r.tok.Encode("<<SYS>>\n"+text+"\n<</SYS>>\n\n")))
 	}
+	r.console.Phase("reading the data")
 	prompts, err := readPrompts(r, c.Data, min(r.policy.Config().MaxSeqLen, c.FineTune.MicroTokens), c.MaxNewTokens+longest)
 	if err != nil {
 		return err

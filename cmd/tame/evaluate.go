@@ -35,13 +35,17 @@ func evaluateCommand() *cobra.Command {
 
 Two reward models are given by --helpfulness and --safety in the place of --model. Rows longer than the model's context are left out and
 counted; texts are cut into windows. Means and shares have intervals of 95 %.`,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		GroupID: groupTools,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("safety-threshold") && a.model != "" {
 				return errors.New("--safety-threshold is for two reward models: give --helpfulness and --safety")
 			}
-			result, err := a.run(cmd.Context())
+			var result measured
+			err := phased(cmd, "measuring", func() (err error) {
+				result, err = a.run(cmd.Context())
+				return err
+			})
 			if err != nil {
 				return err
 			}

@@ -116,10 +116,10 @@ func TestContradictionIsMended(t *testing.T) {
 	trained, _ := rewardModel(t, chat, pairs, "helpfulness")
 	low := withBias(t, trained, -50, false)
 	safety := withBias(t, trained, -3, true) // everything is caught
-	log := filepath.Join(t.TempDir(), "log")
+	var logs []byte
 	for name, command := range map[string]func(helpfulness, out string) []string{
 		"ppo": func(helpfulness, out string) []string {
-			return append(ppoArgs(chat, pairs), "--set", "helpfulness="+helpfulness, "--set", "safety="+safety, "--set", "output="+out, "--set", "log="+log)
+			return append(ppoArgs(chat, pairs), "--set", "helpfulness="+helpfulness, "--set", "safety="+safety, "--set", "output="+out, "--set", "log="+out+".log")
 		},
 		"reject": func(helpfulness, out string) []string {
 			return append(rejectArgs(chat, pairs), "--set", "helpfulness="+helpfulness, "--set", "safety="+safety, "--set", "output="+out)
@@ -142,12 +142,15 @@ func TestContradictionIsMended(t *testing.T) {
 			mustRun(t, words...)
 			text = mustRun(t, command(mended, filepath.Join(dir, "second"))...)
 			assert.NotContains(t, text, "the safety gate caught")
+			if name == "ppo" {
+				log, err := os.ReadFile(filepath.Join(dir, "second.log"))
+				require.NoError(t, err)
+				logs = append(logs, log...)
+			}
 		})
 	}
-	raw, err := os.ReadFile(log)
-	require.NoError(t, err)
-	assert.Contains(t, string(raw), `"objective/gate_caught":1`)
-	assert.Contains(t, string(raw), `"objective/gate_gain":0`)
+	assert.Contains(t, string(logs), `"objective/gate_caught":1`)
+	assert.Contains(t, string(logs), `"objective/gate_gain":0`)
 }
 
 func TestContradictionText(t *testing.T) {

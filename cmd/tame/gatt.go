@@ -107,7 +107,7 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 
 // dialogs are the questions of the datasets, with an instruction each.
 func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
-	rows, err := readAll(c.Data, "messages", readers[[]data.Message]{
+	rows, err := readAll(c.Data, "messages or prompts", readers[[]data.Message]{
 		partly(func(row data.Conversation) ([]data.Message, error) {
 			return row.Messages, data.CheckMessages(row.Messages)
 		}),
@@ -149,6 +149,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 
 // fineTune trains on examples that a stage has made, with others beside them, and finishes the stage. extra writes further files.
 func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []string, cfg sft.Config, text string, extra func(dir string) error) error {
+	r.console.Phase("reading the data")
 	rows, err := readAll(mix, "messages", sftForms(r.tmpl, false))
 	if err != nil {
 		return err
@@ -162,7 +163,7 @@ func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
 	r.prepare("fine_tune.", &cfg.MaxMemory, &cfg.OnPlan)
-	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnStep)
+	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnPhase, &cfg.OnStep)
 	cfg.Checkpointing.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	report, err := sft.Train(ctx, r.policy, fit, nil, cfg)
 	if err != nil {

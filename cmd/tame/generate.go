@@ -38,9 +38,14 @@ func generateCommand() *cobra.Command {
 		Long: `Reads {"prompt": "..."}, {"tokens": [...]} or {"messages": [...]} and writes` + "\n" +
 			`{"completions": [{"text": "...", "tokens": [...], "logprobs": [...], "finish": "stop" or "length"}]}.` + "\n" +
 			"A sample's random stream depends on the seed, the line's number and the sample's index alone.",
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
+			var p *model.Params
+			var tok *tokenizer.Tokenizer
+			err := phased(cmd, "loading "+path, func() (err error) {
+				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
+				return err
+			})
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}

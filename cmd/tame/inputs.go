@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -104,7 +106,7 @@ func (e *rowError) Error() string {
 	return e.error.Error() + "\nto leave such rows out: " + shellQuote([]string{"tame", "convert", "data", e.path, strings.TrimSuffix(e.path, filepath.Ext(e.path)) + "-checked.arrow"})
 }
 
-// readAll reads datasets one after the other. hint is what `tame convert data --as` is told for a file of another kind.
+// readAll reads datasets one after the other. hint is that of checkArrow.
 func readAll[T any](paths []string, hint string, forms readers[T]) ([]T, error) {
 	var all []T
 	for _, path := range paths {
@@ -139,21 +141,53 @@ func (forms readers[T]) read(path string) ([]T, error) {
 	return nil, errors.Join(errs...)
 }
 
-// checkArrow refuses, with the way out, the files that people have in place of Arrow datasets. hint is their dialect, if it is not
-// to be recognised.
+// checkArrow refuses, with the way out, the files that people have in place of Arrow datasets. hint is a dialect of the rows that are wanted,
+// "" for any.
 func checkArrow(path, hint string) error {
 	name := strings.ToLower(path)
 	for _, suffix := range []string{".json", ".jsonl", ".gz", ".zst", ".csv", ".tsv", ".txt"} {
 		if strings.HasSuffix(name, suffix) {
-			base := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".zst")
-			base = strings.TrimSuffix(base, filepath.Ext(base))
-			if hint != "" {
-				hint = " --as " + hint
-			}
-			return fmt.Errorf("%s is no Arrow dataset: convert it first: tame convert data %s %s.arrow%s", path, path, base, hint)
+			return fmt.Errorf("%s is no Arrow dataset: %w", path, howToConvert(path, hint))
 		}
 	}
 	return nil
+}
+
+// howToConvert says which command makes a dataset of a file, or why none does.
+func howToConvert(path, hint string) error {
+	base := strings.TrimSuffix(strings.TrimSuffix(filepath.Base(path), ".gz"), ".zst")
+	base = strings.TrimSuffix(base, filepath.Ext(base))
+	im, err := importer.Open([]string{path}, nil, importer.DefaultConfig())
+	if err != nil {
+		return err
+	}
+	rows := []string{im.Schema().Name} // that are wanted
+	switch hint {
+	case "text":
+		rows = []string{"text"}
+	case "messages":
+		rows = []string{"conversation"}
+	case "prompts":
+		rows = []string{"prompt", "conversation", "preference"}
+	case "messages or prompts":
+		rows = []string{"conversation", "prompt"}
+	case "preference":
+		rows = []string{"preference"}
+	case "samples":
+		rows = []string{"sample"}
+	}
+	if slices.Contains(rows, im.Schema().Name) {
+		out := base + ".arrow"
+		for n := 2; ; n++ {
+			if there, err := exists(out); err != nil || !there { // one that exists is not written over
+				break
+			}
+			out = fmt.Sprintf("%s-%d.arrow", base, n)
+		}
+		return fmt.Errorf("convert it first: %s", shellQuote([]string{"tame", "convert", "data", path, out}))
+	}
+	return fmt.Errorf("`tame convert data` makes %s rows of it (its dialect is %s), and %s rows are wanted here",
+		im.Schema().Name, im.Files()[0].Dialect, strings.Join(rows, " or "))
 }
 
 // checkHeldOut wants a share that leaves something to train on.

@@ -9,6 +9,8 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/printable"
 )
 
 // errLines says that at least one line was answered with an error.
@@ -16,8 +18,8 @@ var errLines = errors.New("some lines were answered with errors")
 
 // answerLines answers each JSON line of a command's input with one of its output. Unknown fields are refused, blank lines skipped.
 func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, error)) error {
-	ctx, reader, writer := cmd.Context(), bufio.NewReader(cmd.InOrStdin()), bufio.NewWriter(cmd.OutOrStdout())
-	encoder := json.NewEncoder(writer)
+	ctx, reader, writer := cmd.Context(), bufio.NewReader(stdin(cmd)), bufio.NewWriter(cmd.OutOrStdout())
+	encoder := json.NewEncoder(printable.JSONWriter(writer))
 	encoder.SetEscapeHTML(false)
 	failed := false
 	for line := 1; ; line++ {

@@ -22,9 +22,13 @@ func logProbsCommand() *cobra.Command {
 		Use:   "logprobs --model PATH",
 		Short: "Score token sequences: the log-probability of each token after the first",
 		Long:  `Reads {"tokens": [t0, t1, ...]} and writes {"logprobs": [log p(t1 given t0), ...]}, natural logarithms, one fewer than tokens.`,
-		Args:  cobra.NoArgs,
+		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := model.Load(path)
+			var p *model.Params
+			err := phased(cmd, "loading "+path, func() (err error) {
+				p, err = model.Load(path)
+				return err
+			})
 			if err != nil {
 				return err
 			}

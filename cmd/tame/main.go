@@ -8,8 +8,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/tame-rlhf/tame/internal/printable"
 )
 
 // Groups of commands in the help.
@@ -23,10 +28,34 @@ const (
 const exitInterrupted = 130
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	ctx, received := untilSignal(context.Background())
 	err := rootCommand().ExecuteContext(ctx)
-	os.Exit(status(os.Stderr, err, ctx.Err() != nil))
+	code := status(os.Stderr, err, received() != 0)
+	if code == exitInterrupted {
+		code = 128 + int(received()) // as shells have it
+	}
+	os.Exit(code)
+}
+
+// untilSignal is a context that ends when somebody wants the process to stop, and the signal by which; 0 for none: Ctrl-C, the SIGTERM of
+// schedulers and of machines that shut down, the SIGHUP of a terminal that is closed. A second one ends the process at once, but for
+// SIGHUP, which comes along with others and twice. What was ignored at the start, as under nohup, stays so.
+func untilSignal(parent context.Context) (ctx context.Context, received func() syscall.Signal) {
+	ctx, cancel := context.WithCancel(parent)
+	var first atomic.Int64
+	signals := make(chan os.Signal, 1)
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(signals, s)
+		}
+	}
+	go func() {
+		s := <-signals
+		first.Store(int64(s.(syscall.Signal)))
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+		cancel()
+	}()
+	return ctx, func() syscall.Signal { return syscall.Signal(first.Load()) }
 }
 
 // status reports an error and gives the exit status.
@@ -42,9 +71,27 @@ func status(w io.Writer, err error, interrupted bool) int {
 		fmt.Fprintln(w, "tame: stopped")
 		return exitInterrupted
 	case !errors.Is(err, errLines): // bad lines were answered on standard output
-		fmt.Fprintln(w, "tame:", err)
+		fmt.Fprintln(w, "tame:", printable.Text(err.Error())) // it may quote data
 	}
 	return 1
+}
+
+// version is what the build knows of itself.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	text := info.Main.Version
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			text += ", revision " + s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			text += " with changes"
+		}
+	}
+	return text + ", " + info.GoVersion
 }
 
 func rootCommand() *cobra.Command {
@@ -53,6 +100,7 @@ func rootCommand() *cobra.Command {
 		Short: "Llama 2's training pipeline",
 		Long: "Llama 2's training pipeline: pretraining, supervised fine-tuning, reward models, rejection sampling, PPO, Ghost Attention and\n" +
 			"safety context distillation, and small commands to use the models.",
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -74,6 +122,9 @@ func rootCommand() *cobra.Command {
 		lines.Long += longLines
 		root.AddCommand(lines)
 	}
+	root.SetVersionTemplate("tame {{.Version}}\n")
+	root.SetFlagErrorFunc(explainFlag)
+	explainArguments(root)
 	return root
 }
 

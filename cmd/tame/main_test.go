@@ -19,16 +19,17 @@ import (
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
-// tame runs a command line and gives the lines it wrote.
+// tame runs a command line and gives the lines it wrote: what came out, then how far it was.
 func tame(t *testing.T, stdin string, args ...string) ([]string, error) {
 	t.Helper()
-	var out bytes.Buffer
+	var out, progress bytes.Buffer
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetIn(strings.NewReader(stdin))
 	root.SetOut(&out)
-	root.SetErr(&out)
+	root.SetErr(&progress)
 	err := root.ExecuteContext(t.Context())
+	out.Write(progress.Bytes())
 	return strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n"), err
 }
 

@@ -9,21 +9,40 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tame-rlhf/tame/internal/output"
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
 )
 
-// output is the folder that a run makes, and the folder next to it from which a stopped run resumes.
-type output struct{ dir, checkpoint string }
+// stageOutput is the folder that a run makes, and the folder next to it from which a stopped run resumes.
+type stageOutput struct {
+	dir, checkpoint string
+	set             *output.Set // dir, locked
+}
 
-func newOutput(dir string) output {
+func newOutput(dir string) stageOutput {
 	dir = filepath.Clean(dir)
-	return output{dir: dir, checkpoint: dir + ".checkpoint"}
+	return stageOutput{dir: dir, checkpoint: dir + ".checkpoint"}
+}
+
+// place is where the folder goes. What is there is compared in begin.
+func (o stageOutput) place() output.Place {
+	return output.Place{Path: o.dir, Folder: true, Old: true}
+}
+
+// check looks at all places of a run before any work. log may be empty.
+func (o stageOutput) check(inputs []string, log string) error {
+	places := []output.Place{o.place(), {Path: o.checkpoint, Folder: true, Old: true}, {Path: o.dir + ".lock", Old: true}}
+	if log != "" {
+		places = append(places, output.Place{Path: log, Old: true})
+	}
+	return output.Check(inputs, places...)
 }
 
 // begin compares what is there with the run that starts. done says that this very run has finished already.
-func (o output) begin(lineage data.Lineage, resume bool) (done bool, err error) {
+func (o stageOutput) begin(lineage data.Lineage, resume bool) (done bool, err error) {
 	finished, err := exists(o.dir)
 	if err != nil {
 		return false, err
@@ -56,48 +75,47 @@ func (o output) begin(lineage data.Lineage, resume bool) (done bool, err error) 
 }
 
 // begun says whether there is something to resume from.
-func (o output) begun() bool {
+func (o stageOutput) begun() bool {
 	there, _ := exists(o.checkpoint)
 	return there
 }
 
-// write makes the folder, all of it at once, with the lineage in it.
-func (o output) write(lineage data.Lineage, write func(dir string) error) error {
-	dir := filepath.Join(o.checkpoint, "result")
-	if err := os.RemoveAll(dir); err != nil { // of a run that was killed in here
+// write makes the folder, all of it at once.
+func (o stageOutput) write(write func(dir string) error) error {
+	if err := o.set.Write(o.dir, write); err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		return err
-	}
-	if err := errors.Join(write(dir), run.WriteJSON(filepath.Join(dir, "lineage.json"), lineage)); err != nil {
-		return err
-	}
-	return o.move(dir)
+	return o.set.Commit()
 }
 
-// move gives a finished folder the name of the output.
-func (o output) move(dir string) error {
-	if err := os.Rename(dir, o.dir); err != nil {
-		return err
-	}
-	parent, err := os.Open(filepath.Dir(o.dir))
+// makeOutput makes the output of a tool, all of it or nothing.
+func makeOutput(inputs []string, place output.Place, write func(path string) error) error {
+	set, err := output.New(inputs, place)
 	if err != nil {
 		return err
 	}
-	return errors.Join(parent.Sync(), parent.Close())
+	defer set.Close()
+	if err := set.Write(place.Path, write); err != nil {
+		return err
+	}
+	return set.Commit()
+}
+
+// checkOutputs names all inputs that are missing, and every place at which nothing can be made.
+func checkOutputs(inputs []string, places ...output.Place) error {
+	return errors.Join(checkInputs(inputs), output.Check(inputs, places...))
 }
 
 // printJSON writes a value for programs.
 func printJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
+	encoder := json.NewEncoder(printable.JSONWriter(w))
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)
 }
 
 func exists(path string) (bool, error) {
-	_, err := os.Stat(path)
+	_, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

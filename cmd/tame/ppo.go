@@ -62,6 +62,7 @@ func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 		r.notef("gate is false: the safety model is not asked")
 		c.Safety = ""
 	}
+	r.console.Phase("loading the reward models")
 	judges, err := pipeline.LoadJudges(c.Helpfulness, c.Safety, r.tok, pipeline.JudgesConfig{
 		SafetyThreshold: c.SafetyThreshold, MicroTokens: c.MicroTokens, MicroSegments: c.MicroSegments,
 		OnContradiction: r.onContradiction(c.Helpfulness),
@@ -77,13 +78,14 @@ func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 	if critic != nil {
 		context = min(context, critic.Config().MaxSeqLen)
 	}
+	r.console.Phase("reading the data")
 	prompts, heldOut, err := c.prompts(r, context)
 	if err != nil {
 		return err
 	}
 	r.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
 	r.prepare("", &c.MaxMemory, &c.OnPlan)
-	done := r.follow("ppo", &c.Checkpointing, &c.OnStep)
+	done := r.follow("ppo", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := ppo.Train(ctx, r.policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), judges, c.Config)
 	if err != nil {
 		return err

@@ -125,6 +125,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 	} else {
 		r.notef("a model of %d weights, %d documents", r.policy.NumParams(), len(texts))
 	}
+	r.console.Phase("encoding and evaluating what is held out")
 	heldDocs := encodeDocuments(r.tok, heldOut)
 	held := eval.Windows(heldDocs, min(r.policy.Config().MaxSeqLen, c.MicroTokens))
 	evaluation := sftEvaluation{Rows: len(heldOut)}
@@ -132,11 +133,12 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 		return err
 	}
 	r.prepare("", &c.MaxMemory, &c.OnPlan)
-	done := r.follow("pretrain", &c.Checkpointing, &c.OnStep)
+	done := r.follow("pretrain", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	var report train.Report
 	if heldDocs = evaluated(heldDocs, c.EvalEvery); c.Stream {
 		report, err = pretrain.TrainStream(ctx, r.policy, pretrain.Stream{Files: c.Data, Tokenizer: r.tok, Block: c.StreamBlock}, heldDocs, c.Config)
 	} else {
+		r.console.Phase("encoding %d documents", len(texts))
 		report, err = pretrain.Train(ctx, r.policy, encodeDocuments(r.tok, texts), heldDocs, c.Config)
 	}
 	if err != nil {
@@ -166,6 +168,7 @@ func (c *pretrainConfig) start(ctx context.Context, r *stageRun, texts []documen
 	if err := shape.Validate(); err != nil {
 		return nil, nil, err
 	}
+	r.console.Phase("initialising %d weights", shape.NumParams())
 	p := model.NewParams(shape, tensor.Float32)
 	const initStream = 1 // of the seed
 	p.Init(rand.New(rand.NewPCG(c.Seed, initStream)))
@@ -180,6 +183,7 @@ func (c *pretrainConfig) vocabulary(ctx context.Context, r *stageRun, texts []do
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = c.VocabSize
 	r.notef("training a tokenizer of %d pieces", cfg.VocabSize)
+	r.console.Phase("training a tokenizer of %d pieces", cfg.VocabSize)
 	sequence := slices.Values(each.Of(texts, document.Question))
 	var broken error // of reading
 	if c.Stream {
@@ -195,7 +199,7 @@ func (c *pretrainConfig) checkStream(check *setting.Checks) {
 	check.That(!c.Stream || c.HeldOut == 0, "HeldOut", c.HeldOut, "0 with Stream: give HeldOutData")
 	for i, path := range c.Data {
 		check.That(!c.Stream || !isPlainText(path), fmt.Sprintf("Data[%d]", i), path,
-			fmt.Sprintf("a dataset with Stream: tame convert data %s %s.arrow --as text", path, path))
+			"a dataset with Stream: "+shellQuote([]string{"tame", "convert", "data", path, path + ".arrow", "--as", "text"}))
 	}
 }
 

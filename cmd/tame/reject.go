@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -66,9 +67,11 @@ func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	judges := c.JudgesConfig
 	judges.OnContradiction = r.onContradiction(c.Helpfulness)
 	var err error
+	r.console.Phase("loading the reward models")
 	if s.Judges, err = pipeline.LoadJudges(c.Helpfulness, c.Safety, r.tok, judges); err != nil {
 		return err
 	}
+	r.console.Phase("reading the data")
 	all, err := readPrompts(r, c.Data, min(r.policy.Config().MaxSeqLen, c.MicroTokens), c.MaxNewTokens)
 	if err != nil {
 		return err
@@ -97,17 +100,21 @@ func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 		return err
 	}
 	task.Done(fmt.Sprintf("%d answers", len(samples)))
+	r.console.Phase("choosing the best answers")
 	pool, err := readPool(ctx, r, s, prompts, c.Pool)
 	if err != nil {
 		return err
 	}
 	winners := pipeline.BestSamples(append(pool, samples...))
 	report.measure(samples, winners, len(prompts))
-	err = r.output.write(r.lineage, func(dir string) error {
+	r.console.Phase("writing %s", r.output.dir)
+	err = r.output.write(func(dir string) error {
 		return errors.Join(
+			os.Mkdir(dir, 0o777),
 			data.Write(filepath.Join(dir, "samples.arrow"), samples, r.lineage),
 			data.Write(filepath.Join(dir, "winners.arrow"), winners, r.lineage),
 			run.WriteJSON(filepath.Join(dir, "report.json"), report),
+			run.WriteJSON(filepath.Join(dir, "lineage.json"), r.lineage),
 		)
 	})
 	if err != nil {

@@ -117,12 +117,13 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	r.notef("%d pairs to train on, %d held out", len(pairs), len(heldOut))
 	c.Config.Margins = c.Margins.Margins
 	r.prepare("", &c.MaxMemory, &c.OnPlan)
-	done := r.follow("reward", &c.Checkpointing, &c.OnStep)
+	done := r.follow("reward", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {
 		return err
 	}
 	done()
+	r.console.Phase("calibrating")
 	level, err := calibrateReward(ctx, p, pairs, c)
 	if err != nil {
 		return err
@@ -135,6 +136,7 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	if len(heldOut) == 0 {
 		return r.finishModel(nil, text)
 	}
+	r.console.Phase("evaluating what is held out")
 	scorer, err := rewardmodel.NewScorer(p, c.MicroTokens, c.MicroSegments)
 	if err != nil {
 		return err

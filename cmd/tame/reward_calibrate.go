@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -55,7 +57,7 @@ func rewardCalibrateCommand() *cobra.Command {
 The ranking loss leaves the level open, and R_c of section 3.2.3 compares it with the safety score at which the gate catches an answer, whose
 logit is -1.735. If the level is low, an unsafe answer gains by being caught. Use pairs whose answers are of the model that PPO or
 rejection sampling starts from. Never calibrate the safety model: it has its level from its labels.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -77,7 +79,8 @@ rejection sampling starts from. Never calibrate the safety model: it has its lev
 
 // run reads, moves the bias, and writes the folder.
 func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error {
-	errs := []error{checkNew(a.output), checkInputs(append([]string{a.model, a.tokenizer}, a.data...))}
+	inputs := append([]string{a.model, a.tokenizer}, a.data...)
+	errs := []error{checkOutputs(inputs, output.Folder(a.output))}
 	if err := a.Method.UnmarshalText([]byte(a.method)); err != nil || a.Method == rewardmodel.CalibrateNone {
 		errs = append(errs, fmt.Errorf("--method is %q, want quantile or mean", a.method))
 	}
@@ -90,12 +93,15 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	if isSafetyModel(a.model) {
 		return fmt.Errorf("%s was trained as a safety model: it has its level from its labels, and the gate depends on it; give the helpfulness model", a.model)
 	}
+	show := console.New(progress)
+	defer show.Close()
+	show.Phase("calibrating %s", a.model)
 	p, tok, tmpl, err := loadChat(a.model, a.tokenizer)
 	if err != nil {
 		return err
 	}
 	lineage := data.Lineage{Stage: "reward calibrate", Config: yamlconf.JSON(&a.Calibration)}
-	if err := addInputs(&lineage, append([]string{a.model, a.tokenizer}, a.data...)...); err != nil {
+	if err := addInputs(&lineage, inputs...); err != nil {
 		return err
 	}
 	pairs, tooLong, err := readPairs(a.data, tmpl, p.Config().MaxSeqLen)
@@ -103,7 +109,7 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 		return err
 	}
 	if tooLong > 0 {
-		fmt.Fprintf(progress, "%d of %d pairs are longer than the model's context of %d tokens and left out\n",
+		show.Printf("%d of %d pairs are longer than the model's context of %d tokens and left out",
 			tooLong, tooLong+len(pairs), p.Config().MaxSeqLen)
 	}
 	tokens := max(2*p.Config().MaxSeqLen, 4096)
@@ -115,12 +121,15 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	if err != nil {
 		return err
 	}
-	err = model.Save(a.output, p, func(dir string) error {
-		return errors.Join(folderExtras(tok, lineage)(dir), level.Write(dir))
+	err = makeOutput(inputs, output.Folder(a.output), func(dir string) error {
+		return model.Save(dir, p, func(dir string) error {
+			return errors.Join(folderExtras(tok, lineage)(dir), level.Write(dir))
+		})
 	})
 	if err != nil {
 		return err
 	}
+	show.Close()
 	_, err = fmt.Fprintf(out, "%v\n%s is written\n", level, a.output)
 	return err
 }

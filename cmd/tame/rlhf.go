@@ -9,6 +9,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/memory"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
@@ -95,6 +96,7 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 	cfg.Helpfulness.MaxMemory, cfg.Safety.MaxMemory, cfg.FineTune.MaxMemory, cfg.PPO.MaxMemory = most, most, most, most
 	w := &watch{run: r, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
+	r.console.Phase("looking at what is there")
 	versions, err := pipeline.Run(ctx, r.output.checkpoint, d, cfg)
 	if err != nil {
 		return err
@@ -102,7 +104,7 @@ func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
 	if err := data.WriteLineage(r.output.checkpoint, r.lineage); err != nil {
 		return err
 	}
-	if err := r.output.move(r.output.checkpoint); err != nil {
+	if err := output.Move(r.output.checkpoint, r.output.dir); err != nil {
 		return err
 	}
 	text := ""
@@ -179,6 +181,10 @@ func (w *watch) event(e pipeline.Event) {
 	if e.Plan != nil {
 		w.run.notef("%s:", e.Step)
 		w.run.tellPlan("", *e.Plan)
+		return
+	}
+	if e.Done == 0 && !e.Finished { // it begins
+		w.run.console.Phase("%s", e.Step)
 		return
 	}
 	if e.Step != w.step {

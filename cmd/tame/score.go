@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 )
 
@@ -24,9 +25,14 @@ func scoreCommand() *cobra.Command {
 		Short: "Score answers with a reward model",
 		Long: `Reads {"messages": [...]} with an answer at the end, or {"prompt": "...", "chosen": "...", "rejected": "..."},` + "\n" +
 			`and writes {"score": x} or {"chosen": x, "rejected": y}: raw scalars, before any sigmoid.`,
-		Args: cobra.NoArgs,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, _, tmpl, err := loadChat(path, tokenizerPath)
+			var p *model.Params
+			var tmpl *data.Template
+			err := phased(cmd, "loading "+path, func() (err error) {
+				p, _, tmpl, err = loadChat(path, tokenizerPath)
+				return err
+			})
 			if err != nil {
 				return err
 			}

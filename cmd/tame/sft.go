@@ -60,11 +60,12 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 	}
 	r.notef("%d rows to train on, %d held out", len(examples), len(heldOut))
 	evaluation := sftEvaluation{Rows: len(heldOut)}
+	r.console.Phase("evaluating what is held out")
 	if evaluation.Base, err = meanLoss(ctx, r.policy, heldOut, c.Budget); err != nil {
 		return err
 	}
 	r.prepare("", &c.MaxMemory, &c.OnPlan)
-	done := r.follow("sft", &c.Checkpointing, &c.OnStep)
+	done := r.follow("sft", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := sft.Train(ctx, r.policy, examples, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {
 		return err
@@ -79,6 +80,7 @@ func (r *stageRun) finishLoss(ctx context.Context, text string, e sftEvaluation,
 	if len(held) == 0 {
 		return r.finishModel(nil, text)
 	}
+	r.console.Phase("evaluating what is held out")
 	if e.Loss, err = meanLoss(ctx, r.policy, held, b); err != nil {
 		return err
 	}
@@ -96,7 +98,7 @@ func sftForms(tmpl *data.Template, lastTurnOnly bool) readers[splitRow[data.Exam
 	}
 	return readers[splitRow[data.Example]]{
 		encoded(func(c data.Conversation) (splitRow[data.Example], error) {
-			e, err := tmpl.EncodeDialog(c.Messages, turns)
+			e, err := tmpl.EncodeConversation(c, turns)
 			return splitRow[data.Example]{c.Question(), e}, err
 		}),
 		as(func(s data.Sample) splitRow[data.Example] {

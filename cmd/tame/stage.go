@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/internal/yamlconf"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
@@ -59,7 +61,8 @@ type runConfig struct {
 	// Output is what the stage makes: a folder, which must not be there yet. While the stage runs, OUTPUT.checkpoint is what
 	// --resume goes on from.
 	Output string `conf:"required,place"`
-	// Log is a file of JSON lines, one for each step with its metrics. Default: none.
+	// Log is a new file of JSON lines, one for each step with its metrics and the name of the run. --resume continues the log of the same
+	// run. Default: none.
 	Log string `conf:"place"`
 	// CheckpointEvery is how much work a run that is killed loses at most: a number of optimisation steps, of PPO iterations, of
 	// sampling prompts. Ctrl-C loses nothing but an iteration or the prompts begun.
@@ -81,7 +84,7 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 		Use:     s.name + " --config FILE.yaml [--set key=value ...] [--resume]",
 		Short:   s.short,
 		Long:    s.long + "\n\n" + longStage,
-		Args:    cobra.NoArgs,
+		Args:    noArguments,
 		GroupID: groupStages,
 
 		DisableFlagsInUseLine: true,
@@ -94,7 +97,7 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 				docs, err := fieldDocs()
 				return errors.Join(err, yamlconf.Print(cmd.OutOrStdout(), cfg, docs))
 			}
-			errs := []error{err, source.Missing(), source.Explain(s.checked(cfg))}
+			errs := []error{err, source.Missing(), source.MissingInputs(), source.Explain(s.checked(cfg))}
 			if s.needs != nil {
 				errs = append(errs, source.Explain(s.needs(cfg)))
 			}
@@ -102,9 +105,13 @@ func stageCommand[C any](s stage[C]) *cobra.Command {
 				return err
 			}
 			again := againCommand(s.name, file, sets)
-			return source.Explain(runStage(cmd.Context(), s, cfg, resume, again, cmd.OutOrStdout(), cmd.ErrOrStderr()))
+			return source.Explain(runStage(cmd.Context(), s, cfg, file, resume, again, cmd.OutOrStdout(), cmd.ErrOrStderr()))
 		},
 	}
+	cmd.SetFlagErrorFunc(explainSetting(func(assignment string) error {
+		_, _, err := loadConfig(s, "", []string{assignment})
+		return err
+	}))
 	cmd.Flags().StringVar(&file, "config", "", "YAML file")
 	cmd.Flags().StringArrayVar(&sets, "set", nil, "change one setting, such as --set optim.learning_rate=1e-4")
 	cmd.Flags().BoolVar(&resume, "resume", false, "go on with a run that was stopped; start it if there is none")
@@ -135,58 +142,60 @@ func loadConfig[C any](s stage[C], file string, sets []string) (*C, *yamlconf.So
 	return &cfg, source, err
 }
 
-// runStage runs a stage with a complete configuration.
-func runStage[C any](ctx context.Context, s stage[C], cfg *C, resume bool, again string, out, progress io.Writer) error {
+// runStage runs a stage with a complete configuration, from a file if that is not empty.
+func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resume bool, again string, out, progress io.Writer) error {
 	p, seed := s.plan(cfg)
+	show := console.New(progress)
+	defer show.Close()
+	show.Printf("%s: output %s", s.name, p.Output)
 	lineage := data.Lineage{Stage: s.name, Config: yamlconf.JSON(cfg), Seed: seed}
 	inputs := yamlconf.Inputs(cfg)
 	if s.inputs != nil {
 		inputs = s.inputs(cfg)
 	}
-	if err := checkInputs(inputs); err != nil {
+	o := newOutput(p.Output)
+	if err := errors.Join(checkInputs(inputs), o.check(append(slices.Clone(inputs), file), p.Log)); err != nil {
 		return err
 	}
+	show.Phase("hashing the inputs")
 	if err := addInputs(&lineage, inputs...); err != nil {
 		return err
 	}
-	r := &stageRun{stage: s.name, output: newOutput(p.Output), every: p.CheckpointEvery, lineage: lineage, out: out, console: console.New(progress)}
-	defer r.console.Close()
-	release, err := r.output.lock()
-	if err != nil {
+	var err error
+	if o.set, err = output.New(inputs, o.place()); err != nil {
 		return err
 	}
-	defer release()
+	defer o.set.Close()
+	r := &stageRun{stage: s.name, output: o, every: p.CheckpointEvery, lineage: lineage, out: out, console: show}
 	done, err := r.output.begin(lineage, resume)
 	if err != nil {
 		return err
 	}
 	if done {
+		show.Close()
 		fmt.Fprintf(out, "%s is finished already.\n", p.Output)
 		return nil
 	}
+	running, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	if p.Log != "" {
-		if err := checkPlace(p.Log); err != nil { // now, and not after the first step
+		if r.log, err = r.openLog(p.Log, resume, fail); err != nil {
 			return fmt.Errorf("log: %w", err)
 		}
-		r.log = &stepLog{path: p.Log, resume: resume}
 		defer r.log.close()
 	}
 	if m, ok := any(cfg).(modelLoader); ok {
+		show.Phase("loading the model")
 		r.policy, r.tok, r.tmpl, err = m.load()
 		if err == nil && !s.scores {
 			err = checkPolicy(inputs[0], r.policy)
 		}
 	}
 	if err == nil {
-		err = s.run(ctx, r, cfg)
+		show.Phase("reading the data")
+		err = s.run(running, r, cfg)
 	}
-	if r.log != nil {
-		err = errors.Join(err, r.log.err)
-	}
-	if err != nil && ctx.Err() != nil {
-		return &stoppedError{again: again, kept: r.output.begun()}
-	}
-	return err
+	return r.ended(ctx, err, again)
 }
 
 // modelLoader is a configuration with a modelConfig.
@@ -229,21 +238,6 @@ func checkInputs(paths []string) error {
 	}
 	return errors.Join(errs...)
 }
-
-// stoppedError says that Ctrl-C ended a stage.
-type stoppedError struct {
-	again string
-	kept  bool // there is something to go on from
-}
-
-func (e *stoppedError) Error() string {
-	if !e.kept {
-		return "stopped before there was anything to keep; start again with: " + e.again
-	}
-	return "stopped; go on with: " + e.again
-}
-
-func (e *stoppedError) Unwrap() error { return context.Canceled }
 
 // againCommand is the command line that goes on with a run.
 func againCommand(name, file string, sets []string) string {

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -21,7 +18,7 @@ import (
 // stageRun is one run of a stage.
 type stageRun struct {
 	stage   string
-	output  output
+	output  stageOutput
 	every   int
 	lineage data.Lineage
 	policy  *model.Params        // what a stage starts from
@@ -41,20 +38,29 @@ const tokenizerFile = "tokenizer.model"
 const evaluationFile = "evaluation.json"
 
 // notef tells something about the run.
-func (r *stageRun) notef(format string, args ...any) { r.console.Printf(format, args...) }
+func (r *stageRun) notef(format string, args ...any) {
+	r.console.Printf("%s", printable.Text(fmt.Sprintf(format, args...)))
+}
 
 // follow lets a training loop save its state in the checkpoint's folder, with the lineage that output.begin compares, show its
-// progress and write the log. done ends the display.
-func (r *stageRun) follow(name string, saves *train.Checkpointing, onStep *func(train.StepInfo)) (done func()) {
+// progress, which begins before its first step, and write the log. done ends the display.
+func (r *stageRun) follow(name string, saves *train.Checkpointing, onPhase *func(string, int, int), onStep *func(train.StepInfo)) (done func()) {
 	*saves = train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: func(dir string) error {
 		return errors.Join(r.tok.SaveFolder(dir), data.WriteLineage(dir, r.lineage))
 	}}
 	var task *console.Task
 	detail := ""
-	*onStep = func(info train.StepInfo) {
-		if task == nil {
-			task = r.console.GoOn(name, info.Step-1, info.Total)
+	*onPhase = func(phase string, done, total int) {
+		switch before := phase == "compiling" || phase == "hashing"; {
+		case before:
+			r.console.Phase("%s: %s", name, phase)
+		case task == nil:
+			task = r.console.GoOn(name, done, total)
+		default:
+			task.Update(done, phase+"  "+detail)
 		}
+	}
+	*onStep = func(info train.StepInfo) {
 		if r.log != nil {
 			r.log.write(info)
 		}
@@ -85,7 +91,17 @@ func stepDetail(m map[string]float64) string {
 
 // finishModel writes the result, removes the checkpoint and tells what came out. evaluation, if not nil, goes into evaluation.json.
 func (r *stageRun) finishModel(evaluation any, text string) error {
-	err := model.Save(r.output.dir, r.policy, func(dir string) error {
+	r.console.Phase("writing %s", r.output.dir)
+	err := r.output.write(func(dir string) error { return model.Save(dir, r.policy, r.writeExtras(evaluation)) })
+	if err != nil {
+		return err
+	}
+	return r.finish(text)
+}
+
+// writeExtras writes what goes into the folder besides the model.
+func (r *stageRun) writeExtras(evaluation any) func(dir string) error {
+	return func(dir string) error {
 		if err := r.tok.SaveFolder(dir); err != nil {
 			return err
 		}
@@ -100,11 +116,7 @@ func (r *stageRun) finishModel(evaluation any, text string) error {
 			}
 		}
 		return data.WriteLineage(dir, r.lineage)
-	})
-	if err != nil {
-		return err
 	}
-	return r.finish(text)
 }
 
 // finish removes the checkpoint of a result that is safe, and tells what came out.
@@ -112,66 +124,4 @@ func (r *stageRun) finish(text string) error {
 	r.console.Close()
 	fmt.Fprintf(r.out, "%s\n%s is written\n", text, r.output.dir)
 	return model.Remove(r.output.checkpoint)
-}
-
-// stepLog writes what each step reports as JSON lines. A run that goes on does some steps again: their lines are replaced.
-type stepLog struct {
-	path     string
-	resume   bool
-	file     *os.File
-	recorder *train.Recorder
-	err      error
-}
-
-// checkPlace wants a folder for a file that is written later.
-func checkPlace(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("%s is a folder, want a file", path)
-	}
-	_, err := os.Stat(filepath.Dir(path))
-	return err
-}
-
-func (l *stepLog) write(info train.StepInfo) {
-	if l.err != nil {
-		return
-	}
-	if l.file == nil {
-		if l.err = l.open(info.Step); l.err != nil {
-			return
-		}
-		l.recorder = train.NewRecorder(l.file)
-	}
-	l.recorder.OnStep(info)
-	l.err = l.recorder.Err()
-}
-
-// open starts the file, with the lines of the steps before this one if the run goes on.
-func (l *stepLog) open(step int) error {
-	var kept []byte
-	if l.resume && step > 1 {
-		raw, err := os.ReadFile(l.path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		for line := range bytes.Lines(raw) {
-			var before struct{ Step int }
-			if json.Unmarshal(line, &before) != nil || before.Step >= step {
-				break
-			}
-			kept = append(kept, line...)
-		}
-	}
-	var err error
-	if l.file, err = os.Create(l.path); err != nil {
-		return err
-	}
-	_, err = l.file.Write(kept)
-	return err
-}
-
-func (l *stepLog) close() {
-	if l.file != nil {
-		l.file.Close()
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/importer"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
@@ -34,18 +35,22 @@ func tokenizerTrainCommand() *cobra.Command {
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inputs, out := args[:len(args)-1], args[len(args)-1]
-			if err := errors.Join(checkNew(out), cfg.Validate()); err != nil {
+			if err := errors.Join(output.Check(inputs, output.File(out)), cfg.Validate()); err != nil {
 				return err
 			}
-			texts := trainingText{paths: inputs, stdin: cmd.InOrStdin(), separator: separator}
-			tok, err := tokenizer.Train(cmd.Context(), texts.all, cfg)
+			texts := trainingText{paths: inputs, stdin: stdin(cmd), separator: separator}
+			var tok *tokenizer.Tokenizer
+			err := phased(cmd, "training a tokenizer", func() (err error) {
+				tok, err = tokenizer.Train(cmd.Context(), texts.all, cfg)
+				return err
+			})
 			if texts.err != nil {
 				return texts.err
 			}
 			if err != nil {
 				return err
 			}
-			if err := tok.Save(out); err != nil {
+			if err := makeOutput(inputs, output.File(out), tok.Save); err != nil {
 				return err
 			}
 			characters, ids := 0, 0
@@ -81,8 +86,11 @@ func tokenizerConvertCommand() *cobra.Command {
 			"format cannot hold with the same ids is refused.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			out := args[1]
-			if err := checkNew(out); err != nil {
+			inputs, place := args[:1], output.Folder(args[1])
+			if strings.EqualFold(filepath.Ext(args[1]), ".model") {
+				place.Folder = false
+			}
+			if err := checkOutputs(inputs, place); err != nil {
 				return err
 			}
 			tok, err := tokenizer.Load(args[0])
@@ -90,13 +98,13 @@ func tokenizerConvertCommand() *cobra.Command {
 				return err
 			}
 			save := tok.SaveHuggingFace
-			if strings.EqualFold(filepath.Ext(out), ".model") {
+			if !place.Folder {
 				save = tok.Save
 			}
-			if err := save(out); err != nil {
+			if err := makeOutput(inputs, place, save); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d pieces\n%s is written\n", tok.VocabSize(), out)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d pieces\n%s is written\n", tok.VocabSize(), place.Path)
 			return err
 		},
 	}

@@ -81,7 +81,7 @@ func TestTokenizerConvert(t *testing.T) {
 
 	_, err = tame(t, "", "tokenizer", "convert", first, folder)
 	assert.ErrorContains(t, err, "already exists")
-	_, err = tame(t, "", "tokenizer", "convert", dir, filepath.Join(dir, "x"))
+	_, err = tame(t, "", "tokenizer", "convert", dir, filepath.Join(t.TempDir(), "x"))
 	assert.ErrorContains(t, err, "neither a tokenizer.model nor a tokenizer.json")
 	for _, args := range [][]string{{"tokenizer", "convert", "", filepath.Join(dir, "x")}, {"tokenize", "--tokenizer", ""}} {
 		_, err = tame(t, in, args...) // a variable of the shell that is not set

@@ -54,7 +54,7 @@ func TestConvertData(t *testing.T) {
 	assert.ErrorContains(t, err, out+" already exists")
 	other := filepath.Join(t.TempDir(), "other.arrow")
 	lines, err := tame(t, "", "convert", "data", in, other, "--as", "messages")
-	assert.ErrorContains(t, err, `no row could be used, so `+other+` is not written: is it of the form "messages"?`)
+	assert.ErrorContains(t, err, `no row could be used, so `+other+` is not written: are its rows of the dialect "messages"?`)
 	assert.Contains(t, strings.Join(lines, "\n"), "0 rows taken, 16 refused")
 	assert.NoFileExists(t, other)
 	_, err = tame(t, "", "convert", "data", in, other, "--as", "chat")

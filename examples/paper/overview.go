@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"image/color"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/google/renameio/v2"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
@@ -116,11 +116,13 @@ func savePanels(path string, panels []*plot.Plot) (err error) {
 		left := vg.Length(i) * (width + gap)
 		p.Draw(draw.Crop(whole, left, left+width-whole.Max.X, 0, 0))
 	}
-	f, err := os.Create(path)
+	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = canvas.WriteTo(f)
-	return err
+	defer func() { err = errors.Join(err, f.Cleanup()) }() // nothing to do once it has its name
+	if _, err := canvas.WriteTo(f); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
 }

@@ -54,9 +54,9 @@ var levels = [][]string{
 	{"internal/yamlconf"}, // configurations of commands
 	{"pkg/model/arch"},
 	{"pkg/setting"},
-	{"internal/enum", "internal/each", "internal/heap", "internal/memory"},
-	{"internal/gguf", "internal/pth"},
-	{"internal/golden", "internal/archtest", "internal/mutate", "internal/yamlconf/gendocs"},
+	{"internal/enum", "internal/each", "internal/heap", "internal/memory", "internal/printable", "internal/pty"},
+	{"internal/gguf", "internal/pth", "internal/output"},
+	{"internal/golden", "internal/archtest", "internal/faults", "internal/mutate", "internal/yamlconf/gendocs"},
 }
 
 // kernels are reached through a backend, so that another backend sees all of them. These packages alone import them.

@@ -27,15 +27,18 @@ type records interface {
 	Progress() float64
 }
 
-// File is an open Arrow IPC file or stream or Parquet file. It is read in one goroutine at a time, under Guard.
+// File is an open Arrow IPC file or stream, Parquet file, or folder of these that the datasets library saved. It is read in one goroutine at a time, under Guard.
 type File struct {
 	records
-	file *os.File
+	file io.Closer
 	size int64
 }
 
 // Open opens a file, whatever its format, and checks that what its description claims is there. Records are made in mem.
 func Open(path string, mem memory.Allocator) (_ *File, err error) {
+	if isSaved(path) {
+		return openSaved(path, mem)
+	}
 	file, size, err := openRegular(path)
 	if err != nil {
 		return nil, err
@@ -88,6 +91,9 @@ func open(file *os.File, size int64, mem memory.Allocator) (records, error) {
 // BytesRead is about how many bytes of the file were read since the last call of Records.
 func (f *File) BytesRead() int64 { return int64(float64(f.size) * min(1, f.Progress())) }
 
+// Size is how many bytes the file has, or all files of the folder.
+func (f *File) Size() int64 { return f.size }
+
 // Close closes the file. Records stay valid.
 func (f *File) Close() error {
 	if r, ok := f.records.(io.Closer); ok {
@@ -95,6 +101,9 @@ func (f *File) Close() error {
 	}
 	return f.file.Close()
 }
+
+// JSON is the name of the extension type, in a field's metadata, of texts that are JSON.
+const JSON = parquet.JSON
 
 // How files begin, besides ipc.Magic.
 var (
@@ -111,8 +120,12 @@ func readHead(file io.ReaderAt) ([]byte, error) {
 	return head[:n], err
 }
 
-// Is says whether a file begins like a file of columns. What is not a regular file does not.
+// Is says whether a file begins like a file of columns, or a folder is one of the datasets library. Nothing else that is not a
+// regular file is looked into.
 func Is(path string) (bool, error) {
+	if isSaved(path) {
+		return true, nil
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return false, err

@@ -20,7 +20,7 @@ func openStream(file io.ReaderAt, size int64, mem memory.Allocator) (*arrowStrea
 	if err := checkStream(file, size); err != nil {
 		return nil, err
 	}
-	s := &arrowStream{in: io.NewSectionReader(file, 0, size), mem: &limited{mem, sizeLimit(size)}}
+	s := &arrowStream{in: io.NewSectionReader(file, 0, size), mem: mem}
 	r, err := s.reader()
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func openStream(file io.ReaderAt, size int64, mem memory.Allocator) (*arrowStrea
 // reader starts at the first message.
 func (s *arrowStream) reader() (*ipc.Reader, error) {
 	s.in = io.NewSectionReader(s.in, 0, s.in.Size())
-	return ipc.NewReader(s.in, ipc.WithAllocator(s.mem))
+	return ipc.NewReader(s.in, ipc.WithAllocator(newLimited(s.mem, s.in.Size())))
 }
 
 func (s *arrowStream) Schema() *arrow.Schema { return s.schema }

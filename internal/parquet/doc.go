@@ -12,7 +12,7 @@
 // file is damaged, which no caller can recover, and takes as much memory as the file claims to need.
 //
 // It reads pages of version 1 and 2; plain, dictionary, RLE, delta and byte-stream-split values; Snappy, gzip,
-// Zstandard and raw LZ4; nested lists, maps and structs. Decimals become float64. Brotli, LZO, Hadoop's LZ4, encryption
+// Brotli, Zstandard and raw LZ4; nested lists, maps and structs. Decimals become float64. LZO, Hadoop's LZ4, encryption
 // and columns in other files are refused by name.
 //
 // The format is that of https://github.com/apache/parquet-format. A value's definition level says how far down its path

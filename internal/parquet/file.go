@@ -16,10 +16,14 @@ import (
 // Magic is how a Parquet file begins and ends.
 const Magic = "PAR1"
 
+// JSON is the name of the extension type that the fields of columns of JSON have in their metadata, as in Arrow files.
+const JSON = "arrow.json"
+
 // Limits of what is read.
 const (
 	maxFooter  = 128 << 20 // bytes of the description of a file
-	maxPage    = 512 << 20 // bytes of an unpacked page; usual ones have a MiB
+	maxMeta    = 384 << 20 // bytes that the description takes in memory
+	maxPages   = 384 << 20 // bytes of the unpacked pages at hand, one for each column; usual ones have a MiB
 	maxWindow  = 128 << 20 // how far back Zstandard may refer, so how much memory it takes
 	maxRow     = 64 << 20  // bytes of a row in memory
 	maxColumns = 10000
@@ -109,18 +113,23 @@ func (p *File) Schema() *arrow.Schema { return p.schema }
 
 // NumRows is the number of rows that the file claims to have, -1 if it could not hold so many.
 func (p *File) NumRows() int {
-	n := 0
-	for _, group := range p.groups {
-		n += int(max(0, group.number(3, 0)))
-	}
+	n := p.claimed()
 	if limit := min(100*p.end+1<<20, 8<<30, math.MaxInt); n < 0 || int64(n) > limit { // a hundred rows in a byte
 		return -1
 	}
 	return n
 }
 
+func (p *File) claimed() int {
+	n := 0
+	for _, group := range p.groups {
+		n += int(max(0, group.number(3, 0)))
+	}
+	return n
+}
+
 // Progress is the share of the rows that were read since the last call of Records.
-func (p *File) Progress() float64 { return float64(p.read) / float64(max(1, p.NumRows())) }
+func (p *File) Progress() float64 { return float64(p.read) / float64(max(1, p.claimed())) }
 
 // Records starts at the first row and returns a function that reads the next record, until io.EOF. The caller releases
 // the records.
@@ -134,14 +143,17 @@ func (p *File) Records() func() (arrow.Record, error) {
 			if group == len(p.groups) {
 				return nil, io.EOF
 			}
-			var err error
-			if columns, err = p.open(p.groups[group]); err != nil {
-				return nil, fmt.Errorf("row group %d: %w", group, err)
-			}
 			if left = p.groups[group].number(3, 0); left < 0 {
 				return nil, errThrift
 			}
 			group++
+			if left == 0 { // nothing is said of its columns that would mean anything
+				continue
+			}
+			var err error
+			if columns, err = p.open(p.groups[group-1]); err != nil {
+				return nil, fmt.Errorf("row group %d: %w", group-1, err)
+			}
 		}
 		b := array.NewRecordBuilder(p.mem, p.schema)
 		defer b.Release()
@@ -166,8 +178,9 @@ func (p *File) open(group thriftStruct) ([]*column, error) {
 		return nil, fmt.Errorf("has %d columns, the schema has %d", len(chunks), p.root.leaves)
 	}
 	columns := make([]*column, 0, len(chunks))
+	held := new(int64)
 	err = p.root.eachLeaf(func(n *node) error {
-		c, err := newColumn(n, p.file, chunks[n.leaf], p.end)
+		c, err := newColumn(n, p.file, chunks[n.leaf], p.end, held)
 		columns = append(columns, c)
 		return err
 	})

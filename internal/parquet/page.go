@@ -18,8 +18,11 @@ type column struct {
 	codec int64
 	left  int64 // values of the column that are in no page yet read
 
-	zstd *zstd.Decoder
-	dict []value
+	zstd   *zstd.Decoder
+	dict   []value
+	held   *int64 // bytes of the pages of all columns
+	inHeld int64  // of that: the page at hand
+	buf    []byte // of unpacked pages, used again: what is in a page is copied before the next is read
 
 	// Of the page:
 	inPage    int64 // values left
@@ -39,7 +42,7 @@ const (
 )
 
 // newColumn opens the chunk of a column.
-func newColumn(n *node, file io.ReaderAt, chunk thriftStruct, end int64) (*column, error) {
+func newColumn(n *node, file io.ReaderAt, chunk thriftStruct, end int64, held *int64) (*column, error) {
 	meta := chunk.sub(3)
 	_, encrypted := chunk[8]
 	switch {
@@ -50,7 +53,7 @@ func newColumn(n *node, file io.ReaderAt, chunk thriftStruct, end int64) (*colum
 	case int(meta.number(1, -1)) != n.physical:
 		return nil, fmt.Errorf("column %q is not of the schema's type", n.name)
 	}
-	c := &column{n: n, file: file, codec: meta.number(4, 0), left: meta.number(5, 0), at: meta.number(9, -1)}
+	c := &column{n: n, file: file, held: held, codec: meta.number(4, 0), left: meta.number(5, 0), at: meta.number(9, -1)}
 	if dict, ok := meta.int(11); ok && dict > 0 && dict < c.at {
 		c.at = dict
 	}
@@ -111,7 +114,7 @@ func (c *column) page() error {
 		return err
 	}
 	packed, unpacked := head.number(3, -1), head.number(2, -1)
-	if packed < 0 || unpacked < 0 || packed > c.end-c.at-int64(size) || unpacked > maxPage {
+	if packed < 0 || unpacked < 0 || packed > c.end-c.at-int64(size) {
 		return fmt.Errorf("a page at byte %d claims %d bytes, %d unpacked", c.at, packed, unpacked)
 	}
 	kind := head.number(1, -1)
@@ -119,6 +122,13 @@ func (c *column) page() error {
 	c.at = start + packed
 	if kind != pageData && kind != pageDataV2 && kind != pageDictionary {
 		return nil // an index
+	}
+	hold := packed
+	if c.codec != 0 {
+		hold += max(unpacked, int64(cap(c.buf)))
+	}
+	if err := c.hold(hold); err != nil {
+		return err
 	}
 	body := make([]byte, packed)
 	if _, err := c.file.ReadAt(body, start); err != nil {
@@ -134,6 +144,16 @@ func (c *column) page() error {
 		return c.dataPage(head.sub(5), body, int(unpacked))
 	}
 	return c.dataPageV2(head.sub(8), body, int(unpacked))
+}
+
+// hold counts the memory of a page, which takes the place of the one before.
+func (c *column) hold(bytes int64) error {
+	*c.held += bytes - c.inHeld
+	if c.inHeld = bytes; *c.held > maxPages {
+		return fmt.Errorf("its pages take %d MiB with those of the other columns, at most %d are read: write the file with smaller pages or row groups",
+			*c.held>>20, maxPages>>20)
+	}
+	return nil
 }
 
 // header reads the header of the next page, and says how long it is.
@@ -158,6 +178,7 @@ func (c *column) dictionary(head thriftStruct, body []byte, size int) error {
 	if c.dict != nil {
 		return errors.New("it has two dictionaries")
 	}
+	const entry = 32 // bytes of a value
 	body, err := c.unpack(body, size)
 	if err != nil {
 		return err
@@ -166,6 +187,11 @@ func (c *column) dictionary(head thriftStruct, body []byte, size int) error {
 	if n < 0 || n > int64(len(body)) || c.n.physical == physicalBoolean {
 		return fmt.Errorf("a dictionary of %d bytes claims %d entries", len(body), n)
 	}
+	c.buf = nil // the dictionary's from now on
+	if err := c.hold(int64(len(body)) + entry*n); err != nil {
+		return err
+	}
+	c.inHeld = 0 // it stays
 	c.dict = make([]value, n)
 	values := &plainValues{body, c.n}
 	for i := range c.dict {
@@ -189,7 +215,7 @@ func (c *column) count(head thriftStruct) error {
 }
 
 func (c *column) dataPage(head thriftStruct, body []byte, size int) error {
-	if err := c.count(head); err != nil {
+	if err := c.count(head); err != nil || c.inPage == 0 {
 		return err
 	}
 	body, err := c.unpack(body, size)
@@ -216,7 +242,7 @@ func (c *column) dataPage(head thriftStruct, body []byte, size int) error {
 }
 
 func (c *column) dataPageV2(head thriftStruct, body []byte, size int) error {
-	if err := c.count(head); err != nil {
+	if err := c.count(head); err != nil || c.inPage == 0 {
 		return err
 	}
 	defs, reps := head.number(5, 0), head.number(6, 0)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
 )
 
 // Physical types of Parquet.
@@ -53,6 +54,7 @@ type logicalType int
 const (
 	noLogical logicalType = iota
 	logicalString
+	logicalJSON
 	logicalUnsigned
 	logicalDecimal
 	logicalDate
@@ -117,6 +119,9 @@ func (p *schemaParser) node(depth, def, rep int) (*node, error) {
 		n.dataType = n.leafType()
 		return n.repeated(), nil
 	}
+	if depth == 0 && children == 0 {
+		return nil, errors.New("it has no columns")
+	}
 	if children < 1 || children > int64(len(p.elements)-p.at) {
 		return nil, fmt.Errorf("column %q has %d fields", n.name, children)
 	}
@@ -153,29 +158,37 @@ func (n *node) groupType() {
 		if len(element.children) == 1 && element.logical != logicalList && element.name != "array" && element.name != n.name+"_tuple" {
 			element = element.children[0] // the usual form: the repeated group has the element in it
 		}
-		n.element, n.dataType = element, arrow.ListOfField(arrow.Field{Name: "item", Type: element.dataType, Nullable: element.repetition == optional})
+		n.element, n.dataType = element, arrow.ListOfField(element.field("item"))
 		return
 	}
 	n.logical = noLogical
 	fields := make([]arrow.Field, len(n.children))
 	for i, child := range n.children {
-		fields[i] = arrow.Field{Name: child.name, Type: child.dataType, Nullable: child.repetition == optional}
+		fields[i] = child.field(child.name)
 	}
 	n.dataType = arrow.StructOf(fields...)
+}
+
+func (n *node) field(name string) arrow.Field {
+	f := arrow.Field{Name: name, Type: n.dataType, Nullable: n.repetition == optional}
+	if n.logical == logicalJSON && n.dataType.ID() == arrow.STRING {
+		f.Metadata = arrow.NewMetadata([]string{ipc.ExtensionTypeKeyName}, []string{JSON})
+	}
+	return f
 }
 
 // What the numbers of annotations mean that need no further look: fields of the union of logical types, units of a
 // timestamp, and the older converted types.
 var (
 	logicalTypes = [...]logicalType{
-		1: logicalString, 2: logicalList, 3: logicalList, 4: logicalString, 6: logicalDate, 11: logicalNull, 12: logicalString,
+		1: logicalString, 2: logicalList, 3: logicalList, 4: logicalString, 6: logicalDate, 11: logicalNull, 12: logicalJSON,
 		14: logicalUUID, 15: logicalFloat16,
 	}
 	timeUnits      = [...]logicalType{1: logicalMillis, 2: logicalMicros, 3: logicalNanos}
 	convertedTypes = map[int64]logicalType{
 		0: logicalString, 1: logicalList, 2: logicalList, 3: logicalList, 4: logicalString, 5: logicalDecimal, 6: logicalDate,
 		9: logicalMillis, 10: logicalMicros,
-		11: logicalUnsigned, 12: logicalUnsigned, 13: logicalUnsigned, 14: logicalUnsigned, 19: logicalString,
+		11: logicalUnsigned, 12: logicalUnsigned, 13: logicalUnsigned, 14: logicalUnsigned, 19: logicalJSON,
 	}
 )
 
@@ -233,7 +246,7 @@ func (n *node) leafType() arrow.DataType {
 		return arrow.PrimitiveTypes.Float64
 	case n.physical == physicalFixed && n.logical == logicalFloat16 && n.length == 2:
 		return arrow.PrimitiveTypes.Float32
-	case n.logical == logicalString, n.logical == logicalUUID && n.physical == physicalFixed && n.length == 16:
+	case n.logical == logicalString, n.logical == logicalJSON, n.logical == logicalUUID && n.physical == physicalFixed && n.length == 16:
 		return arrow.BinaryTypes.String
 	}
 	return arrow.BinaryTypes.Binary

@@ -11,24 +11,37 @@ import (
 // their number: int64, float64, bool, []byte, []any or thriftStruct.
 type thriftStruct map[int16]any
 
-var errThrift = errors.New("its metadata is damaged")
+var (
+	errThrift = errors.New("its metadata is damaged")
+	errLarge  = fmt.Errorf("its metadata takes more than %d MiB in memory: write the file with fewer columns or row groups", maxMeta>>20)
+)
 
 type thriftReader struct {
 	buf   []byte
 	at    int
 	depth int
+	left  int // bytes of memory that may still be taken
 }
 
 // parseThrift reads a struct and returns how many bytes it takes. What it makes is bounded by the bytes that are there.
 func parseThrift(buf []byte) (s thriftStruct, n int, err error) {
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p == errLarge {
+			s, n, err = nil, 0, errLarge
+		} else if p != nil {
 			s, n, err = nil, 0, fmt.Errorf("%w: %v", errThrift, p)
 		}
 	}()
-	r := &thriftReader{buf: buf}
+	r := &thriftReader{buf: buf, left: maxMeta}
 	s = r.structure()
 	return s, r.at, nil
+}
+
+// take counts memory, about: a footer of two bytes an element takes a hundred times as much as the file has.
+func (r *thriftReader) take(bytes int) {
+	if r.left -= bytes; r.left < 0 {
+		panic(errLarge)
+	}
 }
 
 func (r *thriftReader) byte() byte {
@@ -77,11 +90,15 @@ const (
 	thriftStructKind
 )
 
+// structBytes is what a struct of up to eight fields takes.
+const structBytes = 300
+
 func (r *thriftReader) structure() thriftStruct {
 	if r.depth++; r.depth > 32 {
 		panic(errThrift)
 	}
 	defer func() { r.depth-- }()
+	r.take(structBytes)
 	s := thriftStruct{}
 	id := int16(0)
 	for {
@@ -145,6 +162,7 @@ func (r *thriftReader) values(n uint64, kind byte) []any {
 		panic(errThrift)
 	}
 	defer func() { r.depth-- }()
+	r.take(16 * int(n))
 	list := make([]any, n)
 	for i := range list {
 		list[i] = r.value(kind)

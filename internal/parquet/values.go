@@ -34,6 +34,8 @@ const (
 func newDecoder(n *node, encoding int64, buf []byte, dict []value) (decoder, error) {
 	number := n.physical != physicalByteArray && n.physical != physicalBoolean
 	switch {
+	case len(buf) == 0: // all are null; whoever asks for one is told that it is not there
+		return &hybrid{}, nil
 	case encoding == encodingPlain && n.physical == physicalBoolean:
 		return &hybrid{buf: buf, width: 1, left: 8 * len(buf), packed: true}, nil
 	case encoding == encodingPlain:
@@ -41,10 +43,7 @@ func newDecoder(n *node, encoding int64, buf []byte, dict []value) (decoder, err
 	case encoding == encodingRLE && n.physical == physicalBoolean:
 		levels, _, err := prefixed(buf, 1)
 		return levels, err
-	case (encoding == encodingDict || encoding == encodingDictOld) && dict != nil:
-		if len(buf) == 0 {
-			return &hybrid{}, nil
-		}
+	case encoding == encodingDict || encoding == encodingDictOld: // where all are null there may be no dictionary
 		if buf[0] > 32 {
 			return nil, errPage
 		}

@@ -92,19 +92,27 @@ func (s *Source) isOwn(err error) bool {
 // explainField gives "sft.yaml:9: batch_size is 0, want at least 1" or, for a field that was not set,
 // "batch_size is 0 by default, want at least 1".
 func (s *Source) explainField(f *setting.FieldError, at located) string {
-	place, set := s.at[at.key]
-	if !set {
-		list, _, _ := strings.Cut(at.key, "[")
-		place, set = s.at[list]
-	}
-	start, byDefault := "", " by default"
-	if set {
-		start, byDefault = place+": ", ""
+	start, byDefault := s.place(at.key), ""
+	if start == "" {
+		byDefault = " by default"
 	}
 	if f.Err != nil {
 		return start + at.key + f.Reason()
 	}
 	return fmt.Sprintf("%s%s is %s%s, want %s", start, at.key, valueText(f.Value), byDefault, keysInWant(f.Want, at.scopes))
+}
+
+// place is where a key, or an item of a list, was set: "sft.yaml:9: "; empty for defaults.
+func (s *Source) place(key string) string {
+	place, set := s.at[key]
+	if !set {
+		list, _, _ := strings.Cut(key, "[")
+		place, set = s.at[list]
+	}
+	if !set {
+		return ""
+	}
+	return place + ": "
 }
 
 // located is the field of a path of Go names.

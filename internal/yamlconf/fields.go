@@ -75,18 +75,6 @@ func leaves(v reflect.Value, omit []string, path string, visit func(path string,
 	}
 }
 
-// Inputs are the values of the keys tagged input, in the order of the keys.
-func Inputs(cfg any) (paths []string) {
-	leaves(reflect.ValueOf(cfg).Elem(), nil, "", func(_ string, f field) {
-		if list, ok := f.value.Interface().([]string); f.input && ok {
-			paths = append(paths, list...)
-		} else if f.input {
-			paths = append(paths, f.value.String())
-		}
-	})
-	return paths
-}
-
 // textual reports whether a value can be read from a text form of its own.
 func textual(v reflect.Value) bool {
 	if !v.CanAddr() {

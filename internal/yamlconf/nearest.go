@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tame-rlhf/tame/internal/each"
 )
 
 // unknown refuses a key and names the one that was meant, if there is one: a similar key here, or the same one elsewhere.
@@ -24,10 +26,15 @@ func (r *reader) unknown(n *yaml.Node, fields []field, path string) {
 
 // nearest is the key with the fewest edits from the one written, if these are few.
 func nearest(key string, fields []field) string {
-	best, least := "", max(1, len(key)/3)+1
-	for _, f := range fields {
-		if d := distance(key, f.key); d < least {
-			best, least = f.key, d
+	return Nearest(key, each.Of(fields, func(f field) string { return f.key }))
+}
+
+// Nearest is the word with the fewest edits from the one written, if these are few; else empty.
+func Nearest(written string, words []string) string {
+	best, least := "", max(1, len(written)/3)+1
+	for _, word := range words {
+		if d := distance(written, word); d < least {
+			best, least = word, d
 		}
 	}
 	return best
@@ -45,22 +52,27 @@ func elsewhere(key string, root reflect.Value) string {
 	return found
 }
 
-// distance is the number of letters to insert, delete or replace (Levenshtein).
+// distance is the number of letters to insert, delete, replace, or swap with the next (optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	var before []int // the row before last
+	last := make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
 	}
 	for i := range len(a) {
-		before := row[0]
+		row := make([]int, len(b)+1)
 		row[0] = i + 1
 		for j := range len(b) {
 			cost := 1
 			if a[i] == b[j] {
 				cost = 0
 			}
-			before, row[j+1] = row[j+1], min(before+cost, row[j]+1, row[j+1]+1)
+			row[j+1] = min(last[j]+cost, row[j]+1, last[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
+		before, last = last, row
 	}
-	return row[len(b)]
+	return last[len(b)]
 }

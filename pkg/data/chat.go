@@ -122,7 +122,12 @@ func (t *Template) EncodeAnswer(messages []Message) (a Answer, err error) {
 // have weight 1, all others 0. A user's message at the end is there without an answer and does
 // not count.
 func (t *Template) EncodeDialog(messages []Message, count Turns) (Example, error) {
-	turns, err := t.EncodeTurns(messages)
+	return t.EncodeConversation(Conversation{Messages: messages}, count)
+}
+
+// EncodeConversation is EncodeDialog with the weights that the conversation gives its answers.
+func (t *Template) EncodeConversation(c Conversation, count Turns) (Example, error) {
+	turns, err := t.EncodeTurns(c.Messages)
 	if err != nil {
 		return Example{}, err
 	}
@@ -130,11 +135,20 @@ func (t *Template) EncodeDialog(messages []Message, count Turns) (Example, error
 	if turns[last].Answer == nil {
 		last--
 	}
+	answer := 1 // the index of its message
+	if c.Messages[0].Role == System {
+		answer++
+	}
 	var e Example
 	for i, turn := range turns {
 		one := Join(turn.Prompt, turn.Answer)
 		if count != AllTurns && i != last {
 			clear(one.Weights)
+		}
+		if w := len(turn.Prompt); len(c.Weights) > 0 && turn.Answer != nil {
+			for j := range one.Weights[w:] {
+				one.Weights[w+j] *= c.Weights[answer+2*i]
+			}
 		}
 		e.Tokens, e.Weights = append(e.Tokens, one.Tokens...), append(e.Weights, one.Weights...)
 	}

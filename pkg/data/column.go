@@ -19,12 +19,15 @@ type column struct {
 	dataType arrow.DataType
 	nullable bool
 	optional bool // a file may be without it
+	omitted  bool // a file is written without it if no row has something there
 	// put appends v to the builder of dataType and returns about how many bytes that takes.
 	put func(b array.Builder, v reflect.Value) (size int, err error)
 	// get sets v to element i of an array whose type fits; element i is not null.
 	get func(a arrow.Array, i int, v reflect.Value) error
 	// fits says whether get can read arrays of that type. They may be wider than dataType, as other programs write them.
 	fits func(dt arrow.DataType) bool
+
+	entries dictionaryTexts
 
 	index  int      // field of the struct it is part of
 	fields []column // of a struct
@@ -122,13 +125,29 @@ func (c *column) putText(b array.Builder, text string) (int, error) {
 
 func (c *column) getText(a arrow.Array, i int) (string, error) {
 	if d, ok := a.(*array.Dictionary); ok {
-		a, i = d.Dictionary(), d.GetValueIndex(i)
+		return c.entries.text(d, d.GetValueIndex(i), c.getText)
 	}
 	text := a.(array.StringLike).Value(i)
 	if !utf8.ValidString(text) {
 		return "", fmt.Errorf("column %q is not valid UTF-8: the file is damaged", c.name)
 	}
 	return strings.Clone(text), nil // the array's memory goes with the record batch
+}
+
+// dictionaryTexts are the entries of a dictionary as far as they were asked for: rows with the same one share its memory.
+type dictionaryTexts struct {
+	of    arrow.ArrayData
+	texts []string
+}
+
+func (t *dictionaryTexts) text(d *array.Dictionary, i int, get func(arrow.Array, int) (string, error)) (text string, err error) {
+	if of := d.Data().Dictionary(); of != t.of {
+		t.of, t.texts = of, make([]string, d.Dictionary().Len())
+	}
+	if t.texts[i] == "" {
+		t.texts[i], err = get(d.Dictionary(), i)
+	}
+	return t.texts[i], err
 }
 
 func isText(dt arrow.DataType) bool {
@@ -238,7 +257,11 @@ func (c *column) record(t reflect.Type) error {
 	var fields []arrow.Field
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, optional := strings.CutSuffix(f.Tag.Get("arrow"), ",optional")
+		name, option, _ := strings.Cut(f.Tag.Get("arrow"), ",")
+		omitted := option == "omitempty" && c.name == "" // of a row, not of a struct inside of one
+		if option != "" && option != "optional" && !omitted {
+			return fmt.Errorf("data: field %s of %v has a tag with %q, which is not known there", f.Name, t, option)
+		}
 		if name == "-" || !f.IsExported() {
 			continue
 		}
@@ -253,7 +276,10 @@ func (c *column) record(t reflect.Type) error {
 		if err != nil {
 			return err
 		}
-		sub.index, sub.optional = i, sub.optional || optional
+		if omitted && f.Type.Kind() != reflect.Slice {
+			return fmt.Errorf("data: column %q: Go type %v is not a slice, which omitempty wants", path, f.Type)
+		}
+		sub.index, sub.omitted, sub.optional = i, omitted, sub.optional || omitted || option == "optional"
 		fields = append(fields, arrow.Field{Name: name, Type: sub.dataType, Nullable: sub.nullable})
 		c.fields = append(c.fields, sub)
 	}

@@ -48,7 +48,7 @@ func WriteCompressed[T Row](path string, rows iter.Seq2[T, error], lineage Linea
 }
 
 func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, compression Compression, mem memory.Allocator) (err error) {
-	table, err := tableOf[T]()
+	all, err := tableOf[T]()
 	if err != nil {
 		return err
 	}
@@ -57,58 +57,121 @@ func writeSeq[T Row](path string, rows iter.Seq2[T, error], lineage Lineage, com
 			err = fmt.Errorf("data: write %s: %w", path, err)
 		}
 	}()
-	schema, err := table.arrowSchema(lineage)
+	create := func(columns *table) (*batchWriter, error) {
+		return newBatchWriter(path, columns, lineage, compression, mem)
+	}
+	w, err := create(all.narrow())
 	if err != nil {
 		return err
 	}
-	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
-	if err != nil {
-		return err
-	}
-	defer file.Cleanup() // does nothing once the file has its name
-
-	w, err := newSink(path, file, schema, compression, mem)
-	if err != nil {
-		return err
-	}
-	b := array.NewRecordBuilder(mem, schema)
-	defer b.Release()
-	flush := func() error {
-		rec := b.NewRecord()
-		defer rec.Release()
-		return columnar.Guard(func() error { return w.Write(rec) })
-	}
-
-	count, inBatch, size := 0, 0, 0
+	defer func() { w.drop() }()
+	count := 0
 	for row, err := range rows {
-		n := 0
 		if err == nil {
 			err = Validate(&row)
 		}
+		v := reflect.ValueOf(&row).Elem()
+		if err == nil && len(w.table.fields) < len(all.fields) && all.needs(v) {
+			w, err = widen[T](w, func() (*batchWriter, error) { return create(all) })
+		}
 		if err == nil {
-			n, err = table.putFields(b.Field, reflect.ValueOf(&row).Elem())
+			err = w.put(v)
 		}
 		if err != nil {
 			return fmt.Errorf("row %d: %w", count, err)
 		}
-		count, inBatch, size = count+1, inBatch+1, size+n
-		if inBatch == w.rows || size >= w.bytes {
-			if err := flush(); err != nil {
-				return err
-			}
-			inBatch, size = 0, 0
-		}
+		count++
 	}
-	if inBatch > 0 {
-		err = flush()
-	}
-	if err == nil {
-		err = columnar.Guard(w.Close)
-	}
-	if err == nil {
-		err = file.CloseAtomicallyReplace()
+	if err = w.close(); err == nil {
+		err = w.file.CloseAtomicallyReplace()
 	}
 	return err
+}
+
+// widen starts a file that has the columns which none of the rows before needed, and takes these over.
+func widen[T Row](narrow *batchWriter, create func() (*batchWriter, error)) (w *batchWriter, err error) {
+	if err := narrow.close(); err != nil {
+		return narrow, err
+	}
+	w, err = create()
+	if err != nil {
+		return narrow, err
+	}
+	defer narrow.drop()
+	r, err := Open[T](narrow.file.Name())
+	if err != nil {
+		return w, err
+	}
+	defer r.Close()
+	for row, err := range r.Rows() {
+		if err == nil {
+			err = w.put(reflect.ValueOf(&row).Elem())
+		}
+		if err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
+// batchWriter writes rows into a file that has no name yet.
+type batchWriter struct {
+	sink
+	table         *table
+	file          *renameio.PendingFile
+	builder       *array.RecordBuilder
+	inBatch, size int
+}
+
+func newBatchWriter(path string, table *table, lineage Lineage, compression Compression, mem memory.Allocator) (*batchWriter, error) {
+	schema, err := table.arrowSchema(lineage)
+	if err != nil {
+		return nil, err
+	}
+	file, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644))
+	if err != nil {
+		return nil, err
+	}
+	w, err := newSink(path, file, schema, compression, mem)
+	if err != nil {
+		return nil, errors.Join(err, file.Cleanup())
+	}
+	return &batchWriter{sink: w, table: table, file: file, builder: array.NewRecordBuilder(mem, schema)}, nil
+}
+
+// drop removes the file, unless it has its name by now.
+func (w *batchWriter) drop() {
+	w.builder.Release()
+	_ = w.file.Cleanup()
+}
+
+func (w *batchWriter) put(row reflect.Value) error {
+	n, err := w.table.putFields(w.builder.Field, row)
+	if err != nil {
+		return err
+	}
+	w.inBatch, w.size = w.inBatch+1, w.size+n
+	if w.inBatch == w.rows || w.size >= w.bytes {
+		return w.flush()
+	}
+	return nil
+}
+
+func (w *batchWriter) flush() error {
+	w.inBatch, w.size = 0, 0
+	rec := w.builder.NewRecord()
+	defer rec.Release()
+	return columnar.Guard(func() error { return w.Write(rec) })
+}
+
+// close writes what is left and the end of the file.
+func (w *batchWriter) close() error {
+	if w.inBatch > 0 {
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	return columnar.Guard(w.Close)
 }
 
 // Read reads all rows of a dataset. An empty dataset is no error; see NotEmpty.

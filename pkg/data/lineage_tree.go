@@ -3,6 +3,8 @@ package data
 import (
 	"fmt"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/printable"
 )
 
 // Tree draws the history of something called name, a line each: its name, stage and seed, and below it what it was made from. What
@@ -31,9 +33,9 @@ type tree struct {
 }
 
 func (t *tree) line(indent, name string, l Lineage) {
-	fmt.Fprintf(t, "%s%s", indent, name)
+	fmt.Fprintf(t, "%s%s", indent, printable.Line(name))
 	if l.Stage != "" {
-		fmt.Fprintf(t, "  %s", l.Stage)
+		fmt.Fprintf(t, "  %s", printable.Line(l.Stage))
 	}
 	if l.Seed != 0 {
 		fmt.Fprintf(t, ", seed %d", l.Seed)
@@ -49,7 +51,7 @@ func (t *tree) inputs(indent string, l Lineage) {
 		}
 		parent, known := t.known[in.Fingerprint]
 		if known && t.drawn[in.Fingerprint] {
-			fmt.Fprintf(t, "%s%s%s  (above)\n", indent, branch, in.Name)
+			fmt.Fprintf(t, "%s%s%s  (above)\n", indent, branch, printable.Line(in.Name))
 			continue
 		}
 		t.drawn[in.Fingerprint] = true

@@ -82,8 +82,8 @@ func Chars(row interface{ Parts() []Part }) Size {
 // Size is the size of one of the project's rows in tokens, as the stages train on it: dialogues in the chat format, with
 // BOS and EOS; of a conversation the tokens that count for the loss are the answer's. A sample has the ids it was sampled with.
 func (t *Template) Size(row any) (Size, error) {
-	dialog := func(messages []Message, count Turns) (Size, error) {
-		e, err := t.EncodeDialog(messages, count)
+	conversation := func(c Conversation, count Turns) (Size, error) {
+		e, err := t.EncodeConversation(c, count)
 		var s Size
 		for _, counts := range e.Counted() {
 			if counts {
@@ -94,13 +94,16 @@ func (t *Template) Size(row any) (Size, error) {
 		}
 		return s, err
 	}
+	dialog := func(messages []Message, count Turns) (Size, error) {
+		return conversation(Conversation{Messages: messages}, count)
+	}
 	switch row := row.(type) {
 	case Text:
 		return Size{Answer: len(t.tok.Encode(row.Text)) + 2}, nil
 	case Prompt:
 		return dialog(row.Messages, AllTurns)
 	case Conversation:
-		return dialog(row.Messages, AllTurns)
+		return conversation(row, AllTurns)
 	case Preference:
 		chosen, rejected := row.Dialogs()
 		a, err := dialog(chosen, LastTurn)

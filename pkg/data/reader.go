@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"reflect"
+	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -49,6 +50,16 @@ func (r *Reader[T]) Lineage() Lineage { return r.lineage }
 // BytesRead is about how many bytes of the file were read since the last call of Rows, Len or Check.
 func (r *Reader[T]) BytesRead() int64 { return r.file.BytesRead() }
 
+// Unused are the columns of the file that the rows do not have.
+func (r *Reader[T]) Unused() (names []string) {
+	for i, name := range columnNames(r.file.Schema()) {
+		if !slices.Contains(r.at, i) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Progress is the share of the file that the last Rows has read, in record batches. It depends on
 // the number of rows read alone.
 func (r *Reader[T]) Progress() float64 { return r.file.Progress() }
@@ -59,57 +70,56 @@ func (r *Reader[T]) Close() error { return r.file.Close() }
 // Rows goes through all rows in order. After an error it ends. It may be called again.
 func (r *Reader[T]) Rows() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
-		next := r.file.Records()
-		for before := 0; ; { // rows in the records before
-			var rows []T
-			var bad error
-			err := r.record(next, func(row T, err error) bool {
-				if bad = err; err == nil {
-					rows = append(rows, row)
+		n := 0
+		for next, err := r.file.Records(), error(nil); err == nil; {
+			more := true
+			err = r.record(next, func(row T, err error) bool {
+				if err != nil {
+					more = false
+					yield(row, fmt.Errorf("data: read %s: row %d: %w", r.path, n, err))
+					return false
 				}
-				return err == nil
+				n++
+				more = yield(row, nil)
+				return more
 			})
-			for _, row := range rows {
-				if !yield(row, nil) {
-					return
-				}
-			}
-			before += len(rows)
-			if err == io.EOF {
+			if !more || err == io.EOF {
 				return
-			}
-			if bad != nil {
-				err = fmt.Errorf("row %d: %w", before, bad)
 			}
 			if err != nil {
 				var zero T
 				yield(zero, fmt.Errorf("data: read %s: %w", r.path, err))
-				return
 			}
 		}
 	}
 }
 
-// record visits the rows of the next record, each with what is wrong with it, until visit returns false.
+// record visits the rows of the next record, each with what is wrong with it, until visit returns false. Each is made when it
+// is visited: with dictionaries, all together may be far larger than the record.
 func (r *Reader[T]) record(next func() (arrow.Record, error), visit func(row T, err error) bool) error {
-	return columnar.Guard(func() error {
-		rec, err := next()
-		if err != nil {
-			return err
-		}
-		defer rec.Release()
-		for i := range int(rec.NumRows()) {
-			var row T
-			err := columnar.Guard(func() error { return r.table.get(rec, r.at, i, reflect.ValueOf(&row).Elem()) })
-			if err == nil {
-				err = Validate(&row)
-			}
-			if !visit(row, err) {
-				return nil
-			}
-		}
-		return nil
+	var rec arrow.Record
+	err := columnar.Guard(func() (err error) {
+		rec, err = next()
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	defer rec.Release()
+	for i := range int(rec.NumRows()) {
+		var row, zero T
+		err := columnar.Guard(func() error { return r.table.get(rec, r.at, i, reflect.ValueOf(&row).Elem()) })
+		if err == nil {
+			err = Validate(&row)
+		}
+		if err != nil {
+			row = zero
+		}
+		if !visit(row, err) {
+			break
+		}
+	}
+	return nil
 }
 
 // Len is the number of rows. It looks at every record, but at no row; a Parquet file says it, which is believed as far as

@@ -2,6 +2,7 @@ package data
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/tame-rlhf/tame/internal/enum"
@@ -11,7 +12,7 @@ import (
 // Text, Prompt, Conversation, Preference and Sample; a struct of one's own works too. Fields may be strings, bools,
 // numbers, types with MarshalText and UnmarshalText (stored as text), pointers to these (nullable, may be missing in a
 // file), and slices and structs of all that. A field tagged `arrow:"name,optional"` is left empty where a file has no such
-// column. If the row also has a method Validate() error, no invalid row is written or read.
+// column; a slice tagged `arrow:"name,omitempty"` is optional too, and a file has its column only if a row has something there. If the row also has a method Validate() error, no invalid row is written or read.
 type Row interface {
 	// Schema names the row's form. It is called on the zero value.
 	Schema() Schema
@@ -42,6 +43,10 @@ type Prompt struct {
 type Conversation struct {
 	Messages []Message `arrow:"messages"`        // with at least one answer
 	Source   string    `arrow:"source,optional"` // where it is from: an importer's file, a stage
+
+	// Weights has a number of at least 0 for each message, by which its tokens count in the loss: 0 for answers that are only
+	// context, and for all that is not an answer. None: every answer has weight 1.
+	Weights []float32 `arrow:"weights,omitempty"`
 }
 
 // Preference is a prompt with two answers and an annotator's choice (section 3.2.1).
@@ -94,17 +99,39 @@ func (p Prompt) Validate() error {
 	return CheckPrompt(p.Messages)
 }
 
-// Validate wants an alternating dialogue with at least one answer.
+// Validate wants an alternating dialogue with at least one answer that counts.
 func (c Conversation) Validate() error {
 	if err := checkTurns(c.Messages); err != nil {
 		return err
 	}
-	for _, m := range c.Messages {
-		if m.Role == Assistant {
+	if n := len(c.Weights); n != 0 && n != len(c.Messages) {
+		return fmt.Errorf("data: conversation has %d weights for %d messages", n, len(c.Messages))
+	}
+	for i, w := range c.Weights {
+		switch {
+		case !(w >= 0 && w <= math.MaxFloat32):
+			return fmt.Errorf("data: message %d has the weight %v, want a number of at least 0", i, w)
+		case w != 0 && c.Messages[i].Role != Assistant:
+			return fmt.Errorf("data: message %d (%v) has the weight %v, want 0: only answers are learned", i, c.Messages[i].Role, w)
+		}
+	}
+	for i, m := range c.Messages {
+		if m.Role == Assistant && c.weight(i) > 0 {
 			return nil
 		}
 	}
+	if len(c.Weights) > 0 {
+		return fmt.Errorf("data: conversation has no answer to learn from: all have weight 0")
+	}
 	return fmt.Errorf("data: conversation has no answer to learn from")
+}
+
+// weight is that of an answer.
+func (c Conversation) weight(message int) float32 {
+	if len(c.Weights) == 0 {
+		return 1
+	}
+	return c.Weights[message]
 }
 
 // Validate wants a prompt that waits for an answer; answers may be empty.

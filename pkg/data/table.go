@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/apache/arrow/go/v15/arrow"
+	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/tame-rlhf/tame/internal/columnar"
 )
@@ -32,6 +33,25 @@ func tableOf[T Row]() (*table, error) {
 		return nil, fmt.Errorf("data: rows of %T: want a struct", zero)
 	}
 	return t, t.record(reflect.TypeFor[T]())
+}
+
+// narrow is the table without the columns that a file has only if a row needs them.
+func (t *table) narrow() *table {
+	n := &table{column: t.column, schema: t.schema}
+	n.fields = nil
+	var fields []arrow.Field
+	for i, f := range t.dataType.(*arrow.StructType).Fields() {
+		if !t.fields[i].omitted {
+			n.fields, fields = append(n.fields, t.fields[i]), append(fields, f)
+		}
+	}
+	n.dataType = arrow.StructOf(fields...)
+	return n
+}
+
+// needs says whether a row has something in a column that narrow leaves out.
+func (t *table) needs(row reflect.Value) bool {
+	return slices.ContainsFunc(t.fields, func(c column) bool { return c.omitted && row.Field(c.index).Len() > 0 })
 }
 
 func (t *table) arrowSchema(lineage Lineage) (*arrow.Schema, error) {
@@ -76,12 +96,18 @@ func (t *table) match(file *arrow.Schema) (at []int, lineage Lineage, err error)
 
 // SchemaOf reads the form of the rows of a dataset; that of a file of other programs is empty.
 func SchemaOf(path string) (Schema, error) {
-	meta, err := columnar.Metadata(path)
+	s, _, err := Describe(path)
+	return s, err
+}
+
+// Describe is SchemaOf with the number of bytes of the file, or of all files of a folder of the datasets library.
+func Describe(path string) (Schema, int64, error) {
+	file, err := columnar.Open(path, memory.DefaultAllocator)
 	if err != nil {
-		return Schema{}, fmt.Errorf("data: %w", err)
+		return Schema{}, 0, fmt.Errorf("data: %w", err)
 	}
-	s, _ := schemaOf(meta)
-	return s, nil
+	s, _ := schemaOf(file.Schema().Metadata())
+	return s, file.Size(), file.Close()
 }
 
 func schemaOf(meta arrow.Metadata) (s Schema, ok bool) {

@@ -14,15 +14,19 @@ import (
 // answerDialects are those in which a row is one answer with a label or a grade: pairs are made of the answers to one prompt.
 func answerDialects() []Dialect {
 	return []Dialect{
-		dialect("kto", `{"prompt": ..., "completion": ..., "label": true or false}, or "messages" and "label"`, isKTO, thumbRows),
+		dialect("kto", `{"prompt": ..., "completion": ..., "label": true or false}, or "messages" and "label"`, isKTO, thumbRows,
+			dialogKeys, objects("the answer, or the whole dialogue", messageKeys, "completion"), reads("the answer", "answer", "response", "output"),
+			reads("`true`: a good answer", "label"), reads("`true`: a safe answer, where there is no `label` (BeaverTails): gives safety pairs", "is_safe")),
 		dialect("scored", `{"prompt": "...", "response": "...", "score": 4}; the grade may be "overall_score", "helpfulness", "gpt4_scores", ...`,
 			func(f fields) bool {
 				return f.any("prompt", "instruction", "question") && f.any("response", "completion", "answer", "output") && score(f, "") != ""
-			}, scoredRows),
+			}, scoredRows, promptKeys, reads("the answer", "response", "completion", "answer", "output"), gradeKeys, labels("rubric")),
 		dialect("ultrafeedback", `{"instruction": "...", "completions": [{"response": "...", "overall_score": 7.5}, ...]}`,
-			func(f fields) bool { return f.any("instruction", "prompt") && f.is("completions", '[') }, ultraRows),
+			func(f fields) bool { return f.any("instruction", "prompt") && f.is("completions", '[') }, ultraRows,
+			promptKeys, objects("the answers", slices.Concat(reads("the answer", "response"), gradeKeys), "completions"), labels("models")),
 		dialect("nemo-attributes", `{"text": "<extra_id_0>System\n...<extra_id_1>User\n...", "label": nine numbers}`,
-			func(f fields) bool { return f.is("label", '[') && f.starts("text", "<extra_id_0>") }, nemoRows),
+			func(f fields) bool { return f.is("label", '[') && f.starts("text", "<extra_id_0>") }, nemoRows,
+			reads("the dialogue with its marks", "text"), reads("nine grades, of which "+"`helpfulness` or `--score` decides: "+strings.Join(nemoAttributes, ", "), "label")),
 	}
 }
 
@@ -30,42 +34,54 @@ func answerDialects() []Dialect {
 type thumb struct {
 	answer string
 	liked  bool
+	safety bool // it is about safety
 }
 
 // thumbRows makes pairs of a liked and a disliked answer to the same prompt; each answer is used once.
 func thumbRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
-		System                  string
-		Prompt, Completion      dialogOrText
-		Messages, Conversations []importedMessage
-		Label                   *bool
+		question
+		Completion               dialogOrText
+		Answer, Response, Output *string
+		Messages, Conversations  []importedMessage
+		quality
 	}
 	alone := 0
 	waiting := newWaiting(func(left []thumb) { alone += len(left) })
 	rows := several(func(r row) ([]data.Preference, error) {
-		if r.Label == nil {
-			return nil, errors.New(`no "label", want true or false`)
+		one := thumb{safety: r.Label == nil}
+		switch {
+		case r.Label != nil:
+			one.liked = bool(*r.Label)
+		case r.IsSafe != nil:
+			one.liked = bool(*r.IsSafe)
+		default:
+			return nil, errors.New(`no "label" and no "is_safe", want true or false`)
 		}
-		dialog := r.Completion.after(withSystem(r.System, r.Prompt.as(data.User)))
-		if turns := append(r.Messages, r.Conversations...); len(turns) > 0 {
-			dialog = withSystem(r.System, turns)
+		dialog, err := r.dialog(r.Messages, r.Conversations)
+		if err != nil {
+			return nil, err
+		}
+		completion, err := r.Completion.or(named{"answer", r.Answer}, named{"response", r.Response}, named{"output", r.Output})
+		if err == nil && !completion.empty() {
+			dialog, err = completion.after(dialog)
+		}
+		if err != nil {
+			return nil, err
 		}
 		prompt, answer, err := cutAnswer(dialog)
 		if err != nil {
 			return nil, err
 		}
 		id := data.DialogID(prompt)
+		one.answer = answer
 		others := waiting.answers[id]
-		if len(others) > 0 && others[0].liked != *r.Label {
+		if len(others) > 0 && others[0].liked != one.liked {
 			waiting.set(id, others[1:], -len(others[0].answer))
-			difference := -1.0
-			if *r.Label {
-				difference = 1
-			}
-			p, err := c.Preference.pair(between(prompt, answer, others[0].answer, difference, nil))
+			p, err := c.Preference.thumbs(prompt, one, others[0])
 			return []data.Preference{p}, err
 		}
-		waiting.set(id, append(others, thumb{answer, *r.Label}), len(answer))
+		waiting.set(id, append(others, one), len(answer))
 		return nil, nil
 	})
 	rows.left = func() int {
@@ -73,6 +89,18 @@ func thumbRows(c Config, _ string) converter[data.Preference] {
 		return alone
 	}
 	return rows
+}
+
+// thumbs is the pair of an answer that was liked and one that was not.
+func (c PreferenceConfig) thumbs(prompt []data.Message, a, b thumb) (data.Preference, error) {
+	if b.liked {
+		a, b = b, a
+	}
+	p, err := c.pair(between(prompt, a.answer, b.answer, 1, nil))
+	if a.safety && b.safety {
+		p.Set, p.ChosenSafe, p.RejectedSafe = data.SafetySet, data.Safe, data.Unsafe
+	}
+	return p, err
 }
 
 // cutAnswer cuts the last answer from a dialogue.
@@ -186,9 +214,7 @@ func (g *gradedPairs) add(prompt []data.Message, answer string, grade float64) (
 // scoredRows reads one graded answer a row.
 func scoredRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
-		System                               string
-		Prompt                               dialogOrText
-		Instruction, Input, Question         string
+		question
 		Response, Completion, Answer, Output *string
 	}
 	pairs := newGradedPairs(c.Preference)
@@ -202,29 +228,31 @@ func scoredRows(c Config, _ string) converter[data.Preference] {
 		if err != nil {
 			return nil, err
 		}
-		answer := cmp.Or(r.Response, r.Completion, r.Answer, r.Output)
-		if answer == nil {
-			return nil, errors.New("no answer")
+		answer, err := oneOf(named{"response", r.Response}, named{"completion", r.Completion}, named{"answer", r.Answer}, named{"output", r.Output})
+		if err == nil && answer == nil {
+			err = errors.New("no answer")
 		}
-		turns := r.Prompt.as(data.User)
-		if len(turns) == 0 {
-			turns = question(withInput(r.Instruction, r.Input), r.Question)
+		if err != nil {
+			return nil, err
 		}
-		return pairs.add(withSystem(r.System, turns), *answer, grade)
+		prompt, err := r.dialog()
+		if err != nil {
+			return nil, err
+		}
+		return pairs.add(prompt, *answer, grade)
 	}}
 }
 
 // ultraRows reads a row of several graded answers and compares each with each.
 func ultraRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
-		Instruction string
-		Prompt      dialogOrText
+		question
 		Completions []fields
 	}
 	return several(func(r row) ([]data.Preference, error) {
-		turns := r.Prompt.as(data.User)
-		if len(turns) == 0 {
-			turns = []importedMessage{{data.User, r.Instruction}}
+		prompt, err := r.dialog()
+		if err != nil {
+			return nil, err
 		}
 		pairs := newGradedPairs(c.Preference)
 		var all []data.Preference
@@ -238,7 +266,7 @@ func ultraRows(c Config, _ string) converter[data.Preference] {
 			if err != nil {
 				return nil, err
 			}
-			rows, err := pairs.add(withSystem("", turns), answer, grade)
+			rows, err := pairs.add(prompt, answer, grade)
 			if err != nil {
 				failed = err
 			}
@@ -299,7 +327,7 @@ func parseNemo(text string) ([]data.Message, error) {
 		if !ok {
 			return nil, fmt.Errorf("a turn is from %q, want User or Assistant", name)
 		}
-		turns = append(turns, importedMessage{role, strings.TrimSuffix(content, "\n")})
+		turns = append(turns, said(role, strings.TrimSuffix(content, "\n")))
 	}
 	return withSystem(data.TrimSpace(parts[0]), turns), nil
 }

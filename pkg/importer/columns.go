@@ -2,6 +2,8 @@ package importer
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/array"
+	"github.com/apache/arrow/go/v15/arrow/ipc"
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/tame-rlhf/tame/internal/columnar"
@@ -25,27 +28,24 @@ func columnRows(path string, read *int64) iter.Seq2[rawRow, error] {
 			return
 		}
 		defer file.Close()
-		next := file.Records()
 		place := place{read: read}
-		for line := 1; ; {
-			raws, err := jsonBatch(next)
-			place.update(file.BytesRead())
-			for _, raw := range raws {
-				if !yield(rawRow{line: line, raw: raw}, nil) {
-					return
-				}
+		line := 1
+		for next := file.Records(); err == nil; {
+			err = jsonRecord(next, func(raw []byte, bad error) bool {
+				place.update(file.BytesRead())
 				line++
-			}
-			if err == io.EOF {
-				return
-			}
-			if err != nil {
-				yield(rawRow{}, fmt.Errorf("importer: %s: %w", path, err))
-				return
-			}
+				return yield(ready(rawRow{line: line - 1, raw: raw, err: bad}), nil)
+			})
+		}
+		place.update(file.BytesRead())
+		if err != io.EOF && err != errEnough {
+			yield(rawRow{}, fmt.Errorf("importer: %s: %w", path, err))
 		}
 	}
 }
+
+// errEnough says that no more rows are wanted.
+var errEnough = errors.New("enough")
 
 // place adds what was read of a file to what was read of all files.
 type place struct {
@@ -58,40 +58,44 @@ func (p *place) update(at int64) {
 	p.told = at
 }
 
-// jsonBatch renders the rows of the next batch.
-func jsonBatch(next func() (arrow.Record, error)) (raws [][]byte, err error) {
-	err = columnar.Guard(func() error {
-		rec, err := next()
-		if err != nil {
+// jsonRecord renders the rows of the next record, one at a time: with dictionaries, all together may be far larger than the
+// record. raw is valid until visit returns.
+func jsonRecord(next func() (arrow.Record, error), visit func(raw []byte, bad error) bool) error {
+	var rec arrow.Record
+	err := columnar.Guard(func() (err error) {
+		rec, err = next()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer rec.Release()
+	field := rec.Schema().Field
+	names := fieldNames(field, int(rec.NumCols()))
+	var raw []byte
+	for i := range int(rec.NumRows()) {
+		err := columnar.Guard(func() (err error) {
+			raw, err = appendFields(raw[:0], field, names, rec.Column, i)
+			return err
+		})
+		if err != nil && err != errLongRow {
 			return err
 		}
-		defer rec.Release()
-		names := make([][]byte, rec.NumCols())
-		for i := range names {
-			names[i] = append(appendQuoted(nil, rec.ColumnName(i)), ':')
+		if !visit(raw, err) {
+			return errEnough
 		}
-		for row := range int(rec.NumRows()) {
-			raw := []byte{'{'}
-			for i, name := range names {
-				if i > 0 {
-					raw = append(raw, ',')
-				}
-				if raw, err = appendJSON(append(raw, name...), rec.Column(i), row); err != nil {
-					return err
-				}
-			}
-			raws = append(raws, append(raw, '}'))
-		}
-		return nil
-	})
-	return raws, err
+	}
+	return nil
 }
 
 // appendJSON renders element i of an array. Times are texts, and so are bytes (as they are, if they are text, else in
-// base 64); what is no number is null.
-func appendJSON(to []byte, a arrow.Array, i int) ([]byte, error) {
+// base 64); what is no number is null. A text that field says to be JSON stays as it is.
+func appendJSON(to []byte, field arrow.Field, a arrow.Array, i int) ([]byte, error) {
 	if a.IsNull(i) {
 		return append(to, "null"...), nil
+	}
+	if len(to) > maxRow {
+		return to[:0], errLongRow
 	}
 	switch a := a.(type) {
 	case *array.Null:
@@ -107,15 +111,21 @@ func appendJSON(to []byte, a arrow.Array, i int) ([]byte, error) {
 	case *array.Uint64:
 		return strconv.AppendUint(to, a.Value(i), 10), nil
 	case array.StringLike:
-		return appendQuoted(to, a.Value(i)), nil
-	case *array.Binary:
-		return appendBytes(to, a.Value(i)), nil
-	case *array.LargeBinary:
-		return appendBytes(to, a.Value(i)), nil
-	case *array.FixedSizeBinary:
+		text := a.Value(i)
+		switch {
+		case len(text) > maxRow:
+			return to[:0], errLongRow
+		case isJSON(field) && json.Valid([]byte(text)):
+			return append(to, text...), nil
+		}
+		return appendQuoted(to, text), nil
+	case interface{ Value(int) []byte }:
+		if len(a.Value(i)) > maxRow {
+			return to[:0], errLongRow
+		}
 		return appendBytes(to, a.Value(i)), nil
 	case *array.Dictionary:
-		return appendJSON(to, a.Dictionary(), a.GetValueIndex(i))
+		return appendJSON(to, field, a.Dictionary(), a.GetValueIndex(i))
 	case array.ListLike:
 		return appendList(to, a, i)
 	case *array.Struct:
@@ -153,28 +163,49 @@ func appendList(to []byte, a array.ListLike, i int) (_ []byte, err error) {
 	if start < 0 || end < start || end > int64(values.Len()) {
 		return nil, fmt.Errorf("a list spans %d to %d of %d values: the file is damaged", start, end, values.Len())
 	}
+	element := a.DataType().(arrow.ListLikeType).ElemField()
 	to = append(to, '[')
 	for j := start; j < end; j++ {
 		if j > start {
 			to = append(to, ',')
 		}
-		if to, err = appendJSON(to, values, int(j)); err != nil {
-			return nil, err
+		if to, err = appendJSON(to, element, values, int(j)); err != nil {
+			return to, err
 		}
 	}
 	return append(to, ']'), nil
 }
 
 func appendStruct(to []byte, a *array.Struct, i int) (_ []byte, err error) {
-	fields := a.DataType().(*arrow.StructType).Fields()
+	row := a.DataType().(*arrow.StructType)
+	return appendFields(to, row.Field, fieldNames(row.Field, row.NumFields()), a.Field, i)
+}
+
+// appendFields renders an object.
+func appendFields(to []byte, field func(int) arrow.Field, names [][]byte, column func(int) arrow.Array, i int) (_ []byte, err error) {
 	to = append(to, '{')
-	for j, field := range fields {
+	for j, name := range names {
 		if j > 0 {
 			to = append(to, ',')
 		}
-		if to, err = appendJSON(append(appendQuoted(to, field.Name), ':'), a.Field(j), i); err != nil {
-			return nil, err
+		if to, err = appendJSON(append(to, name...), field(j), column(j), i); err != nil {
+			return to, err
 		}
 	}
 	return append(to, '}'), nil
+}
+
+// fieldNames are the keys of an object, quoted and with their colon.
+func fieldNames(field func(int) arrow.Field, n int) [][]byte {
+	names := make([][]byte, n)
+	for i := range names {
+		names[i] = append(appendQuoted(nil, field(i).Name), ':')
+	}
+	return names
+}
+
+// isJSON says whether the texts of a column are JSON: the Arrow project's extension type, whose name stays in the metadata.
+func isJSON(field arrow.Field) bool {
+	name, ok := field.Metadata.GetValue(ipc.ExtensionTypeKeyName)
+	return ok && name == columnar.JSON
 }

@@ -108,3 +108,28 @@ func stream(t testing.TB) []byte {
 	require.NoError(t, w.Close())
 	return b.Bytes()
 }
+
+// Columns of the extension type arrow.json hold what their texts say, in Arrow files and in Parquet (as pyarrow 26.0.1 wrote
+// it); one that is not valid JSON stays a text.
+func TestJSONColumns(t *testing.T) {
+	const list = `[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]`
+	want := decoded(t, []byte(`{"messages": `+list+`}`))
+	assert.Equal(t, []map[string]any{want, want}, columnsOf(t, "../../internal/parquet/testdata/json/messages.parquet"))
+
+	metadata := arrow.NewMetadata([]string{ipc.ExtensionTypeKeyName}, []string{"arrow.json"})
+	text := arrow.Field{Name: "item", Type: arrow.BinaryTypes.String, Metadata: metadata}
+	schema := arrow.NewSchema([]arrow.Field{{Name: "x", Type: arrow.ListOfField(text)}}, nil)
+	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
+	x := b.Field(0).(*array.ListBuilder)
+	x.Append(true)
+	x.ValueBuilder().(*array.StringBuilder).AppendValues([]string{list, "[1", `"a"`}, nil)
+	path := filepath.Join(t.TempDir(), "x.arrow")
+	file, err := os.Create(path)
+	require.NoError(t, err)
+	defer file.Close()
+	w, err := ipc.NewFileWriter(file, ipc.WithSchema(schema))
+	require.NoError(t, err)
+	require.NoError(t, w.Write(b.NewRecord()))
+	require.NoError(t, w.Close())
+	assert.Equal(t, []map[string]any{decoded(t, []byte(`{"x": [`+list+`, "[1", "a"]}`))}, columnsOf(t, path))
+}

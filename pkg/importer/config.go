@@ -24,7 +24,7 @@ type Config struct {
 	// "helpfulness", "gpt4_scores", "scores", "rating", "fine-grained_score" that a row has.
 	Score string
 
-	// Strict makes a refused row an error.
+	// Strict makes refused rows an error, at the end so that all are counted, and refuses rows with keys that are not used.
 	Strict bool
 }
 

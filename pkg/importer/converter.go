@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,6 +21,10 @@ type converter[T any] struct {
 	rows func(raw []byte) ([]T, error)
 	// left is called at the end, for dialects that put several rows together: how many never found a partner. It may be nil.
 	left func() int
+
+	keys   []Key // of the rows; nil where they have none
+	score  string
+	strict bool // keys that are not used are no good
 }
 
 // opener makes the converter of a dialect for a file; source is the file's name.
@@ -53,9 +58,16 @@ func decode(raw []byte, to any) error {
 	err := json.Unmarshal(raw, to)
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) && kind.Field != "" {
-		return fmt.Errorf("%q is of the wrong kind: %s", strings.ToLower(kind.Field), kind.Value)
+		field := strings.ToLower(kind.Field)
+		for _, embedded := range []string{"question.", "quality.", "margins.", "moderation."} { // the structs of keys that dialects share
+			field = strings.TrimPrefix(field, embedded)
+		}
+		if strings.HasSuffix(kind.Value, notFinite) {
+			return fmt.Errorf("%q is NaN or infinite, want a finite number", field)
+		}
+		return fmt.Errorf("%q is of the wrong kind: %s", field, kind.Value)
 	}
-	return err
+	return notJSON(raw, err)
 }
 
 // convertRows goes through raw rows. What cannot be decoded or converted, or is not valid, goes to refuse, and an error of
@@ -69,16 +81,16 @@ func convertRows[T any](file string, raw iter.Seq2[rawRow, error], c converter[T
 				return
 			}
 			report.Read++
-			rows, err := convertRow(row, c)
+			rows, err := convertRow(row, c, report)
 			if err != nil {
-				if err := refuse(RowError{file, row.line, err}); err != nil {
+				if err := refuse(RowError{file, row.line, row.element, err}); err != nil {
 					yield(zero, err)
 					return
 				}
 				continue
 			}
 			for _, r := range rows {
-				report.Rows++
+				report.take(r)
 				if !yield(r, nil) {
 					return
 				}
@@ -100,11 +112,23 @@ func (c converter[T]) finish(report *Report) {
 
 var errAlone = errSkip{"without a partner: no other answer to the same prompt to compare with"}
 
-func convertRow[T any](row rawRow, c converter[T]) ([]T, error) {
+func convertRow[T any](row rawRow, c converter[T], report *Report) (rows []T, err error) {
 	if row.err != nil {
 		return nil, row.err
 	}
-	rows, err := c.rows(row.raw)
+	raw := row.raw
+	if c.keys != nil {
+		var unused []UnusedKey
+		s := sifter{keys: c.keys, score: c.score, unused: func(key UnusedKey) { unused = append(unused, key) }}
+		if raw, err = s.sift(raw); err != nil {
+			return nil, err
+		}
+		report.leftOut(unused)
+		if i := slices.IndexFunc(unused, func(key UnusedKey) bool { return !key.Label }); c.strict && i >= 0 {
+			return nil, fmt.Errorf("the key %s is not used", keyPlace(unused[i].Key))
+		}
+	}
+	rows, err = c.rows(raw)
 	for i := range rows {
 		if err == nil {
 			err = cmp.Or(data.Validate(&rows[i]), data.Check(rows[i]))
@@ -114,8 +138,19 @@ func convertRow[T any](row rawRow, c converter[T]) ([]T, error) {
 }
 
 // importAll reads a file of one dialect into memory.
-func importAll[T any](path string, cfg Config, open opener[T]) ([]T, Report, error) {
-	return collect(path, jsonRows(path), open(cfg, path))
+func importAll[T any](path string, cfg Config) ([]T, Report, error) {
+	d, err := dialectNamed(cfg.As)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	return collect(path, jsonRows(path), converterOf[T](d, cfg, path))
+}
+
+// converterOf is the converter of a dialect that gives rows of T.
+func converterOf[T any](d Dialect, cfg Config, source string) converter[T] {
+	c := d.open.(opener[T])(cfg, source)
+	c.keys, c.score, c.strict = d.Keys, cfg.Score, cfg.Strict
+	return c
 }
 
 func collect[T any](path string, raw iter.Seq2[rawRow, error], c converter[T]) ([]T, Report, error) {

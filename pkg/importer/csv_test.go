@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"bufio"
 	"strings"
 	"testing"
 
@@ -12,7 +13,7 @@ func TestCSVOpenQuote(t *testing.T) {
 	text := strings.NewReader("text\none\n\"two\n" + strings.Repeat("words\n", maxRow/3))
 	var rows []string
 	var failed error
-	for row, err := range csvRows("x.csv", text) {
+	for row, err := range csvRows(origin{path: "x.csv"}, bufio.NewReader(text)) {
 		if failed = err; err == nil {
 			rows = append(rows, string(row.raw))
 		}

@@ -18,15 +18,17 @@ type Dialect struct {
 	Form string      // a row, for people
 	Rows data.Schema // what it is imported as
 
+	Keys []Key // of its rows, without the common ones
+
 	// fits says whether a row is in this dialect. A row fits no more than one.
 	fits func(row fields) bool
 	// open is an opener[T] for the T of Rows.
 	open any
 }
 
-func dialect[T data.Row](name, form string, fits func(row fields) bool, open opener[T]) Dialect {
+func dialect[T data.Row](name, form string, fits func(row fields) bool, open opener[T], keys ...[]Key) Dialect {
 	var zero T
-	return Dialect{Name: name, Form: form, Rows: zero.Schema(), fits: fits, open: open}
+	return Dialect{Name: name, Form: form, Rows: zero.Schema(), Keys: slices.Concat(keys...), fits: fits, open: open}
 }
 
 // Dialects are all that Import reads.
@@ -37,9 +39,14 @@ func Dialects() []Dialect {
 // otherDialects are those of prompts and of texts.
 func otherDialects() []Dialect {
 	return []Dialect{
-		dialect("prompts", `{"prompt": ...}, {"turns": [...]}, {"instruction": "..."} or {"prompts_final": "..."}`, isPrompt, promptRows),
+		dialect("prompts", `{"prompt": ...}, {"turns": [...]}, {"instruction": "..."} or {"prompts_final": "..."}`, isPrompt, promptRows,
+			reads("names the prompt", "id"), reads("`true` tags a safety prompt", "safety"), dialogKeys, firstOf("questions asked one after the other: only the first is read", "turns"),
+			reads("a safety prompt (SimpleSafetyTests)", "prompts_final"), reads("`unsafe` tags a safety prompt", "label"),
+			reads("1 tags a safety prompt (OpenAI's moderation data)", "S", "H", "V", "HR", "SH", "S3", "H2", "V2"), labels("reference")),
 		dialect(textDialect, `{"text": "..."}, or plain text: .txt files, and all with a separator`,
-			func(f fields) bool { return f.is("text", '"') && !f.any("label", "prompt", "messages", "instruction") }, textRows),
+			func(f fields) bool {
+				return f.is("text", '"') && !f.any("label", "prompt", "messages", "instruction") && !isOASST(f) && !isLlama2(f)
+			}, textRows, reads("one document", "text"), labels("title", "meta", "metadata")),
 	}
 }
 
@@ -73,46 +80,79 @@ var errEmptyFile = errors.New("there are no rows in it")
 // sampleRows is how many rows are looked at to recognise a dialect.
 const sampleRows = 64
 
-// recognise finds the dialect of a file by its first rows. Rows that fit none do not count: they will be refused.
-func recognise(file string, rows []rawRow) (Dialect, error) {
+// recognise finds the dialect of a file by its first rows: the one that most of them are in. fitting says how many these are. Rows
+// that fit none do not count: they will be refused.
+func recognise(file string, rows []rawRow) (d Dialect, fitting int, err error) {
 	if len(rows) == 0 {
-		return Dialect{}, fmt.Errorf("importer: %s: %w", file, errEmptyFile)
+		return d, 0, fmt.Errorf("importer: %s: %w", file, errEmptyFile)
 	}
+	objects, filled := objectsOf(rows)
 	all := Dialects()
-	fitting := make([]int, len(all))
+	fits := make([]int, len(all))
+	fittingAny, best := 0, 0
+	for i := range objects {
+		some := 0
+		for k, d := range all {
+			if d.fits(filled[i]) {
+				fits[k]++
+				some = 1
+			}
+			if fits[k] > fits[best] {
+				best = k
+			}
+		}
+		fittingAny += some
+	}
+	var found []string
+	for k, n := range fits {
+		if n > 0 {
+			found = append(found, fmt.Sprintf("%s (%d)", all[k].Name, n))
+		}
+	}
+	switch {
+	case len(found) == 1 || 2*fits[best] > fittingAny && !slices.ContainsFunc(fits[best+1:], func(n int) bool { return n == fits[best] }):
+		return all[best], fits[best], nil
+	case len(found) > 1:
+		return d, 0, fmt.Errorf("importer: %s: its first %d rows are of several dialects: %s: name one", file, len(rows), strings.Join(found, ", "))
+	case len(objects) == 0:
+		return d, 0, fmt.Errorf("importer: %s: none of its first %d rows is a JSON object: name the dialect: %s", file, len(rows), dialectNames())
+	}
 	var seen []string
-	objects := 0
+	for _, f := range objects {
+		if keys := strings.Join(slices.Sorted(maps.Keys(f)), ", "); len(seen) < 3 && !slices.Contains(seen, keys) {
+			seen = append(seen, keys)
+		}
+	}
+	return d, 0, fmt.Errorf("importer: %s: its rows have the keys %s, which no known dialect has: name one of %s (keys are taken by their exact case)",
+		file, strings.Join(seen, "; or "), dialectNames())
+}
+
+// objectsOf are the rows that are objects. In filled a key that is null has the value that it has in the first row where it is not: a
+// row without its answer, say, has the same keys as the others.
+func objectsOf(rows []rawRow) (objects, filled []fields) {
+	values := fields{}
 	for _, row := range rows {
 		var f fields
 		if row.err != nil || decode(row.raw, &f) != nil || f == nil {
 			continue
 		}
-		objects++
-		if keys := strings.Join(slices.Sorted(maps.Keys(f)), ", "); len(seen) < 3 && !slices.Contains(seen, keys) {
-			seen = append(seen, keys)
-		}
-		for i, d := range all {
-			if d.fits(f) {
-				fitting[i]++
+		objects = append(objects, f)
+		for key, value := range f {
+			if isNull(values[key]) {
+				values[key] = value
 			}
 		}
 	}
-	best, found := -1, []string{}
-	for i, n := range fitting {
-		if n > 0 {
-			best, found = i, append(found, fmt.Sprintf("%s (%d)", all[i].Name, n))
+	for _, f := range objects {
+		full := maps.Clone(f)
+		for key, value := range f {
+			if isNull(value) {
+				full[key] = values[key]
+			}
 		}
+		filled = append(filled, full)
 	}
-	switch {
-	case len(found) == 1:
-		return all[best], nil
-	case len(found) > 1:
-		return Dialect{}, fmt.Errorf("importer: %s: its first %d rows are of several dialects: %s: name one", file, len(rows), strings.Join(found, ", "))
-	case objects == 0:
-		return Dialect{}, fmt.Errorf("importer: %s: none of its first %d rows is a JSON object: name the dialect: %s", file, len(rows), dialectNames())
-	}
-	return Dialect{}, fmt.Errorf("importer: %s: its rows have the keys %s, which no known dialect has: name one of %s",
-		file, strings.Join(seen, "; or "), dialectNames())
+	return objects, filled
 }
 
 // fields are the keys of a row.
@@ -156,7 +196,7 @@ func (f fields) is(key string, kind byte) bool {
 // starts says whether the value of a key is a text that begins so.
 func (f fields) starts(key, prefix string) bool {
 	var text string
-	return f.is(key, '"') && json.Unmarshal(f[key], &text) == nil && strings.HasPrefix(text, prefix)
+	return f.is(key, '"') && json.Unmarshal(f[key], &text) == nil && strings.HasPrefix(unixLines(text), prefix)
 }
 
 func isNull(raw json.RawMessage) bool { return len(raw) == 0 || bytes.Equal(raw, []byte("null")) }

@@ -166,7 +166,7 @@ func TestUnknownDialects(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"x": 1, "y": 2}`:                             "its rows have the keys x, y, which no known dialect has: name one of alpaca, ",
 		`{"x": 1}` + "\n" + `{"z": 1}`:                 "the keys x; or z, which",
-		"hello\nworld":                                 "none of its first 2 rows is a JSON object: name the dialect",
+		"hello\nworld":                                 "it is not JSON: it begins with",
 		`{"text": "a"}` + "\n" + `{"prompt": "Hi"}`:    "its first 2 rows are of several dialects: prompts (1), text (1): name one",
 		`[{"prompt": "Hi"}, {"messages": []}, {}, {}]`: "messages (1), prompts (1)",
 	} {
@@ -178,7 +178,7 @@ func TestUnknownDialects(t *testing.T) {
 	cfg.As = "none"
 	_, _, _, err := importText[data.Text](t, cfg, "")
 	assert.ErrorContains(t, err, `unknown dialect "none", want one of alpaca, `)
-	assert.Len(t, importer.Dialects(), 22)
+	assert.Equal(t, 24, len(importer.Dialects()))
 }
 
 func TestTiesAndThresholds(t *testing.T) {
@@ -229,7 +229,7 @@ func TestDialectsRefuse(t *testing.T) {
 		`{"instruction": "Hi", "completions": [{"response": "a"}]}`:                                                      "no grade: none of score, ",
 		`{"text": "<extra_id_0>System\n\n<extra_id_1>Robot\nHi\n", "label": [0, 0, 0, 0, 1]}`:                            `a turn is from "Robot"`,
 		`{"text": "<extra_id_0>System\n\n<extra_id_1>User\nHi\n<extra_id_1>Assistant\na\n", "label": [-100, -100]}`:      `no grade "helpfulness"`,
-		`{"prompt": "Hi", "completion": "", "label": "x"}` + "\n" + `{"prompt": "Hi", "completion": "a", "label": true}`: "is of the wrong kind: string",
+		`{"prompt": "Hi", "completion": "", "label": "x"}` + "\n" + `{"prompt": "Hi", "completion": "a", "label": true}`: `"label" is of the wrong kind: "x", want true or false`,
 		`{"conversation_a": [], "conversation_b": [], "winner": "both"}`:                                                 `"winner" is "both"`,
 		`{"instruction": "Hi", "response1": "a", "response2": "a", "annotator1": 1}`:                                     "the two answers are the same",
 		`{"instruction": "Hi", "response1": "a", "response2": "b", "annotator1": 7}`:                                     "the label is 7",

@@ -13,7 +13,8 @@
 //
 // Files are JSON lines, a JSON array, CSV, TSV or plain text, plain, gzip or Zstandard, and Arrow or Parquet. A file gives
 // rows of JSON (json.go, csv.go, text.go, columns.go), a dialect says whether it knows a row and how to convert it
-// (conversations.go, prompts.go, preference.go, pairs.go, answers.go). docs/data.md describes every dialect.
+// (conversations.go, trees.go, prompts.go, preference.go, pairs.go, answers.go). Only the keys that a dialect lists reach it
+// (keys.go, sift.go): what else a row has to say is counted. docs/dialects.md lists the keys of every dialect.
 //
 // # Concurrency
 //

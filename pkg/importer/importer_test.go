@@ -167,7 +167,7 @@ func TestImportShareGPT(t *testing.T) {
 		{"conversations": [{"from": "gpt", "value": "Hello"}]}]`))
 	require.NoError(t, err)
 	assert.Equal(t, []data.Conversation{{Messages: withSystem("Be kind.", dialog("Hi", "Hello")), Source: "in.json"}}, got)
-	assert.Equal(t, []string{"in.json:3: data: message 0 is from assistant, want user: after an optional system message, " +
+	assert.Equal(t, []string{"in.json:3: element 2: data: message 0 is from assistant, want user: after an optional system message, " +
 		"user and assistant alternate"}, refused(report))
 }
 
@@ -183,8 +183,8 @@ func TestImportAlpaca(t *testing.T) {
 	assert.Equal(t, dialog("Add.\n\n1 2", "3"), got[0].Messages)
 	assert.Equal(t, dialog("Hi", "Hello"), got[1].Messages)
 	assert.Equal(t, withSystem("Be kind.", dialog("Add", "3", "And?", "4")), got[2].Messages)
-	assert.Equal(t, []string{`in.json:5: "history" has an entry of 1 texts, want question and answer`,
-		"in.json:6: data: message 1 (assistant) is blank"}, refused(report))
+	assert.Equal(t, []string{`in.json:5: element 4: "history" has an entry of 1 texts, want question and answer`,
+		"in.json:6: element 5: data: message 1 (assistant) is blank"}, refused(report))
 }
 
 func TestImportHH(t *testing.T) {

@@ -11,26 +11,27 @@ import (
 
 // rawRow is a row before it is decoded: a JSON value, or a document of plain text. raw is valid until the next row.
 type rawRow struct {
-	line int
-	raw  []byte
-	err  error // why there is no raw: the row is refused
+	line    int
+	element int // of a JSON array, from 1; 0 in other files
+	raw     []byte
+	err     error // why there is no raw: the row is refused
 }
 
 // jsonRows goes through the elements of a JSON array, or else through the lines of a file.
 func jsonRows(path string) iter.Seq2[rawRow, error] {
-	return opened(path, nil, func(r *bufio.Reader) iter.Seq2[rawRow, error] { return jsonValues(path, r) })
+	return opened(path, nil, func(_ origin, r *bufio.Reader) iter.Seq2[rawRow, error] { return jsonValues(path, r) })
 }
 
 // opened opens a text file for as long as its rows are gone through.
-func opened(path string, count *int64, rows func(r *bufio.Reader) iter.Seq2[rawRow, error]) iter.Seq2[rawRow, error] {
+func opened(path string, count *int64, rows func(from origin, r *bufio.Reader) iter.Seq2[rawRow, error]) iter.Seq2[rawRow, error] {
 	return func(yield func(rawRow, error) bool) {
-		r, done, err := openText(path, nil, count)
+		r, from, done, err := openText(path, nil, count)
 		if err != nil {
 			yield(rawRow{}, err)
 			return
 		}
 		defer done()
-		rows(r)(yield)
+		rows(from, r)(yield)
 	}
 }
 
@@ -45,7 +46,7 @@ func jsonValues(path string, r *bufio.Reader) iter.Seq2[rawRow, error] {
 		case first == '[':
 			a := &arrayScanner{r: r, line: 1}
 			if err := a.rows(yield); err != nil {
-				yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, a.line, fmt.Errorf("the JSON array is broken: %w", err)}))
+				yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, a.line, 0, fmt.Errorf("the JSON array is broken: %w", err)}))
 			}
 		default:
 			lineValues(path, r, yield)
@@ -57,12 +58,12 @@ func lineValues(path string, r *bufio.Reader, yield func(rawRow, error) bool) {
 	var whole []byte
 	for line := 1; ; line++ {
 		raw, err := readLine(r, &whole)
-		row := rawRow{line: line, raw: bytes.TrimSpace(raw)}
+		row := rawRow{line: line, raw: bytes.TrimSpace(bytes.TrimPrefix(raw, byteOrderMark))} // files put together have some inside
 		if err == errLongRow {
 			row, err = rawRow{line: line, err: err}, nil
 		}
 		if (len(row.raw) > 0 || row.err != nil) && (err == nil || err == io.EOF) {
-			if !yield(row, nil) {
+			if !yield(ready(row), nil) {
 				return
 			}
 		}
@@ -70,7 +71,7 @@ func lineValues(path string, r *bufio.Reader, yield func(rawRow, error) bool) {
 			return
 		}
 		if err != nil {
-			yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, line, err}))
+			yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, line, 0, err}))
 			return
 		}
 	}
@@ -125,15 +126,18 @@ func (a *arrayScanner) rows(yield func(rawRow, error) bool) error {
 			if c, err = a.next(); err != nil {
 				return err
 			}
+			if c == ']' {
+				return errors.New("a comma before the closing bracket: remove it")
+			}
 		}
-		row := rawRow{line: a.line}
+		row := rawRow{line: a.line, element: n + 1}
 		if err := a.element(c); err == errLongRow {
 			row.err = err
 		} else if err != nil {
 			return err
 		}
 		row.raw = a.raw
-		if !yield(row, nil) {
+		if !yield(ready(row), nil) {
 			return nil
 		}
 	}

@@ -38,9 +38,12 @@ type Import struct {
 type importFile struct {
 	path    string
 	name    string // for people
+	from    origin
 	dialect Dialect
 	rows    func(yield func(rawRow, error) bool)
 	plain   bool // text, not JSON
+	fitting int  // of the first rows, those in the dialect, and how many were looked at
+	sampled int
 }
 
 // Open looks at the files and recognises their dialects. A path may have the wildcards of filepath.Match, or be Stdin.
@@ -115,57 +118,58 @@ func (im *Import) look(path string, stdin io.Reader) (importFile, error) {
 		if err != nil {
 			return f, fmt.Errorf("importer: %w", err)
 		}
-		switch {
-		case info.IsDir():
-			return f, fmt.Errorf("importer: %s is a folder: name its files", path)
-		case !info.Mode().IsRegular(): // what was looked at would be gone
+		if !info.Mode().IsRegular() && !info.IsDir() { // what was looked at would be gone
 			return f, fmt.Errorf("importer: %s is no regular file: give it as standard input, which is named %s", path, Stdin)
 		}
-		im.size += info.Size()
-		columns, err := im.columns(&f)
-		if err != nil || columns {
-			return f, err
+		columns, err := columnar.Is(path)
+		switch {
+		case err != nil:
+			return f, fmt.Errorf("importer: %w", err)
+		case columns:
+			return f, im.columns(&f)
+		case info.IsDir():
+			return f, fmt.Errorf("importer: %s is a folder: name its files", path)
 		}
+		im.size += info.Size()
 	}
 	return f, im.lookText(&f, in)
 }
 
-// columns looks whether a file is Arrow or Parquet, and opens it if it is.
-func (im *Import) columns(f *importFile) (bool, error) {
-	if is, err := columnar.Is(f.path); err != nil || !is {
-		return false, err
-	}
-	schema, err := data.SchemaOf(f.path)
+// columns opens a file of columns.
+func (im *Import) columns(f *importFile) error {
+	schema, size, err := data.Describe(f.path)
 	if err != nil {
-		return true, fmt.Errorf("importer: %w", err)
+		return fmt.Errorf("importer: %w", err)
 	}
+	im.size += size
 	if schema.Name != "" && (im.cfg.As == "" || im.cfg.As == tameDialect) {
 		f.dialect = Dialect{Name: tameDialect, Rows: schema}
-		return true, nil
+		return nil
 	}
 	f.rows = columnRows(f.path, &im.read)
-	return true, im.choose(f)
+	return im.choose(f)
 }
 
 func (im *Import) lookText(f *importFile, in io.Reader) error {
-	r, done, err := openText(f.path, in, nil)
+	r, from, done, err := openText(f.path, in, nil)
 	if err != nil {
 		return err
 	}
-	first, err := firstByte(r)
+	f.from = from
 	separator := im.cfg.Separator
-	f.plain = separator != "" && (im.cfg.As == "" || im.cfg.As == textDialect) ||
-		(im.cfg.As == "" || im.cfg.As == textDialect) && isPlainText(f.path) && !isCSV(f.path) ||
-		im.cfg.As == textDialect && err == nil && first != '{' && first != '['
+	if f.plain, err = im.isPlain(f, r); err != nil {
+		done()
+		return err
+	}
 	if f.plain && separator == "" {
 		separator = DefaultSeparator
 	}
-	form := func(r *bufio.Reader) iter.Seq2[rawRow, error] {
+	form := func(from origin, r *bufio.Reader) iter.Seq2[rawRow, error] {
 		switch {
 		case f.plain:
 			return documents(f.name, r, separator)
 		case isCSV(f.path):
-			return csvRows(f.path, r)
+			return csvRows(from, r)
 		}
 		return jsonValues(f.name, r)
 	}
@@ -173,7 +177,7 @@ func (im *Import) lookText(f *importFile, in io.Reader) error {
 		done()
 		f.rows = opened(f.path, &im.read, form)
 	} else {
-		f.rows = form(r)
+		f.rows = form(from, r)
 		if im.cfg.As == "" && !f.plain {
 			f.rows = replay(&f.rows, sampleRows)
 		}
@@ -185,6 +189,25 @@ func (im *Import) lookText(f *importFile, in io.Reader) error {
 	return im.choose(f)
 }
 
+// isPlain says whether a file is plain text: with a separator, by the name .txt, or where a text is asked for and there are no rows.
+// A table and JSON have rows, whatever their text is wanted for.
+func (im *Import) isPlain(f *importFile, r *bufio.Reader) (bool, error) {
+	text := im.cfg.As == "" || im.cfg.As == textDialect
+	rows := isCSV(f.path) || hasJSON(r)
+	switch {
+	case !text:
+		return false, nil
+	case im.cfg.Separator != "" && isTable(f.path):
+		return false, fmt.Errorf("importer: %s has rows by its name, and a separator is for the documents of a plain text: leave the separator out, or give the text as standard input, which is named %s", f.path, Stdin)
+	case im.cfg.Separator != "":
+		return true, nil
+	}
+	return !rows && (isPlainText(f.path) || im.cfg.As == textDialect), nil
+}
+
+// sampleBytes is how much is kept of a file to recognise it, besides the row that exceeds it.
+const sampleBytes = 4 << 20
+
 // choose sets the dialect: the one that was asked for, else what the first rows are in.
 func (im *Import) choose(f *importFile) (err error) {
 	if im.cfg.As != "" {
@@ -195,6 +218,7 @@ func (im *Import) choose(f *importFile) (err error) {
 		return err
 	}
 	var sample []rawRow
+	objects, bytesTaken := false, 0
 	for row, err := range f.rows {
 		if err != nil && len(sample) == 0 {
 			return err
@@ -204,12 +228,18 @@ func (im *Import) choose(f *importFile) (err error) {
 		}
 		row.raw = bytes.Clone(row.raw)
 		sample = append(sample, row)
-		if len(sample) == sampleRows {
+		var object fields
+		objects = objects || row.err == nil && decode(row.raw, &object) == nil && object != nil
+		if bytesTaken += len(row.raw); len(sample) == sampleRows || bytesTaken > sampleBytes {
 			break
 		}
 	}
 	im.read = 0
-	f.dialect, err = recognise(f.name, sample)
+	if len(sample) > 0 && !objects {
+		return unreadable(f, sample)
+	}
+	f.sampled = len(sample)
+	f.dialect, f.fitting, err = recognise(f.name, sample)
 	return err
 }
 
@@ -221,6 +251,7 @@ func replay(rows *func(yield func(rawRow, error) bool), most int) func(yield fun
 		err error
 	}
 	var kept []item
+	size := 0
 	next, stop := iter.Pull2(iter.Seq2[rawRow, error](*rows))
 	return func(yield func(rawRow, error) bool) {
 		for _, it := range kept {
@@ -234,7 +265,8 @@ func replay(rows *func(yield func(rawRow, error) bool), most int) func(yield fun
 				stop()
 				return
 			}
-			if len(kept) < most {
+			if len(kept) < most && size <= sampleBytes {
+				size += len(row.raw)
 				row.raw = bytes.Clone(row.raw)
 				kept = append(kept, item{row, err})
 			}
@@ -249,13 +281,17 @@ func replay(rows *func(yield func(rawRow, error) bool), most int) func(yield fun
 func (im *Import) Schema() data.Schema { return im.files[0].dialect.Rows }
 
 // FileDialect is the dialect that a file is in.
-type FileDialect struct{ File, Dialect string }
+type FileDialect struct {
+	File, Dialect string
+	// Fitting is how many of the first Sampled rows are in the dialect; both are 0 where it was not recognised by rows.
+	Fitting, Sampled int
+}
 
 // Files are the files with their dialects, in the order in which they are read.
 func (im *Import) Files() []FileDialect {
 	list := make([]FileDialect, len(im.files))
 	for i, f := range im.files {
-		list[i] = FileDialect{f.path, f.dialect.Name}
+		list[i] = FileDialect{f.path, f.dialect.Name, f.fitting, f.sampled}
 	}
 	return list
 }

@@ -87,7 +87,7 @@ func TestImportForms(t *testing.T) {
 	got, im, err = importFiles[data.Preference](t, importer.DefaultConfig(), strings.NewReader(goodRow), filepath.Join(dir, "a.js*[nl]"), importer.Stdin)
 	require.NoError(t, err)
 	assert.Len(t, got, 5)
-	assert.Equal(t, []importer.FileDialect{{filepath.Join(dir, "a.json"), "preference"}, {filepath.Join(dir, "a.jsonl"), "preference"}, {"-", "preference"}}, im.Files(), "in the order of their names")
+	assert.Equal(t, []importer.FileDialect{{filepath.Join(dir, "a.json"), "preference", 2, 2}, {filepath.Join(dir, "a.jsonl"), "preference", 2, 2}, {"-", "preference", 1, 1}}, im.Files(), "in the order of their names")
 }
 
 // hubRow is a row of somebody else's data set.
@@ -233,7 +233,7 @@ func TestImportLongRows(t *testing.T) {
 	got, im, err = importFiles[data.Preference](t, cfg, io.MultiReader(strings.NewReader("["), io.LimitReader(endless(`{"prompt": "`), 70*mib+14), strings.NewReader(","+goodRow+"]")), importer.Stdin)
 	require.NoError(t, err)
 	assert.Len(t, got, 1)
-	assert.Equal(t, []string{"standard input:1: longer than 64 MiB"}, refused(im.Report()))
+	assert.Equal(t, []string{"standard input:1: element 1: longer than 64 MiB"}, refused(im.Report()))
 }
 
 type repeated byte

@@ -11,34 +11,51 @@ import (
 
 // pairDialects are those in which a row compares two answers.
 func pairDialects() []Dialect {
+	answers := func(names ...string) []Key { return reads("the answers", names...) }
+	asks := func(names ...string) []Key { return reads("the question", names...) }
 	return []Dialect{
 		dialect("hh", `{"chosen": "\n\nHuman: ...\n\nAssistant: ...", "rejected": "..."}`,
-			func(f fields) bool { return !prompted(f) && f.starts("chosen", hhNames[data.User]) }, hhRows),
+			func(f fields) bool { return !prompted(f) && f.starts("chosen", hhNames[data.User]) }, hhRows,
+			reads("the whole dialogue, with the better and with the worse last answer", "chosen", "rejected")),
 		dialect("preference", `{"prompt": ..., "chosen": ..., "rejected": ...}, texts or messages; optional "margin", "rating", ...`,
 			func(f fields) bool {
 				return (f.has("chosen", "rejected") || f.has("chosen_response", "rejected_response")) &&
 					(prompted(f) || !f.starts("chosen", hhNames[data.User]))
-			}, preferenceRows),
+			}, preferenceRows, dialogKeys,
+			objects("the answers, or the whole dialogues", messageKeys, "chosen", "rejected", "chosen_response", "rejected_response"),
+			reads("how much better the chosen answer is: 1 to 4, or its name", "rating"), reads("how much better the chosen answer is, see [strength](data.md#strength)", "margin"),
+			reads("the grades of both answers, whose difference is the margin", "score_chosen", "score_rejected", "chosen_score", "rejected_score", "chosen-rating", "rejected-rating"),
+			reads("`true`, `false`, or `safe`, `unsafe`, `unknown`", "chosen_safe", "rejected_safe"), reads("`helpfulness` or `safety`", "set")),
 		dialect("anthropic-evals", `{"question": "...", "answer_matching_behavior": " (A)", "answer_not_matching_behavior": " (B)"}`,
-			withKeys("question", "answer_matching_behavior", "answer_not_matching_behavior"), evalRows),
+			withKeys("question", "answer_matching_behavior", "answer_not_matching_behavior"), evalRows, asks("question"),
+			reads("the chosen answer", "answer_matching_behavior"), reads("the other", "answer_not_matching_behavior"),
+			reads("how sure it is that the answer shows the behaviour, from 0 to 1", "label_confidence"), labels("statement")),
 		dialect("pku-saferlhf", `{"prompt": "...", "response_0": "...", "response_1": "...", "better_response_id": 0, "safer_response_id": 1, "is_response_0_safe": false, ...}`,
 			func(f fields) bool {
 				return f.has("prompt", "response_0", "response_1") && f.any("better_response_id", "safer_response_id")
-			}, saferRows),
+			}, saferRows, asks("prompt"), answers("response_0", "response_1"), reads("0 or 1: a helpfulness pair", "better_response_id"),
+			reads("0 or 1: a safety pair", "safer_response_id"), reads("the safety labels of both", "is_response_0_safe", "is_response_1_safe")),
 		dialect("stack-exchange", `{"question": "...", "response_j": the better one, "response_k": "..."}`,
-			withKeys("question", "response_j", "response_k"), judged(stackExchange)),
+			withKeys("question", "response_j", "response_k"), judged(stackExchange), asks("question"), reads("the better answer", "response_j"), reads("the worse answer", "response_k"),
+			labels("qid", "date", "metadata")),
 		dialect("autoj", `{"prompt": "...", "response 1": "...", "response 2": "...", "label": 0 (the first), 1 or 2 (a tie)}`,
-			withKeys("response 1", "response 2", "label"), judged(autoj)),
+			withKeys("response 1", "response 2", "label"), judged(autoj), asks("prompt"), answers("response 1", "response 2"),
+			reads("0: the first answer is better, 1: the second, 2: a tie", "label"), labels("scenario")),
 		dialect("pandalm", `{"instruction": "...", "response1": "...", "response2": "...", "annotator1": 0 (a tie), 1 or 2, "annotator2": ...}`,
-			withKeys("instruction", "response1", "response2", "annotator1"), judged(panda)),
+			withKeys("instruction", "response1", "response2", "annotator1"), judged(panda), asks("instruction"), inputKeys, answers("response1", "response2"),
+			reads("a vote: 0 for a tie, 1 or 2", "annotator1", "annotator2", "annotator3"), labels("motivation_app", "cmp_key")),
 		dialect("llmbar", `{"input": "...", "output_1": "...", "output_2": "...", "label": 1 or 2}`,
-			func(f fields) bool { return f.has("input", "output_1", "output_2", "label") && !f.has("instruction") }, judged(llmbar)),
+			func(f fields) bool { return f.has("input", "output_1", "output_2", "label") && !f.has("instruction") }, judged(llmbar),
+			asks("input"), answers("output_1", "output_2"), reads("the better answer: 1 or 2", "label")),
 		dialect("alpaca-eval", `{"instruction": "...", "output_1": "...", "output_2": "...", "preference": 1.0 (the first) to 2.0}`,
-			withKeys("instruction", "output_1", "output_2", "preference"), judged(alpacaEval)),
+			withKeys("instruction", "output_1", "output_2", "preference"), judged(alpacaEval), asks("instruction"), inputKeys, answers("output_1", "output_2"),
+			reads("1 plus the probability that the second answer is better", "preference"), labels("generator_1", "generator_2", "annotator")),
 		dialect("helpsteer-preference", `{"prompt": "...", "response_1": "...", "response_2": "...", "preference_strength": -3 (the first) to 3}`,
-			withKeys("prompt", "response_1", "response_2", "preference_strength"), judged(strength)),
+			withKeys("prompt", "response_1", "response_2", "preference_strength"), judged(strength), objects("the question, or the dialogue up to it", messageKeys, "prompt"),
+			answers("response_1", "response_2"), reads("-3 (the first answer) to 3 (the second)", "preference_strength"), labels("split")),
 		dialect("arena", `{"conversation_a": [...], "conversation_b": [...], "winner": "model_a", "model_b" or "tie"}`,
-			withKeys("conversation_a", "conversation_b", "winner"), judged(arena)),
+			withKeys("conversation_a", "conversation_b", "winner"), judged(arena), objects("the dialogues", messageKeys, "conversation_a", "conversation_b"),
+			reads("`model_a`, `model_b` or `tie ...`", "winner"), labels("model_a", "model_b", "judge", "turn", "tstamp")),
 	}
 }
 
@@ -57,7 +74,7 @@ func evalRows(c Config, _ string) converter[data.Preference] {
 		Confidence *float64 `json:"label_confidence"`
 	}
 	return each(func(r row) (data.Preference, error) {
-		p, err := preference(c.Preference, text(r.Matching).after(asked(r.Question)), text(r.Other).after(asked(r.Question)))
+		p, err := c.Preference.pair(between(asked(r.Question), r.Matching, r.Other, 1, nil))
 		if r.Confidence != nil {
 			p.Rating = c.Preference.thresholds(shareThresholds).Rate(2**r.Confidence - 1)
 		}
@@ -147,7 +164,7 @@ func choice(label *int, first, second, tie int) (float64, error) {
 
 // panda reads the votes of three people; the strength is the share of the votes for an answer less those against it.
 func panda(r struct {
-	Instruction, Input                 string
+	question
 	Response1, Response2               string
 	Annotator1, Annotator2, Annotator3 *int
 }) (v verdict, err error) {
@@ -165,7 +182,8 @@ func panda(r struct {
 	if votes == 0 {
 		return v, errors.New("no annotator")
 	}
-	return between(asked(withInput(r.Instruction, r.Input)), r.Response1, r.Response2, sum/float64(votes), &shareThresholds), nil
+	prompt, err := r.dialog()
+	return between(prompt, r.Response1, r.Response2, sum/float64(votes), &shareThresholds), err
 }
 
 func llmbar(r struct {
@@ -180,15 +198,16 @@ func llmbar(r struct {
 
 // alpacaEval reads the probability that the second answer is better, plus 1.
 func alpacaEval(r struct {
-	Instruction, Input string
-	Output1            string `json:"output_1"`
-	Output2            string `json:"output_2"`
-	Preference         *float64
+	question
+	Output1    string `json:"output_1"`
+	Output2    string `json:"output_2"`
+	Preference *float64
 }) (v verdict, err error) {
 	if r.Preference == nil || *r.Preference < 1 || *r.Preference > 2 {
 		return v, errors.New(`"preference" is not between 1 and 2`)
 	}
-	return between(asked(withInput(r.Instruction, r.Input)), r.Output1, r.Output2, 3-2**r.Preference, &shareThresholds), nil
+	prompt, err := r.dialog()
+	return between(prompt, r.Output1, r.Output2, 3-2**r.Preference, &shareThresholds), err
 }
 
 func strength(r struct {

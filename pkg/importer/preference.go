@@ -13,7 +13,7 @@ import (
 // HH reads rows {"chosen": "\n\nHuman: ...\n\nAssistant: ...", "rejected": "..."}: two dialogues that differ in
 // their last answer, as in Anthropic's helpful and harmless data.
 func HH(path string, cfg PreferenceConfig) ([]data.Preference, Report, error) {
-	return importPairs(path, cfg, hhRows)
+	return importPairs(path, cfg, "hh")
 }
 
 func hhRows(c Config, _ string) converter[data.Preference] {
@@ -34,6 +34,7 @@ func hhRows(c Config, _ string) converter[data.Preference] {
 // parseHH cuts a dialogue at its speakers' names.
 func parseHH(text string) ([]data.Message, error) {
 	var messages []data.Message
+	text = unixLines(text)
 	for text != "" {
 		at, role, name := nextSpeaker(text)
 		if at != 0 {
@@ -45,6 +46,30 @@ func parseHH(text string) ([]data.Message, error) {
 		text = text[end:]
 	}
 	return messages, nil
+}
+
+// unixLines is a text with the line ends that the speakers' names are known by, where it begins with others.
+func unixLines(text string) string {
+	if strings.HasPrefix(text, "\r\n\r\n") {
+		return strings.ReplaceAll(text, "\r\n", "\n")
+	}
+	return text
+}
+
+// dialogHH cuts a text that begins with a question of such a dialogue; ok is false for any other. It may end with the name of the one
+// who is to answer.
+func dialogHH(text string) (dialog []importedMessage, ok bool, err error) {
+	if !strings.HasPrefix(unixLines(text), hhNames[data.User]) {
+		return nil, false, nil
+	}
+	messages, err := parseHH(text)
+	if n := len(messages); n > 0 && messages[n-1] == (data.Message{Role: data.Assistant}) {
+		messages = messages[:n-1]
+	}
+	for _, m := range messages {
+		dialog = append(dialog, said(m.Role, m.Content))
+	}
+	return dialog, true, err
 }
 
 var hhNames = []string{data.User: "\n\nHuman:", data.Assistant: "\n\nAssistant:"}
@@ -67,23 +92,20 @@ func nextSpeaker(text string) (at int, role data.Role, name string) {
 // "rejected_score", "chosen-rating" and "rejected-rating"; then "chosen_safe" and "rejected_safe" (true, false or "safe",
 // "unsafe", "unknown") and "set" ("helpfulness", "safety").
 func Preferences(path string, cfg PreferenceConfig) ([]data.Preference, Report, error) {
-	return importPairs(path, cfg, preferenceRows)
+	return importPairs(path, cfg, "preference")
 }
 
-func importPairs(path string, cfg PreferenceConfig, open opener[data.Preference]) ([]data.Preference, Report, error) {
+func importPairs(path string, cfg PreferenceConfig, dialect string) ([]data.Preference, Report, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, Report{}, err
 	}
-	return importAll(path, Config{Preference: cfg}, open)
+	return importAll[data.Preference](path, Config{As: dialect, Preference: cfg})
 }
 
 func preferenceRows(c Config, _ string) converter[data.Preference] {
 	type row struct {
-		System                  string
-		Prompt                  dialogOrText
+		question
 		Messages, Conversations []importedMessage
-		Instruction, Input      string
-		Question                json.RawMessage
 		Chosen, Rejected        dialogOrText
 		ChosenAnswer            dialogOrText `json:"chosen_response"`
 		RejectedAnswer          dialogOrText `json:"rejected_response"`
@@ -94,19 +116,21 @@ func preferenceRows(c Config, _ string) converter[data.Preference] {
 		margins
 	}
 	return each(func(r row) (p data.Preference, err error) {
-		turns := slices.Concat(r.Messages, r.Conversations, r.Prompt.as(data.User))
-		if len(turns) == 0 {
-			var asked string
-			if len(r.Question) > 0 && r.Question[0] == '"' {
-				_ = json.Unmarshal(r.Question, &asked) // the row was valid JSON
+		prompt, err := r.dialog(r.Messages, r.Conversations)
+		if err != nil {
+			return p, err
+		}
+		for _, answers := range []struct {
+			name        string
+			one, second *dialogOrText
+		}{{"chosen", &r.Chosen, &r.ChosenAnswer}, {"rejected", &r.Rejected, &r.RejectedAnswer}} {
+			if answers.one.empty() {
+				*answers.one = *answers.second
+			} else if _, err := oneOf(named{answers.name, answers.one.last()}, named{answers.name + "_response", answers.second.last()}); err != nil {
+				return p, err
 			}
-			turns = question(withInput(r.Instruction, r.Input), asked)
 		}
-		if r.Chosen.empty() {
-			r.Chosen, r.Rejected = r.ChosenAnswer, r.RejectedAnswer
-		}
-		prompt := withSystem(r.System, turns)
-		if p, err = preference(c.Preference, r.Chosen.after(prompt), r.Rejected.after(prompt)); err != nil {
+		if p, err = c.Preference.compared(prompt, r.Chosen, r.Rejected); err != nil {
 			return p, err
 		}
 		if r.Set != nil {
@@ -131,20 +155,37 @@ type margins struct {
 // rate sets the rating if there is a margin.
 func (m margins) rate(cfg PreferenceConfig, to *data.Rating) error {
 	margin := m.Margin
+	against := margin != nil && *margin < 0
 	for _, pair := range [][2]*float64{{m.ScoreChosen, m.ScoreRejected}, {m.ChosenScore, m.RejectedScore}, {m.ChosenRating, m.RejectedRating}} {
-		if margin == nil && pair[0] != nil && pair[1] != nil {
-			difference := *pair[0] - *pair[1]
+		if pair[0] == nil || pair[1] == nil {
+			continue
+		}
+		difference := *pair[0] - *pair[1]
+		against = against || difference < 0
+		if margin == nil {
 			margin = &difference
 		}
 	}
-	switch {
-	case margin == nil:
-	case *margin < 0:
+	if against {
 		return errors.New("the rejected answer has the better grade")
-	default:
+	}
+	if margin != nil {
 		*to = cfg.thresholds(pointThresholds).Rate(*margin)
 	}
 	return nil
+}
+
+// compared is the pair of two answers, or of two dialogues that have the prompt in them.
+func (c PreferenceConfig) compared(prompt []data.Message, chosen, rejected dialogOrText) (data.Preference, error) {
+	better, err := chosen.after(prompt)
+	if err != nil {
+		return data.Preference{}, fmt.Errorf("chosen: %w", err)
+	}
+	worse, err := rejected.after(prompt)
+	if err != nil {
+		return data.Preference{}, fmt.Errorf("rejected: %w", err)
+	}
+	return preference(c, better, worse)
 }
 
 // preference is the pair of two dialogues that differ in their last answer.

@@ -13,37 +13,46 @@ import (
 // "input") or a "question"; with an optional "system", "id" and "safety" (true for a safety prompt). A "label" of "unsafe"
 // tags a safety prompt too, and so does a 1 under one of the keys of OpenAI's moderation data.
 func Prompts(path string) ([]data.Prompt, Report, error) {
-	return importAll(path, Config{}, promptRows)
+	return importAll[data.Prompt](path, Config{As: "prompts"})
 }
 
 func promptRows(Config, string) converter[data.Prompt] {
 	type row struct {
-		ID                           json.RawMessage
-		System                       string
-		Safety                       bool
-		Prompt                       dialogOrText
-		Messages, Conversations      []importedMessage
-		Turns                        []string
-		Instruction, Input, Question string
-		PromptsFinal                 string `json:"prompts_final"` // of SimpleSafetyTests
-		Label                        json.RawMessage
+		ID     json.RawMessage
+		Safety bool
+		question
+		Messages, Conversations []importedMessage
+		Turns                   []string
+		PromptsFinal            *string `json:"prompts_final"` // of SimpleSafetyTests
+		Label                   json.RawMessage
 		moderation
 	}
 	return each(func(r row) (data.Prompt, error) {
-		turns := slices.Concat(r.Messages, r.Conversations, r.Prompt.as(data.User))
-		if len(turns) == 0 && len(r.Turns) > 0 {
-			turns = question(r.Turns[0])
+		for _, other := range []named{{"turns", firstText(r.Turns)}, {"prompts_final", r.PromptsFinal}} {
+			asks, err := oneOf(named{"prompt", r.Prompt.text}, other)
+			if err != nil {
+				return data.Prompt{}, err
+			}
+			r.Prompt.text = asks
 		}
-		if len(turns) == 0 {
-			turns = question(withInput(r.Instruction, r.Input), r.Question, r.PromptsFinal)
+		dialog, err := r.dialog(r.Messages, r.Conversations)
+		if err != nil {
+			return data.Prompt{}, err
 		}
-		p := data.Prompt{ID: idText(r.ID), Messages: withSystem(r.System, turns)}
-		p.Safety = r.Safety || bytes.Equal(r.Label, []byte(`"unsafe"`)) || r.PromptsFinal != "" || r.flagged()
+		p := data.Prompt{ID: idText(r.ID), Messages: dialog}
+		p.Safety = r.Safety || bytes.Equal(r.Label, []byte(`"unsafe"`)) || value(r.PromptsFinal) != "" || r.flagged()
 		if p.ID == "" {
 			p.ID = data.DialogID(p.Messages)
 		}
 		return p, data.CheckMessages(p.Messages)
 	})
+}
+
+func firstText(texts []string) *string {
+	if len(texts) == 0 {
+		return nil
+	}
+	return &texts[0]
 }
 
 // idText is an id that may be a number.

@@ -31,7 +31,7 @@ func (c PreferenceConfig) pair(v verdict) (data.Preference, error) {
 	if v.difference < 0 {
 		chosen, rejected = rejected, chosen
 	}
-	p, err := preference(c, chosen.after(v.prompt), rejected.after(v.prompt))
+	p, err := c.compared(v.prompt, chosen, rejected)
 	if err != nil {
 		return p, err
 	}

@@ -4,9 +4,13 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/tame-rlhf/tame/pkg/data"
 )
 
 // Report says what an importer took and what it refused. A bad row does not stop the others.
@@ -18,6 +22,8 @@ type Report struct {
 	More    int        // refused rows that are not in Refused
 
 	reasons map[Reason]int
+	unused  map[UnusedKey]int
+	special map[string]int
 }
 
 // MaxRefused is how many refused rows an Import keeps. It counts the others.
@@ -27,10 +33,17 @@ const MaxRefused = 1000
 type RowError struct {
 	File string
 	Line int // of the row's beginning, from 1; in Arrow and Parquet the row
-	Err  error
+	// Element is the row's place in a JSON array, from 1; 0 in other files.
+	Element int
+	Err     error
 }
 
-func (e RowError) Error() string { return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err) }
+func (e RowError) Error() string {
+	if e.Element > 0 {
+		return fmt.Sprintf("%s:%d: element %d: %v", e.File, e.Line, e.Element, e.Err)
+	}
+	return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err)
+}
 
 // Unwrap is the reason.
 func (e RowError) Unwrap() error { return e.Err }
@@ -70,6 +83,68 @@ func (r Report) Reasons() []ReasonCount {
 	return list
 }
 
+// UnusedKey is a key that has something to say in rows and was not used.
+type UnusedKey struct {
+	Key   string // nested ones with those that they are in: "messages.name"
+	Label bool   // known to say only where a row is from or what it is about: not refused by Config.Strict
+	Hint  string // what may be wrong with it
+}
+
+// UnusedCount is a key that was not used, with the number of rows that have it.
+type UnusedCount struct {
+	UnusedKey
+	Rows int
+}
+
+// Unused counts the keys that were not used, those first that may mean something, the most frequent ones first.
+func (r Report) Unused() []UnusedCount {
+	var list []UnusedCount
+	for key, n := range r.unused {
+		list = append(list, UnusedCount{key, n})
+	}
+	slices.SortFunc(list, func(a, b UnusedCount) int {
+		if a.Label != b.Label {
+			return cmp.Compare(strconv.FormatBool(a.Label), strconv.FormatBool(b.Label))
+		}
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), strings.Compare(a.Key, b.Key))
+	})
+	return list
+}
+
+const maxUnused = 1000
+
+// leftOut counts the keys of a row that are not used, each once.
+func (r *Report) leftOut(keys []UnusedKey) {
+	for i, key := range keys {
+		if slices.Contains(keys[:i], key) {
+			continue
+		}
+		if r.unused == nil {
+			r.unused = map[UnusedKey]int{}
+		}
+		if _, ok := r.unused[key]; !ok && len(r.unused) >= maxUnused {
+			key = UnusedKey{Key: "other keys"}
+		}
+		r.unused[key]++
+	}
+}
+
+// SpecialTokens counts the rows taken that have special tokens of chat formats as text, see data.SpecialTokens.
+func (r Report) SpecialTokens() map[string]int { return maps.Clone(r.special) }
+
+// take counts a row that an import gives.
+func (r *Report) take(row any) {
+	r.Rows++
+	if row, ok := row.(interface{ Parts() []data.Part }); ok {
+		for _, token := range data.SpecialTokens(row) {
+			if r.special == nil {
+				r.special = map[string]int{}
+			}
+			r.special[token]++
+		}
+	}
+}
+
 // errSkip marks a row that is all right and gives nothing.
 type errSkip struct{ reason string }
 
@@ -90,7 +165,7 @@ func (r *Report) count(reason string, skipped bool, rows int) {
 	if !skipped {
 		key.Text = differing.ReplaceAllStringFunc(reason, func(s string) string {
 			if strings.ContainsAny(s[:1], `"'`) {
-				if len(s) <= 24 && isName(s[1:len(s)-1]) {
+				if s[0] == '"' && len(s) <= 24 && isName(s[1:len(s)-1]) {
 					return s // a key or a role
 				}
 				return `"..."`

@@ -23,6 +23,10 @@ func Rows[T data.Row](ctx context.Context, im *Import) iter.Seq2[T, error] {
 		for _, c := range open {
 			c.finish(&im.report)
 		}
+		if n := im.report.NumRefused(); im.cfg.Strict && n > 0 {
+			var zero T
+			yield(zero, fmt.Errorf("importer: %d rows are refused; the first: %w", n, im.report.Refused[0]))
+		}
 	}
 }
 
@@ -36,7 +40,7 @@ func importRows[T data.Row](ctx context.Context, im *Import, f importFile, open 
 	}
 	c, ok := open[f.dialect.Name]
 	if !ok {
-		c = f.dialect.open.(opener[T])(im.cfg, f.name)
+		c = converterOf[T](f.dialect, im.cfg, f.name)
 		if c.left != nil {
 			open[f.dialect.Name] = c
 		}
@@ -66,16 +70,13 @@ func (im *Import) goesOn(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// refuse notes a row that gave nothing.
+// refuse notes a row that gave nothing. With Config.Strict the import goes on to find the others, and fails at its end.
 func (im *Import) refuse(e RowError) error {
 	if !im.report.refuse(e, MaxRefused) {
 		return nil
 	}
 	if im.OnRefused != nil {
 		im.OnRefused(e)
-	}
-	if im.cfg.Strict {
-		return fmt.Errorf("importer: %w", e)
 	}
 	return nil
 }
@@ -98,6 +99,10 @@ func ownRows[T data.Row](ctx context.Context, im *Import, f importFile) iter.Seq
 			return
 		}
 		defer r.Close()
+		var unused []UnusedKey
+		for _, column := range r.Unused() {
+			unused = append(unused, UnusedKey{Key: column})
+		}
 		place, n := place{read: &im.read}, 0
 		for row, err := range r.Rows() {
 			if err == nil {
@@ -105,13 +110,14 @@ func ownRows[T data.Row](ctx context.Context, im *Import, f importFile) iter.Seq
 			}
 			if err == nil {
 				im.report.Read, n = im.report.Read+1, n+1
+				im.report.leftOut(unused)
 				place.update(r.BytesRead())
 				if bad := data.Check(row); bad != nil {
-					if err = im.refuse(RowError{f.name, n, bad}); err == nil {
+					if err = im.refuse(RowError{File: f.name, Line: n, Err: bad}); err == nil {
 						continue
 					}
 				} else {
-					im.report.Rows++
+					im.report.take(row)
 				}
 			}
 			if !yield(row, err) || err != nil {

@@ -17,9 +17,9 @@ import (
 // separator between documents, such as "<|endoftext|>". Blank documents are left out.
 func Text(path, separator string) ([]data.Text, Report, error) {
 	if separator == "" {
-		return importAll(path, Config{}, textRows)
+		return importAll[data.Text](path, Config{As: textDialect})
 	}
-	documents := opened(path, nil, func(r *bufio.Reader) iter.Seq2[rawRow, error] { return documents(path, r, separator) })
+	documents := opened(path, nil, func(_ origin, r *bufio.Reader) iter.Seq2[rawRow, error] { return documents(path, r, separator) })
 	return collect(path, documents, plainText())
 }
 
@@ -43,7 +43,7 @@ func plainText() converter[data.Text] {
 }
 
 // maxDocument is how long a document of plain text may be. A text without separators is one document.
-const maxDocument = 1 << 30
+const maxDocument = 128 << 20
 
 // documents goes through the documents of a plain text. Blank ones are left out.
 func documents(path string, r io.Reader, separator string) iter.Seq2[rawRow, error] {
@@ -77,10 +77,10 @@ func documents(path string, r io.Reader, separator string) iter.Seq2[rawRow, err
 		}
 		err := scanner.Err()
 		if errors.Is(err, bufio.ErrTooLong) {
-			err = fmt.Errorf("a document is longer than %d MiB: give the separator between documents", maxDocument>>20)
+			err = fmt.Errorf("a document is longer than %d MiB: give the separator between documents, or cut it", maxDocument>>20)
 		}
 		if err != nil {
-			yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, line, err}))
+			yield(rawRow{}, fmt.Errorf("importer: %w", RowError{path, line, 0, err}))
 		}
 	}
 }

@@ -80,7 +80,7 @@ type Config struct {
 type Event struct {
 	// Step names the result that is worked on, by its path in the run's folder, such as "v1/helpfulness".
 	Step string
-	// Done and Total count its parts: optimisation steps, iterations, prompts.
+	// Done and Total count its parts: optimisation steps, iterations, prompts. Both are 0 when the work on it begins.
 	Done, Total int
 	// Plan, if not nil, is what training is going to do, with warnings: see train.Plan. Such an event is not about progress.
 	Plan *train.Plan

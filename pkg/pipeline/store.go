@@ -29,7 +29,7 @@ type store struct {
 const workDir = ".work"
 
 // leftover are the names of files and folders that were being written when a process was killed.
-var leftover = regexp.MustCompile(`^\..+(\.tmp|\.discarded|\.arrow\d+)$`)
+var leftover = regexp.MustCompile(`^\..+(\.tmp|\.discarded|\.(arrow|json|model)\d+)$`)
 
 // newStore makes the folder, or sweeps the one that is there.
 func newStore(dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)) (*store, error) {
@@ -112,6 +112,7 @@ func result[T any](s *store, name string, l data.Lineage, read func(path string)
 		s.watch(Event{Step: name, Reused: true})
 		return value, errors.Join(err, s.finish(name))
 	}
+	s.watch(Event{Step: name})
 	if value, err = compute(); err != nil {
 		return value, fmt.Errorf("%s: %w", name, err)
 	}

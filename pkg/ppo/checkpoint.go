@@ -30,6 +30,8 @@ type position struct {
 	HeldOutScale  *scale  `json:"held_out_scale,omitempty"` // nil before the first evaluation
 	Worse         int     `json:"worse"`                    // evaluations since the best
 	Stopped       bool    `json:"stopped"`
+
+	Unreported map[string]float64 `json:"unreported,omitempty"` // metrics of an iteration whose evaluation is not finished
 }
 
 // checkpoint collects what restore needs: policy, critic and best policy, the optimisers and the
@@ -38,6 +40,7 @@ func (t *Trainer) checkpoint() (*train.Checkpoint, error) {
 	at := position{
 		Iteration: t.iteration, KLCoef: t.klCoef, BestIteration: t.best.iteration, BestScore: t.best.score,
 		BestFinished: t.best.finished, Worse: t.best.worse, Stopped: t.best.stopped,
+		Unreported: train.Finite(t.unreported),
 	}
 	if t.best.weights != nil {
 		at.HeldOutScale = &t.best.unit
@@ -90,7 +93,7 @@ func (t *Trainer) restore(c *train.Checkpoint) error {
 	if err := t.step.Restore(c); err != nil {
 		return fmt.Errorf("ppo: checkpoint: %w", err)
 	}
-	t.iteration, t.klCoef = at.Iteration, at.KLCoef
+	t.iteration, t.klCoef, t.saved, t.unreported = at.Iteration, at.KLCoef, at.Iteration, at.Unreported
 	if weights != nil {
 		t.best = best{
 			evaluation: evaluation{score: at.BestScore, finished: at.BestFinished},
@@ -128,16 +131,28 @@ func (t *Trainer) resume() error {
 	return t.restore(c)
 }
 
-// keep saves the run when a checkpoint is due. Within an iteration there is nothing to save: the
-// answers would be lost.
+// keep saves the run when a checkpoint is due.
 func (t *Trainer) keep() error {
 	k := t.cfg.Checkpointing
 	if k.Dir == "" || t.iteration%k.Every != 0 && !t.Done() {
 		return nil
 	}
+	return t.write()
+}
+
+// save saves a run that is stopped, unless it was saved in this state.
+func (t *Trainer) save() error {
+	if t.cfg.Checkpointing.Dir == "" || t.iteration == t.saved {
+		return nil
+	}
+	return t.write()
+}
+
+func (t *Trainer) write() error {
 	c, err := t.checkpoint()
 	if err != nil {
 		return err
 	}
-	return k.Save(c, t.id)
+	t.saved = t.iteration
+	return t.cfg.Checkpointing.Save(c, t.id)
 }

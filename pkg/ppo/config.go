@@ -135,6 +135,9 @@ type Config struct {
 	// Checkpointing says where a run saves itself after iterations, to resume after a stop. Default:
 	// nowhere.
 	Checkpointing train.Checkpointing `json:"-"`
+	// OnPhase, if not nil, is called when something begins that may take long: "compiling", "hashing", then in
+	// each iteration "sampling", "scoring", "training" and "evaluating", with the iterations done and planned.
+	OnPhase func(phase string, done, total int) `json:"-"`
 	// OnSamples, if not nil, is called with the answers of each iteration and their scores.
 	OnSamples func(iteration int, answers []data.Answer, scores []Score) `json:"-"`
 	// MaxMemory is the number of bytes that training may work in, see train.Plan; 0 for no limit. A run

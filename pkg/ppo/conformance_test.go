@@ -9,7 +9,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/train/traintest"
 )
 
-// PPO is a stage, with a critic and with a shared trunk. Within an iteration there is nothing to save.
+// PPO is a stage, with a critic and with a shared trunk. A run that is stopped within an iteration is saved as it was before it.
 func TestConformance(t *testing.T) {
 	for name, shared := range map[string]bool{"critic": false, "shared trunk": true} {
 		t.Run(name, func(t *testing.T) {
@@ -52,8 +52,7 @@ func TestConformance(t *testing.T) {
 				Train: func(ctx context.Context, run traintest.Run) ([]float32, any, error) {
 					return trained(ctx, run, 2, prompts, prompts, nothing)
 				},
-				Others:  others,
-				OnlyDue: true,
+				Others: others,
 			})
 		})
 	}

@@ -69,6 +69,7 @@ func (t *Trainer) evaluates() bool { return len(t.heldOut) > 0 && t.cfg.EvalEver
 // evaluate answers the held-out prompts, reports to m, and keeps the policy if it is the best so far. The
 // score is R_c before whitening, because whitening would hide any progress.
 func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
+	t.phase("evaluating")
 	answers, err := t.sample(ctx, t.heldOut, heldOutStreams, 1)
 	if err != nil {
 		return err

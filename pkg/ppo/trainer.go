@@ -2,6 +2,7 @@ package ppo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -27,7 +28,10 @@ type Trainer struct {
 	klCoef    float64
 	best      best
 	id        run.Identity // of a run with Config.Checkpointing
+	saved     int          // the iteration after which it was saved last
 	stopped   string       // the reason that OnStep gave
+
+	unreported map[string]float64 // metrics of an iteration whose evaluation is not finished
 }
 
 // New prepares PPO. Policy and critic, float32 weights, are trained in place; the reference π_0 is a
@@ -45,6 +49,7 @@ func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Re
 		cfg: cfg, policy: policy, critic: critic, reference: policy.Clone(), prompts: prompts, heldOut: heldOut, rewarder: r,
 		batch: train.NewBatch(cfg.MicroTokens, cfg.MicroSegments), klCoef: cfg.KLCoef,
 	}
+	t.phase("compiling")
 	var err error
 	if t.forward, err = newForward(policy, critic, t.reference, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
@@ -56,6 +61,7 @@ func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Re
 	if err := plan.Memory.Check(cfg.MaxMemory); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
+	t.phase("hashing")
 	if err := t.resume(); err != nil {
 		return nil, err
 	}
@@ -63,6 +69,13 @@ func New(policy, critic *model.Params, prompts, heldOut []data.TokenPrompt, r Re
 		cfg.OnPlan(plan)
 	}
 	return t, nil
+}
+
+// phase tells what begins.
+func (t *Trainer) phase(name string) {
+	if t.cfg.OnPhase != nil {
+		t.cfg.OnPhase(name, t.iteration, t.cfg.Iterations)
+	}
 }
 
 // Train runs PPO until Config.Iterations are done or Config.Patience evaluations in a row were no
@@ -88,14 +101,62 @@ func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut [
 
 // Done says whether all iterations are done or training has stopped early.
 func (t *Trainer) Done() bool {
-	return t.iteration >= t.cfg.Iterations || t.best.stopped || t.stopped != ""
+	return t.unreported == nil && (t.iteration >= t.cfg.Iterations || t.best.stopped || t.stopped != "")
 }
 
 // Iterate is one iteration: it samples answers, judges them, trains policy and critic on them, and
 // saves the run if Config.Checkpointing says so. It returns the metrics that Config.OnStep gets: doc.go has
-// their names.
+// their names. When the context ends, the answers that were begun are lost, and nothing else: the run is saved
+// as it was before them. Optimisation steps that were begun are finished.
 func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
-	cfg, clock, m := t.cfg, newClock(), map[string]float64{}
+	if t.unreported == nil { // else the run was stopped between an update and its evaluation
+		if err := t.improve(ctx); err != nil {
+			return nil, err
+		}
+	}
+	m := t.unreported
+
+	// 9. Look at the held-out prompts, keep the best policy, and report.
+	if t.evaluates() && (t.iteration%t.cfg.EvalEvery == 0 || t.iteration == t.cfg.Iterations) {
+		clock := newClock()
+		if err := t.evaluate(ctx, m); err != nil {
+			return nil, errors.Join(err, t.save())
+		}
+		clock.lap(m, "eval")
+	}
+	t.unreported = nil
+	t.stopped = train.StepInfo{Stage: stage, Step: t.iteration, Total: t.cfg.Iterations, Metrics: m}.Tell(t.cfg.OnStep)
+	return m, t.keep()
+}
+
+// improve samples answers and trains on them: steps 1 to 8.
+func (t *Trainer) improve(ctx context.Context) error {
+	clock, m := newClock(), map[string]float64{}
+	episodes, err := t.experience(ctx, clock, m)
+	if err != nil {
+		return errors.Join(err, t.save()) // nothing has changed since the last iteration
+	}
+
+	// 7. Train on shuffled mini-batches, for some epochs.
+	t.phase("training")
+	if err := t.update(context.WithoutCancel(ctx), episodes, m); err != nil {
+		return err
+	}
+	clock.lap(m, "update")
+
+	// 8. Steer the KL coefficient.
+	if t.cfg.KLControl == KLAdaptive {
+		t.klCoef = AdaptKLCoef(t.klCoef, m["objective/kl"], t.cfg.KLTarget, len(episodes), t.cfg.KLHorizon)
+	}
+	t.iteration++
+	clock.total(m, episodes)
+	t.unreported = m
+	return nil
+}
+
+// experience samples answers and computes what they are trained on: steps 1 to 6.
+func (t *Trainer) experience(ctx context.Context, clock *clock, m map[string]float64) ([]*episode, error) {
+	cfg := t.cfg
 	if t.iteration == 0 && t.evaluates() { // what the start is worth
 		if err := t.evaluate(ctx, m); err != nil {
 			return nil, err
@@ -105,6 +166,7 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	}
 
 	// 1. Sample answers.
+	t.phase("sampling")
 	draws := cfg.BatchSize / cfg.SamplesPerPrompt
 	first := t.iteration * draws
 	answers, err := t.sample(ctx, t.draw(first, draws), uint64(first), cfg.SamplesPerPrompt)
@@ -114,6 +176,7 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 	clock.lap(m, "sample")
 
 	// 2. Score them: R_c of section 3.2.3.
+	t.phase("scoring")
 	scores, raw, bySafety, err := judge(ctx, t.rewarder, answers, cfg)
 	if err != nil {
 		return nil, err
@@ -152,28 +215,7 @@ func (t *Trainer) Iterate(ctx context.Context) (map[string]float64, error) {
 		whitenAdvantages(episodes)
 	}
 
-	// 7. Train on shuffled mini-batches, for some epochs.
-	if err := t.update(ctx, episodes, m); err != nil {
-		return nil, err
-	}
-	clock.lap(m, "update")
-
-	// 8. Steer the KL coefficient.
-	if cfg.KLControl == KLAdaptive {
-		t.klCoef = AdaptKLCoef(t.klCoef, m["objective/kl"], cfg.KLTarget, len(episodes), cfg.KLHorizon)
-	}
-	t.iteration++
-
-	// 9. Look at the held-out prompts, keep the best policy, and report.
-	if t.evaluates() && (t.iteration%cfg.EvalEvery == 0 || t.iteration == cfg.Iterations) {
-		if err := t.evaluate(ctx, m); err != nil {
-			return nil, err
-		}
-		clock.lap(m, "eval")
-	}
-	clock.total(m, episodes)
-	t.stopped = train.StepInfo{Stage: stage, Step: t.iteration, Total: cfg.Iterations, Metrics: m}.Tell(cfg.OnStep)
-	return m, t.keep()
+	return episodes, nil
 }
 
 // draw gives count prompts from the endless sequence of shuffled passes over all prompts, from position first on.

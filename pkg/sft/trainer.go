@@ -13,12 +13,12 @@ import (
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// Encode turns conversations into examples: every answer counts, or the last alone.
+// Encode turns conversations into examples: every answer counts by its weight, or the last alone.
 func Encode(tmpl *data.Template, dialogs []data.Conversation, turns data.Turns) ([]data.Example, error) {
 	examples := make([]data.Example, len(dialogs))
 	for i, d := range dialogs {
 		var err error
-		if examples[i], err = tmpl.EncodeDialog(d.Messages, turns); err != nil {
+		if examples[i], err = tmpl.EncodeConversation(d, turns); err != nil {
 			return nil, fmt.Errorf("sft: conversation %d: %w", i, err)
 		}
 	}

@@ -234,6 +234,18 @@ func TestEncode(t *testing.T) {
 }
 
 // Every epoch sees every example once, in an order of its own.
+// An answer of weight 0 is context: its tokens do not count.
+func TestEncodeWeights(t *testing.T) {
+	tmpl, err := data.Llama2Template(bytewise{})
+	require.NoError(t, err)
+	messages := []data.Message{{Role: data.User, Content: "a"}, {Role: data.Assistant, Content: "b"}, {Role: data.User, Content: "c"}, {Role: data.Assistant, Content: "d"}}
+	last, err := Encode(tmpl, []data.Conversation{{Messages: messages}}, data.LastTurn)
+	require.NoError(t, err)
+	weighted, err := Encode(tmpl, []data.Conversation{{Messages: messages, Weights: []float32{0, 0, 0, 1}}}, data.AllTurns)
+	require.NoError(t, err)
+	assert.Equal(t, last, weighted)
+}
+
 func TestEpochs(t *testing.T) {
 	cfg := tinyConfig()
 	cfg.Optim.LearningRate, cfg.BatchSize = 0, 1 // nothing moves: an example has the same loss in every epoch

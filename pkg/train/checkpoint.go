@@ -147,7 +147,7 @@ func (c *Checkpoint) writeTrainer(dir string) error {
 		return err
 	}
 	state := stateJSON{Format: formatVersion, State: c.State, OptimSteps: map[string]int{}}
-	state.Metrics = finite(state.Metrics)
+	state.Metrics = Finite(state.Metrics)
 	for name, o := range c.Optim {
 		state.OptimSteps[name] = o.Steps
 		if err := writeMoments(filepath.Join(dir, name+optimSuffix), o.Moments); err != nil {

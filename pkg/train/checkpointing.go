@@ -1,10 +1,12 @@
 package train
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/setting"
@@ -60,5 +62,36 @@ func (k Checkpointing) Save(c *Checkpoint, id run.Identity) error {
 	}
 	c.State.Identity = id
 	c.WriteFiles = k.WriteFiles
-	return SaveCheckpoint(k.Dir, c)
+	if err := SaveCheckpoint(k.Dir, c); err != nil {
+		return &SaveError{Dir: k.Dir, Kept: k.kept(), Err: err}
+	}
+	return nil
 }
+
+// kept is the step of the checkpoint that is there, 0 for none.
+func (k Checkpointing) kept() int {
+	var state State
+	raw, err := os.ReadFile(filepath.Join(k.Dir, trainerDir, stateFile))
+	if err != nil || json.Unmarshal(raw, &state) != nil {
+		return 0
+	}
+	return state.Step
+}
+
+// SaveError says that a checkpoint could not be saved. The one before, if there was one, is whole.
+type SaveError struct {
+	Dir  string
+	Kept int // optimisation steps of the checkpoint in Dir, 0 for none
+	Err  error
+}
+
+// Error implements error.
+func (e *SaveError) Error() string {
+	if e.Kept == 0 {
+		return fmt.Sprintf("the checkpoint %s is not saved, and there is none from before: %v", e.Dir, e.Err)
+	}
+	return fmt.Sprintf("the checkpoint %s is not saved, it is still the one after %d optimisation steps: %v", e.Dir, e.Kept, e.Err)
+}
+
+// Unwrap is the reason.
+func (e *SaveError) Unwrap() error { return e.Err }

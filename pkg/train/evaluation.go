@@ -62,7 +62,7 @@ func (f *fit[T]) evaluate(ctx context.Context) error {
 		f.worse++
 		return nil
 	}
-	f.worse, f.report.BestStep, f.report.HeldOut = 0, f.report.Steps, finite(now)
+	f.worse, f.report.BestStep, f.report.HeldOut = 0, f.report.Steps, Finite(now)
 	if f.best == nil {
 		f.best = f.params.Clone()
 		return nil

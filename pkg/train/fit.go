@@ -93,12 +93,19 @@ const evalPrefix = "eval/"
 // Errors do not name the stage: it puts its name before them.
 func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) (Report, error) {
 	// 1. Build the graph: trunk, loss, gradients.
+	phase := func(name string, done int) {
+		if s.OnPhase != nil {
+			s.OnPhase(name, done, task.Steps)
+		}
+	}
+	phase("compiling", 0)
 	f, err := newFit(p, task, s)
 	if err != nil {
 		return Report{}, err
 	}
 
 	// 2. Resume where an earlier run stopped.
+	phase("hashing", 0)
 	if err := f.resume(); err != nil {
 		return f.report, err
 	}
@@ -107,6 +114,7 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 		s.OnPlan(f.plan())
 	}
 
+	phase("training", f.report.Steps)
 	for !f.ended() {
 		if f.reports == nil { // else the run was stopped between a step and its evaluation
 			// 3. Take the items of the step.
@@ -141,8 +149,8 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 		f.report.Stopped = info.Tell(s.OnStep)
 		f.reports = nil
 
-		// 8. Save a checkpoint.
-		if s.Checkpointing.Dir != "" && (f.report.Steps%s.Checkpointing.Every == 0 || f.report.Stopped != "") {
+		// 8. Save a checkpoint: at the end too, because the caller may be stopped in what it does with the result.
+		if s.Checkpointing.Dir != "" && (f.report.Steps%s.Checkpointing.Every == 0 || f.ended()) {
 			if err := f.save(); err != nil {
 				return f.report, err
 			}
@@ -282,7 +290,7 @@ func (f *fit[T]) fill(batch *Batch, items []T) ([]*data.Ragged, error) {
 func (f *fit[T]) stepped(r Result, tokens int, epochs float64) (err error) {
 	f.report.Steps++
 	f.report.Tokens += tokens
-	f.report.Loss, f.report.Accuracy = r.Loss, finite(r.Metrics)["accuracy"]
+	f.report.Loss, f.report.Accuracy = r.Loss, Finite(r.Metrics)["accuracy"]
 	f.reports = map[string]float64{
 		"loss":          r.Loss,
 		"num_tokens":    float64(f.report.Tokens),
@@ -349,7 +357,7 @@ func (f *fit[T]) save() error {
 	if f.Checkpointing.Dir == "" {
 		return nil
 	}
-	raw, err := json.Marshal(state{Report: f.report, Source: f.position, Worse: f.worse, Reports: finite(f.reports)})
+	raw, err := json.Marshal(state{Report: f.report, Source: f.position, Worse: f.worse, Reports: Finite(f.reports)})
 	if err != nil {
 		return fmt.Errorf("train: checkpoint: position: %w", err)
 	}
@@ -361,8 +369,8 @@ func (f *fit[T]) save() error {
 	return f.Checkpointing.Save(c, f.id)
 }
 
-// finite leaves out NaN and Inf, which JSON does not have.
-func finite(metrics map[string]float64) map[string]float64 {
+// Finite returns the metrics without NaN and Inf, which JSON does not have.
+func Finite(metrics map[string]float64) map[string]float64 {
 	kept := maps.Clone(metrics)
 	maps.DeleteFunc(kept, func(_ string, x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) })
 	return kept

@@ -236,6 +236,17 @@ func TestFitCancelledInEvaluation(t *testing.T) {
 	}
 }
 
+// A finished run is saved, whenever a checkpoint was due: its caller may be stopped before the result is safe.
+func TestFitSavesTheEnd(t *testing.T) {
+	s := settings()
+	s.Checkpointing = train.Checkpointing{Dir: filepath.Join(t.TempDir(), "run"), Every: 100}
+	want, report := fitted(t, s, nil)
+	s.OnStep = func(i train.StepInfo) { t.Errorf("step %d is done again", i.Step) }
+	got, again := fitted(t, s, nil)
+	assert.Equal(t, report, again)
+	assert.Equal(t, numbers(want), numbers(got))
+}
+
 // A task that decides by itself what is better.
 func TestFitBetter(t *testing.T) {
 	s := settings()

@@ -16,6 +16,8 @@ import (
 type Recorder struct {
 	// Now gives the time of a line. Nil leaves it out.
 	Now func() time.Time
+	// Run names the run in each line. Empty leaves it out.
+	Run string
 
 	enc *json.Encoder
 	err error
@@ -35,11 +37,12 @@ func (r *Recorder) OnStep(info StepInfo) {
 	}
 	line := struct {
 		Time    string              `json:"time,omitempty"`
+		Run     string              `json:"run,omitempty"`
 		Stage   string              `json:"stage"`
 		Step    int                 `json:"step"`
 		Total   int                 `json:"total"`
 		Metrics map[string]*float64 `json:"metrics"`
-	}{Stage: info.Stage, Step: info.Step, Total: info.Total, Metrics: map[string]*float64{}}
+	}{Run: r.Run, Stage: info.Stage, Step: info.Step, Total: info.Total, Metrics: map[string]*float64{}}
 	if r.Now != nil {
 		line.Time = r.Now().UTC().Format(time.RFC3339)
 	}

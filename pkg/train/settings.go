@@ -91,6 +91,9 @@ type Settings struct {
 	MaxMemory int `json:"-"`
 	// OnPlan, if not nil, is called before the first step with what the run is going to do.
 	OnPlan func(Plan) `json:"-"`
+	// OnPhase, if not nil, is called when something begins that may take long: "compiling", "hashing", and
+	// "training", with the steps done before and the steps planned.
+	OnPhase func(phase string, done, total int) `json:"-"`
 	// OnStep, if not nil, is called after each optimisation step. It can end the run: StepInfo.Stop.
 	OnStep func(StepInfo) `json:"-"`
 }

@@ -36,9 +36,6 @@ type Stage struct {
 	// Others are runs that Train's checkpoints do not belong to, by what the error says about the
 	// difference: "config field seed", "other content of data", "other content of start weights".
 	Others map[string]func(ctx context.Context, run Run) error
-	// OnlyDue says that a run whose context ends saves no checkpoint, so that it resumes from the
-	// last one that was due.
-	OnlyDue bool
 }
 
 // Run is what a test decides about a run of a stage.
@@ -112,7 +109,6 @@ func (s Stage) interrupt(t *testing.T, dir string, at int, how string) (saved in
 			cancel()
 		}
 	}}
-	due := at / every * every // the last step whose checkpoint was due
 	switch how {
 	case "killed":
 		assert.PanicsWithValue(t, how, func() { _, _, _ = s.Train(ctx, run) })
@@ -124,9 +120,6 @@ func (s Stage) interrupt(t *testing.T, dir string, at int, how string) (saved in
 	}
 	_, _, err := s.Train(ctx, run)
 	assert.ErrorIs(t, err, context.Canceled)
-	if s.OnlyDue {
-		return due
-	}
 	return at
 }
 
