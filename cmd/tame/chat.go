@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func chatCommand() *cobra.Command {
 				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
 				return err
 			})
-			if err != nil {
+			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
 			c, err := newChat(p, tok, system, *template, cfg, escaped(cmd.OutOrStdout()))

@@ -59,6 +59,9 @@ func distillStage() stage[distillConfig] {
 }
 
 func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
+	if err := checkPatterns("FineTune", c.FineTune.Settings, r.policy); err != nil {
+		return err
+	}
 	r.console.Phase("loading the safety model")
 	safety, err := pipeline.LoadJudges("", c.Safety, r.tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func generateCommand() *cobra.Command {
 				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
 				return err
 			})
-			if err != nil {
+			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
 			cfg.Stop = p.Ends()

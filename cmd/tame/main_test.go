@@ -34,7 +34,12 @@ func tame(t *testing.T, stdin string, args ...string) ([]string, error) {
 }
 
 // tinyModel writes a small random reward model with a tokenizer of its own.
-func tinyModel(t *testing.T) string {
+func tinyModel(t *testing.T) string { return tinyFolder(t, true) }
+
+// policyModel is tinyModel without the scalar head.
+func policyModel(t *testing.T) string { return tinyFolder(t, false) }
+
+func tinyFolder(t *testing.T, head bool) string {
 	t.Helper()
 	text := []string{"the cat sat on the mat", "the dog sat on the log", "a cat and a dog"}
 	cfg := tokenizer.DefaultTrainConfig()
@@ -47,7 +52,9 @@ func tinyModel(t *testing.T) string {
 	}, tensor.Float32)
 	rng := rand.New(rand.NewPCG(1, 1))
 	p.Init(rng)
-	p.AddHead(rng)
+	if head {
+		p.AddHead(rng)
+	}
 	dir := filepath.Join(t.TempDir(), "model")
 	require.NoError(t, model.Save(dir, p, func(tmp string) error { return tok.Save(filepath.Join(tmp, "tokenizer.model")) }))
 	return dir
@@ -98,7 +105,7 @@ func TestScoreAgreesForBothForms(t *testing.T) {
 
 // TestGenerateStreams: what is sampled for a line does not depend on the lines before it being good.
 func TestGenerateStreams(t *testing.T) {
-	dir := tinyModel(t)
+	dir := policyModel(t)
 	args := []string{"generate", "--model", dir, "--temperature", "1", "--max-new-tokens", "8"}
 	good, err := tame(t, "{\"prompt\": \"a\"}\n{\"prompt\": \"the cat\"}", args...)
 	require.NoError(t, err)
@@ -109,7 +116,7 @@ func TestGenerateStreams(t *testing.T) {
 
 // TestGenerateLogProbs: the log-probabilities that generate writes are those that logprobs gives for its tokens.
 func TestGenerateLogProbs(t *testing.T) {
-	dir := tinyModel(t)
+	dir := policyModel(t)
 	lines, err := tame(t, `{"prompt": "the cat"}`, "generate", "--model", dir, "--temperature", "1", "--n", "2", "--max-new-tokens", "8", "--seed", "3")
 	require.NoError(t, err)
 	var out generateOutput

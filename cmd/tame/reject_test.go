@@ -81,7 +81,7 @@ func TestReject(t *testing.T) {
 }
 
 func TestRejectNeedsAJudge(t *testing.T) {
-	args := append(rejectArgs(tinyModel(t), conversations(t, 3)), "--set", "output="+filepath.Join(t.TempDir(), "o"))
+	args := append(rejectArgs(policyModel(t), conversations(t, 3)), "--set", "output="+filepath.Join(t.TempDir(), "o"))
 	_, err := tame(t, "", args...)
 	assert.ErrorContains(t, err, "helpfulness and safety are both empty, want at least one reward model")
 	_, err = tame(t, "", append(args, "--set", "helpfulness="+tinyModel(t), "--set", "max_new_tokens=60")...)

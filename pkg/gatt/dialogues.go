@@ -124,6 +124,9 @@ func checkDialogs(dialogs []Dialog) error {
 		if len(d.Questions) == 0 {
 			return fmt.Errorf("gatt: dialogue %d (ID %q) has no questions", i, d.ID)
 		}
+		if data.TrimSpace(d.Instruction) == "" {
+			return fmt.Errorf("gatt: dialogue %d (ID %q) has a blank instruction: there is nothing to keep following", i, d.ID)
+		}
 		if k, known := first[d.ID]; known {
 			return fmt.Errorf("gatt: dialogues %d and %d have the same ID %q: give each its own", k, i, d.ID)
 		}

@@ -128,3 +128,10 @@ func (in *Inputs) input(name string, shape tensor.Shape) *gorgonia.Node {
 	}
 	return gorgonia.NewMatrix(in.G, in.DType, gorgonia.WithShape(shape...), gorgonia.WithName(name))
 }
+
+// Has says whether the node is one of these inputs, and not a weight or what a loss has made.
+func (in *Inputs) Has(n *gorgonia.Node) bool {
+	fixed := []*gorgonia.Node{in.Tokens, in.Targets, in.Layout, in.Shared, in.Segments, in.Mask, in.SegMask}
+	return slices.Contains(slices.Concat(fixed, in.tokenColumns.nodes, in.segmentColumns.nodes, in.scalars.nodes), n) ||
+		slices.ContainsFunc(in.ropes, func(r ropeNode) bool { return r.node == n })
+}

@@ -11,6 +11,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // Config of the iteration over RLHF versions (section 3.2). Take DefaultConfig and change what differs: a zero is never replaced by a
@@ -86,6 +87,8 @@ type Event struct {
 	Step string
 	// Done and Total count its parts: optimisation steps, iterations, prompts. Both are 0 when the work on it begins.
 	Done, Total int
+	// Plan, if not nil, is what training is going to do, with warnings: see train.Plan. Such an event is not about progress.
+	Plan *train.Plan
 	// Metrics are the numbers of an optimisation step or iteration; nil where there are none.
 	Metrics map[string]float64
 	// Finished says that the result is there, Reused that it was there before.

@@ -316,6 +316,7 @@ func (r *iteration) ppo(ctx context.Context, v int, name string, tuned, helpfuln
 	_, err = r.store.params(name, l, func() (*model.Params, error) {
 		p := tuned.Clone()
 		cfg.Checkpointing, cfg.OnStep = r.store.keep(name), r.steps(name)
+		cfg.OnPlan = r.plans(name)
 		cfg.Checkpointing.Every = 1
 		_, err := r.stages.ppo(ctx, p, helpfulness.Clone(), r.prompts, r.validation, judges, cfg)
 		return p, err

@@ -129,6 +129,7 @@ func (r *iteration) fineTune(ctx context.Context, v int, inputs []string, start 
 	return r.store.params(name, l, func() (*model.Params, error) {
 		p := start.Clone()
 		cfg.Checkpointing, cfg.OnStep = r.store.keep(name), r.steps(name)
+		cfg.OnPlan = r.plans(name)
 		_, err := r.stages.fineTune(ctx, p, examples, nil, cfg)
 		return p, err
 	})

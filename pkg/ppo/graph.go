@@ -115,7 +115,7 @@ func newStep(policy, critic *model.Params, cfg Config) (*train.Step, error) {
 		})
 	}
 	return train.NewStep(g.in, terms, networks, train.Options{
-		Scalars: map[string]float64{scalarTemperature: cfg.Temperature}, Recompute: cfg.Recompute,
+		Scalars: map[string]float64{scalarTemperature: cfg.Temperature}, Recompute: cfg.Recompute, MaxMemory: cfg.MaxMemory,
 	})
 }
 

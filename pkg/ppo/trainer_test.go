@@ -401,6 +401,20 @@ func TestLossOfOnesOwn(t *testing.T) {
 	}
 	assert.InDelta(t, length, m["mine/length"], 1e-5)
 	assert.InDelta(t, place, m["mine/place"], 1e-5)
+
+	// A column that the rewarder leaves out would be zeros.
+	for want, change := range map[string]func(*Score){
+		`Extra["length"], which Config.ExtraSegment names`:   func(s *Score) { s.Extra = nil },
+		`TokenExtra["place"], which Config.ExtraToken names`: func(s *Score) { s.TokenExtra = map[string][]float64{"plaice": nil} },
+	} {
+		without := rewarderFunc(func(ctx context.Context, answers []data.Answer) ([]Score, error) {
+			scores, err := r(ctx, answers)
+			change(&scores[len(scores)-1])
+			return scores, err
+		})
+		_, err := newTiny(t, cfg, without).Iterate(t.Context())
+		assert.ErrorContains(t, err, want)
+	}
 }
 
 // Recompute is less memory for the same bits, in policy and critic, or in the trunk that they share.
