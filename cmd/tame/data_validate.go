@@ -27,7 +27,7 @@ func dataValidateCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fits := func(record) error { return nil }
 			if path != "" {
-				p, tok, tmpl, err := loadChat(path, tokenizerPath)
+				p, tok, tmpl, err := loadChat(path, tokenizerPath, "")
 				if err != nil {
 					return err
 				}
