@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +23,7 @@ import (
 
 func chatCommand() *cobra.Command {
 	var path, tokenizerPath, system string
+	var template *string
 	cfg := generate.DefaultSampling()
 	cfg.Temperature, cfg.TopP, cfg.MaxNewTokens = 0.7, 0.9, 0
 	cmd := &cobra.Command{
@@ -40,10 +43,10 @@ func chatCommand() *cobra.Command {
 				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
 				return err
 			})
-			if err != nil {
+			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
-			c, err := newChat(p, tok, system, cfg, escaped(cmd.OutOrStdout()))
+			c, err := newChat(p, tok, system, *template, cfg, escaped(cmd.OutOrStdout()))
 			if err != nil {
 				return err
 			}
@@ -60,6 +63,7 @@ func chatCommand() *cobra.Command {
 	flags.Float64Var(&cfg.TopP, "top-p", cfg.TopP, "keep the most probable tokens that add up to this probability")
 	flags.IntVar(&cfg.MaxNewTokens, "max-new-tokens", cfg.MaxNewTokens, "longest answer; 0: as long as the context allows")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random numbers")
+	template = templateFlag(flags)
 	_ = cmd.MarkFlagRequired("model") // the flag was defined above
 	return cmd
 }
@@ -83,6 +87,7 @@ func checkChat(cfg generate.Sampling) error {
 // chat is a dialogue with a model.
 type chat struct {
 	stream *generate.Stream
+	ends   []int32 // ids that end an answer
 	tok    *tokenizer.Tokenizer
 	tmpl   *data.Template
 	system string
@@ -91,12 +96,13 @@ type chat struct {
 	out    io.Writer
 }
 
-func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg generate.Sampling, out io.Writer) (*chat, error) {
-	tmpl, err := chatTemplate(tok)
+func newChat(p *model.Params, tok *tokenizer.Tokenizer, system, template string, cfg generate.Sampling, out io.Writer) (*chat, error) {
+	tmpl, err := chatTemplate(tok, template)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Stop = []int32{tok.EOS()}
+	cfg.Fit(tok, p.Config().VocabSize)
+	cfg.Stop = p.Ends()
 	if cfg.MaxNewTokens == 0 {
 		cfg.MaxNewTokens = p.Config().MaxSeqLen
 	}
@@ -104,7 +110,7 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system string, cfg gener
 	if err != nil {
 		return nil, err
 	}
-	return &chat{stream: stream, tok: tok, tmpl: tmpl, system: system, out: out}, nil
+	return &chat{stream: stream, ends: cfg.Stop, tok: tok, tmpl: tmpl.Within(p.Config().VocabSize), system: system, out: out}, nil
 }
 
 // run answers line by line. prompting shows where to type.
@@ -185,7 +191,7 @@ func (c *chat) answer(ctx context.Context, line string) error {
 	}
 	text := c.tok.NewStream()
 	answer, err := c.stream.Answer(ctx, generate.TurnRequest{Prompt: ids, ID: uint64(c.turns)}, func(id int32) error {
-		if id == c.tok.EOS() {
+		if slices.Contains(c.ends, id) {
 			return nil
 		}
 		piece, err := text.Next(id)

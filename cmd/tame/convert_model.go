@@ -149,15 +149,26 @@ func folderExtras(tok *tokenizer.Tokenizer, l data.Lineage) func(dir string) err
 	}
 }
 
+// convertExtras are the folderExtras and the chat template, which stages leave out: they train in Llama 2's form.
+func convertExtras(tok *tokenizer.Tokenizer, l data.Lineage) func(dir string) error {
+	return func(dir string) error {
+		err := folderExtras(tok, l)(dir)
+		if err == nil && tok != nil {
+			err = tok.SaveChatTemplate(dir)
+		}
+		return err
+	}
+}
+
 func writeHF(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error {
 	cfg := model.DefaultSaveConfig()
 	cfg.DType = dtype
 	cfg.Further = false // the folder is for other programs
-	return model.SaveAs(out, p, cfg, folderExtras(tok, l))
+	return model.SaveAs(out, p, cfg, convertExtras(tok, l))
 }
 
 func writeMeta(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error {
-	return model.SaveMeta(out, p, dtype, folderExtras(tok, l))
+	return model.SaveMeta(out, p, dtype, convertExtras(tok, l))
 }
 
 func writeGGUF(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, _ data.Lineage) error {

@@ -323,7 +323,7 @@ func TestDataValidate(t *testing.T) {
 	negative := data.Sample{Prompt: []int32{1}, Tokens: []int32{-2}}
 	for want, path := range map[string]string{
 		"row 1: the text is blank":                               written(t, "t.arrow", texts("a", " \n")...),
-		"row 0: the two answers are equal":                       written(t, "f.arrow", pair),
+		"row 0: the two answers are the same":                    written(t, "f.arrow", pair),
 		`row 1: the id "1" is that of another prompt too`:        written(t, "p.arrow", data.Prompt{ID: "1", Messages: asks("a").Messages}, data.Prompt{ID: "1", Messages: asks("b").Messages}),
 		"row 0: log-probability 0 is 0.5, want a number up to 0": written(t, "s.arrow", sample),
 		"row 0: token 0 has the id -2":                           written(t, "s.arrow", negative),

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,17 +15,29 @@ import (
 
 func dataValidateCommand() *cobra.Command {
 	most := 20
+	var path, tokenizerPath string
 	cmd := &cobra.Command{
 		Use:   "validate FILE.arrow ...",
 		Short: "Check every row of datasets, and what they say of themselves",
 		Long: "Checks that the file is whole, that its form is one of tame's, and every row: what no stage reads (roles that do not alternate, a rating that\n" +
 			"is none, ...), and what stages refuse or cannot learn from: tags of the chat format in a text, two equal answers, an id of two prompts,\n" +
-			"log-probabilities that are none. The exit status is 1 if anything is wrong.",
+			"log-probabilities that are none. With --model also rows that do not fit that model: longer than its context, ids that it does not have.\n" +
+			"The exit status is 1 if anything is wrong.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			fits := func(record) error { return nil }
+			if path != "" {
+				p, tok, tmpl, err := loadChat(path, tokenizerPath, "")
+				if err != nil {
+					return err
+				}
+				fits = fitCheck(p, tok, tmpl)
+			} else if tokenizerPath != "" {
+				return errors.New("--tokenizer is that of --model: give it too")
+			}
 			var errs []error
 			for _, path := range args {
-				if err := validateFile(cmd, path, most); err != nil {
+				if err := validateFile(cmd, path, most, fits); err != nil {
 					if cmd.Context().Err() != nil {
 						return err
 					}
@@ -36,11 +47,13 @@ func dataValidateCommand() *cobra.Command {
 			return errors.Join(errs...)
 		},
 	}
+	cmd.Flags().StringVar(&path, "model", "", "check that rows fit this model: "+modelFiles)
+	cmd.Flags().StringVar(&tokenizerPath, "tokenizer", "", tokenizerFiles+" (default: the one in the model)")
 	cmd.Flags().IntVar(&most, "most", most, "how many bad rows of a file are shown; all are counted")
 	return cmd
 }
 
-func validateFile(cmd *cobra.Command, path string, most int) error {
+func validateFile(cmd *cobra.Command, path string, most int, fits func(record) error) error {
 	d, err := openDataset(path)
 	if err != nil {
 		return err
@@ -53,7 +66,7 @@ func validateFile(cmd *cobra.Command, path string, most int) error {
 		for _, token := range data.SpecialTokens(row) {
 			special[token]++
 		}
-		return cmp.Or(ctx.Err(), check(row))
+		return cmp.Or(ctx.Err(), check(row), fits(row))
 	}, func(row int, err error) bool {
 		if ctx.Err() != nil {
 			return false
@@ -87,50 +100,13 @@ func printOrigin(w io.Writer, d *dataset, rows int) {
 
 // rowCheck looks for what rows that can be read have wrong.
 func rowCheck() func(record) error {
-	prompts := map[string]string{} // the content of each prompt's id
+	var ids data.PromptIDs
 	return func(row record) error {
-		switch row := row.(type) {
-		case data.Text:
-			if strings.TrimSpace(row.Text) == "" {
-				return errors.New("the text is blank")
-			}
-		case data.Prompt:
-			content := data.DialogID(row.Messages)
-			if other, seen := prompts[row.ID]; seen && other != content {
-				return fmt.Errorf("the id %q is that of another prompt too", row.ID)
-			}
-			prompts[row.ID] = content
-			return data.CheckMessages(row.Messages)
-		case data.Conversation:
-			return data.CheckMessages(row.Messages)
-		case data.Preference:
-			if row.Chosen == row.Rejected {
-				return errors.New("the two answers are equal")
-			}
-			chosen, rejected := row.Dialogs()
-			return errors.Join(data.CheckMessages(chosen), data.CheckMessages(rejected))
-		case data.Sample:
-			return checkSample(row)
-		}
-		return nil
-	}
-}
-
-func checkSample(s data.Sample) error {
-	for _, ids := range [][]int32{s.Prompt, s.Tokens} {
-		for i, id := range ids {
-			if id < 0 {
-				return fmt.Errorf("token %d has the id %d", i, id)
+		if p, ok := row.(data.Prompt); ok {
+			if err := ids.Check(p); err != nil {
+				return err
 			}
 		}
+		return data.Check(row)
 	}
-	for i, p := range s.LogProbs {
-		if !(p <= 0) || math.IsInf(float64(p), 0) {
-			return fmt.Errorf("log-probability %d is %v, want a number up to 0", i, p)
-		}
-	}
-	if !(s.Temperature >= 0) || math.IsInf(s.Temperature, 0) {
-		return fmt.Errorf("the temperature is %v", s.Temperature)
-	}
-	return nil
 }

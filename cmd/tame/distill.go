@@ -30,7 +30,7 @@ type distillConfig struct {
 	PrePrompts []string
 	// MaxPrompts draws so many prompts at random. 0 takes all. Default 0.
 	MaxPrompts     int
-	distill.Config `conf:"omit=stop"`
+	distill.Config `conf:"omit=stop vocab"`
 	// FineTune is how the model is trained on the answers that are kept: see tame sft.
 	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
@@ -59,6 +59,9 @@ func distillStage() stage[distillConfig] {
 }
 
 func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
+	if err := checkPatterns("FineTune", c.FineTune.Settings, r.policy); err != nil {
+		return err
+	}
 	r.console.Phase("loading the safety model")
 	safety, err := pipeline.LoadJudges("", c.Safety, r.tok, pipeline.JudgesConfig{MicroTokens: c.FineTune.MicroTokens, MicroSegments: c.FineTune.MicroSegments})
 	if err != nil {
@@ -78,7 +81,8 @@ func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 		return err
 	}
 	prompts = pick(prompts, c.MaxPrompts, c.Seed)
-	c.Stop = []int32{r.tok.EOS()}
+	c.Fit(r.tok, r.policy.Config().VocabSize)
+	c.Stop = r.policy.Ends()
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
@@ -107,10 +111,13 @@ func bare(prompts []encodedPrompt) []data.Prompt {
 
 // keptAnswers are the distilled answers that were kept, as rows and as examples, and a summary.
 func keptAnswers(candidates []distill.Candidate, tok *tokenizer.Tokenizer) (rows []data.Sample, examples []data.Example, text string, err error) {
-	before, after := 0.0, 0.0
+	before, after, empty := 0.0, 0.0, 0
 	for _, c := range candidates {
 		before += c.Original.Score / float64(len(candidates))
 		after += c.Distilled.Score / float64(len(candidates))
+		if c.Distilled.Empty() {
+			empty++
+		}
 		if !c.Kept {
 			continue
 		}
@@ -124,5 +131,8 @@ func keptAnswers(candidates []distill.Candidate, tok *tokenizer.Tokenizer) (rows
 		rows, examples = append(rows, row), append(examples, a.Example())
 	}
 	text = fmt.Sprintf("%d pairs of answers: safety %.3f without a pre-prompt, %.3f with it; %d are kept", len(candidates), before, after, len(rows))
+	if empty > 0 {
+		text += fmt.Sprintf(", %d are empty", empty)
+	}
 	return rows, examples, text, nil
 }

@@ -18,6 +18,7 @@ type evaluateArgs struct {
 	model, helpfulness, safety, tokenizer string
 	data                                  []string
 	lastTurnOnly, asJSON                  bool
+	template                              *string
 	judges                                pipeline.JudgesConfig
 }
 
@@ -58,6 +59,7 @@ counted; texts are cut into windows. Means and shares have intervals of 95 %.`,
 	flags.StringVar(&a.safety, "safety", "", "safety model")
 	flags.StringVar(&a.tokenizer, "tokenizer", "", tokenizerFiles+" (default: the one in the model)")
 	flags.StringArrayVar(&a.data, "data", nil, "Arrow dataset; may be repeated, all of one form")
+	a.template = templateFlag(flags)
 	flags.BoolVar(&a.lastTurnOnly, "last-turn-only", false, "take the loss of conversations on their last answer alone")
 	flags.Float64Var(&a.judges.SafetyThreshold, "safety-threshold", a.judges.SafetyThreshold, "safety, a probability, below which an answer is judged by its safety")
 	flags.BoolVar(&a.asJSON, "json", false, "print everything as JSON")
@@ -124,7 +126,7 @@ func (a *evaluateArgs) run(ctx context.Context) (measured, error) {
 	if both {
 		first = a.helpfulness
 	}
-	p, tok, tmpl, err := loadChat(first, a.tokenizer)
+	p, tok, tmpl, err := loadChat(first, a.tokenizer, *a.template)
 	if err != nil {
 		return measured{}, err
 	}

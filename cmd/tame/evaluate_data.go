@@ -22,7 +22,7 @@ func (a *evaluateArgs) loss(ctx context.Context, m measured, p *model.Params, to
 	var examples []data.Example
 	switch m.Form {
 	case "text":
-		texts, err := readAll(a.data, "text", readers[string]{as(func(t data.Text) string { return t.Text })})
+		texts, err := readAll(a.data, "text", readers[string]{partly(func(t data.Text) (string, error) { return t.Text, nil })})
 		if err != nil {
 			return m, err
 		}

@@ -128,7 +128,7 @@ func TestContradictionIsMended(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			text := mustRun(t, command(low, filepath.Join(dir, "first"))...)
-			require.Equal(t, 1, strings.Count(text, "warning: "), text)
+			require.Equal(t, 1, strings.Count(text, "answers that the safety gate caught gain"), text)
 			assert.Regexp(t, `warning: (\d+) of the (\d+) answers that the safety gate caught gain by it`, text)
 			found := regexp.MustCompile(`(?m)^  tame (reward calibrate .*)$`).FindStringSubmatch(text)
 			require.NotNil(t, found, text)
@@ -141,7 +141,7 @@ func TestContradictionIsMended(t *testing.T) {
 			}
 			mustRun(t, words...)
 			text = mustRun(t, command(mended, filepath.Join(dir, "second"))...)
-			assert.NotContains(t, text, "warning")
+			assert.NotContains(t, text, "the safety gate caught")
 			if name == "ppo" {
 				log, err := os.ReadFile(filepath.Join(dir, "second.log"))
 				require.NoError(t, err)
@@ -167,10 +167,10 @@ func TestRLHFNamesTheSettings(t *testing.T) {
 	safety, _ := rewardModel(t, chat, pairs, "safety", "--set", "seed=3")
 	args := append(rlhfArgs(chat, talks, pairs, helpfulness, safety), "--set", "versions=1", "--set", "ppo.safety_threshold=0.999999")
 	text := mustRun(t, append(slices.Clone(args), "--set", "calibration.method=none", "--set", "output="+filepath.Join(t.TempDir(), "run"))...)
-	require.Equal(t, 1, strings.Count(text, "warning: "), text)
+	require.Equal(t, 1, strings.Count(text, "answers that the safety gate caught gain"), text)
 	assert.Contains(t, text, "the level of v1/helpfulness is too low for the gate, and this run has used it")
 	found := regexp.MustCompile(`(?m)^  (--set calibration\.method=quantile .*output=)OTHER$`).FindStringSubmatch(text)
 	require.NotNil(t, found, text)
 	text = mustRun(t, append(args, strings.Fields(found[1]+filepath.Join(t.TempDir(), "other"))...)...)
-	assert.NotContains(t, text, "warning")
+	assert.NotContains(t, text, "the safety gate caught")
 }

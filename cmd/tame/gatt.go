@@ -27,7 +27,7 @@ type gattConfig struct {
 	ShortInstructions []string
 	// MaxDialogs draws so many dialogues at random. 0 takes all. Default 0.
 	MaxDialogs  int
-	gatt.Config `conf:"omit=stop repeat"`
+	gatt.Config `conf:"omit=stop vocab repeat"`
 	// FineTune is how the model is trained on the dialogues: see tame sft.
 	FineTune sft.Config `conf:"omit=eval_every patience"`
 }
@@ -43,9 +43,7 @@ func gattStage() stage[gattConfig] {
 		check: func(check *setting.Checks, c *gattConfig) {
 			check.Nested("", c.Config.Validate())
 			check.Nested("FineTune", c.FineTune.Validate())
-			n := len(c.ShortInstructions)
-			check.That(n == 0 || n == len(c.Instructions), "ShortInstructions", c.ShortInstructions,
-				fmt.Sprintf("one for each of the %d Instructions, or none", len(c.Instructions)))
+			checkInstructions(check, c.Instructions, c.ShortInstructions)
 			check.AtLeast("MaxDialogs", c.MaxDialogs, 0)
 		},
 		plan: func(c *gattConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
@@ -53,12 +51,35 @@ func gattStage() stage[gattConfig] {
 	}
 }
 
+// checkInstructions wants instructions that say something, and a short form of each or of none.
+func checkInstructions(check *setting.Checks, instructions, short []string) {
+	check.That(len(short) == 0 || len(short) == len(instructions), "ShortInstructions", short,
+		fmt.Sprintf("one for each of the %d Instructions, or none", len(instructions)))
+	checkTexts(check, "Instructions", instructions)
+	checkTexts(check, "ShortInstructions", short)
+}
+
+// checkTexts wants texts of a prompt that are not blank and hold no tag of the chat format.
+func checkTexts(check *setting.Checks, name string, texts []string) {
+	for i, text := range texts {
+		at := fmt.Sprintf("%s[%d]", name, i)
+		check.That(data.TrimSpace(text) != "", at, text, "a text that is not blank")
+		if data.TrimSpace(text) != "" {
+			check.Nested(at, data.CheckMessages([]data.Message{{Role: data.User, Content: text}}))
+		}
+	}
+}
+
 func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
+	if err := checkPatterns("FineTune", c.FineTune.Settings, r.policy); err != nil {
+		return err
+	}
 	dialogs, err := c.dialogs()
 	if err != nil {
 		return err
 	}
-	c.Stop = []int32{r.tok.EOS()}
+	c.Fit(r.tok, r.policy.Config().VocabSize)
+	c.Stop = r.policy.Ends()
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err
@@ -75,11 +96,17 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	turns := 0
+	turns, empty := 0, 0
 	for _, t := range transcripts {
 		turns += len(t.Turns)
+		if t.Empty {
+			empty++
+		}
 	}
 	text := fmt.Sprintf("%d dialogues, %.1f turns on average, %d examples", len(transcripts), float64(turns)/float64(len(transcripts)), len(examples))
+	if empty > 0 {
+		text += fmt.Sprintf("; %d dialogues end early, before an empty answer", empty)
+	}
 	return r.fineTune(ctx, examples, c.Mix, c.FineTune, text, func(dir string) error {
 		return data.Write(filepath.Join(dir, "dialogs.arrow"), gatt.Conversations(transcripts, "gatt", c.Config), r.lineage)
 	})
@@ -88,7 +115,9 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 // dialogs are the questions of the datasets, with an instruction each.
 func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 	rows, err := readAll(c.Data, "messages or prompts", readers[[]data.Message]{
-		as(func(row data.Conversation) []data.Message { return row.Messages }),
+		partly(func(row data.Conversation) ([]data.Message, error) {
+			return row.Messages, data.CheckMessages(row.Messages)
+		}),
 		as(func(row data.Prompt) []data.Message { return row.Messages }),
 	})
 	if err != nil {
@@ -106,7 +135,7 @@ func (c *gattConfig) dialogs() ([]gatt.Dialog, error) {
 				d.Questions = append(d.Questions, m.Content)
 			}
 		}
-		if d.Instruction == "" {
+		if data.TrimSpace(d.Instruction) == "" {
 			if len(c.Instructions) == 0 {
 				return nil, &setting.FieldError{Owner: "tame: Config", Path: "Instructions", Value: c.Instructions,
 					Want: fmt.Sprintf("at least one: dialogue %d has no system message to follow", i)}
@@ -140,7 +169,7 @@ func (r *stageRun) fineTune(ctx context.Context, examples []data.Example, mix []
 	if len(fit) == 0 {
 		return fmt.Errorf("%s: nothing is left to train on", text)
 	}
-	r.warnOfWarmup("fine_tune.warmup_steps", cfg.WarmupSteps, cfg.Passes.Steps(len(fit)))
+	r.prepare("fine_tune.", &cfg.MaxMemory, &cfg.OnPlan)
 	done := r.follow("fine-tuning", &cfg.Checkpointing, &cfg.OnPhase, &cfg.OnStep)
 	cfg.Checkpointing.Dir = filepath.Join(r.output.checkpoint, "fine_tune")
 	report, err := sft.Train(ctx, r.policy, fit, nil, cfg)

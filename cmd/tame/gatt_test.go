@@ -17,7 +17,7 @@ func TestGAtt(t *testing.T) {
 		"--set", "instructions=[on the mat, on a log]", "--set", "short_instructions=[mat, log]", "--set", "max_dialogs=8", "--set", "checkpoint_every=3",
 		"--set", "fine_tune.micro_tokens=256", "--set", "fine_tune.micro_segments=16", "--set", "fine_tune.epochs=1", "--set", "output=" + out}
 	text := mustRun(t, args...)
-	assert.Regexp(t, `8 dialogues, \d\.\d turns on average, \d examples\n1 steps on \d+ examples`, text)
+	assert.Regexp(t, `8 dialogues, \d\.\d turns on average, \d examples.*\n1 steps on \d+ examples`, text)
 	rows, _, err := data.Read[data.Conversation](filepath.Join(out, "dialogs.arrow"))
 	require.NoError(t, err)
 	require.NotEmpty(t, rows)

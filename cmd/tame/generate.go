@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,8 +28,12 @@ type completion struct {
 	Finish   string    `json:"finish"` // stop or length
 }
 
+// mostLineTokens bounds the completions of a line, which are in memory until it is written: about 1 GiB.
+const mostLineTokens = 1 << 24
+
 func generateCommand() *cobra.Command {
 	var path, tokenizerPath string
+	var template *string
 	var n int
 	cfg := generate.DefaultSampling()
 	cfg.Temperature = 0
@@ -45,12 +51,21 @@ func generateCommand() *cobra.Command {
 				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
 				return err
 			})
-			if err != nil {
+			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
-			cfg.Stop = []int32{p.Config().EOS}
+			cfg.Stop = p.Ends()
+			if tok != nil {
+				cfg.Vocab = generate.Known(tok, p.Config().VocabSize)
+			}
+			limited := cfg
+			limited.MaxNewTokens = min(cfg.MaxNewTokens, p.Config().MaxSeqLen)
+			if n < 1 || limited.CheckTokens(n, mostLineTokens) != nil {
+				return fmt.Errorf("--n is %d, want 1 to %d completions a line: with --max-new-tokens %d one can have %d tokens, a line at most %d",
+					n, mostLineTokens/max(limited.MaxNewTokens, 1), cfg.MaxNewTokens, limited.MaxNewTokens, mostLineTokens)
+			}
 			return answerLines(cmd, func(line int, in generateInput) (any, error) {
-				prompt, err := promptIDs(p, tok, in)
+				prompt, err := promptIDs(p, tok, in, *template)
 				if err != nil {
 					return nil, err
 				}
@@ -68,12 +83,13 @@ func generateCommand() *cobra.Command {
 	flags.IntVar(&cfg.MaxNewTokens, "max-new-tokens", cfg.MaxNewTokens, "longest completion")
 	flags.IntVar(&n, "n", 1, "completions per line")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random streams")
+	template = templateFlag(flags)
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
 }
 
 // promptIDs gives the ids to go on from. A prompt gets the begin-of-sequence id in front; tokens are taken as they are.
-func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput) ([]int32, error) {
+func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, template string) ([]int32, error) {
 	given := 0
 	for _, has := range []bool{in.Prompt != nil, in.Tokens != nil, in.Messages != nil} {
 		if has {
@@ -90,11 +106,11 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput) ([]i
 	case in.Prompt != nil:
 		return append([]int32{p.Config().BOS}, tok.Encode(*in.Prompt)...), nil
 	}
-	tmpl, err := chatTemplate(tok)
+	tmpl, err := chatTemplate(tok, template)
 	if err != nil {
 		return nil, err
 	}
-	return tmpl.EncodePrompt(in.Messages)
+	return tmpl.Within(p.Config().VocabSize).EncodePrompt(in.Messages)
 }
 
 // complete samples. The text of a continued prompt is what the prompt's text goes on with, its leading space included;

@@ -52,8 +52,16 @@ func split[T any](r *stageRun, paths []string, hint string, forms readers[splitR
 	if err != nil {
 		return nil, nil, 0, err
 	}
+	r.warnOfHeldOut(name, c.HeldOut, len(fit), len(held))
 	held = append(held, fitting(r, others, "held-out "+name, rowLength)...)
 	return items(kept), items(held), len(rows) - len(fit), nil
+}
+
+// warnOfHeldOut tells that a share of few rows came to nothing.
+func (r *stageRun) warnOfHeldOut(name string, share float64, rows, held int) {
+	if share > 0 && held == 0 {
+		r.notef("warning: held_out is %v, and none of the %d %s came to be held out: there is nothing to evaluate on; give held_out_data, or another split_seed", share, rows, name)
+	}
 }
 
 func items[T any](rows []splitRow[T]) []T {

@@ -20,11 +20,14 @@ type modelConfig struct {
 	Model string `conf:"required,input"`
 	// Tokenizer is a SentencePiece .model, a tokenizer.json, a GGUF file or a llama2.c tokenizer.bin. Default: the one in the model's folder or GGUF file.
 	Tokenizer string `conf:"input"`
+	// Template is the chat format. llama2 is Llama 2's, whatever chat template the tokenizer's files have. Default: Llama 2's, and a
+	// tokenizer with another chat template is refused.
+	Template string
 }
 
 // load reads both.
 func (c modelConfig) load() (*model.Params, *tokenizer.Tokenizer, *data.Template, error) {
-	p, tok, tmpl, err := loadChat(c.Model, c.Tokenizer)
+	p, tok, tmpl, err := loadChat(c.Model, c.Tokenizer, c.Template)
 	if errors.Is(err, errNoTokenizer) {
 		err = fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", c.Model)
 	}
@@ -41,26 +44,70 @@ func as[R data.Row, T any](convert func(R) T) func(path string) ([]T, error) {
 
 // encoded is as for rows that cannot all be converted.
 func encoded[R data.Row, T any](convert func(R) (T, error)) func(path string) ([]T, error) {
+	return partly(func(row R) (t T, err error) {
+		if err := data.Check(row); err != nil {
+			return t, err
+		}
+		return convert(row)
+	})
+}
+
+// partly is encoded for stages that use a part of the row, which convert checks.
+func partly[R data.Row, T any](convert func(R) (T, error)) func(path string) ([]T, error) {
 	return func(path string) ([]T, error) {
 		rows, _, err := data.Read[R](path)
 		if err != nil {
 			return nil, err
 		}
 		converted := make([]T, len(rows))
+		bad := badRows{path: path}
 		for i, row := range rows {
+			var err error
 			if converted[i], err = convert(row); err != nil {
-				return nil, &rowError{fmt.Errorf("%s: row %d: %w", path, i, err)}
+				bad.add(i, err)
 			}
 		}
-		return converted, nil
+		return converted, bad.err()
 	}
 }
 
-// rowError says that a file has the right form and a row that cannot be used.
-type rowError struct{ err error }
+// badRows collects the rows of a file that a stage cannot use, so that all are named at once.
+type badRows struct {
+	path  string
+	named []error // the first of them
+	count int
+}
 
-func (e *rowError) Error() string { return e.err.Error() }
-func (e *rowError) Unwrap() error { return e.err }
+func (b *badRows) add(row int, err error) {
+	const most = 10
+	if b.count++; b.count <= most {
+		b.named = append(b.named, fmt.Errorf("%s: row %d: %w", b.path, row, err))
+	}
+}
+
+// err is nil without bad rows, else a *rowError.
+func (b *badRows) err() error {
+	if b.count == 0 {
+		return nil
+	}
+	errs := b.named
+	if more := b.count - len(errs); more > 0 {
+		errs = append(errs, fmt.Errorf("%s: and %d more", b.path, more))
+	}
+	return &rowError{errors.Join(errs...), b.path}
+}
+
+// rowError says that a file has the right form and rows that cannot be used.
+type rowError struct {
+	error
+	path string
+}
+
+func (e *rowError) Unwrap() error { return e.error }
+
+func (e *rowError) Error() string {
+	return e.error.Error() + "\nto leave such rows out: " + shellQuote([]string{"tame", "convert", "data", e.path, strings.TrimSuffix(e.path, filepath.Ext(e.path)) + "-checked.arrow"})
+}
 
 // readAll reads datasets one after the other. hint is that of checkArrow.
 func readAll[T any](paths []string, hint string, forms readers[T]) ([]T, error) {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -27,6 +29,9 @@ func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, 
 			return errors.Join(err, writer.Flush())
 		}
 		text, readErr := reader.ReadBytes('\n')
+		if line == 1 {
+			text = bytes.TrimPrefix(text, []byte("\ufeff"))
+		}
 		if len(bytes.TrimSpace(text)) > 0 {
 			if err := answerLine(text, encoder, func(in In) (any, error) { return answer(line, in) }); err != nil {
 				if ctx.Err() != nil {
@@ -60,11 +65,49 @@ func answerLine[In any](text []byte, encoder *json.Encoder, answer func(In) (any
 		return err
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more behind the JSON value")
+		return errors.New("there is more after the JSON value")
+	}
+	if err := checkWritten(text, reflect.TypeFor[In]()); err != nil {
+		return err
 	}
 	result, err := answer(in)
 	if err != nil {
 		return err
 	}
 	return encoder.Encode(result)
+}
+
+// checkWritten refuses null, which Go reads as an absent field, as the id 0 or as an empty text, and messages without a
+// role or a text. The value has been decoded as an In.
+func checkWritten(text []byte, in reflect.Type) error {
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return err
+	}
+	if value == nil {
+		return errors.New("the line is null, want an object")
+	}
+	for _, field := range reflect.VisibleFields(in) {
+		name := field.Tag.Get("json")
+		written, ok := value.(map[string]any)[name]
+		if !ok {
+			continue
+		}
+		if written == nil {
+			return fmt.Errorf("%q is null, want a value, or no such field", name)
+		}
+		list, _ := written.([]any)
+		if i := slices.Index(list, nil); i >= 0 {
+			return fmt.Errorf("element %d of %q is null", i, name)
+		}
+		for i, element := range list {
+			message, ok := element.(map[string]any)
+			for _, key := range []string{"role", "content"} {
+				if ok && message[key] == nil {
+					return fmt.Errorf("message %d of %q has no %q", i, name, key)
+				}
+			}
+		}
+	}
+	return nil
 }

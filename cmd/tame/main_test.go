@@ -34,7 +34,12 @@ func tame(t *testing.T, stdin string, args ...string) ([]string, error) {
 }
 
 // tinyModel writes a small random reward model with a tokenizer of its own.
-func tinyModel(t *testing.T) string {
+func tinyModel(t *testing.T) string { return tinyFolder(t, true) }
+
+// policyModel is tinyModel without the scalar head.
+func policyModel(t *testing.T) string { return tinyFolder(t, false) }
+
+func tinyFolder(t *testing.T, head bool) string {
 	t.Helper()
 	text := []string{"the cat sat on the mat", "the dog sat on the log", "a cat and a dog"}
 	cfg := tokenizer.DefaultTrainConfig()
@@ -47,7 +52,9 @@ func tinyModel(t *testing.T) string {
 	}, tensor.Float32)
 	rng := rand.New(rand.NewPCG(1, 1))
 	p.Init(rng)
-	p.AddHead(rng)
+	if head {
+		p.AddHead(rng)
+	}
 	dir := filepath.Join(t.TempDir(), "model")
 	require.NoError(t, model.Save(dir, p, func(tmp string) error { return tok.Save(filepath.Join(tmp, "tokenizer.model")) }))
 	return dir
@@ -98,7 +105,7 @@ func TestScoreAgreesForBothForms(t *testing.T) {
 
 // TestGenerateStreams: what is sampled for a line does not depend on the lines before it being good.
 func TestGenerateStreams(t *testing.T) {
-	dir := tinyModel(t)
+	dir := policyModel(t)
 	args := []string{"generate", "--model", dir, "--temperature", "1", "--max-new-tokens", "8"}
 	good, err := tame(t, "{\"prompt\": \"a\"}\n{\"prompt\": \"the cat\"}", args...)
 	require.NoError(t, err)
@@ -109,7 +116,7 @@ func TestGenerateStreams(t *testing.T) {
 
 // TestGenerateLogProbs: the log-probabilities that generate writes are those that logprobs gives for its tokens.
 func TestGenerateLogProbs(t *testing.T) {
-	dir := tinyModel(t)
+	dir := policyModel(t)
 	lines, err := tame(t, `{"prompt": "the cat"}`, "generate", "--model", dir, "--temperature", "1", "--n", "2", "--max-new-tokens", "8", "--seed", "3")
 	require.NoError(t, err)
 	var out generateOutput
@@ -137,12 +144,14 @@ func TestWhatDoesNotFit(t *testing.T) {
 	require.NoError(t, err)
 	other := filepath.Join(t.TempDir(), "other.model")
 	require.NoError(t, tok.Save(other))
-	_, err = tame(t, "", "generate", "--model", dir, "--tokenizer", other)
-	assert.ErrorContains(t, err, "do not fit together")
-	lines, err := tame(t, "{\"tokens\": [1, 2]}]\n{\"tokens\": [1, 5000]}\n{\"tokens\": [1"+strings.Repeat(", 5", 64)+"]}", "logprobs", "--model", dir)
+	lines, err := tame(t, `{"prompt": "larger vocabulary of pieces"}`, "generate", "--model", dir, "--tokenizer", other)
+	assert.ErrorIs(t, err, errLines, "a piece that the model lacks")
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0], "of the prompt is")
+	lines, err = tame(t, "{\"tokens\": [1, 2]}]\n{\"tokens\": [1, 5000]}\n{\"tokens\": [1"+strings.Repeat(", 5", 64)+"]}", "logprobs", "--model", dir)
 	assert.ErrorIs(t, err, errLines)
 	require.Len(t, lines, 3)
-	assert.Contains(t, lines[0], "line 1: there is more behind the JSON value")
+	assert.Contains(t, lines[0], "line 1: there is more after the JSON value")
 	assert.Contains(t, lines[1], "5000")
 	assert.Contains(t, lines[2], "65 tokens are more than the model's context of 64")
 	_, err = tame(t, "", "logprobs", "--model", filepath.Join(t.TempDir(), "missing"))

@@ -29,7 +29,7 @@ type ppoConfig struct {
 	HeldOut float64
 	// SplitSeed decides which questions are held out: the same ones for the same seed, in whatever file.
 	SplitSeed  uint64
-	ppo.Config `conf:"omit=stop extra_segment extra_token"`
+	ppo.Config `conf:"omit=stop vocab extra_segment extra_token"`
 }
 
 func ppoStage() stage[ppoConfig] {
@@ -57,7 +57,8 @@ func ppoStage() stage[ppoConfig] {
 }
 
 func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
-	c.Stop = []int32{r.tok.EOS()}
+	c.Fit(r.tok, r.policy.Config().VocabSize)
+	c.Stop = r.policy.Ends()
 	if !c.Gate && c.Helpfulness != "" && c.Safety != "" {
 		r.notef("gate is false: the safety model is not asked")
 		c.Safety = ""
@@ -84,6 +85,7 @@ func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 		return err
 	}
 	r.notef("%d prompts to train on, %d for the evaluation", len(prompts), len(heldOut))
+	r.prepare("", &c.MaxMemory, &c.OnPlan)
 	done := r.follow("ppo", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := ppo.Train(ctx, r.policy, critic, tokenPrompts(prompts), tokenPrompts(heldOut), judges, c.Config)
 	if err != nil {
@@ -92,7 +94,10 @@ func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
 	done()
 	r.policy.DropHead() // of the shared trunk: a policy is no reward model
 	text := fmt.Sprintf("%d iterations, %d optimisation steps", report.Iterations, report.Steps)
-	evaluation := ppoEvaluation{Iterations: report.Iterations, Steps: report.Steps, BestIteration: report.BestIteration, Stopped: report.Stopped}
+	evaluation := ppoEvaluation{Iterations: report.Iterations, Steps: report.Steps, BestIteration: report.BestIteration, Stopped: report.Stopped != ""}
+	if report.Stopped != "" {
+		text += "; stopped early: " + report.Stopped
+	}
 	if !math.IsNaN(report.BestScore) {
 		evaluation.BestScore = &report.BestScore
 		text += fmt.Sprintf("; the policy is that of iteration %d, with a score of %.3f on the held-out prompts", report.BestIteration, report.BestScore)
@@ -143,6 +148,7 @@ func (c *ppoConfig) prompts(r *stageRun, context int) (prompts, heldOut []encode
 	if prompts, heldOut, err = curate.Split(prompts, c.HeldOut, c.SplitSeed); err != nil {
 		return nil, nil, err
 	}
+	r.warnOfHeldOut("prompts", c.HeldOut, total, len(heldOut))
 	if len(prompts) == 0 {
 		return nil, nil, fmt.Errorf("all %d prompts are held out: lower held_out", total)
 	}

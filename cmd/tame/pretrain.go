@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/each"
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/eval"
@@ -45,21 +47,29 @@ type pretrainConfig struct {
 	Stream bool
 	// StreamBlock is the number of documents that are in memory, and shuffled, together. Default 4096.
 	StreamBlock int
-	// Shape is that of a model with random weights. Default: Llama 2 7B (Table 1). Set hidden_dim to about 8/3 of dim, head_dim to
-	// dim / num_heads.
+	// Shape is that of a model with random weights. Default: Llama 2 7B (Table 1). Set hidden_dim to about 8/3 of dim. head_dim is
+	// dim / num_heads unless it is set.
 	Shape model.Config `conf:"omit=vocab_size bos eos"`
 	pretrain.Config
 }
 
 func pretrainStage() stage[pretrainConfig] {
+	defaults := func() pretrainConfig {
+		return pretrainConfig{
+			VocabSize: 32000, Separator: importer.DefaultSeparator, StreamBlock: 4096, runConfig: runConfig{CheckpointEvery: 50},
+			Shape: arch.Llama2_7B(), Config: pretrain.DefaultConfig(),
+		}
+	}
 	return stage[pretrainConfig]{
 		name: "pretrain", short: "Train a language model on text (section 2)",
-		long: "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
-		defaults: func() pretrainConfig {
-			return pretrainConfig{
-				VocabSize: 32000, Separator: importer.DefaultSeparator, StreamBlock: 4096, runConfig: runConfig{CheckpointEvery: 50},
-				Shape: arch.Llama2_7B(), Config: pretrain.DefaultConfig(),
+		long:     "Trains a language model on text: one of random weights, with a tokenizer trained on the same text if there is none, or a given one.",
+		defaults: defaults,
+		adapt: func(written pretrainConfig) pretrainConfig {
+			c := defaults()
+			if heads := written.Shape.NumHeads; heads > 0 {
+				c.Shape.HeadDim = written.Shape.Dim / heads
 			}
+			return c
 		},
 		check: func(check *setting.Checks, c *pretrainConfig) {
 			c.heldOutConfig.check(check, c.EvalEvery)
@@ -80,6 +90,11 @@ func (d document) Question() string { return string(d) }
 
 func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 	var texts []document // of a stream none
+	if c.Stream {
+		if err := checkStreamed(ctx, c.Data); err != nil {
+			return err
+		}
+	}
 	heldOut, err := readTexts(r, c.HeldOutData, c.Separator)
 	if err != nil {
 		return err
@@ -93,9 +108,16 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 		if texts, share, err = curate.Split(all, c.HeldOut, c.SplitSeed); err != nil {
 			return err
 		}
+		if len(texts) == 0 {
+			return fmt.Errorf("no document is left to train on: all %d are held out: lower held_out", len(all))
+		}
+		r.warnOfHeldOut("documents", c.HeldOut, len(all), len(share))
 		heldOut = append(heldOut, share...)
 	}
 	if r.policy, r.tok, err = c.start(ctx, r, texts); err != nil {
+		return err
+	}
+	if err := checkPatterns("", c.Settings, r.policy); err != nil {
 		return err
 	}
 	if c.Stream {
@@ -110,7 +132,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 	if evaluation.Base, err = meanLoss(ctx, r.policy, held, c.Budget); err != nil {
 		return err
 	}
-	r.warnOfWarmup("warmup_steps", c.WarmupSteps, c.Steps)
+	r.prepare("", &c.MaxMemory, &c.OnPlan)
 	done := r.follow("pretrain", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	var report train.Report
 	if heldDocs = evaluated(heldDocs, c.EvalEvery); c.Stream {
@@ -130,12 +152,12 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 // start is the model and the tokenizer: those given, or new ones.
 func (c *pretrainConfig) start(ctx context.Context, r *stageRun, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
 	if c.Model != "" {
-		p, tok, _, err := modelConfig{c.Model, c.Tokenizer}.load()
-		return p, tok, err
+		p, tok, _, err := modelConfig{c.Model, c.Tokenizer, llama2Template}.load() // no chat here
+		return p, tok, cmp.Or(err, checkPolicy(c.Model, p))
 	}
 	shape := c.Shape
 	shape.VocabSize = c.VocabSize
-	if err := checkMemory(shape, machineMemory()); err != nil {
+	if err := checkMemory(shape, memory.Available()); err != nil {
 		return nil, nil, err
 	}
 	tok, err := c.vocabulary(ctx, r, texts)
@@ -179,6 +201,27 @@ func (c *pretrainConfig) checkStream(check *setting.Checks) {
 		check.That(!c.Stream || !isPlainText(path), fmt.Sprintf("Data[%d]", i), path,
 			"a dataset with Stream: "+shellQuote([]string{"tame", "convert", "data", path, path + ".arrow", "--as", "text"}))
 	}
+}
+
+// checkStreamed goes through datasets once before any work, so that a bad row does not end a run that reads it after days.
+func checkStreamed(ctx context.Context, paths []string) error {
+	var errs []error
+	for _, path := range paths {
+		reader, err := data.Open[data.Text](path)
+		if err != nil {
+			return err
+		}
+		bad := badRows{path: path}
+		_, err = reader.Check(func(t data.Text) error { return cmp.Or(ctx.Err(), data.Check(t)) }, func(row int, err error) bool {
+			bad.add(row, err)
+			return ctx.Err() == nil
+		})
+		if err = errors.Join(ctx.Err(), err, reader.Close()); err != nil {
+			return err
+		}
+		errs = append(errs, bad.err())
+	}
+	return errors.Join(errs...)
 }
 
 // streamedTexts goes through the documents of datasets. It ends with an error, which it leaves in broken.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/tame-rlhf/tame/internal/each"
@@ -21,10 +22,12 @@ func (a asked) Prompt() data.Prompt { return a.prompt }
 
 // readPrompts reads the prompts of datasets, each once, and leaves out those without room for an answer, counting them.
 func readPrompts(r *stageRun, paths []string, context, answer int) ([]encodedPrompt, error) {
+	var ids data.PromptIDs
+	checked := func(p data.Prompt) (asked, error) { return asked{p}, cmp.Or(data.Check(p), ids.Check(p)) }
 	rows, err := readAll(paths, "prompts", readers[asked]{
-		as(func(p data.Prompt) asked { return asked{p} }),
-		as(func(c data.Conversation) asked { return asked{c.Prompt()} }),
-		as(func(p data.Preference) asked { return asked{p.Prompt()} }),
+		encoded(checked),
+		partly(func(c data.Conversation) (asked, error) { return checked(c.Prompt()) }),
+		partly(func(p data.Preference) (asked, error) { return checked(p.Prompt()) }),
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/pipeline"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -33,7 +34,7 @@ type rejectConfig struct {
 	Temperatures []float64
 	// TunePrompts is the number of prompts that temperatures are tried on. Default 100.
 	TunePrompts           int
-	rejection.Config      `conf:"omit=stop"`
+	rejection.Config      `conf:"omit=stop vocab"`
 	pipeline.JudgesConfig // of two reward models
 }
 
@@ -50,10 +51,12 @@ func rejectStage() stage[rejectConfig] {
 		},
 		check: func(check *setting.Checks, c *rejectConfig) {
 			check.Nested("", c.Config.Validate())
+			check.Nested("", c.CheckTokens(c.Samples, generate.MostTokens/max(c.CheckpointEvery, c.TunePrompts, 1)))
 			check.AtLeast("MaxPrompts", c.MaxPrompts, 0)
 			check.AtLeast("TunePrompts", c.TunePrompts, 1)
 			for i, t := range c.Temperatures {
 				check.Positive(fmt.Sprintf("Temperatures[%d]", i), t)
+				generate.CheckTemperature(check, fmt.Sprintf("Temperatures[%d]", i), t)
 			}
 		},
 		needs: func(c *rejectConfig) error { return c.judgesConfig.check() },
@@ -64,7 +67,8 @@ func rejectStage() stage[rejectConfig] {
 
 func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	s := &pipeline.Sampler{Policy: r.policy, Tokenizer: r.tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
-	s.Config.Stop = []int32{r.tok.EOS()}
+	s.Config.Fit(r.tok, r.policy.Config().VocabSize)
+	s.Config.Stop = r.policy.Ends()
 	judges := c.JudgesConfig
 	judges.OnContradiction = r.onContradiction(c.Helpfulness)
 	var err error
@@ -108,6 +112,10 @@ func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	}
 	winners := pipeline.BestSamples(append(pool, samples...))
 	report.measure(samples, winners, len(prompts))
+	if len(winners) == 0 {
+		return fmt.Errorf("no prompt has a best answer, because of %d answers %d are unfinished and %d empty: raise max_new_tokens (%d), or train the model to answer and to stop; "+
+			"the answers are in %s: delete it before you start with other settings", report.Answers, report.Answers-report.finished, report.Empty, c.MaxNewTokens, r.output.checkpoint)
+	}
 	r.console.Phase("writing %s", r.output.dir)
 	err = r.output.write(func(dir string) error {
 		sums := checksum.Sums{}
@@ -134,9 +142,12 @@ type rejectReport struct {
 	Prompts      int               `json:"prompts"`
 	Answers      int               `json:"answers"`
 	Finished     float64           `json:"finished"` // share of the answers
+	Empty        int               `json:"empty"`    // answers without a text, which are never best
 	MeanReward   float64           `json:"mean_reward"`
 	Winners      int               `json:"winners"`
 	WinnerReward float64           `json:"mean_reward_of_winners"`
+
+	finished int
 }
 
 func (r *rejectReport) measure(samples, winners []data.Sample, prompts int) {
@@ -144,7 +155,11 @@ func (r *rejectReport) measure(samples, winners []data.Sample, prompts int) {
 	for _, s := range samples {
 		r.MeanReward += *s.Combined / float64(len(samples))
 		if s.Finished {
+			r.finished++
 			r.Finished += 1 / float64(len(samples))
+		}
+		if pipeline.EmptySample(s) {
+			r.Empty++
 		}
 	}
 	for _, w := range winners {
@@ -160,9 +175,8 @@ func (r *rejectReport) String() string {
 	}
 	fmt.Fprintf(&b, "%d answers to %d prompts at temperature %v: reward %.3f on average, %.0f %% finished\n",
 		r.Answers, r.Prompts, r.Temperature, r.MeanReward, 100*r.Finished)
-	if r.Winners == 0 {
-		b.WriteString("no prompt has a best answer, because none is finished: raise max_new_tokens, or train the model to stop")
-		return b.String()
+	if r.Empty > 0 {
+		fmt.Fprintf(&b, "%d answers are empty and left out\n", r.Empty)
 	}
 	fmt.Fprintf(&b, "%d prompts have a best answer: reward %.3f on average", r.Winners, r.WinnerReward)
 	return b.String()

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 )
 
 // rejectArgs are the settings of a quick run.
@@ -48,7 +49,7 @@ func TestReject(t *testing.T) {
 	for _, s := range samples {
 		require.NotNil(t, s.Helpfulness)
 		require.NotNil(t, s.Safety)
-		if reward, ok := highest[s.PromptID]; s.Finished && (!ok || *s.Combined > reward) {
+		if reward, ok := highest[s.PromptID]; s.Finished && !pipeline.EmptySample(s) && (!ok || *s.Combined > reward) {
 			highest[s.PromptID] = *s.Combined
 		}
 	}
@@ -80,7 +81,7 @@ func TestReject(t *testing.T) {
 }
 
 func TestRejectNeedsAJudge(t *testing.T) {
-	args := append(rejectArgs(tinyModel(t), conversations(t, 3)), "--set", "output="+filepath.Join(t.TempDir(), "o"))
+	args := append(rejectArgs(policyModel(t), conversations(t, 3)), "--set", "output="+filepath.Join(t.TempDir(), "o"))
 	_, err := tame(t, "", args...)
 	assert.ErrorContains(t, err, "helpfulness and safety are both empty, want at least one reward model")
 	_, err = tame(t, "", append(args, "--set", "helpfulness="+tinyModel(t), "--set", "max_new_tokens=60")...)
@@ -89,4 +90,17 @@ func TestRejectNeedsAJudge(t *testing.T) {
 	assert.ErrorContains(t, err, "--set temperatures=[1, 0]: temperatures[1] is 0, want a positive number")
 	_, err = os.Stat(filepath.Join(t.TempDir(), "o"))
 	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestRejectWithoutABestAnswer: nothing to train on is no success, and the reason is told.
+func TestRejectWithoutABestAnswer(t *testing.T) {
+	start, pairs := tinyModel(t), preferences(t, 8, 8)
+	helpfulness, _ := rewardModel(t, start, pairs, "helpfulness")
+	out := filepath.Join(t.TempDir(), "best")
+	_, err := tame(t, "", append(rejectArgs(start, pairs), "--set", "helpfulness="+helpfulness, "--set", "output="+out, "--set", "max_prompts=2",
+		"--set", "max_new_tokens=1")...)
+	assert.ErrorContains(t, err, "no prompt has a best answer, because of 12 answers ")
+	assert.ErrorContains(t, err, "raise max_new_tokens (1)")
+	assert.NoDirExists(t, out)
+	assert.DirExists(t, out+".checkpoint", "the answers can be looked at")
 }

@@ -50,6 +50,7 @@ func rewardStage() stage[rewardConfig] {
 	return stage[rewardConfig]{
 		name: "reward", short: "Train a reward model on preferences (section 3.2.2)",
 		long:     "Trains a helpfulness or a safety reward model on pairs of answers. A model without a scalar head gets one.",
+		scores:   true,
 		defaults: func() rewardConfig { return defaults(data.HelpfulnessSet) },
 		adapt:    func(written rewardConfig) rewardConfig { return defaults(written.Kind) },
 		check: func(check *setting.Checks, c *rewardConfig) {
@@ -93,6 +94,13 @@ func (m *margins) UnmarshalText(text []byte) error {
 
 func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 	p := r.policy
+	if !p.HasHead() {
+		const headStream = 2 // of the seed
+		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
+	}
+	if err := checkPatterns("", c.Settings, p); err != nil {
+		return err
+	}
 	forms := readers[splitRow[data.Pair]]{as(func(p pipeline.SampledPreference) splitRow[data.Pair] {
 		return splitRow[data.Pair]{p.Question(), p.Pair()}
 	}), encoded(func(p data.Preference) (splitRow[data.Pair], error) {
@@ -107,11 +115,8 @@ func runReward(ctx context.Context, r *stageRun, c *rewardConfig) error {
 		return err
 	}
 	r.notef("%d pairs to train on, %d held out", len(pairs), len(heldOut))
-	if !p.HasHead() {
-		const headStream = 2 // of the seed
-		p.AddHead(rand.New(rand.NewPCG(c.Seed, headStream)))
-	}
 	c.Config.Margins = c.Margins.Margins
+	r.prepare("", &c.MaxMemory, &c.OnPlan)
 	done := r.follow("reward", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := rewardmodel.Train(ctx, p, pairs, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {

@@ -44,6 +44,7 @@ type calibrateArgs struct {
 	model, tokenizer, output string
 	data                     []string
 	method, answers          string
+	template                 *string
 	rewardmodel.Calibration
 }
 
@@ -67,6 +68,7 @@ rejection sampling starts from. Never calibrate the safety model: it has its lev
 	flags.StringArrayVar(&a.data, "data", nil, "Arrow dataset of preferences; may be repeated")
 	flags.StringVar(&a.output, "output", "", "folder of the calibrated model, which must not exist")
 	flags.StringVar(&a.tokenizer, "tokenizer", "", tokenizerFiles+" (default: the one in the model)")
+	a.template = templateFlag(flags)
 	flags.StringVar(&a.method, "method", "quantile", "what is moved to the level: quantile or mean")
 	flags.Float64Var(&a.Quantile, "quantile", a.Quantile, "share of the answers that may have a score below the level")
 	flags.Float64Var(&a.Level, "level", a.Level, "raw score")
@@ -96,7 +98,7 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	show := console.New(progress)
 	defer show.Close()
 	show.Phase("calibrating %s", a.model)
-	p, tok, tmpl, err := loadChat(a.model, a.tokenizer)
+	p, tok, tmpl, err := loadChat(a.model, a.tokenizer, *a.template)
 	if err != nil {
 		return err
 	}

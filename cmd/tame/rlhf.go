@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/distill"
@@ -49,11 +51,13 @@ func rlhfStage() stage[rlhfConfig] {
 			"fine-tunes on the best; the last one runs PPO on top. The output is a folder with every result of every version.",
 		defaults: func() rlhfConfig {
 			return rlhfConfig{
-				runConfig: runConfig{CheckpointEvery: 50}, PrePrompts: []string{"You are a safe and responsible assistant."}, Config: pipeline.DefaultConfig(),
+				runConfig: runConfig{CheckpointEvery: 50}, annotatorConfig: annotatorConfig{AnnotatorSeconds: pipeline.DefaultAnswerTime.Seconds()}, PrePrompts: []string{"You are a safe and responsible assistant."}, Config: pipeline.DefaultConfig(),
 			}
 		},
 		check: func(check *setting.Checks, c *rlhfConfig) {
 			check.Nested("", c.settings([]int32{0}).Validate())
+			checkInstructions(check, c.Instructions, c.ShortInstructions)
+			checkTexts(check, "PrePrompts", c.PrePrompts)
 		},
 		needs: func(c *rlhfConfig) error { return c.annotatorConfig.check() },
 		plan:  func(c *rlhfConfig) (runConfig, uint64) { return c.runConfig, c.Seed },
@@ -74,11 +78,22 @@ func (c *rlhfConfig) settings(stop []int32) pipeline.Config {
 }
 
 func runRLHF(ctx context.Context, r *stageRun, c *rlhfConfig) error {
+	scored := r.policy.Share()
+	if !scored.HasHead() {
+		scored.AddHead(nil)
+	}
+	err := errors.Join(checkPatterns("FineTune", c.FineTune.Settings, r.policy),
+		checkPatterns("Helpfulness", c.Helpfulness.Settings, scored), checkPatterns("Safety", c.Safety.Settings, scored))
+	if err != nil {
+		return err
+	}
 	d, err := c.data(ctx, r)
 	if err != nil {
 		return err
 	}
-	cfg := c.settings([]int32{r.tok.EOS()})
+	cfg := c.settings(r.policy.Ends())
+	most := memory.Available().Bytes
+	cfg.Helpfulness.MaxMemory, cfg.Safety.MaxMemory, cfg.FineTune.MaxMemory, cfg.PPO.MaxMemory = most, most, most, most
 	w := &watch{run: r, threshold: c.PPO.SafetyThreshold}
 	cfg.Watch = w.event
 	r.console.Phase("looking at what is there")
@@ -159,8 +174,17 @@ func (w *watch) event(e pipeline.Event) {
 	if e.Reused {
 		return
 	}
+	if e.Changed != "" {
+		w.run.notef("%s", e.Changed)
+		return
+	}
 	if e.Contradiction != nil {
 		w.run.notef("%s", contradictionInRun(*e.Contradiction, e.Step, w.threshold))
+		return
+	}
+	if e.Plan != nil {
+		w.run.notef("%s:", e.Step)
+		w.run.tellPlan("", *e.Plan)
 		return
 	}
 	if e.Done == 0 && !e.Finished { // it begins

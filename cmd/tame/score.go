@@ -20,6 +20,7 @@ type scoreInput struct {
 
 func scoreCommand() *cobra.Command {
 	var path, tokenizerPath string
+	var template *string
 	cmd := &cobra.Command{
 		Use:   "score --model PATH",
 		Short: "Score answers with a reward model",
@@ -30,7 +31,7 @@ func scoreCommand() *cobra.Command {
 			var p *model.Params
 			var tmpl *data.Template
 			err := phased(cmd, "loading "+path, func() (err error) {
-				p, _, tmpl, err = loadChat(path, tokenizerPath)
+				p, _, tmpl, err = loadChat(path, tokenizerPath, *template)
 				return err
 			})
 			if err != nil {
@@ -47,6 +48,7 @@ func scoreCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&path, "model", "", "Hugging Face folder of a reward model")
 	cmd.Flags().StringVar(&tokenizerPath, "tokenizer", "", "SentencePiece .model (default: tokenizer.model of the model's folder)")
+	template = templateFlag(cmd.Flags())
 	_ = cmd.MarkFlagRequired("model")
 	return cmd
 }

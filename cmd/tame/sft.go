@@ -48,6 +48,9 @@ type sftEvaluation struct {
 }
 
 func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
+	if err := checkPatterns("", c.Settings, r.policy); err != nil {
+		return err
+	}
 	examples, heldOut, tooLong, err := split(r, c.Data, "messages", sftForms(r.tmpl, c.LastTurnOnly), "rows", exampleLength, c.heldOutConfig)
 	if err != nil {
 		return err
@@ -61,7 +64,7 @@ func runSFT(ctx context.Context, r *stageRun, c *sftConfig) error {
 	if evaluation.Base, err = meanLoss(ctx, r.policy, heldOut, c.Budget); err != nil {
 		return err
 	}
-	r.warnOfWarmup("warmup_steps", c.WarmupSteps, c.Passes.Steps(len(examples)))
+	r.prepare("", &c.MaxMemory, &c.OnPlan)
 	done := r.follow("sft", &c.Checkpointing, &c.OnPhase, &c.OnStep)
 	report, err := sft.Train(ctx, r.policy, examples, evaluated(heldOut, c.EvalEvery), c.Config)
 	if err != nil {

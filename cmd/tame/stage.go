@@ -49,6 +49,8 @@ type stage[C any] struct {
 	needs func(c *C) error
 	// plan says where the result goes, and the run's seed.
 	plan func(c *C) (runConfig, uint64)
+	// scores says that the stage may start from a reward model.
+	scores bool
 	// inputs are files and folders in a fixed order; empty names are none. Default nil: those of the keys tagged input, in their order.
 	inputs func(c *C) []string
 	// run does the work and ends with stageRun.finish. The run has the model if the configuration has a modelConfig.
@@ -194,6 +196,9 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resum
 	if m, ok := any(cfg).(modelLoader); ok {
 		show.Phase("loading the model")
 		r.policy, r.tok, r.tmpl, err = m.load()
+		if err == nil && !s.scores {
+			err = checkPolicy(inputs[0], r.policy)
+		}
 	}
 	if err == nil {
 		show.Phase("reading the data")

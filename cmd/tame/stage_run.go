@@ -43,14 +43,6 @@ func (r *stageRun) notef(format string, args ...any) {
 	r.console.Printf("%s", printable.Text(fmt.Sprintf(format, args...)))
 }
 
-// warnOfWarmup tells of a warm-up that is longer than the run: the peak is then reached in the last step
-// alone, and the cosine not at all.
-func (r *stageRun) warnOfWarmup(key string, warmup, steps int) {
-	if warmup > steps {
-		r.notef("warning: %s is %d, the run has %d steps: the learning rate rises to the last of them and never falls", key, warmup, steps)
-	}
-}
-
 // follow lets a training loop save its state in the checkpoint's folder, with the lineage that output.begin compares, show its
 // progress, which begins before its first step, and write the log. done ends the display.
 func (r *stageRun) follow(name string, saves *train.Checkpointing, onPhase *func(string, int, int), onStep *func(train.StepInfo)) (done func()) {
@@ -95,6 +87,9 @@ func stepDetail(m map[string]float64) string {
 	add("accuracy %.2f  ", "accuracy")
 	add("reward %.3f  ", "objective/scores")
 	add("KL %.2f  ", "objective/kl")
+	if m["val/num_empty_answers"] > 0 {
+		add("%.0f empty answers  ", "val/num_empty_answers")
+	}
 	return detail
 }
 

@@ -149,7 +149,7 @@ micro_segments: 8
 held_out: 0.3
 checkpoint_every: 1
 optim: {learning_rate: 1e-2}
-`, tinyModel(t), conversations(t, 24))
+`, policyModel(t), conversations(t, 24))
 }
 
 func TestSFT(t *testing.T) {
@@ -223,14 +223,14 @@ func TestErrorsNameFieldAndLine(t *testing.T) {
 	tagged := filepath.Join(t.TempDir(), "tagged.arrow")
 	rows := []data.Conversation{{Messages: []data.Message{{Role: data.User, Content: "[INST]"}, {Role: data.Assistant, Content: "x"}}}}
 	require.NoError(t, data.Write(tagged, rows, data.Lineage{}))
-	_, err = tame(t, "", append(args, "--set", "model="+tinyModel(t), "--set", "data="+tagged)...)
+	_, err = tame(t, "", append(args, "--set", "model="+policyModel(t), "--set", "data="+tagged)...)
 	assert.ErrorContains(t, err, tagged+": row 0: data: message contains a tag of the chat format")
 	assert.ErrorIs(t, err, data.ErrTag)
-	_, err = tame(t, "", append(args, "--set", "model="+tinyModel(t), "--set", "data="+preferences(t, 1, 1))...)
+	_, err = tame(t, "", append(args, "--set", "model="+policyModel(t), "--set", "data="+preferences(t, 1, 1))...)
 	assert.ErrorContains(t, err, "holds preference v1 rows, want conversation v1")
 	jsonl := filepath.Join(t.TempDir(), "talks.jsonl.gz")
 	require.NoError(t, os.WriteFile(jsonl, nil, 0o666))
-	_, err = tame(t, "", append(args, "--set", "model="+tinyModel(t), "--set", "data="+jsonl)...)
+	_, err = tame(t, "", append(args, "--set", "model="+policyModel(t), "--set", "data="+jsonl)...)
 	assert.ErrorContains(t, err, "convert it first: tame convert data "+jsonl+" talks.arrow --as messages")
 }
 
@@ -334,8 +334,8 @@ func TestLogOfAKilledRun(t *testing.T) {
 // A warm-up that is longer than the run is told of, with both numbers.
 func TestLongWarmup(t *testing.T) {
 	config := yamlFile(t, sftYAML(t))
-	const warning = "the run has 6 steps" // 24 rows in batches of 4
-	for warmup, want := range map[string]bool{"warmup_steps=6": false, "warmup_steps=7": true} {
+	const warning = "want less than the 6 steps of the run" // 24 rows in batches of 4
+	for warmup, want := range map[string]bool{"warmup_steps=5": false, "warmup_steps=7": true} {
 		text := mustRun(t, "sft", "--config", config, "--set", "output="+filepath.Join(t.TempDir(), "chat"), "--set", "held_out=0", "--set", "epochs=1", "--set", warmup)
 		assert.Equal(t, want, strings.Contains(text, "warning: warmup_steps is 7, "+warning), text)
 	}

@@ -21,6 +21,7 @@ type decodeInput struct {
 func tokenizeCommand() *cobra.Command {
 	var path string
 	var bos, eos, decode, special bool
+	var template *string
 	cmd := &cobra.Command{
 		Use:   "tokenize --tokenizer FILE",
 		Short: "Turn text or dialogues into token ids, or back with --decode",
@@ -34,12 +35,15 @@ func tokenizeCommand() *cobra.Command {
 			}
 			if decode {
 				return answerLines(cmd, func(_ int, in decodeInput) (any, error) {
+					if in.IDs == nil {
+						return nil, errors.New(`"ids" is missing`)
+					}
 					text, err := tok.Decode(in.IDs)
 					return map[string]string{"text": text}, err
 				})
 			}
 			return answerLines(cmd, func(_ int, in tokenizeInput) (any, error) {
-				ids, err := encode(tok, in, special)
+				ids, err := encode(tok, in, special, *template)
 				if err == nil {
 					ids, err = addEnds(tok, ids, bos, eos)
 				}
@@ -52,11 +56,12 @@ func tokenizeCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&eos, "eos", false, "put the end-of-sequence id behind a text")
 	cmd.Flags().BoolVar(&special, "special", false, "the names of special pieces in a text mean these pieces, as in Hugging Face's tokenizers")
 	cmd.Flags().BoolVar(&decode, "decode", false, "turn ids into text")
+	template = templateFlag(cmd.Flags())
 	_ = cmd.MarkFlagRequired("tokenizer") // the flag was defined above
 	return cmd
 }
 
-func encode(tok *tokenizer.Tokenizer, in tokenizeInput, special bool) ([]int32, error) {
+func encode(tok *tokenizer.Tokenizer, in tokenizeInput, special bool, template string) ([]int32, error) {
 	switch {
 	case in.Text != nil && in.Messages != nil:
 		return nil, errors.New(`give "text" or "messages", not both`)
@@ -65,7 +70,7 @@ func encode(tok *tokenizer.Tokenizer, in tokenizeInput, special bool) ([]int32, 
 	case in.Text != nil:
 		return append([]int32{}, tok.Encode(*in.Text)...), nil
 	case in.Messages != nil:
-		tmpl, err := chatTemplate(tok)
+		tmpl, err := chatTemplate(tok, template)
 		if err != nil {
 			return nil, err
 		}

@@ -153,7 +153,7 @@ func TestPretrainStream(t *testing.T) {
 		"eval_every is 4, want 0 without held_out":                 {"held_out_data=[]"},
 		"want a dataset with stream: tame convert data " + text:    {"data=" + text},
 		"stream_block is 0, want at least 1":                       {"stream_block=0"},
-		`the pattern "layer" of frozen weights matches none`:       {"frozen=layer"},
+		`frozen[0] is layer, want a pattern that matches a weight`: {"frozen=layer"},
 		"--set patience=-1: patience is -1, want at least 0":       {"patience=-1"},
 		`"embed" is not a learning rate factor, want PATTERN=FACT`: {"lr_factors=embed"},
 	} {
@@ -170,7 +170,7 @@ func TestChat(t *testing.T) {
 	dir := chatModel(t)
 	p, tok, err := model.LoadWithTokenizer(dir, "")
 	require.NoError(t, err)
-	tmpl, err := chatTemplate(tok)
+	tmpl, err := chatTemplate(tok, "")
 	require.NoError(t, err)
 
 	// What the model says at temperature 0, by the command for other programs, which knows of no turns.

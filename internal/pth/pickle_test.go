@@ -1,6 +1,7 @@
 package pth
 
 import (
+	"bytes"
 	"math"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,7 @@ func TestPickleRefused(t *testing.T) {
 		{"protocol 4", program(opProto, 4, '.')},
 		{"a name without an end", program("cos")},
 		{"a name without an end", program("c", strings.Repeat("x", 300), "\ny\n.")},
-		{"a call of a string, which", program("X", 1, 0, 0, 0, "x)R.")},
+		{"a call of a text, which", program("X", 1, 0, 0, 0, "x)R.")},
 		{"a call with a dictionary", program("ccollections\nOrderedDict\n}R.")},
 		{"with 1 arguments, want none", program("ccollections\nOrderedDict\nN", opTuple1, "R.")},
 		{"without a tensor", program("ctorch._utils\n_rebuild_parameter\n)R.")},
@@ -67,7 +68,7 @@ func TestPickleRefused(t *testing.T) {
 		{"too few values", program("R.")},
 		{"items for a None, want a dictionary", program("NNNs.")},
 		{"elements for a dictionary, want a list", program("}Na.")},
-		{"a state for a bool", program(opNewTrue, "Nb.")},
+		{"a state for a truth value", program(opNewTrue, "Nb.")},
 		{"nothing is remembered under 7", program("h", 7, ".")},
 		{"nothing is remembered under 16909060", program("j", 4, 3, 2, 1, ".")},
 		{"1 bytes wanted, 0 are left", program("N")},
@@ -155,4 +156,11 @@ func TestRebuildRefused(t *testing.T) {
 			assert.ErrorContains(t, err, c.want)
 		}
 	}
+}
+
+// Open marks are bounded: each would take eight times the memory of its byte.
+func TestManyMarks(t *testing.T) {
+	raw := append([]byte{opProto, 2}, bytes.Repeat([]byte{opMark}, 1<<20)...)
+	_, err := unpickle(raw)
+	assert.ErrorContains(t, err, "more than 1000 marks inside each other")
 }

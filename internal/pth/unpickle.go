@@ -8,6 +8,9 @@ import (
 	"slices"
 )
 
+// maxMarks bounds the marks that are open at once. torch.save has a handful.
+const maxMarks = 1000
+
 // unpickler follows a pickle. After its first error it gives nothing more.
 type unpickler struct {
 	data  []byte
@@ -49,6 +52,10 @@ func (u *unpickler) step(op byte) {
 			u.fail("protocol %d, want torch.save's own (2)", v)
 		}
 	case opMark:
+		if len(u.marks) == maxMarks {
+			u.fail("more than %d marks inside each other: not a file of torch.save", maxMarks)
+			return
+		}
 		u.marks = append(u.marks, len(u.stack))
 	case opNone:
 		u.push(nil)
@@ -317,8 +324,14 @@ func describe(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "None"
-	case bool, int64, float64, string:
-		return fmt.Sprintf("%T", v)
+	case bool:
+		return "truth value"
+	case int64:
+		return "integer"
+	case float64:
+		return "number"
+	case string:
+		return "text"
 	case tuple:
 		return fmt.Sprintf("tuple of %d", len(v))
 	case *dict:

@@ -5,7 +5,7 @@ import "fmt"
 // Op is what an operator computes, without how.
 type Op struct {
 	Kind  Kind
-	Attrs any     // the attributes of the kind: RMSNormAttrs, Heads, Factor, Limits, Step or Rows; nil for kinds without
+	Attrs any     // the attributes of the kind: RMSNormAttrs, Heads, Vocab, Factor, Limits, Step or Rows; nil for kinds without
 	DType DType   // of the float operands and results; Int32 where there are none
 	In    [][]int // shapes of the operands
 	Out   [][]int // shapes of the results, all that one call can compute
@@ -77,7 +77,7 @@ const (
 	Add                   Kind = "add"                      // a, b
 	Bias                  Kind = "bias"                     // x, b
 	BiasBackward          Kind = "bias backward db"         // dout
-	TokenLogProbs         Kind = "token log-probs"          // h, w, targets, mask, temperature; gives the results LogProb to Hit
+	TokenLogProbs         Kind = "token log-probs"          // h, w, targets, mask, temperature; Vocab, or nil for all rows of w; gives the results LogProb to Hit
 	TokenLogProbsBackward Kind = "token log-probs backward" // h, w, targets, mask, temperature, log-sum-exp, dlogp; gives dh, dw
 	EntropyBackward       Kind = "entropy backward"         // h, w, targets, mask, temperature, log-sum-exp, entropy, dentropy; gives dh, dw
 	ScalarHead            Kind = "scalar head"              // h, w, b
@@ -154,6 +154,10 @@ type Heads struct {
 	NumKVHeads int // KV, key and value heads; divides H
 	HeadDim    int // D, even
 }
+
+// Vocab says of TokenLogProbs and its gradients that only the first N rows of w are ids that have a
+// probability: a vocabulary can be padded to more.
+type Vocab struct{ N int }
 
 // Factor is the number of Scale and of Shift.
 type Factor struct{ C float64 }

@@ -163,7 +163,7 @@ func TestSamplingIsSeen(t *testing.T) {
 	require.NoError(t, err)
 	const drawn = 2 * 3 // tokens
 	assert.Equal(t, drawn, seen["Temper"])
-	assert.Equal(t, drawn, seen["Max"])
+	assert.Equal(t, 2*drawn, seen["Max"], "of the logits, and of those at the temperature")
 	assert.Equal(t, drawn, seen["Exp"])
 	assert.Equal(t, 3*drawn, seen["LogSumExp"], "for the candidates, for TopP and for the draw")
 }

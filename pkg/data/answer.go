@@ -33,6 +33,10 @@ type Answer struct {
 // last token.
 func (a Answer) Sequence() []int32 { return slices.Concat(a.Prompt.Tokens, a.Tokens) }
 
+// Empty says that the answer is a stop token and nothing else. As an unfinished one it is no example
+// for a model to learn from.
+func (a Answer) Empty() bool { return a.Finished && len(a.Tokens) == 1 }
+
 // Slots are the slots of a segment of prompt and answer whose actions are the answer's tokens, [lo, hi):
 // what a column has for each token lies there.
 func (a Answer) Slots(r *Ragged, seg int) (lo, hi int) {

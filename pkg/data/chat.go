@@ -50,7 +50,26 @@ type Turn struct {
 // encoded again between sampling and training. Should a foreign tokenizer merge across the boundary after all, the
 // answer starts at the first id in which the pair differs from its prompt; what is before it is a prefix of both.
 type Template struct {
-	tok Tokenizer
+	tok   Tokenizer
+	vocab int // ids of the model, 0 for any number
+}
+
+// Within returns a template for a model of that many ids. A tokenizer may have more, such as those of tokens that were added after the model
+// was trained: a text that has one is an error that names it.
+func (t *Template) Within(vocab int) *Template { return &Template{tok: t.tok, vocab: vocab} }
+
+// check looks for ids that the model lacks.
+func (t *Template) check(ids []int32) error {
+	for _, id := range ids {
+		if t.vocab > 0 && int(id) >= t.vocab {
+			piece := ""
+			if named, ok := t.tok.(interface{ Piece(id int32) string }); ok {
+				piece = fmt.Sprintf(" of the piece %q", named.Piece(id))
+			}
+			return fmt.Errorf("data: chat template: a message has the id %d%s, and the model's ids end at %d: does the tokenizer belong to the model?", id, piece, t.vocab-1)
+		}
+	}
+	return nil
 }
 
 // Llama2Template encodes with any tokenizer; with that of Llama 2 it gives the ids of the reference code
@@ -170,11 +189,17 @@ func (t *Template) EncodeTurns(messages []Message) ([]Turn, error) {
 		prompt := "[INST] " + TrimSpace(system+messages[i].Content) + " [/INST]"
 		system = ""
 		promptIDs := t.tok.Encode(prompt)
+		if err := t.check(promptIDs); err != nil {
+			return nil, err
+		}
 		if i+1 == len(messages) {
 			turns = append(turns, Turn{Prompt: t.begin(promptIDs)})
 			break
 		}
 		pair := t.tok.Encode(prompt + " " + TrimSpace(messages[i+1].Content) + " ")
+		if err := t.check(pair); err != nil {
+			return nil, err
+		}
 		start := commonPrefix(promptIDs, pair)
 		answer := append(append(make([]int32, 0, len(pair)-start+1), pair[start:]...), t.tok.EOS())
 		turns = append(turns, Turn{Prompt: t.begin(pair[:start]), Answer: answer})

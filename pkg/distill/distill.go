@@ -76,7 +76,7 @@ func Distill(ctx context.Context, p *model.Params, tmpl *data.Template, prompts 
 	// 4. Keep what the pre-prompt made safer.
 	for i := range result.Candidates {
 		c := &result.Candidates[i]
-		c.Kept = c.Distilled.Finished && (!cfg.Filter || c.Distilled.Score > c.Original.Score)
+		c.Kept = c.Distilled.Finished && !c.Distilled.Empty() && (!cfg.Filter || c.Distilled.Score > c.Original.Score)
 		if c.Kept {
 			result.Examples = append(result.Examples, c.Distilled.Example())
 		}
@@ -85,12 +85,12 @@ func Distill(ctx context.Context, p *model.Params, tmpl *data.Template, prompts 
 	return result, nil
 }
 
-// Originals are the original answers of the candidates that were not kept, as far as they were finished: with Examples every prompt has the
+// Originals are the original answers of the candidates that were not kept, as far as they were finished and not empty: with Examples every prompt has the
 // better of its two answers, so that the model also sees alarming prompts that it answered well before.
 func (r Result) Originals() []data.Example {
 	var examples []data.Example
 	for _, c := range r.Candidates {
-		if !c.Kept && c.Original.Finished {
+		if !c.Kept && c.Original.Finished && !c.Original.Empty() {
 			examples = append(examples, c.Original.Example())
 		}
 	}

@@ -142,7 +142,7 @@ func TestDistillTokens(t *testing.T) {
 			score, _ := hash(t.Context(), []data.Answer{{Prompt: data.TokenPrompt{Tokens: bare}, Tokens: pair.want.Tokens}})
 			assert.Equal(t, score[0], pair.got.Score)
 		}
-		assert.Equal(t, distilled.Finished && c.Distilled.Score > c.Original.Score, c.Kept)
+		assert.Equal(t, distilled.Finished && len(distilled.Tokens) > 1 && c.Distilled.Score > c.Original.Score, c.Kept)
 		example := func(answer []int32) data.Example {
 			weights := append(make([]float32, len(bare)), slices.Repeat([]float32{1}, len(answer))...)
 			return data.Example{Tokens: slices.Concat(bare, answer), Weights: weights}
@@ -150,7 +150,7 @@ func TestDistillTokens(t *testing.T) {
 		switch {
 		case c.Kept:
 			examples = append(examples, example(distilled.Tokens))
-		case original.Finished:
+		case original.Finished && len(original.Tokens) > 1:
 			originals = append(originals, example(original.Tokens))
 		}
 	}
@@ -183,17 +183,24 @@ func TestFilter(t *testing.T) {
 		cfg.Filter = c.filter
 		r, err := Distill(t.Context(), p, tmpl, prompts(8), generic(t, "safe"), score, cfg)
 		require.NoError(t, err)
-		finished := 0
+		finished, unfinished, empty := 0, 0, 0
 		for _, k := range r.Candidates {
-			assert.Equal(t, k.Distilled.Finished && c.kept, k.Kept)
+			assert.Equal(t, k.Distilled.Finished && len(k.Distilled.Tokens) > 1 && c.kept, k.Kept)
 			assert.Equal(t, c.gain, k.Gain())
-			if k.Distilled.Finished {
+			switch {
+			case !k.Distilled.Finished:
+				unfinished++
+			case len(k.Distilled.Tokens) == 1:
+				empty++
+			default:
 				finished++
 			}
 		}
 		require.Positive(t, finished)
-		require.Less(t, finished, 24)
-		assert.Equal(t, 24-finished, r.All.Unfinished)
+		require.Positive(t, unfinished)
+		require.Positive(t, empty)
+		assert.Equal(t, unfinished, r.All.Unfinished)
+		assert.Equal(t, empty, r.All.Empty)
 		want, ties := 0, 0
 		if c.kept {
 			want = finished

@@ -17,6 +17,7 @@ type Summary struct {
 	Kept       eval.Mean // share that was kept, with the Wilson interval
 	Ties       int       // finished with the same score as the original answer
 	Unfinished int       // distilled answers that ran into the length limit, never kept
+	Empty      int       // distilled answers without a text, never kept
 	Original   eval.Mean // score of the answers without pre-prompt
 	Distilled  eval.Mean // score of the answers with it
 	Gain       eval.Mean // Distilled - Original, candidate by candidate
@@ -45,6 +46,8 @@ func summary(category string, candidates []Candidate) Summary {
 		switch {
 		case !c.Distilled.Finished:
 			s.Unfinished++
+		case c.Distilled.Empty():
+			s.Empty++
 		case c.Gain() == 0:
 			s.Ties++
 		}

@@ -2,6 +2,7 @@ package eval
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -48,6 +49,9 @@ func LossOn(ctx context.Context, p *model.Params, examples []data.Example, n, s 
 	})
 	if err != nil {
 		return TokenLoss{}, fmt.Errorf("eval: %w", err)
+	}
+	if math.IsNaN(loss.NLL) || math.IsInf(loss.NLL, 0) {
+		return TokenLoss{}, errors.Join(fmt.Errorf("eval: the loss is %v", loss.NLL), p.CheckFinite())
 	}
 	return loss, nil
 }

@@ -76,7 +76,11 @@ func words(s *slot) int {
 
 // allocate gives every value its memory and every step its arguments.
 func (p *Program) allocate() error {
-	p.arena = make([]uint64, p.place())
+	size := p.place()
+	if limit := p.opts.MaxArena; limit > 0 && 8*size > limit {
+		return &MemoryError{Arena: 8 * size, Max: limit}
+	}
+	p.arena = make([]uint64, size)
 	for _, s := range p.all {
 		switch {
 		case s.input && s.value != nil:

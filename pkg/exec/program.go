@@ -26,6 +26,17 @@ type Options struct {
 	// computed once more, right before the first step after that last node that reads one of them. A group is what lies
 	// between two layers of a net, in order; the bits stay the same.
 	Recompute [][]*gorgonia.Node
+	// MaxArena is the number of bytes that intermediates may take, 0 for no limit. A program that needs
+	// more is a *MemoryError, before anything is allocated.
+	MaxArena int
+}
+
+// MemoryError says that the intermediates of a program take more memory than Options.MaxArena.
+type MemoryError struct{ Arena, Max int } // bytes
+
+// Error implements error.
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("exec: intermediates of %d bytes, more than the limit of %d", e.Arena, e.Max)
 }
 
 // Program is a compiled graph with its memory.

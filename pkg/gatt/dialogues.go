@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
@@ -26,10 +27,11 @@ type AnsweredTurn struct {
 }
 
 // Transcript is a dialogue with the answers of a model. It has fewer turns than the dialogue has questions when an answer did not end within its
-// length limit, or the context was full.
+// length limit, was empty, or the context was full.
 type Transcript struct {
 	Dialog Dialog
 	Turns  []AnsweredTurn
+	Empty  bool // the next answer had no text
 }
 
 // Decoder turns ids into text. *tokenizer.Tokenizer is one.
@@ -79,6 +81,9 @@ func SampleDialogues(ctx context.Context, p *model.Params, tmpl *data.Template, 
 			if err != nil {
 				return nil, fmt.Errorf("gatt: dialogue %q, turn %d: %w", d.ID, k+1, err)
 			}
+			if out[i].Empty = strings.TrimSpace(text) == ""; out[i].Empty {
+				break
+			}
 			out[i].Turns = append(out[i].Turns, AnsweredTurn{Turn: data.Turn{Prompt: turns[i][k].Prompt, Answer: a.Tokens}, Text: text})
 		}
 	}
@@ -118,6 +123,9 @@ func checkDialogs(dialogs []Dialog) error {
 	for i, d := range dialogs {
 		if len(d.Questions) == 0 {
 			return fmt.Errorf("gatt: dialogue %d (ID %q) has no questions", i, d.ID)
+		}
+		if data.TrimSpace(d.Instruction) == "" {
+			return fmt.Errorf("gatt: dialogue %d (ID %q) has a blank instruction: there is nothing to keep following", i, d.ID)
 		}
 		if k, known := first[d.ID]; known {
 			return fmt.Errorf("gatt: dialogues %d and %d have the same ID %q: give each its own", k, i, d.ID)

@@ -61,6 +61,25 @@ func TestSampleDialoguesDoesNotDependOnPlace(t *testing.T) {
 	}
 }
 
+// silent is a decoder by which no answer has a text.
+type silent struct{ words }
+
+func (silent) Decode([]int32) (string, error) { return " ", nil }
+
+// TestEmptyAnswersEndDialogues: they are no turns to learn from.
+func TestEmptyAnswersEndDialogues(t *testing.T) {
+	talks, err := SampleDialogues(context.Background(), tinyModel(t, 400), template(t), silent{}, someDialogs(4, 2), config())
+	require.NoError(t, err)
+	empty := 0
+	for _, talk := range talks {
+		assert.Empty(t, talk.Turns)
+		if talk.Empty {
+			empty++
+		}
+	}
+	assert.Positive(t, empty)
+}
+
 func TestSampleDialoguesEndsEarly(t *testing.T) {
 	cfg := config()
 	cfg.MaxNewTokens = 30 // of about 40 that an answer takes

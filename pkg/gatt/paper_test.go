@@ -21,7 +21,7 @@ func TestSampleDialoguesUsesTopP(t *testing.T) {
 	p, dialogs := tinyModel(t, 400), someDialogs(6, 2)
 	answers := func(change func(*Config)) (tokens [][]int32) {
 		cfg := config()
-		for id := int32(0); id < vocab; id++ { // answers of one token
+		for id := int32(firstNumber); id < vocab; id++ { // answers that end with their first word
 			cfg.Stop = append(cfg.Stop, id)
 		}
 		change(&cfg)

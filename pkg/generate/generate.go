@@ -69,7 +69,9 @@ func checkRequests(reqs []Request, shape model.Config) (samples, longest int, er
 		case r.Samples < 1:
 			return 0, 0, fmt.Errorf("generate: request %d (ID %d): Samples is %d, want at least 1", i, r.ID, r.Samples)
 		}
-		samples += r.Samples
+		if samples += min(r.Samples, MostTokens+1); samples > MostTokens { // each has a token
+			return samples, longest, nil
+		}
 		longest = max(longest, len(r.Prompt))
 	}
 	return samples, longest, nil

@@ -35,7 +35,7 @@ func (s *sampler) changed(logits []float32, at LogitsContext) ([]float32, error)
 	if err := s.change(at, s.own); err != nil {
 		return nil, fmt.Errorf("Sampling.Logits: %w", err)
 	}
-	switch m := float64(s.math.Max(s.own)); {
+	switch m := float64(s.math.Max(s.known(s.own))); {
 	case math.IsInf(m, -1):
 		return nil, errAllBanned
 	case math.IsNaN(m) || math.IsInf(m, 1):

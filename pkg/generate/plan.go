@@ -26,7 +26,11 @@ func NewPlan(shape model.Config, reqs []Request, cfg Sampling) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return newPlan(shape, samples, samples, longest+min(cfg.MaxNewTokens, shape.MaxSeqLen), cfg)
+	cfg.MaxNewTokens = min(cfg.MaxNewTokens, shape.MaxSeqLen)
+	if err := cfg.CheckTokens(samples, MostTokens); err != nil {
+		return Plan{}, err
+	}
+	return newPlan(shape, samples, samples, longest+cfg.MaxNewTokens, cfg)
 }
 
 // NewDialogPlan checks the dialogues and the settings for a model of that shape, and plans for them as Converse does.

@@ -62,7 +62,9 @@ type sampler struct {
 	topP        float64
 	topK        int
 	change      LogitsFunc // nil for none
+	vocab       int        // ids that may be drawn; 0: all
 
+	most float32   // the greatest of z
 	own  []float32 // (V) logits that change may write to
 	z, p []float32 // (V) logits / T, probabilities
 	ids  []int32   // candidates, the most probable first
@@ -70,7 +72,7 @@ type sampler struct {
 }
 
 func newSampler(math backend.Vectors[float32], cfg Sampling) *sampler {
-	return &sampler{math: math, temperature: cfg.Temperature, topP: cfg.TopP, topK: cfg.TopK, change: cfg.Logits}
+	return &sampler{math: math, temperature: cfg.Temperature, topP: cfg.TopP, topK: cfg.TopK, change: cfg.Logits, vocab: cfg.Vocab}
 }
 
 // next draws a token from logits (V), which stay as they are, and gives the log-probability it was
@@ -84,12 +86,17 @@ func (s *sampler) next(logits []float32, at LogitsContext, rng *rand.Rand) (id i
 			return 0, 0, err
 		}
 	}
+	logits = s.known(logits)
 	if s.temperature == 0 {
-		best := argmax(logits)
-		return int32(best), logits[best] - s.math.LogSumExp(logits), nil
+		best, lse := argmax(logits), s.math.LogSumExp(logits)
+		if !isFinite(lse) {
+			return 0, 0, errNotFinite
+		}
+		return int32(best), logits[best] - lse, nil
 	}
-	s.z = append(s.z[:0], logits...)
-	s.math.Temper(s.z, float32(s.temperature))
+	if !s.temper(logits) {
+		return 0, 0, errNotFinite
+	}
 	if s.topP == 1 && (s.topK == 0 || s.topK >= len(logits)) {
 		i, lp, err := s.draw(s.z, rng)
 		return int32(i), lp, err
@@ -98,6 +105,34 @@ func (s *sampler) next(logits []float32, at LogitsContext, rng *rand.Rand) (id i
 	i, lp, err := s.draw(s.kept, rng)
 	return s.ids[i], lp, err
 }
+
+// known leaves out the logits of ids that may not be drawn.
+func (s *sampler) known(logits []float32) []float32 {
+	if s.vocab > 0 && s.vocab < len(logits) {
+		return logits[:s.vocab]
+	}
+	return logits
+}
+
+// temper sets s.z to the logits, divided by the temperature as the training graph divides them. Where the greatest would be
+// infinite then, it is subtracted first, which changes the bits and not the distribution. It reports whether the greatest is
+// finite, and with it their LogSumExp.
+func (s *sampler) temper(logits []float32) bool {
+	s.z = append(s.z[:0], logits...)
+	s.math.Temper(s.z, float32(s.temperature))
+	if s.most = s.math.Max(s.z); isFinite(s.most) {
+		return true
+	}
+	most := s.math.Max(logits)
+	for i, x := range logits {
+		s.z[i] = x - most
+	}
+	s.math.Temper(s.z, float32(s.temperature))
+	s.most = s.math.Max(s.z)
+	return isFinite(s.most)
+}
+
+func isFinite(x float32) bool { return !math.IsNaN(float64(x)) && !math.IsInf(float64(x), 0) }
 
 // draw inverts the cumulative distribution of softmax(z) at one uniform number.
 func (s *sampler) draw(z []float32, rng *rand.Rand) (i int, logProb float32, err error) {
@@ -169,6 +204,7 @@ func (s *sampler) candidates(k int) {
 	floor := float32(math.Inf(-1))
 	if k == len(s.z) {
 		floor = s.math.LogSumExp(s.z) + float32(math.Log((1-s.topP)/float64(len(s.z)))) - 1e-3 // rounding must not lose one
+		floor = min(floor, s.most)                                                             // of huge logits, the greatest
 	}
 	s.ids = s.ids[:0]
 	for id, z := range s.z {

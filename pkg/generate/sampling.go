@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/tame-rlhf/tame/pkg/setting"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // Sampling says how to sample answers. The configs of the stages that sample embed it: its settings
@@ -25,6 +26,9 @@ type Sampling struct {
 	TopK int
 	// Stop are the ids that end an answer. They belong to it. Default 2, Llama's end of sequence.
 	Stop []int32
+	// Vocab is the number of ids, from 0 on, that can be sampled: that of the tokenizer, where the
+	// model's vocabulary is padded to more. 0 is all of the model's. Default 0.
+	Vocab int
 	// Seed keys the random streams of answers, together with the request's ID and the sample's index,
 	// and all other random numbers of a stage that samples. Default 0.
 	Seed uint64
@@ -52,15 +56,49 @@ func DefaultSampling() Sampling {
 func (c Sampling) Validate() error {
 	check := setting.NewChecks("generate: Sampling")
 	check.AtLeast("MaxNewTokens", c.MaxNewTokens, 1)
-	check.That(c.Temperature >= 0 && !math.IsInf(c.Temperature, 1), "Temperature", c.Temperature, "a number of at least 0 (0 is greedy)")
+	CheckTemperature(check, "Temperature", c.Temperature)
 	check.That(c.TopP > 0 && c.TopP <= 1, "TopP", c.TopP, "a number in (0, 1] (1 keeps all tokens)")
 	check.That(c.TopK >= 0, "TopK", c.TopK, "at least 0 (0 keeps all tokens)")
 	check.AtLeast("Slots", c.Slots, 1)
+	check.AtLeast("Vocab", c.Vocab, 0)
 	check.That(c.MaxCacheBytes >= 0, "MaxCacheBytes", c.MaxCacheBytes, "at least 0 (0 sets no bound)")
 	for i, id := range c.Stop {
-		check.That(id >= 0, fmt.Sprintf("Stop[%d]", i), id, "an id of at least 0")
+		check.That(id >= 0 && (c.Vocab <= 0 || int(id) < c.Vocab), fmt.Sprintf("Stop[%d]", i), id, "an id of at least 0 that can be sampled (Vocab)")
 	}
 	return check.Err()
+}
+
+// CheckTemperature reports a temperature that makes no sense: logits are divided by it in float32.
+func CheckTemperature(check *setting.Checks, path string, t float64) {
+	by := 1 / float32(t)
+	check.That(t == 0 || t > 0 && by > 0 && !math.IsInf(float64(by), 0), path, t,
+		"0 (greedy), or a number from 3e-39 to 3e38, as float32 can hold it")
+}
+
+// Fit sets Stop and Vocab to those of a tokenizer, for a model with a vocabulary of that size.
+func (c *Sampling) Fit(tok *tokenizer.Tokenizer, vocab int) {
+	c.Stop, c.Vocab = []int32{tok.EOS()}, Known(tok, vocab)
+}
+
+// Known is the Sampling.Vocab of a tokenizer: its size where the model's vocabulary is padded to
+// more, else 0.
+func Known(tok *tokenizer.Tokenizer, vocab int) int {
+	if n := tok.VocabSize(); n < vocab {
+		return n
+	}
+	return 0
+}
+
+// MostTokens is how many tokens the answers of one call of Generate or Converse can have at most: 8 GiB of ids and
+// log-probabilities. Ask for fewer answers at a time.
+const MostTokens = 1 << 30
+
+// CheckTokens refuses so many answers in one call, each of up to MaxNewTokens, if they can be more than most tokens.
+func (c Sampling) CheckTokens(answers, most int) error {
+	if length := max(c.MaxNewTokens, 1); answers > most/length {
+		return fmt.Errorf("generate: %d answers of up to %d tokens can be more than %d tokens at a time: ask for fewer answers, or lower MaxNewTokens", answers, length, most)
+	}
+	return nil
 }
 
 // ValidateFinished is Validate where that many answers to a prompt are compared, and only finished

@@ -188,9 +188,6 @@ func conversation(path string, l learned) (data.Conversation, error) {
 		if m.Role != data.Assistant {
 			continue
 		}
-		if data.TrimSpace(m.Content) == "" {
-			return c, fmt.Errorf("message %d (assistant) is blank", i)
-		}
 		weights[i] = 1
 		if m.Weight != nil {
 			weights[i] = *m.Weight
@@ -200,7 +197,7 @@ func conversation(path string, l learned) (data.Conversation, error) {
 	if differ {
 		c.Weights = weights
 	}
-	return c, data.CheckMessages(c.Messages)
+	return c, data.Check(c)
 }
 
 // conversations opens a dialect in which each row is a conversation.

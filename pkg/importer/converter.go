@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -130,7 +131,7 @@ func convertRow[T any](row rawRow, c converter[T], report *Report) (rows []T, er
 	rows, err = c.rows(raw)
 	for i := range rows {
 		if err == nil {
-			err = data.Validate(&rows[i])
+			err = cmp.Or(data.Validate(&rows[i]), data.Check(rows[i]))
 		}
 	}
 	return rows, err

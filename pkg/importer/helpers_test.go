@@ -34,7 +34,7 @@ var (
 	samples = []data.Sample{
 		{PromptID: "a", Messages: dialog("Hi"), Prompt: []int32{1, 5, 6}, Tokens: []int32{7, 2}, LogProbs: []float32{-0.25, -1e-7},
 			Text: "Hello", Finished: true, Helpfulness: ptr(-1.5), Safety: ptr(0.0), Version: 3, Temperature: 1.2},
-		{PromptID: "a", Messages: dialog("Hi"), Prompt: []int32{1}, Combined: ptr(math.Inf(-1))},
+		{PromptID: "a", Messages: dialog("Hi"), Prompt: []int32{1}, Tokens: []int32{7}, Combined: ptr(math.Inf(-1))},
 	}
 	lineage = data.Lineage{Stage: "test", Config: json.RawMessage(`{"lr":0.1}`), Seed: math.MaxUint64,
 		Inputs: []data.Input{{Name: "in.arrow", Fingerprint: "sha256:00"}}}

@@ -184,7 +184,7 @@ func TestImportAlpaca(t *testing.T) {
 	assert.Equal(t, dialog("Hi", "Hello"), got[1].Messages)
 	assert.Equal(t, withSystem("Be kind.", dialog("Add", "3", "And?", "4")), got[2].Messages)
 	assert.Equal(t, []string{`in.json:5: element 4: "history" has an entry of 1 texts, want question and answer`,
-		"in.json:6: element 5: message 1 (assistant) is blank"}, refused(report))
+		"in.json:6: element 5: data: message 1 (assistant) is blank"}, refused(report))
 }
 
 func TestImportHH(t *testing.T) {

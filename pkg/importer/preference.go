@@ -200,16 +200,9 @@ func preference(cfg PreferenceConfig, chosen, rejected []data.Message) (data.Pre
 		return data.Preference{}, errors.New("the two dialogues differ before the last answer")
 	case better.Role != data.Assistant || worse.Role != data.Assistant:
 		return data.Preference{}, errors.New("the dialogues do not end with an answer")
-	case data.TrimSpace(better.Content) == "":
-		return data.Preference{}, errors.New("the chosen answer is blank")
-	case data.TrimSpace(better.Content) == data.TrimSpace(worse.Content):
-		return data.Preference{}, errors.New("the two answers are the same")
 	}
 	p := data.Preference{Messages: prompt, Chosen: better.Content, Rejected: worse.Content, Rating: cfg.Rating, Set: cfg.Set}
-	if err := data.CheckMessages(chosen); err != nil {
-		return p, err
-	}
-	return p, data.CheckMessages(rejected)
+	return p, data.Check(p)
 }
 
 func setRating(to *data.Rating, raw json.RawMessage) error {

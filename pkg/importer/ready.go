@@ -24,7 +24,7 @@ func ready(row rawRow) rawRow {
 		}
 	}
 	if row.err != nil {
-		return rawRow{line: row.line, err: row.err}
+		return rawRow{line: row.line, element: row.element, err: row.err}
 	}
 	if bytes.Contains(row.raw, []byte("NaN")) || bytes.Contains(row.raw, []byte("Infinity")) {
 		row.raw = finite(row.raw)

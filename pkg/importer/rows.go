@@ -88,7 +88,8 @@ func failed[T any](err error) iter.Seq2[T, error] {
 	}
 }
 
-// ownRows goes through a dataset that was written here. It has no rows to refuse: a damaged one is an error.
+// ownRows goes through a dataset that was written here. A row that cannot be read is an error, because the file is damaged; one
+// that no stage should learn from is refused.
 func ownRows[T data.Row](ctx context.Context, im *Import, f importFile) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
@@ -102,16 +103,22 @@ func ownRows[T data.Row](ctx context.Context, im *Import, f importFile) iter.Seq
 		for _, column := range r.Unused() {
 			unused = append(unused, UnusedKey{Key: column})
 		}
-		place := place{read: &im.read}
+		place, n := place{read: &im.read}, 0
 		for row, err := range r.Rows() {
 			if err == nil {
 				err = im.goesOn(ctx)
 			}
 			if err == nil {
-				im.report.Read++
-				im.report.take(row)
+				im.report.Read, n = im.report.Read+1, n+1
 				im.report.leftOut(unused)
 				place.update(r.BytesRead())
+				if bad := data.Check(row); bad != nil {
+					if err = im.refuse(RowError{File: f.name, Line: n, Err: bad}); err == nil {
+						continue
+					}
+				} else {
+					im.report.take(row)
+				}
 			}
 			if !yield(row, err) || err != nil {
 				return

@@ -137,7 +137,7 @@ func (in *Inputs) Bind(p *exec.Program, batch *data.Ragged, scalars map[string]f
 // not need are ignored; one that it needs and that is missing is an error that names it, except "temperature", which is 1 then. What
 // unused slots and segments hold is replaced by 0.
 func (f *Feed) Load(batch *data.Ragged, scalars map[string]float64) error {
-	if err := f.in.check(batch); err != nil {
+	if err := f.in.Check(batch); err != nil {
 		return err
 	}
 	n, s := batch.Used()
@@ -172,8 +172,8 @@ func (f *Feed) Load(batch *data.Ragged, scalars map[string]float64) error {
 	return nil
 }
 
-// check looks for what kernels cannot take: ids outside of the vocabulary, segments longer than the context, targets that are not there.
-func (in *Inputs) check(b *data.Ragged) error {
+// Check looks for what kernels cannot take: ids outside of the vocabulary, segments longer than the context, targets that are not there.
+func (in *Inputs) Check(b *data.Ragged) error {
 	if b.N != in.N || b.S != in.S {
 		return fmt.Errorf("model: batch for %d slots and %d segments, the graph has %d and %d", b.N, b.S, in.N, in.S)
 	}

@@ -38,6 +38,8 @@ func (p *Params) Add(name string, value *tensor.Dense, decay bool) error {
 	switch {
 	case name == "":
 		return errors.New("model: add: a weight without a name")
+	case name == safetensors.MetadataKey:
+		return fmt.Errorf("model: add: the name %q is reserved by the safetensors format: choose another one", name)
 	case value == nil:
 		return fmt.Errorf("model: add: %q has no value", name)
 	case known:

@@ -218,7 +218,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 	full := fmt.Errorf("no space left on device")
 	tensors, err := p.tensors(arch.GGUF, false)
 	require.NoError(t, err)
-	assert.ErrorIs(t, llamacpp.Write(&failingFile{room: 3000, err: full}, p.cfg, tensors, p.numbers, F32, nil), full)
+	assert.ErrorIs(t, llamacpp.Write(&failingFile{room: 3000, err: full}, p.cfg, nil, tensors, p.numbers, F32, nil), full)
 }
 
 // change writes a model's GGUF file with other metadata, values of nil deleted, and with other tensors.

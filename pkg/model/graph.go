@@ -153,19 +153,19 @@ func (t *Trunk) layer(i int, part string) *gorgonia.Node { return t.node(layerNa
 
 // LogProbs is log p(target | state) of each slot's action at the inputs' temperature: (N), exactly 0 where Mask is 0.
 func (t *Trunk) LogProbs() (*gorgonia.Node, error) {
-	return t.perAction(&t.logProbs, ops.TokenLogProbs)
+	return t.perAction(&t.logProbs, ops.Vocab(t.in.Vocab).TokenLogProbs)
 }
 
 // Entropy is the entropy in nats of each slot's action at the inputs' temperature, over the whole vocabulary: (N), exactly 0 where Mask
 // is 0.
 func (t *Trunk) Entropy() (*gorgonia.Node, error) {
-	return t.perAction(&t.entropy, ops.Entropy)
+	return t.perAction(&t.entropy, ops.Vocab(t.in.Vocab).Entropy)
 }
 
 // Hits is 1 where the target is the most probable token, (N), 0 elsewhere and where Mask is 0. It has no gradient. The
 // result is remembered.
 func (t *Trunk) Hits() (*gorgonia.Node, error) {
-	return t.perAction(&t.hits, ops.TokenHits)
+	return t.perAction(&t.hits, ops.Vocab(t.in.Vocab).TokenHits)
 }
 
 // perAction builds an operator on the counted states and the output weights.

@@ -30,6 +30,10 @@ type Inputs struct {
 	SegMask     *gorgonia.Node // (S) 1 for used segments, else 0
 	Temperature *gorgonia.Node // () the logits are divided by it; 1 unless the scalar "temperature" is given
 
+	// Vocab is the number of ids, from 0 on, that log-probabilities, entropies and hits are over: that of the tokenizer,
+	// where a vocabulary is padded to more, as Sampling.Vocab of package generate. 0 is all. Set it before they are built.
+	Vocab int
+
 	tokenColumns   columns
 	segmentColumns columns
 	scalars        columns
@@ -123,4 +127,11 @@ func (in *Inputs) input(name string, shape tensor.Shape) *gorgonia.Node {
 		return in.vector(name, in.DType, shape[0])
 	}
 	return gorgonia.NewMatrix(in.G, in.DType, gorgonia.WithShape(shape...), gorgonia.WithName(name))
+}
+
+// Has says whether the node is one of these inputs, and not a weight or what a loss has made.
+func (in *Inputs) Has(n *gorgonia.Node) bool {
+	fixed := []*gorgonia.Node{in.Tokens, in.Targets, in.Layout, in.Shared, in.Segments, in.Mask, in.SegMask}
+	return slices.Contains(slices.Concat(fixed, in.tokenColumns.nodes, in.segmentColumns.nodes, in.scalars.nodes), n) ||
+		slices.ContainsFunc(in.ropes, func(r ropeNode) bool { return r.node == n })
 }

@@ -60,6 +60,7 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 		has[t.Weight] = true
 	}
 	p := newParams(table, m.Has().Config, tensor.Float32)
+	p.ends = m.Has().Ends
 	if has[arch.ScoreWeight] {
 		p.AddHead(nil)
 	}

@@ -214,7 +214,7 @@ func TestMetaRefuses(t *testing.T) {
 		{"give a hidden width of 35, the weights have 20", "multiple_of", 35},
 		{"NumLayers is 0", "n_layers", 0},
 		{"NormEps is -1", "norm_eps", -1},
-		{"cannot unmarshal", "dim", "x"},
+		{`dim is "x", want a whole number`, "dim", "x"},
 		{`tensor "layers.2.attention_norm.weight" of shape [24] is missing`, "n_layers", 3},
 		{`tensor "layers.1.attention.wk.weight" has shape [12 24], params.json wants [6 24]`, "n_kv_heads", 2},
 		{`tensor "tok_embeddings.weight" has shape [32 12], params.json wants [64 12]`, "vocab_size", 64},

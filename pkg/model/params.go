@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -27,6 +28,7 @@ type Params struct {
 	list   []*Param
 	added  int // how many of them, at the end, are from Add
 	byName map[string]*Param
+	ends   []int32 // ids besides cfg.EOS that end an answer
 
 	backend backend.Backend // nil for cpu.Backend
 }
@@ -69,6 +71,27 @@ func (p *Params) add(q *Param) {
 
 // Config is the shape of the model.
 func (p *Params) Config() Config { return p.cfg }
+
+// Ends are the ids that end an answer: EOS first, none if it is -1. Chat models may have several, in the list eos_token_id of their
+// config.json or generation_config.json.
+func (p *Params) Ends() []int32 {
+	if p.cfg.EOS < 0 {
+		return nil
+	}
+	return append([]int32{p.cfg.EOS}, p.ends...)
+}
+
+// SetEnds makes these the ids that end an answer. The first one is EOS.
+func (p *Params) SetEnds(ids ...int32) error {
+	if len(ids) == 0 {
+		return errors.New("model: ends: no ids, want at least EOS")
+	}
+	if err := p.cfg.CheckTokens(ids); err != nil {
+		return fmt.Errorf("model: ends: %w", err)
+	}
+	p.cfg.EOS, p.ends = ids[0], slices.Clone(ids[1:])
+	return nil
+}
 
 // DType is tensor.Float32 or tensor.Float64.
 func (p *Params) DType() tensor.Dtype { return p.dtype }
@@ -177,7 +200,7 @@ func (p *Params) Clone() *Params { return p.As(p.dtype) }
 
 // As copies the weights, converted to that dtype.
 func (p *Params) As(dtype tensor.Dtype) *Params {
-	c := &Params{cfg: p.cfg, dtype: dtype, table: p.table, byName: make(map[string]*Param), backend: p.backend}
+	c := &Params{cfg: p.cfg, dtype: dtype, table: p.table, byName: make(map[string]*Param), ends: p.ends, backend: p.backend}
 	if c.validate() != nil {
 		return c
 	}

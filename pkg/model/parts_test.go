@@ -192,7 +192,7 @@ func TestFurtherWeights(t *testing.T) {
 	cfg := DefaultSaveConfig()
 	cfg.Further = false
 	for _, name := range []string{"value_head", "gate", "frozen"} {
-		assert.ErrorContains(t, SaveAs(dir, p, cfg, nil), `no place for weight "`+name+`": drop it`)
+		assert.ErrorContains(t, SaveAs(dir, p, cfg, nil), `no place for weight "`+name+`": remove it with Params.Drop`)
 	}
 
 	// They are in the digest of a model.

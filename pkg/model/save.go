@@ -88,7 +88,7 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 		}
 		sums := folder.Sums{}
 		create := create.Hashing(sums)
-		w := hf.Writer{Create: create, DType: cfg.DType, MaxBytes: cfg.MaxShardBytes}
+		w := hf.Writer{Create: create, DType: cfg.DType, MaxBytes: cfg.MaxShardBytes, Ends: p.ends}
 		further := func(tmp string) error { return p.writeFurther(tmp, create) }
 		return folder.Write(dir, sums, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.numbers) }, further, extras)
 	}
@@ -104,7 +104,7 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 // An output projection that is the embedding is stored once, under both names.
 func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) error) error {
 	write := func() error {
-		p, tensors, err := p.whole(arch.Meta)
+		p, tensors, err := p.whole(arch.Meta, 0)
 		if err != nil {
 			return err
 		}
@@ -130,9 +130,9 @@ func SaveMeta(dir string, p *Params, dtype string, extras func(tmpdir string) er
 // vocab are the metadata of the tokenizer, from tokenizer.GGUF with the model's VocabSize; without them llama.cpp knows ids only. A scalar
 // head and a missing output projection cannot be written.
 func SaveGGUF(path string, p *Params, dtype string, vocab map[string]any) error {
-	p, tensors, err := p.whole(arch.GGUF)
+	p, tensors, err := p.whole(arch.GGUF, 1)
 	if err == nil {
-		err = folder.WriteFile(path, func(w io.Writer) error { return llamacpp.Write(w, p.cfg, tensors, p.numbers, dtype, vocab) })
+		err = folder.WriteFile(path, func(w io.Writer) error { return llamacpp.Write(w, p.cfg, p.ends, tensors, p.numbers, dtype, vocab) })
 	}
 	return saving("gguf", err)
 }
@@ -141,7 +141,7 @@ func SaveGGUF(path string, p *Params, dtype string, vocab map[string]any) error 
 // express is an error: a scalar head, no output projection, heads that do not divide the width, another RoPE base or norm eps than 1e4
 // and 1e-5, other ids than BOS 1 and EOS 2.
 func SaveLlama2C(path string, p *Params) error {
-	p, tensors, err := p.whole(arch.Meta) // whose order of rows llama2.c has
+	p, tensors, err := p.whole(arch.Meta, 0) // whose order of rows llama2.c has
 	if err == nil {
 		err = folder.WriteFile(path, func(w io.Writer) error { return llama2c.Write(w, p.cfg, tensors, p.numbers) })
 	}
@@ -176,16 +176,20 @@ func (p *Params) tensors(f arch.Format, further bool) ([]file.Tensor, error) {
 			continue
 		}
 		hint := "drop it"
+		if p.isFurther(q.Name) {
+			hint = "remove it with Params.Drop, or further.safetensors from a copy of the model's folder, if the model works without it"
+		}
 		if q.Name == arch.ScoreWeight || q.Name == arch.ScoreBias {
-			hint = "drop the scalar head"
+			hint = "drop the scalar head (Params.DropHead), or write the model in the layout of Hugging Face"
 		}
 		errs = append(errs, fmt.Errorf("the format has no place for weight %q: %s", q.Name, hint))
 	}
 	return list, file.FewErrors(errs)
 }
 
-// whole gives the weights in float32 and their tensors, for a format of whole language models.
-func (p *Params) whole(f arch.Format) (*Params, []file.Tensor, error) {
+// whole gives the weights in float32 and their tensors, for a format of whole language models that has
+// room for so many ids that end an answer besides EOS.
+func (p *Params) whole(f arch.Format, ends int) (*Params, []file.Tensor, error) {
 	q, err := p.float32s()
 	if err != nil {
 		return nil, nil, err
@@ -194,6 +198,9 @@ func (p *Params) whole(f arch.Format) (*Params, []file.Tensor, error) {
 		return nil, nil, errors.New("the format holds whole language models: keep the output projection")
 	}
 	tensors, err := q.tensors(f, false)
+	if err == nil && len(q.ends) > ends {
+		err = fmt.Errorf("the format can hold %d of the ids that end an answer, and the model has %v: write it in the layout of Hugging Face, or leave one eos_token_id in its config.json and generation_config.json", ends+1, q.Ends())
+	}
 	return q, tensors, err
 }
 

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
@@ -23,18 +24,19 @@ func LoadWithTokenizer(path, tokenizerPath string) (*Params, *tokenizer.Tokenize
 	if err != nil || tok == nil {
 		return p, nil, err
 	}
+	if i := slices.Index(p.ends, tok.EOS()); i >= 0 { // of several ids that end an answer, the tokenizer says which one ends a text
+		p.ends = slices.Clone(p.ends)
+		p.cfg.EOS, p.ends[i] = p.ends[i], p.cfg.EOS
+	}
 	if err := CheckTokenizer(p.Config(), tok); err != nil {
 		return nil, nil, fmt.Errorf("model: %s: %w", path, err)
 	}
 	return p, tok, nil
 }
 
-// CheckTokenizer wants every id of the tokenizer to be in the model's vocabulary, and begin and end
-// of sequence to be the same ids in both.
+// CheckTokenizer wants begin and end of sequence to be the same ids in both. The tokenizer may have more pieces than the model has ids,
+// such as <pad>: a text that has one of these is refused where its ids are used, see Config.CheckTokens.
 func CheckTokenizer(c Config, tok *tokenizer.Tokenizer) error {
-	if tok.VocabSize() > c.VocabSize {
-		return fmt.Errorf("the tokenizer has %d pieces, the model's vocabulary %d: they do not fit together", tok.VocabSize(), c.VocabSize)
-	}
 	if tok.BOS() != c.BOS || tok.EOS() != c.EOS {
 		return fmt.Errorf("the tokenizer has BOS %d and EOS %d, the model %d and %d: they do not fit together",
 			tok.BOS(), tok.EOS(), c.BOS, c.EOS)

@@ -3,6 +3,7 @@ package ops_test
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -42,6 +43,8 @@ func trunkCases() []opCase {
 		floats("h", true, rows(rng, 4), 8, 4), floats("w", true, normal(rng, 5*4), 5, 4), targets, mask,
 		floats("temp", false, []float64{0.7}), layout,
 	}
+	padded := slices.Clone(logProbInputs) // a row of w is no id
+	padded[1] = floats("w", true, normal(rng, 6*4), 6, 4)
 	return []opCase{
 		{"embed", []input{tokens, floats("w", true, normal(rng, 5*4), 5, 4), layout}, func(n nodes) (*gorgonia.Node, error) {
 			return ops.Embed(n["tokens"], n["w"], n["layout"])
@@ -76,6 +79,12 @@ func trunkCases() []opCase {
 		}, usedN},
 		{"entropy", logProbInputs, func(n nodes) (*gorgonia.Node, error) {
 			return ops.Entropy(n["h"], n["w"], n["targets"], n["mask"], n["temp"], n["layout"])
+		}, usedN},
+		{"token log-probs of the first ids", padded, func(n nodes) (*gorgonia.Node, error) {
+			return ops.Vocab(n["w"].Shape()[0]-1).TokenLogProbs(n["h"], n["w"], n["targets"], n["mask"], n["temp"], n["layout"])
+		}, usedN},
+		{"entropy of the first ids", padded, func(n nodes) (*gorgonia.Node, error) {
+			return ops.Vocab(n["w"].Shape()[0]-1).Entropy(n["h"], n["w"], n["targets"], n["mask"], n["temp"], n["layout"])
 		}, usedN},
 		{"scalar head", []input{floats("h", true, rows(rng, 3), 8, 3), floats("w", true, normal(rng, 3), 1, 3), floats("b", true, normal(rng, 1), 1), layout}, func(n nodes) (*gorgonia.Node, error) {
 			return ops.ScalarHead(n["h"], n["w"], n["b"], n["layout"])

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"os/exec"
+	"io"
+	"math"
+	"time"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -25,6 +28,9 @@ type preferenceLine struct {
 	SecondSafe data.Safety  `json:"second_safe"`
 }
 
+// DefaultAnswerTime is what AskCommand gives a program for each comparison.
+const DefaultAnswerTime = 5 * time.Minute
+
 // AskCommand is an annotator that is a program with its arguments, started once for each list of
 // comparisons. It reads a JSON line for each comparison,
 //
@@ -35,13 +41,15 @@ type preferenceLine struct {
 //	{"choice": "first", "second" or "none", "rating": "negligibly better / unsure", "slightly better", "better" or
 //	"significantly better", "first_safe": "safe", "unsafe" or "unknown", "second_safe": likewise}
 //
-// Rating and labels may be left out.
-func AskCommand(command []string) Annotate {
+// Rating and labels may be left out. A line has at most 65536 bytes. The program has the time of an
+// answer for each of the comparisons, all together; then it is killed, with all that it has started. It
+// runs in a process group of its own, so it cannot read from the terminal.
+func AskCommand(command []string, answer time.Duration) Annotate {
 	return func(ctx context.Context, list []Comparison) ([]*data.Preference, error) {
 		if len(list) == 0 {
 			return nil, nil
 		}
-		var in, stderr bytes.Buffer
+		var in bytes.Buffer
 		encoder := json.NewEncoder(&in)
 		encoder.SetEscapeHTML(false)
 		for _, c := range list {
@@ -49,25 +57,24 @@ func AskCommand(command []string) Annotate {
 				return nil, err
 			}
 		}
-		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-		cmd.Stdin, cmd.Stderr = &in, &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w: %s", command[0], err, bytes.TrimSpace(stderr.Bytes()))
-		}
 		var preferences []*data.Preference
-		for line := range bytes.Lines(out) {
+		limit := time.Duration(min(float64(answer)*float64(len(list)), math.MaxInt64/2))
+		err := converse(ctx, command, limit, in.Bytes(), func(line []byte) error {
 			n := len(preferences)
 			if n == len(list) {
-				return nil, fmt.Errorf("%s wrote more lines than the %d it was asked for", command[0], n)
+				return fmt.Errorf("it wrote more lines than the %d it was asked for", n)
 			}
 			p, err := list[n].preference(line)
 			if err != nil {
-				return nil, fmt.Errorf("%s: line %d: %w", command[0], n+1, err)
+				return fmt.Errorf("line %d of its output: %w", n+1, err)
 			}
 			preferences = append(preferences, p)
+			return nil
+		})
+		if err == nil && len(preferences) < len(list) {
+			err = fmt.Errorf("%s: it wrote %d lines for %d comparisons", command[0], len(preferences), len(list))
 		}
-		return preferences, nil // Run counts them
+		return preferences, err
 	}
 }
 
@@ -77,7 +84,10 @@ func (c Comparison) preference(line []byte) (*data.Preference, error) {
 	decoder.DisallowUnknownFields()
 	var said preferenceLine
 	if err := decoder.Decode(&said); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%q: %w", line[:min(len(line), 100)], err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%q: there is more after the JSON value", line[:min(len(line), 100)])
 	}
 	p := &data.Preference{
 		Messages: c.Prompt.Messages, Chosen: c.First, Rejected: c.Second,

@@ -4,6 +4,7 @@ import (
 	"os/exec"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,7 @@ func TestAskCommand(t *testing.T) {
 		{Prompt: data.Prompt{Messages: []data.Message{{Role: data.User, Content: "c"}}}, First: "z", Second: "w"},
 	}
 	ask := func(script string) ([]*data.Preference, error) {
-		return AskCommand([]string{"sed", "-e", script})(t.Context(), list)
+		return AskCommand([]string{"sed", "-e", script}, time.Minute)(t.Context(), list)
 	}
 	said, err := ask(`s/.*/{"choice": "second", "rating": "better", "first_safe": "unsafe", "second_safe": "safe"}/`)
 	require.NoError(t, err)
@@ -39,8 +40,8 @@ func TestAskCommand(t *testing.T) {
 	assert.Equal(t, data.NegligiblyBetter, said[1].Rating)
 
 	for script, want := range map[string]string{
-		`s/.*/{"choice": "both"}/`:                  `line 1: "choice" is "both", want "first", "second" or "none"`,
-		`s/.*/{"choise": "first"}/`:                 `line 1: json: unknown field "choise"`,
+		`s/.*/{"choice": "both"}/`:                  `line 1 of its output: "choice" is "both", want "first", "second" or "none"`,
+		`s/.*/{"choise": "first"}/`:                 `json: unknown field "choise"`,
 		`s/.*/{"choice": "first"}/; p; p`:           "more lines than the 2 it was asked for",
 		`s/.*/{"choice": "first", "rating": "so"}/`: `unknown rating "so"`,
 		`no script`: "sed: exit status",

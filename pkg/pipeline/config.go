@@ -5,11 +5,13 @@ import (
 
 	"github.com/tame-rlhf/tame/pkg/distill"
 	"github.com/tame-rlhf/tame/pkg/gatt"
+	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rejection"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/sft"
+	"github.com/tame-rlhf/tame/pkg/train"
 )
 
 // Config of the iteration over RLHF versions (section 3.2). Take DefaultConfig and change what differs: a zero is never replaced by a
@@ -49,19 +51,19 @@ type Config struct {
 	// Rejection samples answers. Its Temperature and Version are set by the iteration. Its other
 	// settings of sampling, such as MaxNewTokens and TopP, are those of the answers that annotators
 	// compare too.
-	Rejection rejection.Config `conf:"omit=stop temperature version"`
+	Rejection rejection.Config `conf:"omit=stop vocab temperature version"`
 	// FineTune is SFT on the best answers.
 	FineTune sft.Config `conf:"omit=eval_every patience"`
 	// PPO runs on top, judged by both reward models.
-	PPO ppo.Config `conf:"omit=stop"`
+	PPO ppo.Config `conf:"omit=stop vocab"`
 	// GAttFrom is the first version whose fine-tuning has examples of Ghost Attention, made by GAtt with Data.Dialogs if there are any. Paper 3.3: it
 	// was applied after V3, so 4.
 	GAttFrom int
-	GAtt     gatt.Config `conf:"omit=stop repeat"`
+	GAtt     gatt.Config `conf:"omit=stop vocab repeat"`
 	// DistillFrom is the first version whose fine-tuning has examples of safety context distillation, made by Distill with Data.Adversarial if
 	// there are any. Open: 1.
 	DistillFrom int
-	Distill     distill.Config `conf:"omit=stop"`
+	Distill     distill.Config `conf:"omit=stop vocab"`
 
 	// KeepEvery is the number of training steps between two checkpoints; PPO saves after each iteration. It decides what is lost when a run is
 	// killed, not its results. Default 100.
@@ -69,6 +71,10 @@ type Config struct {
 	// PartPrompts is the number of prompts whose answers are kept at a time. It decides what is lost when a run is stopped, not its results.
 	// Default 256.
 	PartPrompts int
+	// KeepPreferences lets a run go on in a folder whose results were made with other settings: the preferences that annotators gave
+	// are used as they are, and everything else that depends on what has changed is removed and made again, told by
+	// Event.Changed. False makes such a result an error. Default false.
+	KeepPreferences bool `json:"-" conf:"place"`
 	// Seed of all that the stages' own seeds do not decide: pairs, mixes and heads of the reward models.
 	Seed uint64
 	// Watch, if not nil, is called with each Event.
@@ -81,10 +87,14 @@ type Event struct {
 	Step string
 	// Done and Total count its parts: optimisation steps, iterations, prompts. Both are 0 when the work on it begins.
 	Done, Total int
+	// Plan, if not nil, is what training is going to do, with warnings: see train.Plan. Such an event is not about progress.
+	Plan *train.Plan
 	// Metrics are the numbers of an optimisation step or iteration; nil where there are none.
 	Metrics map[string]float64
 	// Finished says that the result is there, Reused that it was there before.
 	Finished, Reused bool
+	// Changed, if not empty, says what Config.KeepPreferences does to Step, and why. Such an event is not about progress.
+	Changed string
 	// Contradiction, if not nil, says that the level of Step, a version's helpfulness model, contradicts the gate: see ppo.GateCount. Such an
 	// event is not about progress. It occurs at most once per version.
 	Contradiction *ppo.GateCount
@@ -116,6 +126,13 @@ func (c Config) Validate() error {
 	check.AtLeast("HelpfulnessPairs", c.HelpfulnessPairs, 1)
 	check.AtLeast("SafetyPairs", c.SafetyPairs, 1)
 	check.That(c.HeldOut >= 0 && c.HeldOut < 1, "HeldOut", c.HeldOut, "a share in [0, 1)")
+	for i, t := range c.PairTemperatures {
+		generate.CheckTemperature(check, fmt.Sprintf("PairTemperatures[%d]", i), t)
+	}
+	for i, t := range c.Temperatures {
+		generate.CheckTemperature(check, fmt.Sprintf("Temperatures[%d]", i), t)
+	}
+	check.Nested("Rejection", c.Rejection.CheckTokens(c.Rejection.Samples, generate.MostTokens/max(c.PartPrompts, 1)))
 	check.That(len(c.Temperatures) > 0, "Temperatures", c.Temperatures, "at least one temperature")
 	check.AtLeast("KeepEvery", c.KeepEvery, 1)
 	check.AtLeast("PartPrompts", c.PartPrompts, 1)
@@ -137,9 +154,16 @@ func (c Config) Validate() error {
 	return check.Err()
 }
 
+// fit keeps padding of the vocabulary from being sampled.
+func (c *Config) fit(d Data) {
+	vocab := generate.Known(d.Tokenizer, d.Start.Config().VocabSize)
+	c.Rejection.Vocab, c.PPO.Vocab, c.GAtt.Vocab, c.Distill.Vocab = vocab, vocab, vocab, vocab
+}
+
 // validateFurther checks what is used with some data only.
 func (c Config) validateFurther(d Data) error {
 	check := setting.NewChecks("pipeline: Config")
+	check.Nested("Rejection", c.Rejection.CheckTokens(c.Rejection.Samples, generate.MostTokens/len(d.Validation)))
 	if len(d.Dialogs) > 0 {
 		check.Nested("GAtt", c.GAtt.Validate())
 	}

@@ -109,3 +109,15 @@ func ExampleJudges() {
 	fmt.Println(j.Combined(ppo.Score{Helpfulness: 0.5, Safety: -2}, false))
 	// Output: -2 true
 }
+
+// TestEmptyAnswersAreNotBest: an answer without a text, whatever its ids and its reward.
+func TestEmptyAnswersAreNotBest(t *testing.T) {
+	high, low := 5.0, -5.0
+	rows := []data.Sample{
+		{PromptID: "a", Tokens: []int32{2}, Finished: true, Combined: &high},
+		{PromptID: "a", Tokens: []int32{7, 2}, Text: " \n", Finished: true, Combined: &high},
+		{PromptID: "a", Tokens: []int32{8, 2}, Text: "yes", Finished: true, Combined: &low},
+		{PromptID: "b", Tokens: []int32{2}, Finished: true, Combined: &high},
+	}
+	assert.Equal(t, rows[2:3], pipeline.BestSamples(rows))
+}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"slices"
 
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/rejection"
 )
 
 // variant is one of the two models whose answers are compared.
@@ -26,7 +28,14 @@ type answered struct {
 
 // collect gathers fresh preferences (section 3.2.1): two answers per prompt, from two variants, compared by annotators.
 func (r *iteration) collect(ctx context.Context, name string, l data.Lineage, prompts []data.Prompt, pairs int, set data.Set, variants [2]variant, version int) ([]SampledPreference, error) {
+	l, err := r.store.adopt(name, l)
+	if err != nil {
+		return nil, err
+	}
 	return inParts(r.store, name, l, len(prompts), r.cfg.PartPrompts, func(lo, hi int) ([]SampledPreference, error) {
+		if err := r.checkAnswers(ctx, version, variants[0].params); err != nil {
+			return nil, err
+		}
 		var sides [2][]answered
 		for k, v := range variants {
 			var err error
@@ -36,6 +45,31 @@ func (r *iteration) collect(ctx context.Context, name string, l data.Lineage, pr
 		}
 		return r.compare(ctx, sides, pairs, set, version)
 	})
+}
+
+// checkAnswers is called before annotators are asked: a model of whose answers none can be best would stop the version after
+// all of their work. It samples what tune will, until an answer can be.
+func (r *iteration) checkAnswers(ctx context.Context, version int, p *model.Params) error {
+	if r.checked == version {
+		return nil
+	}
+	cfg := r.cfg.Rejection
+	cfg.OnProgress = nil
+	none := data.EachAnswer(func(data.Answer) float64 { return 0 })
+	for _, cfg.Temperature = range r.cfg.Temperatures {
+		for part := range slices.Chunk(r.validation, 8) {
+			candidates, err := rejection.Sample(ctx, p, part, none, cfg)
+			if err != nil {
+				return err
+			}
+			if len(rejection.Best(candidates)) > 0 {
+				r.checked = version
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("pipeline: before annotators are asked: of %d answers to %d validation prompts at each of %d temperatures none is finished and not empty: raise Rejection.MaxNewTokens (%d), or train the model to answer and to stop",
+		cfg.Samples*len(r.validation), len(r.validation), len(r.cfg.Temperatures), cfg.MaxNewTokens)
 }
 
 // answer samples n answers to each prompt, side by side.

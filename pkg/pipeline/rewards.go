@@ -41,6 +41,7 @@ func (r *iteration) rewardModel(ctx context.Context, v int, which string, cfg re
 		p := r.data.Start.Clone()
 		p.AddHead(rand.New(rand.NewPCG(r.cfg.Seed, streamHead)))
 		cfg.Checkpointing, cfg.OnStep = r.store.keep(name), r.steps(name)
+		cfg.OnPlan = r.plans(name)
 		if _, err := r.stages.rewardModel(ctx, p, pairs, nil, cfg); err != nil {
 			return nil, err
 		}
@@ -157,6 +158,11 @@ func (r *iteration) accuracy(ctx context.Context, name string, scorer *rewardmod
 		}
 	}
 	return rows, nil
+}
+
+// plans tells what training a model is going to do.
+func (r *iteration) plans(name string) func(train.Plan) {
+	return func(p train.Plan) { r.store.watch(Event{Step: name, Plan: &p}) }
 }
 
 // steps tells of optimisation steps.

@@ -68,6 +68,7 @@ type iteration struct {
 
 	helpfulness, safety preferences
 	samples             [][]data.Sample // of each version
+	checked             int             // the last version whose model gives answers that can be best
 }
 
 // Run is the iteration of section 3.2: V1 to V5, each from fresh preferences, new reward models, rejection sampling, and from PPOFrom on PPO. All
@@ -87,10 +88,12 @@ func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) (
 	if err := cfg.validateFurther(d); err != nil {
 		return nil, err
 	}
+	cfg.fit(d)
 	s, err := newStore(ctx, dir, cfg.KeepEvery, d.Tokenizer, cfg.Watch)
 	if err != nil {
 		return nil, err
 	}
+	s.keepPreferences = cfg.KeepPreferences
 	r := &iteration{store: s, cfg: cfg, data: d, stages: st}
 	if err := r.begin(); err != nil {
 		return nil, err
@@ -287,7 +290,7 @@ func (r *iteration) freshPreferences(ctx context.Context, v int, policy, before 
 		name := at(v, fmt.Sprintf("preferences-%v.arrow", c.set))
 		l, err := r.store.lineage(of(v, "preferences"), map[string]any{
 			"version": v, "versions": r.cfg.Versions, "pairs": c.pairs, "temperatures": r.cfg.PairTemperatures,
-			"max_new_tokens": r.cfg.Rejection.MaxNewTokens, "top_p": r.cfg.Rejection.TopP, "top_k": r.cfg.Rejection.TopK,
+			"max_new_tokens": r.cfg.Rejection.MaxNewTokens, "vocab": r.cfg.Rejection.Vocab, "top_p": r.cfg.Rejection.TopP, "top_k": r.cfg.Rejection.TopK,
 		}, r.cfg.Seed, slices.Compact([]string{policy, before, c.file})...)
 		if err != nil {
 			return fresh, err
@@ -313,6 +316,7 @@ func (r *iteration) ppo(ctx context.Context, v int, name string, tuned, helpfuln
 	_, err = r.store.params(name, l, func() (*model.Params, error) {
 		p := tuned.Clone()
 		cfg.Checkpointing, cfg.OnStep = r.store.keep(name), r.steps(name)
+		cfg.OnPlan = r.plans(name)
 		cfg.Checkpointing.Every = 1
 		_, err := r.stages.ppo(ctx, p, helpfulness.Clone(), r.prompts, r.validation, judges, cfg)
 		return p, err

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -75,11 +76,14 @@ func answersOf(rows []data.Sample, isSafety func(data.Sample) bool) []data.Answe
 	})
 }
 
-// BestSamples picks the best finished answer to each prompt, see rejection.Best.
+// EmptySample says that an answer ended by itself and has no text.
+func EmptySample(row data.Sample) bool { return row.Finished && strings.TrimSpace(row.Text) == "" }
+
+// BestSamples picks the best answer to each prompt that is finished and not empty, see rejection.Best.
 func BestSamples(rows []data.Sample) []data.Sample {
 	candidates := make([]rejection.Candidate, len(rows))
 	for i, row := range rows {
-		a := data.Answer{Prompt: data.TokenPrompt{ID: row.PromptID}, Finished: row.Finished}
+		a := data.Answer{Prompt: data.TokenPrompt{ID: row.PromptID}, Finished: row.Finished && !EmptySample(row)}
 		candidates[i] = rejection.Candidate{Answer: a, Version: row.Version, Index: i, Reward: *row.Combined}
 	}
 	return each.Of(rejection.Best(candidates), func(c rejection.Candidate) data.Sample { return rows[c.Index] })

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/tame-rlhf/tame/internal/each"
@@ -16,7 +17,7 @@ type Tuning struct {
 	Max         float64 `arrow:"max"`      // mean reward of the best finished answer
 	Median      float64 `arrow:"median"`   // mean of the median rewards
 	Finished    float64 `arrow:"finished"` // share of answers that ended by themselves
-	Winners     float64 `arrow:"winners"`  // share of prompts with a finished answer
+	Winners     float64 `arrow:"winners"`  // share of prompts with a best answer
 	Chosen      bool    `arrow:"chosen"`
 }
 
@@ -110,7 +111,10 @@ func (r *iteration) winners(ctx context.Context, v int, judges *Judges) ([]data.
 			}
 		}
 		rows := BestSamples(pool)
-		return rows, data.NotEmpty("finished answers", len(rows))
+		if len(rows) == 0 {
+			return nil, fmt.Errorf("of %d answers none is finished and not empty: raise Rejection.MaxNewTokens (%d), or train the model to answer and to stop", len(pool), r.cfg.Rejection.MaxNewTokens)
+		}
+		return rows, nil
 	})
 }
 
@@ -125,6 +129,7 @@ func (r *iteration) fineTune(ctx context.Context, v int, inputs []string, start 
 	return r.store.params(name, l, func() (*model.Params, error) {
 		p := start.Clone()
 		cfg.Checkpointing, cfg.OnStep = r.store.keep(name), r.steps(name)
+		cfg.OnPlan = r.plans(name)
 		_, err := r.stages.fineTune(ctx, p, examples, nil, cfg)
 		return p, err
 	})

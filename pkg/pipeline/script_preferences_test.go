@@ -271,7 +271,7 @@ func (s *script) testRewardModels(t *testing.T) {
 			assert.Equal(t, weights(s.rewardModels[0].start, false), weights(got.start, false), "one head for all")
 			assert.Equal(t, s.cfg.KeepEvery, got.cfg.Checkpointing.Every)
 			assert.NotNil(t, got.cfg.OnStep)
-			got.cfg.Checkpointing, got.cfg.OnStep = want.cfg.Checkpointing, nil
+			got.cfg.Checkpointing, got.cfg.OnStep, got.cfg.OnPlan = want.cfg.Checkpointing, nil, nil
 			assert.Equal(t, want.cfg, got.cfg, "V%d %s", v, want.name)
 			assert.NotEqual(t, weights(got.start, true), weights(got.trained, true), "V%d %s is trained", v, want.name)
 			assert.Equal(t, weights(got.trained, false), weights(load(t, s.path(v, want.name)), false), "V%d %s is kept", v, want.name)

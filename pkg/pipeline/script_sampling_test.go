@@ -78,7 +78,7 @@ func (s *script) testSamples(t *testing.T) {
 func (s *script) best(v int, prompt data.Prompt, pool []data.Sample) (best data.Sample, reward float64) {
 	reward = math.Inf(-1)
 	for _, row := range pool {
-		if row.PromptID != prompt.ID || !row.Finished {
+		if row.PromptID != prompt.ID || !row.Finished || pipeline.EmptySample(row) {
 			continue
 		}
 		if r := s.combined(v, row.Prompt, row.Tokens, prompt.Safety); r > reward || r == reward && row.Version > best.Version {
@@ -219,7 +219,7 @@ func (s *script) testFineTuning(t *testing.T) {
 		assert.Equal(t, weights(got.trained, false), weights(load(t, s.path(v, "tuned")), false), "V%d is kept", v)
 		assert.Equal(t, s.cfg.KeepEvery, got.cfg.Checkpointing.Every)
 		assert.NotNil(t, got.cfg.OnStep)
-		got.cfg.Checkpointing, got.cfg.OnStep = s.cfg.FineTune.Checkpointing, nil
+		got.cfg.Checkpointing, got.cfg.OnStep, got.cfg.OnPlan = s.cfg.FineTune.Checkpointing, nil, nil
 		assert.Equal(t, s.cfg.FineTune, got.cfg)
 	}
 }
@@ -247,7 +247,7 @@ func (s *script) testPPO(t *testing.T) {
 		assert.Equal(t, encoded(s.data.Validation), got.heldOut)
 		assert.Equal(t, 1, got.cfg.Checkpointing.Every)
 		assert.NotNil(t, got.cfg.OnStep)
-		got.cfg.Checkpointing, got.cfg.OnStep = s.cfg.PPO.Checkpointing, nil
+		got.cfg.Checkpointing, got.cfg.OnStep, got.cfg.OnPlan = s.cfg.PPO.Checkpointing, nil, nil
 		assert.Equal(t, s.cfg.PPO, got.cfg)
 
 		answer := data.Answer{Prompt: got.prompts[0], Tokens: []int32{7, 2}}

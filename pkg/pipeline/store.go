@@ -31,6 +31,8 @@ type store struct {
 	every int // steps between checkpoints
 	tok   *tokenizer.Tokenizer
 	watch func(Event)
+
+	keepPreferences bool // Config.KeepPreferences
 }
 
 // workDir is where steps keep what is not a result yet.
@@ -185,6 +187,9 @@ func (s *store) finish(name string) error {
 // result reads a result of this run, or computes and writes it.
 func result[T any](s *store, name string, l data.Lineage, read func(path string) (T, error), compute func() (T, error), write func(path string, value T) error) (value T, err error) {
 	done, err := s.done(name, l)
+	if errors.Is(err, run.ErrOtherRun) {
+		done, err = s.changed(name, err)
+	}
 	if err != nil {
 		return value, err
 	}
@@ -194,7 +199,13 @@ func result[T any](s *store, name string, l data.Lineage, read func(path string)
 		return value, errors.Join(err, s.finish(name))
 	}
 	s.watch(Event{Step: name})
-	if value, err = compute(); err != nil {
+	value, err = compute()
+	if errors.Is(err, run.ErrOtherRun) { // what it has begun is of other settings
+		if err = s.begunAnew(name, err); err == nil {
+			value, err = compute()
+		}
+	}
+	if err != nil {
 		return value, fmt.Errorf("%s: %w", name, err)
 	}
 	if err := write(s.path(name), value); err != nil {

@@ -52,7 +52,7 @@ func TestTrainedJudges(t *testing.T) {
 			} else if reward != *row.Combined {
 				changed++
 			}
-			if was, known := highest[row.PromptID]; row.Finished && (!known || reward > was || reward == was && row.Version > best[row.PromptID].Version) {
+			if was, known := highest[row.PromptID]; row.Finished && !pipeline.EmptySample(row) && (!known || reward > was || reward == was && row.Version > best[row.PromptID].Version) {
 				best[row.PromptID], highest[row.PromptID] = row, reward
 			}
 		}

@@ -58,6 +58,9 @@ func judge(ctx context.Context, r Rewarder, answers []data.Answer, cfg Config) (
 		if math.IsNaN(raw[i]) || math.IsInf(raw[i], 0) || cfg.Gate && math.IsNaN(s.Safety) {
 			return nil, nil, nil, fmt.Errorf("ppo: the rewarder gave answer %d helpfulness %v and safety %v, want finite raw scores", i, s.Helpfulness, s.Safety)
 		}
+		if err := missingExtra(s, cfg); err != nil {
+			return nil, nil, nil, fmt.Errorf("ppo: the rewarder's score of answer %d has %w", i, err)
+		}
 		for name, x := range s.TokenExtra {
 			if len(x) != len(answers[i].Tokens) {
 				return nil, nil, nil, fmt.Errorf("ppo: the rewarder's %q for answer %d has %d numbers, the answer %d tokens", name, i, len(x), len(answers[i].Tokens))
@@ -65,4 +68,19 @@ func judge(ctx context.Context, r Rewarder, answers []data.Answer, cfg Config) (
 		}
 	}
 	return scores, raw, bySafety, nil
+}
+
+// missingExtra names a column of Config.ExtraSegment or ExtraToken that the rewarder has left out: the loss would read zeros.
+func missingExtra(s Score, cfg Config) error {
+	for _, name := range cfg.ExtraSegment {
+		if _, ok := s.Extra[name]; !ok {
+			return fmt.Errorf("no Extra[%q], which Config.ExtraSegment names", name)
+		}
+	}
+	for _, name := range cfg.ExtraToken {
+		if _, ok := s.TokenExtra[name]; !ok {
+			return fmt.Errorf("no TokenExtra[%q], which Config.ExtraToken names", name)
+		}
+	}
+	return nil
 }

@@ -55,7 +55,8 @@ func name(i int, names ...string) string {
 type Config struct {
 	// Iterations is the number of rounds of sampling and training. Paper 3.2.3: 200 to 400, stopped by held-out prompts. Default 200.
 	Iterations int
-	// BatchSize is the number of answers sampled in an iteration, at least 2 with WhitenScores. Paper 3.2.3: 512.
+	// BatchSize is the number of answers sampled in an iteration, at least 2 with WhitenScores
+	// or WhitenAdvantages. Paper 3.2.3: 512.
 	BatchSize int
 	// MiniBatch is the number of answers of an optimisation step; it divides BatchSize. Paper 3.2.3: 64.
 	MiniBatch int
@@ -139,6 +140,11 @@ type Config struct {
 	OnPhase func(phase string, done, total int) `json:"-"`
 	// OnSamples, if not nil, is called with the answers of each iteration and their scores.
 	OnSamples func(iteration int, answers []data.Answer, scores []Score) `json:"-"`
+	// MaxMemory is the number of bytes that training may work in, see train.Plan; 0 for no limit. A run
+	// that needs more is refused before its first iteration.
+	MaxMemory int `json:"-"`
+	// OnPlan, if not nil, is called before the first iteration with what the run is going to do.
+	OnPlan func(train.Plan) `json:"-"`
 	// OnStep, if not nil, is called after each iteration.
 	OnStep func(train.StepInfo) `json:"-"`
 }
@@ -166,6 +172,7 @@ func (c Config) Validate() error {
 	check.AtLeast("Iterations", c.Iterations, 1)
 	check.AtLeast("BatchSize", c.BatchSize, 1)
 	check.That(c.BatchSize != 1 || !c.WhitenScores, "BatchSize", c.BatchSize, "at least 2 with WhitenScores: one score alone whitens to 0, whatever it is")
+	check.That(c.BatchSize != 1 || !c.WhitenAdvantages, "BatchSize", c.BatchSize, "at least 2 with WhitenAdvantages: the advantages of one answer alone whiten to the same ones, whatever its score")
 	check.That(c.MiniBatch >= 1 && c.BatchSize%max(c.MiniBatch, 1) == 0, "MiniBatch", c.MiniBatch, "a divisor of BatchSize")
 	check.That(c.SamplesPerPrompt >= 1 && c.BatchSize%max(c.SamplesPerPrompt, 1) == 0, "SamplesPerPrompt", c.SamplesPerPrompt, "a divisor of BatchSize")
 	check.AtLeast("Epochs", c.Epochs, 1)
@@ -202,6 +209,7 @@ func (c Config) Validate() error {
 	check.That(c.TopK <= 0, "TopK", c.TopK, "0"+why)
 	check.AtLeast("EvalEvery", c.EvalEvery, 0)
 	check.AtLeast("Patience", c.Patience, 0)
+	check.AtLeast("MaxMemory", c.MaxMemory, 0)
 	check.Nested("", c.Budget.Validate())
 	seen := map[string]bool{}
 	for _, name := range append(append([]string(nil), c.ExtraSegment...), c.ExtraToken...) {

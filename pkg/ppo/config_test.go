@@ -58,6 +58,8 @@ func TestValidateReportsAll(t *testing.T) {
 	c.BatchSize, c.MiniBatch = 1, 1
 	assert.ErrorContains(t, c.Validate(), "ppo: Config.BatchSize is 1, want at least 2 with WhitenScores")
 	c.WhitenScores = false
+	assert.ErrorContains(t, c.Validate(), "ppo: Config.BatchSize is 1, want at least 2 with WhitenAdvantages")
+	c.WhitenAdvantages = false
 	assert.NoError(t, c.Validate())
 
 	c = DefaultConfig()

@@ -62,6 +62,7 @@
 //	critic/values_mean, returns_mean
 //	response_length/mean, max     tokens
 //	val/num_eos_tokens            answers that stopped
+//	val/num_empty_answers         answers that are a stop token and nothing else
 //	rollout/logprob_diff_max      log-probs of sampler against training graph, per token; 0 without
 //	                              Config.Logits, unless something is wrong
 //	rollout/logprob_diff_mean     their mean over the tokens
@@ -84,6 +85,7 @@
 //	eval/raw_scores               mean R_c before whitening of all answers, however they ended
 //	eval/best, start_scores       held-out score of the best policy so far, and of the start
 //	eval/finished                 share of answers that stopped
+//	eval/empty                    share of answers that are a stop token and nothing else
 //	eval/response_length          tokens
 //
 // And timing_s/sample, score, forward, update, eval, total, and perf/throughput (tokens a

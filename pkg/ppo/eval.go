@@ -21,10 +21,9 @@ type Report struct {
 	// held-out prompts they are the last iteration and NaN.
 	BestIteration int
 	BestScore     float64
-	// Stopped says that the held-out score ended training before its last iteration.
-	Stopped bool
-	// StopReason is what Config.OnStep gave to StepInfo.Stop, which ended training; else empty.
-	StopReason string
+	// Stopped is the reason why the run ended before its last iteration: Config.Patience or that of
+	// StepInfo.Stop. Empty for a run that did all iterations.
+	Stopped string
 }
 
 // best is the best policy so far on the held-out prompts.
@@ -79,11 +78,14 @@ func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	finished, ended, length := make([]bool, len(answers)), 0.0, 0.0
+	finished, ended, empty, length := make([]bool, len(answers)), 0.0, 0.0, 0.0
 	for i, a := range answers {
 		length += float64(len(a.Tokens))
 		if finished[i] = a.Finished; a.Finished {
 			ended++
+		}
+		if a.Empty() {
+			empty++
 		}
 	}
 	if t.best.weights == nil {
@@ -94,7 +96,7 @@ func (t *Trainer) evaluate(ctx context.Context, m map[string]float64) error {
 	n := float64(len(answers))
 	t.compare(evaluation{score: score, finished: ended / n})
 	m["eval/scores"], m["eval/best"] = score, t.best.score
-	m["eval/finished"], m["eval/response_length"] = ended/n, length/n
+	m["eval/finished"], m["eval/empty"], m["eval/response_length"] = ended/n, empty/n, length/n
 	return nil
 }
 
@@ -124,10 +126,12 @@ func (t *Trainer) Finish() Report {
 }
 
 func (t *Trainer) report() Report {
-	r := Report{Iterations: t.iteration, Steps: t.step.Done(), BestIteration: t.iteration, BestScore: math.NaN(), StopReason: t.stopped}
+	r := Report{Iterations: t.iteration, Steps: t.step.Done(), BestIteration: t.iteration, BestScore: math.NaN(), Stopped: t.stopped}
 	if t.best.weights != nil {
 		r.BestIteration, r.BestScore = t.best.iteration, t.best.score
-		r.Stopped = t.best.stopped && t.iteration < t.cfg.Iterations
+		if t.best.stopped && t.stopped == "" && t.iteration < t.cfg.Iterations {
+			r.Stopped = fmt.Sprintf("no better evaluation in %d", t.best.worse)
+		}
 	}
 	return r
 }

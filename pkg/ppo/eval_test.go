@@ -76,7 +76,7 @@ func TestKeepsTheBest(t *testing.T) {
 	assert.Equal(t, []float64{3, 4}, []float64{fourth["eval/scores"], fourth["eval/best"]})
 	iterate(t, tr, 4)
 	assert.NotEqual(t, best, weights(tr.policy))
-	assert.Equal(t, Report{Iterations: 8, Steps: 16, BestIteration: 2, BestScore: 4, Stopped: true}, finish(t, tr))
+	assert.Equal(t, Report{Iterations: 8, Steps: 16, BestIteration: 2, BestScore: 4, Stopped: "no better evaluation in 3"}, finish(t, tr))
 	assert.Equal(t, best, weights(tr.policy), "the best weights are back")
 }
 
@@ -85,7 +85,7 @@ func TestPatienceStartsAgain(t *testing.T) {
 	cfg := scriptConfig()
 	cfg.Patience = 2
 	grades := []float64{5, 4, 6, 5, 7, 6, 6}
-	assert.Equal(t, Report{Iterations: 6, Steps: 12, BestIteration: 4, BestScore: 7, Stopped: true}, finish(t, newExamined(t, cfg, script(grades...))))
+	assert.Equal(t, Report{Iterations: 6, Steps: 12, BestIteration: 4, BestScore: 7, Stopped: "no better evaluation in 2"}, finish(t, newExamined(t, cfg, script(grades...))))
 	cfg.Patience, cfg.Iterations = 0, 6
 	assert.Equal(t, Report{Iterations: 6, Steps: 12, BestIteration: 4, BestScore: 7}, finish(t, newExamined(t, cfg, script(grades...))))
 }
@@ -131,7 +131,7 @@ func TestWarmupDoesNotCountForPatience(t *testing.T) {
 	assert.Zero(t, tr.best.worse)
 	iterate(t, tr, 1)
 	assert.Equal(t, 1, tr.best.worse)
-	assert.Equal(t, Report{Iterations: 6, Steps: 12, BestIteration: 0, BestScore: 5, Stopped: true}, finish(t, tr))
+	assert.Equal(t, Report{Iterations: 6, Steps: 12, BestIteration: 0, BestScore: 5, Stopped: "no better evaluation in 2"}, finish(t, tr))
 	assert.Equal(t, start, weights(tr.policy))
 }
 
@@ -151,7 +151,7 @@ func TestPatienceSurvivesResume(t *testing.T) {
 		scores = append(scores, iterate(t, straight, 1)["eval/scores"])
 	}
 	want := straight.Finish()
-	require.Equal(t, []any{5, 1, true}, []any{want.Iterations, want.BestIteration, want.Stopped})
+	require.Equal(t, []any{5, 1, "no better evaluation in 4"}, []any{want.Iterations, want.BestIteration, want.Stopped})
 
 	for stop := 1; stop <= 5; stop += 2 {
 		e := exam()

@@ -37,6 +37,7 @@ type graph struct {
 
 func newGraph(policy, critic *model.Params, cfg Config) (*graph, error) {
 	g := &graph{in: model.NewInputs(tensor.Float32, cfg.MicroTokens, cfg.MicroSegments)}
+	g.in.Vocab = cfg.Vocab // what is sampled from is what is trained
 	var err error
 	if g.policy, err = model.NewTrunk(g.in, policy, "policy"); err != nil {
 		return nil, err
@@ -114,7 +115,7 @@ func newStep(policy, critic *model.Params, cfg Config) (*train.Step, error) {
 		})
 	}
 	return train.NewStep(g.in, terms, networks, train.Options{
-		Scalars: map[string]float64{scalarTemperature: cfg.Temperature}, Recompute: cfg.Recompute,
+		Scalars: map[string]float64{scalarTemperature: cfg.Temperature}, Recompute: cfg.Recompute, MaxMemory: cfg.MaxMemory,
 	})
 }
 

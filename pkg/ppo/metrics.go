@@ -6,7 +6,7 @@ import "math"
 func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 	n := float64(len(episodes))
 	var kl KLEstimates
-	var tokens, surprise, reward, helpfulness, safety, bySafety, stopped, longest float64
+	var tokens, surprise, reward, helpfulness, safety, bySafety, stopped, empty, longest float64
 	var raw, values, returns, errors []float64
 	var gate GateCount
 	untagged := 0
@@ -40,6 +40,9 @@ func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 		if e.Finished {
 			stopped++
 		}
+		if e.Empty() {
+			empty++
+		}
 	}
 	score, scoreVar := moments(raw)
 	value, _ := moments(values)
@@ -66,6 +69,7 @@ func rolloutMetrics(m map[string]float64, episodes []*episode, klCoef float64) {
 	m["rollout/logprob_diff_max"] = maxDiff
 	m["rollout/logprob_diff_mean"] = diff / tokens
 	m["val/num_eos_tokens"] = stopped
+	m["val/num_empty_answers"] = empty
 	m["critic/values_mean"] = value
 	m["critic/returns_mean"] = ret
 	m["critic/vf_explained_var"] = 1 - errorVar/max(retVar, whitenEps)

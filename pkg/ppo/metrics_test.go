@@ -43,6 +43,7 @@ func TestRolloutMetrics(t *testing.T) {
 		"rollout/logprob_diff_max":   0.5, // the sampler's are -1.5, -1.75 and -0.5
 		"rollout/logprob_diff_mean":  0.25,
 		"val/num_eos_tokens":         1,
+		"val/num_empty_answers":      1,
 		"critic/values_mean":         2,
 		"critic/returns_mean":        3,
 		"critic/vf_explained_var":    0, // returns 2, 4, 3 have the variance 2/3, and so have the errors 1, 2, 0
@@ -51,7 +52,7 @@ func TestRolloutMetrics(t *testing.T) {
 	} {
 		assert.InDelta(t, want, m[name], 1e-12, name)
 	}
-	assert.Len(t, m, 23)
+	assert.Len(t, m, 24)
 
 	short.bySafety = true
 	short.returns = []float64{4} // errors 1, 2, 1: variance 2/9; returns 2, 4, 4: variance 8/9

@@ -62,9 +62,16 @@ func newTrainer(ctx context.Context, policy, critic *model.Params, prompts, held
 	if t.step, err = newStep(policy, critic, cfg); err != nil {
 		return nil, fmt.Errorf("ppo: %w", err)
 	}
+	plan := t.plan()
+	if err := plan.Memory.Check(cfg.MaxMemory); err != nil {
+		return nil, fmt.Errorf("ppo: %w", err)
+	}
 	t.phase("hashing")
 	if err := t.resume(ctx); err != nil {
 		return nil, err
+	}
+	if cfg.OnPlan != nil {
+		cfg.OnPlan(plan)
 	}
 	return t, nil
 }
@@ -90,7 +97,11 @@ func Train(ctx context.Context, policy, critic *model.Params, prompts, heldOut [
 			return t.report(), err
 		}
 	}
-	return t.Finish(), nil
+	report := t.Finish()
+	if err := train.Diverged(policy, report.Steps); err != nil {
+		return report, fmt.Errorf("ppo: %w", err)
+	}
+	return report, nil
 }
 
 // Done says whether all iterations are done or training has stopped early.

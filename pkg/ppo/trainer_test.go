@@ -85,9 +85,12 @@ func TestLogitsHook(t *testing.T) {
 // TestFirstRatioIsOne wants the sampler, the old log-probs and the first optimisation step to agree in every bit, at a
 // temperature other than 1 too.
 func TestFirstRatioIsOne(t *testing.T) {
-	for _, temperature := range []float64{1, 1.3} {
+	for _, c := range []struct {
+		temperature float64
+		vocab       int // smaller than the model's: its other ids are padding
+	}{{1, 0}, {1.3, 0}, {1.3, 8}} {
 		cfg := smallConfig()
-		cfg.Temperature = temperature
+		cfg.Temperature, cfg.Vocab = c.temperature, c.vocab
 		cfg.MiniBatch = cfg.BatchSize
 		tr := newTiny(t, cfg, sevens)
 		m := iterate(t, tr, 1)
@@ -398,6 +401,20 @@ func TestLossOfOnesOwn(t *testing.T) {
 	}
 	assert.InDelta(t, length, m["mine/length"], 1e-5)
 	assert.InDelta(t, place, m["mine/place"], 1e-5)
+
+	// A column that the rewarder leaves out would be zeros.
+	for want, change := range map[string]func(*Score){
+		`Extra["length"], which Config.ExtraSegment names`:   func(s *Score) { s.Extra = nil },
+		`TokenExtra["place"], which Config.ExtraToken names`: func(s *Score) { s.TokenExtra = map[string][]float64{"plaice": nil} },
+	} {
+		without := rewarderFunc(func(ctx context.Context, answers []data.Answer) ([]Score, error) {
+			scores, err := r(ctx, answers)
+			change(&scores[len(scores)-1])
+			return scores, err
+		})
+		_, err := newTiny(t, cfg, without).Iterate(t.Context())
+		assert.ErrorContains(t, err, want)
+	}
 }
 
 // Recompute is less memory for the same bits, in policy and critic, or in the trunk that they share.

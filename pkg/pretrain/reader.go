@@ -40,6 +40,19 @@ func (w *windows) Next(context.Context) (picked [][]int32, epochs float64, err e
 	return picked, float64(w.Epoch) + float64(w.At)/float64(len(w.all)), nil
 }
 
+// Items implements train.Listed.
+func (w *windows) Items() [][]int32 { return w.all }
+
+// Passes implements train.Counted. A step reads some tokens more than it has to.
+func (w *windows) Passes(steps int) (epochs float64, tokens int) {
+	once := 0
+	for _, window := range w.all {
+		once += len(window)
+	}
+	tokens = steps * w.tokens
+	return float64(tokens) / float64(once), tokens
+}
+
 // Position implements train.Source.
 func (w *windows) Position() (json.RawMessage, error) { return json.Marshal(w.place) }
 

@@ -87,6 +87,7 @@ func fit(ctx context.Context, p *model.Params, source train.Source[[]int32], set
 		},
 		Loss:    loss,
 		HeldOut: cut(heldOut, min(p.Config().MaxSeqLen, cfg.MicroTokens)),
+		Fields:  train.PlanFields{Owner: "pretrain: Config", Warmup: "WarmupSteps", Steps: "Steps", Epochs: "Steps"},
 	}, cfg.Settings)
 	if err != nil {
 		return report, fmt.Errorf("pretrain: %w", err)

@@ -11,13 +11,13 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 )
 
-// Best picks the finished answer with the highest reward for each prompt, prompts in the order in which they first
+// Best picks the finished answer that is not empty with the highest reward for each prompt, prompts in the order in which they first
 // occur. The candidates may come from several versions.
 func Best(candidates []Candidate) []Candidate {
 	index := map[string]int{}
 	var winners []Candidate
 	for _, c := range candidates {
-		if !c.Finished {
+		if !c.Finished || c.Empty() {
 			continue
 		}
 		i, known := index[c.Prompt.ID]
@@ -48,13 +48,13 @@ type Point struct {
 	Max         float64 // reward of the best finished answer, over prompts that have one; 0 if none has
 	Median      float64 // median reward of all answers
 	Finished    float64 // share of answers that ended by themselves
-	Winners     float64 // share of prompts with a finished answer
+	Winners     float64 // share of prompts with a best answer
 }
 
 // Tune samples at every temperature and returns the one with the highest mean reward of the best answer, which is what
 // fine-tuning will see. A mean that is lower by less than one standard error of the difference, taken prompt by prompt, counts as equal, and of
 // equal ones the first is returned: give the temperatures in ascending order, so that noise does not decide for more answers that a reward
-// model may be wrong about. One at which no answer is finished is never chosen. The paper tunes it anew for each version
+// model may be wrong about. One at which no answer can be best is never chosen. The paper tunes it anew for each version
 // (figure 8).
 func Tune(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, reward data.RewardFunc, cfg Config, temperatures []float64) (float64, []Point, error) {
 	if len(temperatures) == 0 {
@@ -73,7 +73,7 @@ func Tune(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, rewa
 	}
 	best := choose(points, maxima)
 	if best < 0 {
-		return 0, points, fmt.Errorf("rejection: no answer was finished at any of %d temperatures: raise MaxNewTokens (%d), or train the model to stop", len(points), cfg.MaxNewTokens)
+		return 0, points, fmt.Errorf("rejection: no answer was finished without being empty at any of %d temperatures: raise MaxNewTokens (%d), or train the model to answer and to stop", len(points), cfg.MaxNewTokens)
 	}
 	return points[best].Temperature, points, nil
 }

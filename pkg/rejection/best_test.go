@@ -90,3 +90,15 @@ func TestChoose(t *testing.T) {
 		assert.Equal(t, c.want, choose(points, c.maxima), "%v", c.maxima)
 	}
 }
+
+// TestBestIsNotEmpty: a stop token alone is no answer, whatever its reward.
+func TestBestIsNotEmpty(t *testing.T) {
+	candidate := func(reward float64, tokens ...int32) Candidate {
+		return Candidate{Answer: data.Answer{Prompt: data.TokenPrompt{ID: "a"}, Tokens: tokens, Finished: true}, Reward: reward}
+	}
+	best := Best([]Candidate{candidate(9, 2), candidate(1, 5, 2)})
+	if assert.Len(t, best, 1) {
+		assert.Equal(t, []int32{5, 2}, best[0].Tokens)
+	}
+	assert.Empty(t, Best([]Candidate{candidate(9, 2)}))
+}

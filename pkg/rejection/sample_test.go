@@ -136,7 +136,7 @@ func TestTuneNothingFinished(t *testing.T) {
 	require.NoError(t, err)
 	cfg.Stop = []int32{(answers[0].Tokens[0] + 1) % 12}
 	_, points, err := Tune(context.Background(), tinyModel(t), prompts(1), short, cfg, []float64{0.5, 1})
-	assert.ErrorContains(t, err, "rejection: no answer was finished at any of 2 temperatures")
+	assert.ErrorContains(t, err, "rejection: no answer was finished without being empty at any of 2 temperatures")
 	assert.Len(t, points, 2)
 }
 

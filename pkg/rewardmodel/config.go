@@ -82,5 +82,5 @@ func (c Config) Validate() error {
 
 // warmup is the paper's rule for the number of warm-up steps.
 func (c Config) warmup(total int) int {
-	return min(max(int(c.WarmupRatio*float64(total)), c.MinWarmupSteps), total)
+	return max(int(c.WarmupRatio*float64(total)), c.MinWarmupSteps)
 }

@@ -74,6 +74,11 @@ func (s *Scorer) ScoreAnswers(ctx context.Context, answers []data.Answer) ([]flo
 	if err != nil {
 		return nil, fmt.Errorf("rewardmodel: %w", err)
 	}
+	for i, x := range scores {
+		if x-x != 0 { // NaN or Inf
+			return nil, errors.Join(fmt.Errorf("rewardmodel: the score of answer %d is %v", i, x), s.params.CheckFinite())
+		}
+	}
 	return scores, nil
 }
 

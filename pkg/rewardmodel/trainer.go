@@ -36,6 +36,7 @@ func Train(ctx context.Context, p *model.Params, pairs, heldOut []data.Pair, cfg
 		Loss:    cfg.terms,
 		HeldOut: heldOut,
 		Better:  moreAccurate,
+		Fields:  train.PlanFields{Owner: "rewardmodel: Config", Warmup: "MinWarmupSteps", Steps: "BatchSize", Epochs: "Epochs"},
 	}, cfg.Settings)
 	if err != nil {
 		return report, fmt.Errorf("rewardmodel: %w", err)

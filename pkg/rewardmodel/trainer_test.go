@@ -19,7 +19,7 @@ import (
 // Section 3.2.2: 3 % of the steps, but at least 5.
 func TestWarmup(t *testing.T) {
 	cfg := DefaultConfig()
-	for total, want := range map[int]int{1: 1, 4: 4, 5: 5, 100: 5, 166: 5, 200: 6, 1000: 30} {
+	for total, want := range map[int]int{1: 5, 4: 5, 5: 5, 100: 5, 166: 5, 200: 6, 1000: 30} {
 		assert.Equal(t, want, cfg.warmup(total), "%d steps", total)
 	}
 	cfg.MinWarmupSteps = 0

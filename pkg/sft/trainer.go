@@ -63,6 +63,7 @@ func Train(ctx context.Context, p *model.Params, examples, heldOut []data.Exampl
 			return cfg.Loss(in)
 		},
 		HeldOut: heldOut,
+		Fields:  train.PlanFields{Owner: "sft: Config", Warmup: "WarmupSteps", Steps: "BatchSize", Epochs: "Epochs"},
 	}, cfg.Settings)
 	if err != nil {
 		return report, fmt.Errorf("sft: %w", err)

@@ -33,8 +33,7 @@ func oneStep(t testing.TB, examples []data.Example, change func(*Config)) (*mode
 // The loss of the first step is the mean over the counted tokens, and over nothing else, as the decoder has them.
 func TestLossOnCountedTokensOnly(t *testing.T) {
 	examples := copies(1, 6)
-	examples[2].Weights[1] = 1                                     // a token of a prompt that counts
-	examples[3].Weights = make([]float32, len(examples[3].Tokens)) // an example of which nothing counts
+	examples[2].Weights[1] = 1 // a token of a prompt that counts
 	sum, counted, tokens := 0.0, 0, 0
 	for _, e := range examples {
 		s, c := nll(t, tinyModel(t), e)
@@ -43,6 +42,23 @@ func TestLossOnCountedTokensOnly(t *testing.T) {
 	_, report := oneStep(t, examples, nil)
 	assert.InDelta(t, sum/float64(counted), report.Loss, 1e-5)
 	assert.Equal(t, train.Report{Steps: 1, Tokens: tokens, Loss: report.Loss}, report)
+}
+
+// An example of which nothing counts is refused before the first step, wherever it is.
+func TestExampleWithoutATokenToLearn(t *testing.T) {
+	for _, size := range []int{1, 6} {
+		examples, heldOut := copies(1, 6), copies(2, 2)
+		examples[3].Weights = make([]float32, len(examples[3].Tokens))
+		examples[3].Weights[0] = 1 // nothing predicts the first token
+		heldOut[1].Weights = make([]float32, len(heldOut[1].Tokens))
+		cfg := tinyConfig()
+		cfg.BatchSize, cfg.EvalEvery = size, 1
+		cfg.OnStep = func(train.StepInfo) { t.Error("a step") }
+		_, err := Train(t.Context(), tinyModel(t), examples, heldOut, cfg)
+		assert.ErrorIs(t, err, train.ErrNoTokens)
+		assert.ErrorContains(t, err, "sft: item 3: ")
+		assert.ErrorContains(t, err, "held-out item 1: ")
+	}
 }
 
 // What does not count and what nothing that counts can see trains nothing.

@@ -35,6 +35,9 @@ func (t *Tokenizer) encode(text string, special bool) []int32 {
 	default:
 		m.words(t.norm.apply(text))
 	}
+	if cap(m.ids) > maxKeptSlots { // not kept: no second copy of what is large
+		return m.ids
+	}
 	return append([]int32(nil), m.ids...)
 }
 
@@ -52,6 +55,8 @@ type merger struct {
 
 	known []knownWord // most words of a text come again; direct-mapped by their hash
 	seed  maphash.Seed
+
+	window, overlap int // bytes of a long text that are encoded at a time, and at least twice
 
 	text    string
 	symbols []symbol
@@ -94,13 +99,16 @@ func (t *Tokenizer) merger() *merger {
 	if m, ok := t.mergers.Get().(*merger); ok {
 		return m
 	}
-	return &merger{t: t, seed: maphash.MakeSeed()}
+	return &merger{t: t, seed: maphash.MakeSeed(), window: windowBytes, overlap: windowOverlap + t.user.longest}
 }
 
 func (t *Tokenizer) release(m *merger) {
 	m.ids, m.prevUnk, m.text = m.ids[:0], false, ""
-	if cap(m.ids) > maxKeptSlots || cap(m.symbols) > maxKeptSlots {
-		m.ids, m.symbols, m.merges, m.links, m.heap = nil, nil, nil, nil, nil
+	if cap(m.ids) > maxKeptSlots {
+		m.ids = nil
+	}
+	if cap(m.symbols) > maxKeptSlots {
+		m.symbols, m.merges, m.links, m.heap = nil, nil, nil, nil
 	}
 	if cap(m.ends) > maxKeptSlots {
 		m.ends = nil
@@ -145,28 +153,43 @@ func (m *merger) word(text string) {
 
 // encode appends the ids of text.
 func (m *merger) encode(text string) {
-	if text == "" {
-		return
-	}
-	m.text = text
-	m.symbols = m.symbols[:0]
-	switch h := m.t.hugging; {
+	switch {
+	case text == "":
 	case m.t.unigram != nil:
 		m.unigram(text)
-	case h != nil:
-		h.cut(m, text)
-		m.merge()
+	case len(text) > m.window && !m.t.hasUnused: // where unused pieces are taken apart depends on the whole text
+		m.inWindows(text)
 	default:
+		m.pieces(text)
+		m.emitAll(text, m.symbols)
+	}
+}
+
+// pieces makes the symbols of text, which end as pieces.
+func (m *merger) pieces(text string) {
+	m.text = text
+	m.symbols = m.symbols[:0]
+	if h := m.t.hugging; h != nil {
+		h.cut(m, text)
+	} else {
 		m.cut(text)
-		m.merge()
 	}
-	for i, s := range m.symbols {
-		end := len(text)
-		if i+1 < len(m.symbols) {
-			end = m.symbols[i+1].start
-		}
-		m.emit(text[s.start:end], s.id)
+	m.merge()
+}
+
+// emitAll appends the ids of the symbols of text.
+func (m *merger) emitAll(text string, symbols []symbol) {
+	for i, s := range symbols {
+		m.emit(text[s.start:symbolEnd(text, symbols, i)], s.id)
 	}
+}
+
+// symbolEnd returns where symbol i of text ends after the merges.
+func symbolEnd(text string, symbols []symbol, i int) int {
+	if i+1 < len(symbols) {
+		return symbols[i+1].start
+	}
+	return len(text)
 }
 
 // merge makes the symbols fewer until no two of them make a piece.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
 )
@@ -25,6 +26,8 @@ const (
 	ggufSpacePrefix = "tokenizer.ggml.add_space_prefix"
 	ggufExtraSpaces = "tokenizer.ggml.remove_extra_whitespaces"
 	ggufCharsMap    = "tokenizer.ggml.precompiled_charsmap"
+
+	ggufTemplate = "tokenizer.chat_template"
 
 	ggufLlama = "llama" // the kind of tokenizer: SentencePiece BPE
 )
@@ -63,9 +66,7 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 	parts.BOS = ggufID(f, ggufBOS, parts.BOS, len(pieces))
 	parts.EOS = ggufID(f, ggufEOS, parts.EOS, len(pieces))
 	parts.PAD = ggufID(f, ggufPAD, parts.PAD, len(pieces))
-	if unk := ggufID(f, ggufUNK, 0, len(pieces)); unk >= 0 && pieces[unk].Type == Control {
-		pieces[unk].Type = Unknown // some converters call <unk> a control token
-	}
+	markUnknown(pieces, ggufID(f, ggufUNK, -1, len(pieces)))
 	for _, flag := range []struct {
 		key string
 		dst *bool
@@ -81,14 +82,38 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 			return nil, fmt.Errorf("%s: rules of normalisation are not supported in GGUF files of kind %s", ggufCharsMap, ggufLlama)
 		}
 	}
-	return FromPieces(pieces, parts)
+	t, err := FromPieces(pieces, parts)
+	if err == nil {
+		t.chatTemplate, _ = f.Values[ggufTemplate].(string)
+	}
+	return t, err
+}
+
+// markUnknown leaves one piece of type unknown: the one that the file names, or the first. Some converters call <unk> a
+// control token, and that of 2024 calls the tokens unknown that fill the vocabulary up; they are as good as unused, because
+// no text has them.
+func markUnknown(pieces []Piece, unk int32) {
+	if unk < 0 || pieces[unk].Type != Unknown && pieces[unk].Type != Control {
+		unk = int32(slices.IndexFunc(pieces, func(p Piece) bool { return p.Type == Unknown }))
+	}
+	if unk < 0 && len(pieces) > 0 && pieces[0].Type == Control {
+		unk = 0 // Llama's place for it
+	}
+	for i := range pieces {
+		switch {
+		case int32(i) == unk:
+			pieces[i].Type = Unknown
+		case pieces[i].Type == Unknown:
+			pieces[i].Type = Unused
+		}
+	}
 }
 
 // ggufPieces reads texts, scores and types.
 func ggufPieces(f *gguf.File) ([]Piece, error) {
-	tokens, err1 := ggufList[string](f, ggufTokens)
-	scores, err2 := ggufList[float32](f, ggufScores)
-	types, err3 := ggufList[int32](f, ggufTypes)
+	tokens, err1 := ggufList[string](f, ggufTokens, "texts")
+	scores, err2 := ggufList[float32](f, ggufScores, "32-bit floating-point numbers")
+	types, err3 := ggufList[int32](f, ggufTypes, "32-bit integers")
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, err
 	}
@@ -96,7 +121,7 @@ func ggufPieces(f *gguf.File) ([]Piece, error) {
 		return nil, fmt.Errorf("%d tokens, %d scores and %d types, want as many of each", len(tokens), len(scores), len(types))
 	}
 	n := len(tokens)
-	for n > 0 && types[n-1] == int32(Unused) && tokens[n-1] == padText(n-1) {
+	for n > 0 && (types[n-1] == int32(Unused) || types[n-1] == int32(Unknown)) && tokens[n-1] == padText(n-1) {
 		n--
 	}
 	pieces := make([]Piece, n)
@@ -114,14 +139,14 @@ func padText(id int) string { return fmt.Sprintf("[PAD%d]", id) }
 
 const padScore = -10000
 
-func ggufList[T any](f *gguf.File, key string) ([]T, error) {
+func ggufList[T any](f *gguf.File, key, kind string) ([]T, error) {
 	v, ok := f.Values[key]
 	if !ok {
 		return nil, fmt.Errorf("%s is missing", key)
 	}
 	list, ok := v.([]T)
 	if !ok {
-		return nil, fmt.Errorf("%s is a %T, want a %T", key, v, list)
+		return nil, fmt.Errorf("%s is not a list of %s", key, kind)
 	}
 	return list, nil
 }
@@ -145,6 +170,7 @@ func ggufID(f *gguf.File, key string, def int32, vocab int) int32 {
 // tokenizer, unused tokens fill up. llama.cpp has no rules of normalisation for this kind of tokenizer, so one with such rules is refused,
 // and so are unigram models and what of a tokenizer.json is no SentencePiece model (see WriteModel).
 func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
+	template := t.chatTemplate
 	t, err := t.sentencePiece()
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: gguf: %w", err)
@@ -154,7 +180,7 @@ func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
 	case parts.Unigram:
 		return nil, errors.New("tokenizer: gguf: a unigram model, which this kind of tokenizer is not")
 	case len(pieces) > vocabSize:
-		return nil, fmt.Errorf("tokenizer: gguf: %d pieces for a vocabulary of %d", len(pieces), vocabSize)
+		return nil, fmt.Errorf("tokenizer: gguf: %d pieces for a model of %d ids, and GGUF has no place for the others: write the model in another form", len(pieces), vocabSize)
 	case len(parts.CharsMap) > 0 || parts.RemoveExtraSpaces:
 		return nil, errors.New("tokenizer: gguf: the tokenizer normalises text (rules or extra spaces), which GGUF cannot say: llama.cpp would give other ids")
 	}
@@ -170,6 +196,9 @@ func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
 		ggufModel: ggufLlama, ggufPre: "default", ggufTokens: tokens, ggufScores: scores, ggufTypes: types,
 		ggufBOS: uint32(parts.BOS), ggufEOS: uint32(parts.EOS), ggufUNK: uint32(t.UNK()), // -1 is an id outside of the vocabulary
 		ggufAddBOS: parts.BOS >= 0, ggufAddEOS: false, ggufSpacePrefix: parts.AddDummyPrefix,
+	}
+	if template != "" {
+		m[ggufTemplate] = template
 	}
 	if parts.PAD >= 0 {
 		m[ggufPAD] = uint32(parts.PAD)

@@ -95,7 +95,7 @@ func TestGGUFRoundTrip(t *testing.T) {
 func TestGGUFRefuses(t *testing.T) {
 	tok := toy(t, DefaultParts())
 	_, err := tok.GGUF(8)
-	assert.ErrorContains(t, err, "9 pieces for a vocabulary of 8")
+	assert.ErrorContains(t, err, "9 pieces for a model of 8 ids")
 	parts := DefaultParts()
 	parts.RemoveExtraSpaces = true
 	_, err = toy(t, parts).GGUF(9)
@@ -109,7 +109,7 @@ func TestGGUFRefuses(t *testing.T) {
 		{"no vocabulary", ggufModel, "none"},
 		{"tokenizer.ggml.model is gpt2, only llama", ggufModel, "gpt2"},
 		{"tokenizer.ggml.tokens is missing", ggufTokens, nil},
-		{"tokenizer.ggml.tokens is a []int32, want a []string", ggufTokens, []int32{1}},
+		{"tokenizer.ggml.tokens is not a list of texts", ggufTokens, []int32{1}},
 		{"1 tokens, 9 scores and 9 types", ggufTokens, []string{"a"}},
 		{"tokenizer.ggml.scores is missing", ggufScores, nil},
 		{"tokenizer.ggml.token_type is missing", ggufTypes, nil},
@@ -144,4 +144,23 @@ func TestGGUFOfOthers(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, tok.Pieces(), got.Pieces())
 	assert.Equal(t, tok.Parts(), got.Parts())
+}
+
+// llama.cpp's converter of 2024 gave the tokens that fill a vocabulary up the type unknown. Those at the end are left out
+// and the others are no piece of any text, as in llama.cpp, which has no way to merge up to them.
+func TestGGUFUnknownFillers(t *testing.T) {
+	meta, err := toy(t, DefaultParts()).GGUF(12)
+	require.NoError(t, err)
+	types := meta[ggufTypes].([]int32)
+	require.Equal(t, []int32{int32(Unused), int32(Unused), int32(Unused)}, types[9:])
+	types[8], types[9], types[10], types[11] = int32(Unknown), int32(Unknown), int32(Unknown), int32(Unknown)
+	for _, key := range []any{meta[ggufUNK], nil} { // files without the key too
+		meta[ggufUNK] = key
+		tok, err := LoadGGUF(writeMeta(t, meta))
+		require.NoError(t, err)
+		assert.Equal(t, 9, tok.VocabSize())
+		assert.Equal(t, int32(0), tok.UNK())
+		assert.Equal(t, Unused, tok.Type(8))
+		assert.Equal(t, []int32{6, 0}, tok.Encode("ab"))
+	}
 }

@@ -5,15 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Files of a Hugging Face tokenizer.
@@ -31,16 +27,12 @@ const (
 // Text is encoded as the file says: with the tokens it adds, its normaliser and its order of merges. Truncation and
 // padding are not applied.
 func readHugging(path string, data []byte) (*Tokenizer, error) {
-	var config []byte
-	for _, name := range []string{huggingConfig, huggingSpecials} {
-		more, err := os.ReadFile(filepath.Join(filepath.Dir(path), name))
-		if err == nil {
-			config = more
-			break
-		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
-		}
+	config, err := readBeside(filepath.Dir(path), huggingConfig)
+	if config == nil && err == nil {
+		config, err = readBeside(filepath.Dir(path), huggingSpecials)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return parseHugging(data, config)
 }
@@ -105,6 +97,9 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
+	if err := f.checkByteLevel(); err != nil {
+		return nil, err
+	}
 	model, err := parseHuggingModel(f.Model)
 	if err != nil {
 		return nil, err
@@ -133,6 +128,23 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// checkByteLevel names the other common kind of BPE, whose files differ from Llama's in many places.
+func (f *huggingFile) checkByteLevel() error {
+	for _, part := range []struct {
+		name string
+		raw  json.RawMessage
+	}{{"pre_tokenizer", f.PreTokenizer}, {"decoder", f.Decoder}} {
+		steps, err := flatten(part.name, part.raw, 0)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(steps, func(p huggingPart) bool { return p.Type == "ByteLevel" }) {
+			return fmt.Errorf("the %s is ByteLevel: byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM) is not supported yet%s", part.name, otherKinds)
+		}
+	}
+	return nil
 }
 
 const otherKinds = "; only files of Llama's kind are read (BPE over characters, \"▁\" for spaces, byte fallback)"
@@ -287,9 +299,9 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 // spec describes the tokenizer in the words of a .model file, as far as they go.
 func (h *hugging) spec(vocabSize int, byteFallback bool) spec {
 	var trainer []byte
-	for i, num := range []protowire.Number{trainerBOSPiece, trainerEOSPiece, trainerPadPiece} {
+	for i, special := range specials {
 		if h.names[i] != "" {
-			trainer = appendString(trainer, num, h.names[i])
+			trainer = appendString(trainer, special.text, h.names[i])
 		}
 	}
 	sp := newSpec(vocabSize, byteFallback, trainer)
@@ -308,7 +320,8 @@ func (h *hugging) parseConfig(data []byte) error {
 		return fmt.Errorf("%s or %s: %w", huggingConfig, huggingSpecials, err)
 	}
 	h.names[2] = ""
-	for i, name := range []string{"bos_token", "eos_token", "pad_token"} {
+	for i, special := range specials {
+		name := special.name
 		raw, ok := fields[name]
 		if !ok {
 			continue

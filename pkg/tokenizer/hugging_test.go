@@ -251,8 +251,8 @@ func TestHuggingRefused(t *testing.T) {
 	for want, change := range map[string]map[string]json.RawMessage{
 		"the model is Unigram; only files of Llama's kind": parts("model", `{"type":"Unigram"}`),
 		"the model is WordPiece;":                          parts("model", `{"type":"WordPiece"}`),
-		"the pre_tokenizer is ByteLevel;":                  ps(`{"type":"ByteLevel","add_prefix_space":false}`),
-		"the pre_tokenizer is Split;":                      ps(`{"type":"Sequence","pretokenizers":[{"type":"Split"},{"type":"ByteLevel"}]}`),
+		"the pre_tokenizer is ByteLevel: byte-level BPE":   ps(`{"type":"ByteLevel","add_prefix_space":false}`),
+		"the pre_tokenizer is ByteLevel: byte-level":       ps(`{"type":"Sequence","pretokenizers":[{"type":"Split"},{"type":"ByteLevel"}]}`),
 		"the pre_tokenizer is Digits after Metaspace":      ps(`{"type":"Sequence","pretokenizers":[{"type":"Metaspace","replacement":"▁"},{"type":"Digits"}]}`),
 		`marks spaces by "_"`:                              ps(`{"type":"Metaspace","replacement":"_"}`),
 		`the prepend_scheme "last"`:                        ps(`{"type":"Metaspace","replacement":"▁","prepend_scheme":"last"}`),
@@ -265,7 +265,7 @@ func TestHuggingRefused(t *testing.T) {
 			`{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaa"},`, 2)+`{"type":"Prepend","prepend":"aaa"}]}`),
 		"has 65 steps": parts("normalizer", `{"type":"Sequence","normalizers":[`+strings.TrimSuffix(strings.Repeat(
 			`{"type":"Prepend","prepend":"a"},`, 65), ",")+`]}`),
-		"the decoder has ByteLevel in place 0":           parts("decoder", `{"type":"ByteLevel"}`),
+		"the decoder is ByteLevel: byte-level BPE":       parts("decoder", `{"type":"ByteLevel"}`),
 		`the decoder does not turn "▁" into spaces`:      parts("decoder", `null`),
 		"the decoder has no ByteFallback":                parts("decoder", `{"type":"Metaspace","replacement":"▁"}`),
 		"the post_processor is BertProcessing":           parts("post_processor", `{"type":"BertProcessing"}`),

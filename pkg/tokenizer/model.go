@@ -26,6 +26,14 @@ const (
 	normName, normCharsMap, normDummyPrefix, normRemoveExtra, normEscape = 1, 2, 3, 4, 5
 )
 
+// specials are BOS, EOS and PAD: their names in the files of Hugging Face, and the fields of their ids and texts.
+var specials = [3]struct {
+	name     string
+	id, text protowire.Number
+}{
+	{"bos_token", trainerBOSID, trainerBOSPiece}, {"eos_token", trainerEOSID, trainerEOSPiece}, {"pad_token", trainerPadID, trainerPadPiece},
+}
+
 // Model types of SentencePiece.
 const (
 	modelUnigram, modelBPE, modelWord, modelChar = 1, 2, 3, 4

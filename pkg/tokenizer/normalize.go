@@ -127,10 +127,11 @@ func (n *normalizer) next(text string) (chunk string, size int) {
 type prefixMatcher struct {
 	byFirst [256][]string // longest first
 	any     bool
+	longest int // bytes
 }
 
 func (m *prefixMatcher) add(text string) {
-	m.any = true
+	m.any, m.longest = true, max(m.longest, len(text))
 	list := &m.byFirst[text[0]]
 	i := 0
 	for i < len(*list) && len((*list)[i]) >= len(text) {

@@ -61,6 +61,8 @@ type Tokenizer struct {
 	hugging  *hugging    // of a tokenizer.json, nil otherwise
 	controls addedTokens // control pieces and <unk>, for EncodeSpecial
 
+	chatTemplate string // of the files that the tokenizer was read from, "" for none
+
 	bos, eos, unk, pad int32
 
 	hasUnused bool // some pieces must be taken apart again
@@ -72,6 +74,7 @@ type Tokenizer struct {
 // Load reads a tokenizer from a file: a llama2.c tokenizer if the name ends in .bin, a Hugging Face tokenizer.json if it
 // ends in .json (with the tokenizer_config.json or special_tokens_map.json beside it), the vocabulary of a GGUF file if it
 // ends in .gguf, otherwise a SentencePiece .model. Of a folder it reads tokenizer.model, or tokenizer.json if that is missing.
+// Beside a file of the name tokenizer.model, those two files and added_tokens.json say which special tokens are added.
 func Load(path string) (*Tokenizer, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		found, err := Find(path)
@@ -87,14 +90,22 @@ func Load(path string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
-	parse := parseModel
+	parse, beside := parseModel, false
+	if filepath.Base(path) == modelFile {
+		parse = func(data []byte) (*Tokenizer, error) { return readModelFolder(filepath.Dir(path), data) }
+		beside = true
+	}
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".bin":
 		parse = parseLlama2C
 	case ".json":
 		parse = func(data []byte) (*Tokenizer, error) { return readHugging(path, data) }
+		beside = true
 	}
 	t, err := parse(data)
+	if err == nil && beside {
+		t.chatTemplate, err = readChatTemplate(filepath.Dir(path))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 	}

@@ -66,18 +66,15 @@ func newUnigram(t *Tokenizer) *unigram {
 type pathEnd struct {
 	score float32
 	id    int32 // of the last piece
-	start int   // of the last piece, none if nothing ends here
+	size  int32 // of the last piece in bytes, 0 if nothing ends here
 }
 
 // unigram appends the ids of text. Sums are rounded where SentencePiece rounds them, so ties fall as they do there.
 func (m *merger) unigram(text string) {
 	u := m.t.unigram
 	m.ends = slices.Grow(m.ends[:0], len(text)+1)[:len(text)+1]
-	for i := range m.ends {
-		m.ends[i] = pathEnd{start: none}
-	}
 	ends := m.ends
-	ends[0].score = 0
+	clear(ends)
 	for start := 0; start < len(text); {
 		_, n := utf8.DecodeRuneInString(text[start:])
 		single := false
@@ -96,23 +93,26 @@ func (m *merger) unigram(text string) {
 			if at.user { // always taken
 				score = float64(float32(end-start)*u.maxScore) - 0.1
 			}
-			if e, sum := &ends[end], float32(score+before); e.start == none || sum > e.score {
-				*e = pathEnd{sum, at.id, start}
+			if e, sum := &ends[end], float32(score+before); e.size == 0 || sum > e.score {
+				*e = pathEnd{sum, at.id, int32(end - start)}
 			}
 			single = single || end-start == n
 		}
 		if !single {
-			if e, sum := &ends[start+n], float32(float64(u.unkScore)+before); e.start == none || sum > e.score {
-				*e = pathEnd{sum, none, start}
+			if e, sum := &ends[start+n], float32(float64(u.unkScore)+before); e.size == 0 || sum > e.score {
+				*e = pathEnd{sum, none, int32(n)}
 			}
 		}
 		start += n
 	}
-	m.symbols = m.symbols[:0]
-	for end := len(text); end > 0; {
-		e := m.ends[end]
-		m.symbols = append(m.symbols, symbol{e.id, e.start})
-		end = e.start
+	// Turn the best path around in its place: each end gets the piece that follows there.
+	for at, piece := len(text), ends[len(text)]; at > 0; {
+		at -= int(piece.size)
+		ends[at], piece = piece, ends[at]
 	}
-	slices.Reverse(m.symbols)
+	for at := 0; at < len(text); {
+		end := at + int(ends[at].size)
+		m.emit(text[at:end], ends[at].id)
+		at = end
+	}
 }

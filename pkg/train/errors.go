@@ -3,6 +3,8 @@ package train
 import (
 	"errors"
 	"fmt"
+
+	"github.com/tame-rlhf/tame/pkg/model"
 )
 
 // ErrNonFinite says that a loss or a gradient is NaN or Inf. The error itself is a *NonFiniteError. The step changed
@@ -11,6 +13,17 @@ var ErrNonFinite = errors.New("train: loss or gradient is not finite")
 
 // ErrNoTokens says that no token of a batch is counted, so that the loss would divide by 0.
 var ErrNoTokens = errors.New("train: no token of the batch is counted")
+
+const divergedHint = "lower the learning rate, make the warm-up longer, or look for extreme values in the data"
+
+// Diverged is an error that wraps ErrNonFinite if a weight of the model is not finite after so many steps: the last step
+// made it, because the steps before see what their weights are.
+func Diverged(p *model.Params, steps int) error {
+	if err := p.CheckFinite(); err != nil {
+		return fmt.Errorf("%w: step %d has left weights that are not numbers: %w: %s", ErrNonFinite, steps, err, divergedHint)
+	}
+	return nil
+}
 
 // NonFiniteError says where NaN or Inf came from. errors.Is(err, ErrNonFinite) holds for it.
 type NonFiniteError struct {
@@ -36,7 +49,7 @@ func (e *NonFiniteError) Error() string {
 	if e.Op != "" {
 		s += fmt.Sprintf(", first in operator %q: %s", e.Op, e.Node)
 	}
-	return s
+	return s + ": " + divergedHint
 }
 
 // Is makes errors.Is(err, ErrNonFinite) true.

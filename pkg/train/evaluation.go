@@ -38,9 +38,6 @@ func (f *fit[T]) newEvaluation() error {
 		return err
 	}
 	f.eval = e
-	if _, err = f.fill(e.batch, f.HeldOut); err != nil { // not only at the first evaluation
-		return fmt.Errorf("held-out items: %w", err)
-	}
 	return nil
 }
 

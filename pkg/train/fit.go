@@ -30,7 +30,7 @@ type Task[T any] struct {
 	// Steps is the number of optimisation steps. The learning rate rises in the first Warmup of them
 	// and falls along a cosine in the others. A Warmup longer than Steps counts as Steps.
 	Steps, Warmup int
-	// Source hands out the items of each step.
+	// Source hands out the items of each step. If it is Listed, all items are checked before the first.
 	Source Source[T]
 	// Lengths returns the number of tokens of each segment that Add makes of an item.
 	Lengths func(item T) []int
@@ -45,6 +45,8 @@ type Task[T any] struct {
 	// Better says whether an evaluation is better than the best one before. Both have the numbers
 	// "loss" and those of Terms.Metrics. Nil means a lower loss.
 	Better func(now, best map[string]float64) bool
+	// Fields name the settings behind Steps and Warmup, for the warnings of a Plan.
+	Fields PlanFields
 }
 
 // Graph is what a loss is built on.
@@ -108,6 +110,10 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 		return f.report, err
 	}
 
+	if s.OnPlan != nil {
+		s.OnPlan(f.plan())
+	}
+
 	phase("training", f.report.Steps)
 	for !f.ended() {
 		if f.reports == nil { // else the run was stopped between a step and its evaluation
@@ -152,7 +158,10 @@ func Fit[T any](ctx context.Context, p *model.Params, task Task[T], s Settings) 
 	}
 
 	// 9. Take the weights of the best evaluation.
-	return f.report, f.takeBest()
+	if err := f.takeBest(); err != nil {
+		return f.report, err
+	}
+	return f.report, Diverged(f.params, f.report.Steps)
 }
 
 // fit is a run of Fit.
@@ -214,11 +223,19 @@ func newFit[T any](p *model.Params, task Task[T], s Settings) (*fit[T], error) {
 		MaxGradNorm: s.Optim.MaxGradNorm,
 		Frozen:      s.Frozen,
 		LRFactors:   s.LRFactors,
-	}}, Options{Recompute: s.Recompute})
-	if err != nil || s.EvalEvery == 0 {
-		return f, err
+	}}, Options{Recompute: s.Recompute, MaxMemory: s.MaxMemory})
+	if err != nil {
+		return nil, err
 	}
-	return f, f.newEvaluation()
+	if err := f.checkItems(); err != nil {
+		return nil, err
+	}
+	if s.EvalEvery > 0 {
+		if err := f.newEvaluation(); err != nil {
+			return nil, err
+		}
+	}
+	return f, f.memory().Check(s.MaxMemory)
 }
 
 // graph builds the model and the loss in a new graph.

@@ -312,10 +312,10 @@ func TestFitFrozen(t *testing.T) {
 	assert.Len(t, c.Optim["model"].Moments, moved)
 
 	for want, change := range map[string]func(*train.Settings){
-		`the pattern "layer.*" of frozen weights matches none of its weights`:    func(s *train.Settings) { s.Frozen = []string{"embed", "layer.*"} },
-		`LRFactors has the pattern "heads.*", which matches none of its weights`: func(s *train.Settings) { s.LRFactors = []train.LRFactor{{Pattern: "heads.*", Factor: 2}} },
-		"all of its weights are frozen":                                          func(s *train.Settings) { s.Frozen = []string{"*"} },
-		"EvalEvery is 3, want 0 without held-out items":                          func(s *train.Settings) { s.EvalEvery = 3 },
+		"Frozen[1] is layer.*, want a pattern that matches a weight":      func(s *train.Settings) { s.Frozen = []string{"embed", "layer.*"} },
+		"LRFactors[0] is heads.*=2, want a pattern that matches a weight": func(s *train.Settings) { s.LRFactors = []train.LRFactor{{Pattern: "heads.*", Factor: 2}} },
+		"all of its weights are frozen":                                   func(s *train.Settings) { s.Frozen = []string{"*"} },
+		"EvalEvery is 3, want 0 without held-out items":                   func(s *train.Settings) { s.EvalEvery = 3 },
 	} {
 		bad := settings()
 		change(&bad)
@@ -410,7 +410,7 @@ func TestFitHeldOutTooLong(t *testing.T) {
 	s.OnStep = func(train.StepInfo) { t.Error("a step") }
 	long := data.NewExample(make([]int32, 33), make([]bool, 33))
 	_, err := train.Fit(t.Context(), tinyParams(tensor.Float32, 1), task(t, s, []data.Example{long}), s)
-	assert.ErrorContains(t, err, "held-out items: data: sequence 0 has 33 tokens, the budget of a micro-batch is 32")
+	assert.ErrorContains(t, err, "held-out item 0: data: sequence has 33 tokens, the budget of a micro-batch is 32")
 }
 
 // A checkpoint has no NaN, which a metric of a custom loss may be, and no file of custom weights if there are none.

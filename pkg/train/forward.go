@@ -52,6 +52,9 @@ func ForwardOf(p *model.Params, name string, n, s int, outputs ...func(*model.Tr
 	return NewForward(in, nodes, []*model.Trunk{trunk})
 }
 
+// ArenaBytes is the memory of its intermediates.
+func (f *Forward) ArenaBytes() int { return f.program.ArenaBytes() }
+
 // SetScalar gives a scalar input, such as "temperature", its value from the next Run on.
 func (f *Forward) SetScalar(name string, x float64) { f.scalars[name] = x }
 

@@ -14,9 +14,14 @@ type LRFactor struct {
 	Factor float64
 }
 
+// String is PATTERN=FACTOR.
+func (f LRFactor) String() string {
+	return f.Pattern + "=" + strconv.FormatFloat(f.Factor, 'g', -1, 64)
+}
+
 // MarshalText is PATTERN=FACTOR.
 func (f LRFactor) MarshalText() ([]byte, error) {
-	return []byte(f.Pattern + "=" + strconv.FormatFloat(f.Factor, 'g', -1, 64)), nil
+	return []byte(f.String()), nil
 }
 
 // UnmarshalText reads what MarshalText writes.

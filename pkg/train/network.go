@@ -10,9 +10,11 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/each"
 	"github.com/tame-rlhf/tame/pkg/exec"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
+	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
 // Network is a model that a Step trains, with how it is trained. Several networks (a policy and its critic) are trained
@@ -95,10 +97,11 @@ func (n *network) collect() error {
 	if len(all) != len(nodes) {
 		return fmt.Errorf("the weights were changed after the trunk was made: %d instead of %d", len(all), len(nodes))
 	}
-	used := map[string]bool{} // patterns that match a weight
+	if err := checkPatterns("train: Network", each.Of(all, func(p *optim.Param) string { return p.Name }), n.Frozen, n.LRFactors); err != nil {
+		return err
+	}
 	matches := func(pattern, name string) bool {
 		ok, _ := path.Match(pattern, name)
-		used[pattern] = used[pattern] || ok
 		return ok
 	}
 	for i, p := range all {
@@ -118,20 +121,37 @@ func (n *network) collect() error {
 			n.params, n.nodes = append(n.params, *p), append(n.nodes, nodes[i])
 		}
 	}
-	for _, pattern := range n.Frozen {
-		if !used[pattern] {
-			return fmt.Errorf("the pattern %q of frozen weights matches none of its weights", pattern)
-		}
-	}
-	for _, f := range n.LRFactors {
-		if !used[f.Pattern] {
-			return fmt.Errorf("LRFactors has the pattern %q, which matches none of its weights", f.Pattern)
-		}
-	}
 	if len(n.params) == 0 {
 		return errors.New("all of its weights are frozen")
 	}
 	return nil
+}
+
+// CheckPatterns refuses patterns that match none of the names of a model's weights, or of ExtraWeights.
+func (s Settings) CheckPatterns(p *model.Params) error {
+	names := each.Of(s.ExtraWeights, func(w optim.Param) string { return w.Name })
+	for _, w := range p.All() {
+		names = append(names, w.Name)
+	}
+	return checkPatterns("train: Settings", names, s.Frozen, s.LRFactors)
+}
+
+func checkPatterns(owner string, names, frozen []string, factors []LRFactor) error {
+	c := setting.NewChecks(owner)
+	matches := func(pattern string) bool {
+		return slices.ContainsFunc(names, func(name string) bool {
+			ok, _ := path.Match(pattern, name)
+			return ok
+		})
+	}
+	const want = "a pattern that matches a weight, such as embed, norm, output or layers.0.*"
+	for i, pattern := range frozen {
+		c.That(matches(pattern), fmt.Sprintf("Frozen[%d]", i), pattern, want)
+	}
+	for i, f := range factors {
+		c.That(matches(f.Pattern), fmt.Sprintf("LRFactors[%d]", i), f, want)
+	}
+	return c.Err()
 }
 
 // use keeps the weights that the loss depends on, and prepares the optimiser for them.

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"fmt"
+	"math"
 	"path"
 
 	"github.com/tame-rlhf/tame/pkg/optim"
@@ -84,6 +86,11 @@ type Settings struct {
 	ExtraWeights []optim.Param `json:"-"`
 	// Checkpointing says where the run saves its state, to resume after a stop. Default: nowhere.
 	Checkpointing Checkpointing `json:"-"`
+	// MaxMemory is the number of bytes that training may work in, see Plan.Memory; 0 for no limit. A run
+	// that needs more is refused before its first step.
+	MaxMemory int `json:"-"`
+	// OnPlan, if not nil, is called before the first step with what the run is going to do.
+	OnPlan func(Plan) `json:"-"`
 	// OnPhase, if not nil, is called when something begins that may take long: "compiling", "hashing", and
 	// "training", with the steps done before and the steps planned.
 	OnPhase func(phase string, done, total int) `json:"-"`
@@ -107,14 +114,16 @@ func (s Settings) Validate() error {
 	c.Nested("Optim", s.Optim.Validate())
 	c.Share("MinLRRatio", s.MinLRRatio)
 	c.Nested("", s.Budget.Validate())
-	for _, p := range s.Frozen {
-		c.That(validPattern(p), "Frozen", p, "a pattern of names, such as layers.0.*")
+	for i, p := range s.Frozen {
+		c.That(validPattern(p), fmt.Sprintf("Frozen[%d]", i), p, "a pattern of names, such as layers.0.*")
 	}
-	for _, f := range s.LRFactors {
-		c.That(validPattern(f.Pattern), "LRFactors", f.Pattern, "a pattern of names, such as layers.0.*")
-		c.NotNegative("LRFactors", f.Factor)
+	for i, f := range s.LRFactors {
+		at := fmt.Sprintf("LRFactors[%d]", i)
+		c.That(validPattern(f.Pattern), at, f, "a pattern of names, such as layers.0.*, and a factor")
+		c.That(f.Factor >= 0 && !math.IsInf(f.Factor, 1), at, f, "a factor of at least 0")
 	}
 	c.AtLeast("EvalEvery", s.EvalEvery, 0)
+	c.AtLeast("MaxMemory", s.MaxMemory, 0)
 	c.AtLeast("Patience", s.Patience, 0)
 	c.That(s.Patience == 0 || s.EvalEvery > 0, "Patience", s.Patience, "0 without EvalEvery")
 	c.Nested("Checkpointing", s.Checkpointing.Validate())

@@ -46,6 +46,14 @@ func NewEpochs[T any](items []T, size int, seed uint64) (*Epochs[T], error) {
 	return &Epochs[T]{items: items, size: size, seed: seed}, nil
 }
 
+// Items implements Listed.
+func (e *Epochs[T]) Items() []T { return e.items }
+
+// Passes implements Counted. The number of tokens follows from the items.
+func (e *Epochs[T]) Passes(steps int) (epochs float64, tokens int) {
+	return float64(steps) / float64(e.Steps()), 0
+}
+
 // Steps is the number of batches of one epoch.
 func (e *Epochs[T]) Steps() int { return (len(e.items) + e.size - 1) / e.size }
 

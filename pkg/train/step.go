@@ -30,6 +30,9 @@ type Options struct {
 	// inside of a layer once more. The intermediates of a model of 12 layers then need a sixth of the memory, and a step takes up
 	// to a third longer. The bits are the same.
 	Recompute bool
+	// MaxMemory is the number of bytes that the step may work in, see Memory; 0 for no limit. A step that
+	// needs more is a *MemoryError, before that is allocated.
+	MaxMemory int
 }
 
 // Step is one optimisation step, compiled: it runs micro-batches one after another, adds up their gradients in that
@@ -78,6 +81,12 @@ func NewStep(in *model.Inputs, terms Terms, nets []Network, opt Options) (*Step,
 		}
 		s.nets = append(s.nets, net)
 		wrt = append(wrt, net.nodes...)
+	}
+	if err := s.checkParameters(); err != nil {
+		return nil, err
+	}
+	if err := s.memoryOfWeights().Check(opt.MaxMemory); err != nil {
+		return nil, err
 	}
 	grads, err := Grad(terms.Loss, wrt)
 	if err != nil {
@@ -137,7 +146,16 @@ func (s *Step) compile() (err error) {
 			opt.Recompute = append(opt.Recompute, n.Trunk.Layers()...)
 		}
 	}
+	before := s.memoryOfWeights()
+	if s.opt.MaxMemory > 0 {
+		opt.MaxArena = max(s.opt.MaxMemory-before.Total(), 1)
+	}
 	if s.program, s.feed, err = compile(s.in, outputs, trunks, opt); err != nil {
+		var large *exec.MemoryError
+		if errors.As(err, &large) {
+			before.Intermediates = large.Arena
+			return &MemoryError{Memory: before, Max: s.opt.MaxMemory}
+		}
 		return err
 	}
 	for _, n := range outputs[:1+len(s.terms.Metrics)] {

@@ -5,6 +5,14 @@ import (
 	"github.com/tame-rlhf/tame/pkg/backend"
 )
 
+// vocab is the number of rows of w that have a probability.
+func vocab(op backend.Op) int {
+	if v, ok := op.Attrs.(backend.Vocab); ok {
+		return v.N
+	}
+	return op.In[1][0]
+}
+
 func tokenLogProbs[T kern.Float](c, v int) backend.Kernel {
 	return func(dst, in []backend.Buffer) {
 		n := used(in[5].I32)
@@ -33,4 +41,7 @@ func headBackward[T kern.Float](dst, in []backend.Buffer, lse, ent, dlogp, dent 
 	kern.TokenLogProbsBackward(dh, dw, data[T](in[0]), data[T](in[1]), in[2].I32, data[T](in[3]), data[T](in[4])[0],
 		lse, ent, dlogp, dent, n, c, v, dst[1].Add)
 	clearFrom[T](dst[0], n*c)
+	if dw != nil && !dst[1].Add {
+		clear(dw[v*c:])
+	}
 }

@@ -24,10 +24,29 @@ func Field[T any](f *Fields, name string, absent T) T {
 	}
 	var v T
 	if err := json.Unmarshal(raw, &v); err != nil {
-		f.Bad("%s is %s: %w", name, Short(string(raw)), err)
+		f.Bad("%s is %s, want %s", name, Short(string(raw)), wanted(v))
 		return absent
 	}
 	return v
+}
+
+// wanted says what a field has to be, in the words of JSON.
+func wanted(v any) string {
+	switch v.(type) {
+	case int, int32, uint64:
+		return "a whole number"
+	case float64:
+		return "a number"
+	case bool:
+		return "true or false"
+	case string:
+		return "a text"
+	case []string:
+		return "a list of texts"
+	case []uint64:
+		return "a list of whole numbers of at least 0"
+	}
+	return "an object"
 }
 
 // Size is a whole number that must be there.

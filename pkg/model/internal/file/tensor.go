@@ -27,6 +27,7 @@ type Tensor struct {
 type Contents struct {
 	Config  arch.Config
 	Tensors []Tensor
+	Ends    []int32 // ids besides EOS that end an answer
 }
 
 // Has is the Contents.

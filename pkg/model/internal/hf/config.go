@@ -21,29 +21,49 @@ type header struct {
 	arch.Config
 	classifier bool    // the architecture is LlamaForSequenceClassification
 	scoreBias  float64 // a field of our own: that class has no bias
+	ends       []int32 // ids besides EOS that end an answer
+	mean, std  float64 // of a reward model of OpenRLHF, whose score is (x - mean) / std; std 0: the score is x
 }
 
 // reader takes fields out of a config.json and keeps what is wrong with them.
 type reader struct{ file.Fields }
 
-// token reads an id, the first one of a list of ids, or null, which is none.
-func (r *reader) token(name string, absent int32) int32 {
+// tokens reads a list of ids, one id, or null, which is none (-1).
+func (r *reader) tokens(name string, absent int32) []int32 {
 	raw, there := r.Raw[name]
 	if !there {
-		return absent
+		return []int32{absent}
 	}
 	var one int32
 	if json.Unmarshal(raw, &one) == nil && !file.IsNull(raw) {
-		return one
+		return []int32{one}
 	}
 	var list []int32
 	if err := json.Unmarshal(raw, &list); err != nil || list != nil && len(list) == 0 {
 		r.Bad("%s is %s, want a token id, a list of them or null", name, file.Short(string(raw)))
 	}
 	if len(list) == 0 {
-		return -1
+		return []int32{-1}
 	}
-	return list[0]
+	return list
+}
+
+// setEnds takes the ids that end an answer. EOS stays if it is one of them, and is the first of them otherwise. All of them have to be
+// in the vocabulary.
+func (m *header) setEnds(ids []int32) error {
+	if !slices.Contains(ids, m.EOS) {
+		m.EOS = ids[0]
+	}
+	m.ends = nil
+	for _, id := range ids {
+		if id < 0 && len(ids) > 1 || int(id) >= m.VocabSize {
+			return fmt.Errorf("eos_token_id has %d, and the model has the ids 0 to %d: correct the list", id, m.VocabSize-1)
+		}
+		if id != m.EOS && !slices.Contains(m.ends, id) {
+			m.ends = append(m.ends, id)
+		}
+	}
+	return nil
 }
 
 // parseConfig reads a config. What is absent gets the default that transformers' LlamaConfig has; what describes something other than
@@ -54,6 +74,9 @@ func parseConfig(raw []byte) (header, error) {
 		return header{}, err
 	}
 	r := &reader{file.Fields{Raw: fields}}
+	if err := r.otherArchitecture(); err != nil {
+		return header{}, err // and what else differs follows from it
+	}
 	r.checkRules()
 	archs := r.architectures()
 	c := arch.Config{
@@ -66,19 +89,40 @@ func parseConfig(raw []byte) (header, error) {
 		NormEps:       file.Field(&r.Fields, "rms_norm_eps", 1e-6),
 		RopeTheta:     r.ropeTheta(),
 		TieEmbeddings: file.Field(&r.Fields, "tie_word_embeddings", false),
-		BOS:           r.token("bos_token_id", 1),
-		EOS:           r.token("eos_token_id", 2),
+		BOS:           r.tokens("bos_token_id", 1)[0],
 	}
+	ends := r.tokens("eos_token_id", 2)
+	c.EOS = ends[0]
 	c.NumKVHeads = file.Field(&r.Fields, "num_key_value_heads", c.NumHeads)
 	c.HeadDim = r.headDim(c)
 	m := header{Config: c, classifier: slices.Contains(archs, archClassifier), scoreBias: file.Field(&r.Fields, "score_bias", 0.0)}
 	if m.classifier {
 		r.checkLabels()
 	}
+	if file.Field(&r.Fields, "normalize_reward", false) {
+		m.mean, m.std = file.Field(&r.Fields, "mean", 0.0), file.Field(&r.Fields, "std", 0.0)
+		if m.std <= 0 {
+			r.Bad("normalize_reward is true, and std is %v: want the positive number that scores are divided by, or normalize_reward false", m.std)
+		}
+	}
 	if len(r.Errs) == 0 {
-		r.Errs = append(r.Errs, c.Validate())
+		r.Errs = append(r.Errs, c.Validate(), m.setEnds(ends))
 	}
 	return m, errors.Join(r.Errs...)
+}
+
+// otherArchitecture names a model that is no Llama.
+func (r *reader) otherArchitecture() error {
+	kind := file.Field(&r.Fields, "model_type", "llama")
+	if kind == "llama" || len(r.Errs) > 0 {
+		return nil
+	}
+	of := ""
+	if archs := file.Field[[]string](&r.Fields, "architectures", nil); len(archs) > 0 {
+		of = " (" + file.Short(archs[0]) + ")"
+	}
+	return fmt.Errorf("model_type is %q%s: only Llama models are supported, model_type %q with %s or %s",
+		file.Short(kind), of, "llama", archCausalLM, archClassifier)
 }
 
 func (r *reader) architectures() []string {
@@ -156,6 +200,10 @@ func encodeConfig(m header, dtype string) ([]byte, error) {
 		}
 		return token
 	}
+	eos := id(c.EOS)
+	if len(m.ends) > 0 {
+		eos = append([]int32{c.EOS}, m.ends...)
+	}
 	kind := map[string]string{file.F32: "float32", file.F16: "float16", file.BF16: "bfloat16"}[dtype]
 	h := map[string]any{
 		"architectures":           []string{archCausalLM},
@@ -181,7 +229,7 @@ func encodeConfig(m header, dtype string) ([]byte, error) {
 		"rope_parameters":         map[string]any{"rope_type": "default", "rope_theta": c.RopeTheta},
 		"tie_word_embeddings":     c.TieEmbeddings,
 		"bos_token_id":            id(c.BOS),
-		"eos_token_id":            id(c.EOS),
+		"eos_token_id":            eos,
 	}
 	if m.classifier {
 		h["architectures"] = []string{archClassifier}
@@ -219,7 +267,7 @@ func padFor(c arch.Config) int32 {
 }
 
 const (
-	otherModel = "the weights are of another kind of model"
+	otherModel = "Llama 2 has no such feature, and the weights were trained with it"
 	scaledRope = "the model was trained with scaled rotary positions, which Llama 2 does not have"
 	trainOnly  = "set it to 0: it changes nothing but training, where the paper has none"
 )

@@ -136,7 +136,11 @@ func TestHFConfigVariants(t *testing.T) {
 		}
 		got, err := parseConfig(withField(t, c.field, c.value))
 		require.NoError(t, err, c.field)
-		assert.Equal(t, header{Config: want}, got, c.field)
+		var ends []int32
+		if c.field == "eos_token_id" {
+			ends = []int32{8}
+		}
+		assert.Equal(t, header{Config: want, ends: ends}, got, c.field)
 	}
 }
 
@@ -156,7 +160,7 @@ func TestHFConfigRefuses(t *testing.T) {
 		value any
 		want  string
 	}{
-		{"model_type", "mistral", `model_type is "mistral", only llama is supported`},
+		{"model_type", "mistral", `model_type is "mistral" (LlamaForCausalLM): only Llama models are supported`},
 		{"architectures", []string{"LlamaForQuestionAnswering"}, `architectures is "LlamaForQuestionAnswering"`},
 		{"architectures", "LlamaForCausalLM", "architectures is"},
 		{"hidden_act", "gelu", `hidden_act is "gelu", only silu`},
@@ -229,7 +233,7 @@ func TestHFConfigClassifier(t *testing.T) {
 	with := func(fields string) []byte { return bytes.Replace(raw, []byte(`{`), []byte(`{`+fields+`,`), 1) }
 	m, err := parseConfig(with(`"id2label": {"0": "LABEL_0"}, "num_labels": 1, "score_bias": 0.5`))
 	require.NoError(t, err)
-	assert.Equal(t, header{arch.Llama2_7B(), true, 0.5}, m)
+	assert.Equal(t, header{Config: arch.Llama2_7B(), classifier: true, scoreBias: 0.5}, m)
 	_, err = parseConfig(with(`"id2label": {"0": "NO", "1": "YES"}`))
 	assert.ErrorContains(t, err, "id2label has 2 labels: a reward model has one")
 	_, err = parseConfig(with(`"num_labels": 3`))

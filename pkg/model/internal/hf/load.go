@@ -40,10 +40,16 @@ type Model struct {
 // them.
 func Open(dir string, table arch.Table) (_ *Model, err error) {
 	m := &Model{dir: dir}
+	if err := checkForeign(dir); err != nil {
+		return nil, err
+	}
 	if m.header, err = file.Parse(filepath.Join(dir, ConfigFile), file.MaxConfigBytes, parseConfig); err != nil {
 		return nil, err
 	}
-	m.Config = m.header.Config
+	if err := m.header.readGeneration(dir); err != nil {
+		return nil, err
+	}
+	m.Config, m.Ends = m.header.Config, m.header.ends
 	if m.shards, err = openShards(dir); err != nil {
 		return nil, err
 	}
@@ -76,7 +82,21 @@ func (m *Model) Read(weight func(name string) []float32) error {
 	if err := safetensors.ReadAll(reads); err != nil {
 		return err
 	}
+	m.normalise(weight)
 	return m.checkTied(weight("embed"))
+}
+
+// normalise puts OpenRLHF's normalisation of scores into the weights of the head.
+func (m *Model) normalise(weight func(name string) []float32) {
+	hasHead := slices.ContainsFunc(m.Tensors, func(t file.Tensor) bool { return t.Weight == arch.ScoreWeight })
+	if m.header.std == 0 || !hasHead {
+		return
+	}
+	w, bias := weight(arch.ScoreWeight), weight(arch.ScoreBias)
+	for i, x := range w {
+		w[i] = float32(float64(x) / m.header.std)
+	}
+	bias[0] = float32((float64(bias[0]) - m.header.mean) / m.header.std)
 }
 
 // findTensors gives the file of each tensor.
@@ -113,6 +133,9 @@ func (m *Model) wanted(all []file.Tensor) []file.Tensor {
 
 // check compares names, shapes and types before anything of the model's size is allocated.
 func (m *Model) check() error {
+	if err := m.checkPrefix(); err != nil {
+		return err
+	}
 	var errs []error
 	known := make(map[string]bool)
 	for _, t := range m.Tensors {
@@ -138,6 +161,28 @@ func (m *Model) check() error {
 		}
 	}
 	return file.FewErrors(errs)
+}
+
+// checkPrefix looks whether all layers are there under names with another prefix, as training programs write them that save what they have
+// wrapped the model in.
+func (m *Model) checkPrefix() error {
+	const prefix, name = "model.", "layers.0.self_attn.q_proj."
+	for _, found := range slices.Sorted(maps.Keys(m.found)) {
+		at := strings.Index(found, name)
+		if at < 0 {
+			continue
+		}
+		if found[:at] == prefix {
+			return nil
+		}
+		do := "save the model itself again (model.save_pretrained), or rename the tensors"
+		if strings.Contains(found, "base_model.") || strings.Contains(found, "lora_") || strings.Contains(found, ".base_layer.") {
+			do = "the model is wrapped in an adapter: merge it first (peft: model.merge_and_unload().save_pretrained(DIR))"
+		}
+		return fmt.Errorf("%s: the names of the tensors begin with %q, as in %q, where Llama's begin with %q: %s",
+			m.found[found].Path, file.Short(found[:at]), file.Short(found), prefix, do)
+	}
+	return nil
 }
 
 // checkTied wants an output that is there besides the embedding it is tied to to be the same. Of

@@ -16,14 +16,15 @@ import (
 // Writer writes the files of a model into a folder.
 type Writer struct {
 	Create   folder.Create
-	DType    string // F32, F16 or BF16
-	MaxBytes int64  // the most bytes of numbers of one file, but for a larger tensor
+	DType    string  // F32, F16 or BF16
+	MaxBytes int64   // the most bytes of numbers of one file, but for a larger tensor
+	Ends     []int32 // ids besides EOS that end an answer
 }
 
 // Write writes config.json and the weights. The tensors are those that the model has, in the order
 // of the table.
 func (w Writer) Write(dir string, c arch.Config, tensors []file.Tensor, weight func(name string) []float32) error {
-	m := header{Config: c}
+	m := header{Config: c, ends: w.Ends}
 	sources := Sources(tensors, weight)
 	for _, s := range sources {
 		switch s.Name {

@@ -35,6 +35,8 @@ const (
 	keyTokens     = "tokenizer.ggml.tokens"
 	keyBOS        = "tokenizer.ggml.bos_token_id"
 	keyEOS        = "tokenizer.ggml.eos_token_id"
+	keyEOT        = "tokenizer.ggml.eot_token_id" // the end of a turn, which ends an answer too
+	keyEOM        = "tokenizer.ggml.eom_token_id" // and that of a message
 )
 
 // Tensors that tell the vocabulary's size, and whether the output is the embedding.
@@ -116,6 +118,18 @@ func (r *reader) token(key string, def, vocab int) int32 {
 		return -1
 	}
 	return int32(id)
+}
+
+// ends are the ids besides EOS that end an answer in llama.cpp.
+func ends(meta map[string]any, c arch.Config) []int32 {
+	r := &reader{meta: meta, used: make(map[string]bool)}
+	var ids []int32
+	for _, key := range []string{keyEOT, keyEOM} {
+		if id := r.token(key, -1, c.VocabSize); id >= 0 && id != c.EOS && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // refuse lists the metadata that describe something other than Llama 2.

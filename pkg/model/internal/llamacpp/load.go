@@ -30,6 +30,7 @@ func Open(path string, table arch.Table) (*Model, error) {
 	}
 	_, untied := f.Tensor(outputName)
 	if m.Config, err = decodeConfig(f.Values, vocab, !untied); err == nil {
+		m.Ends = ends(f.Values, m.Config)
 		m.Tensors = file.Tensors(table, m.Config, arch.GGUF)
 		err = m.check()
 	}

@@ -23,7 +23,7 @@ var fileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7}
 // Write writes a model in GGUF, version 3. dtype is that of the matrices. Norms are F32. A matrix
 // whose rows are no multiple of 32 numbers long is F16 where Q8_0 was asked for, as in llama.cpp's
 // converter. vocab are the metadata of the tokenizer, or nil.
-func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name string) []float32, dtype string, vocab map[string]any) error {
+func Write(w io.Writer, c arch.Config, ends []int32, tensors []file.Tensor, weight func(name string) []float32, dtype string, vocab map[string]any) error {
 	typ, known := types[dtype]
 	if !known {
 		return fmt.Errorf("the type is %q, want F32, F16 or Q8_0", dtype)
@@ -31,6 +31,9 @@ func Write(w io.Writer, c arch.Config, tensors []file.Tensor, weight func(name s
 	meta, err := encodeConfig(c, typ, vocab)
 	if err != nil {
 		return err
+	}
+	if len(ends) > 0 {
+		meta[keyEOT] = uint32(ends[0])
 	}
 	var sources []gguf.Source
 	for _, t := range tensors {

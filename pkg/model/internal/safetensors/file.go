@@ -41,8 +41,8 @@ func (t Info) Len() int {
 	return n
 }
 
-// metadataKey is the entry of the header that is no tensor.
-const metadataKey = "__metadata__"
+// MetadataKey is the entry of the header that is no tensor.
+const MetadataKey = "__metadata__"
 
 // maxDims is the most dimensions of a tensor.
 const maxDims = 8
@@ -55,10 +55,10 @@ func parseHeader(raw []byte, dataLen int64) ([]Info, map[string]string, error) {
 		return nil, nil, fmt.Errorf("header: %w", err)
 	}
 	var metadata map[string]string
-	if raw, ok := entries[metadataKey]; ok && json.Unmarshal(raw, &metadata) != nil {
+	if raw, ok := entries[MetadataKey]; ok && json.Unmarshal(raw, &metadata) != nil {
 		metadata = nil // the format wants texts; what is not is nobody's
 	}
-	delete(entries, metadataKey)
+	delete(entries, MetadataKey)
 	infos := make([]Info, 0, len(entries))
 	for _, name := range slices.Sorted(maps.Keys(entries)) { // in order, so that the same file gives the same error
 		info, err := parseTensor(name, entries[name], dataLen)
@@ -89,20 +89,15 @@ func parseTensor(name string, raw json.RawMessage, dataLen int64) (Info, error) 
 	if err != nil {
 		return Info{}, err
 	}
-	var (
-		dtype          string
-		shape, offsets []uint64
-	)
-	for _, f := range []struct {
-		name string
-		into any
-	}{{"dtype", &dtype}, {"shape", &shape}, {"data_offsets", &offsets}} {
-		if file.IsNull(fields[f.name]) {
-			return Info{}, fmt.Errorf("%s is missing", f.name)
+	for _, name := range []string{"dtype", "shape", "data_offsets"} {
+		if file.IsNull(fields[name]) {
+			return Info{}, fmt.Errorf("%s is missing", name)
 		}
-		if err := json.Unmarshal(fields[f.name], f.into); err != nil {
-			return Info{}, fmt.Errorf("%s: %w", f.name, err)
-		}
+	}
+	f := &file.Fields{Raw: fields}
+	dtype, shape, offsets := file.Field(f, "dtype", ""), file.Field[[]uint64](f, "shape", nil), file.Field[[]uint64](f, "data_offsets", nil)
+	if len(f.Errs) > 0 {
+		return Info{}, f.Errs[0]
 	}
 	if len(offsets) != 2 {
 		return Info{}, fmt.Errorf("%d data_offsets, want 2", len(offsets))

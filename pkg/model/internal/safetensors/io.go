@@ -117,7 +117,7 @@ func encodeHeader(tensors []Source, dtype string, metadata map[string]string) ([
 	}
 	header := make(map[string]any, len(tensors)+1) // encoding/json sorts the keys: the same bytes every time
 	if metadata != nil {
-		header[metadataKey] = metadata
+		header[MetadataKey] = metadata
 	}
 	at := int64(0)
 	for _, t := range tensors {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// TestLinesRefuseNull: null is neither an empty list, nor the id 0, nor an empty text.
+func TestLinesRefuseNull(t *testing.T) {
+	dir := tinyModel(t)
+	for _, c := range []struct{ command, line, want string }{
+		{"tokenize --decode", `{"ids": null}`, `\"ids\" is null`},
+		{"tokenize --decode", `{"ids": [1, null]}`, `element 1 of \"ids\" is null`},
+		{"tokenize --decode", `{}`, `\"ids\" is missing`},
+		{"tokenize --decode", `null`, `the line is null`},
+		{"tokenize", `{"text": null}`, `\"text\" is null`},
+		{"tokenize", `{"messages": [{"role": "user"}]}`, `message 0 of \"messages\" has no \"content\"`},
+		{"tokenize", `{"messages": [{"content": "a"}]}`, `message 0 of \"messages\" has no \"role\"`},
+		{"tokenize", `{"messages": [{"role": "user", "content": null}]}`, `message 0 of \"messages\" has no \"content\"`},
+		{"generate", `{"prompt": null, "tokens": [1]}`, `\"prompt\" is null`},
+		{"generate", `{"tokens": [null]}`, `element 0 of \"tokens\" is null`},
+		{"logprobs", `{"tokens": [1, null]}`, `element 1 of \"tokens\" is null`},
+	} {
+		words := strings.Fields(c.command)
+		flag := "--model"
+		if words[0] == "tokenize" {
+			flag = "--tokenizer"
+		}
+		lines, err := tame(t, c.line+"\n", append(words, flag, dir)...)
+		assert.ErrorIs(t, err, errLines)
+		assert.Contains(t, strings.Join(lines, "\n"), `{"error":"line 1: `+c.want, "%s", c.line)
+	}
+	lines, err := tame(t, "\ufeff"+`{"ids": []}`+"\n", "tokenize", "--decode", "--tokenizer", dir)
+	assert.NoError(t, err, "a byte order mark is no part of the line")
+	assert.Equal(t, `{"text":""}`, strings.TrimSpace(strings.Join(lines, "\n")))
+}
+
+func TestGenerateLimitsItsLines(t *testing.T) {
+	dir := tinyModel(t)
+	for _, n := range []string{"0", "-1", "1000000000", "9223372036854775807"} {
+		_, err := tame(t, `{"tokens": [1]}`+"\n", "generate", "--model", dir, "--n", n)
+		assert.ErrorContains(t, err, "--n is "+n+", want 1 to ")
+	}
+	lines, err := tame(t, `{"tokens": [1]}`+"\n", "generate", "--model", dir, "--n", "3", "--max-new-tokens", "9223372036854775807")
+	assert.NoError(t, err)
+	assert.Contains(t, strings.Join(lines, "\n"), "completions")
+}

@@ -1,6 +1,0 @@
-//go:build !linux && !darwin
-
-package main
-
-// machineMemory is not known here.
-func machineMemory() uint64 { return 0 }

@@ -1,0 +1,6 @@
+//go:build !linux && !darwin
+
+package memory
+
+// limits are not known here.
+func limits() []Limit { return nil }

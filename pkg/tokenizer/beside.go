@@ -1,0 +1,218 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Further files next to a tokenizer that transformers reads.
+const (
+	chatTemplateFile = "chat_template.jinja"
+	addedTokensFile  = "added_tokens.json"
+
+	// maxBeside bounds each of them, and what tokenizer_config.json and special_tokens_map.json have.
+	maxBeside = 16 << 20
+)
+
+// readBeside reads a file next to a tokenizer; nil if it does not exist.
+func readBeside(dir, name string) ([]byte, error) {
+	path := filepath.Join(dir, name)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular() || info.Size() > maxBeside:
+		return nil, fmt.Errorf("%s: want a file of at most %d bytes", path, maxBeside)
+	}
+	return os.ReadFile(path)
+}
+
+// readChatTemplate reads the chat template of the tokenizer's folder: chat_template.jinja, else that of tokenizer_config.json.
+func readChatTemplate(dir string) (string, error) {
+	raw, err := readBeside(dir, chatTemplateFile)
+	if raw != nil || err != nil {
+		return string(raw), err
+	}
+	raw, err = readBeside(dir, huggingConfig)
+	if raw == nil || err != nil {
+		return "", err
+	}
+	var config struct {
+		Template json.RawMessage `json:"chat_template"`
+	}
+	if err := json.Unmarshal(raw, &config); err != nil {
+		return "", fmt.Errorf("%s: %w", huggingConfig, err)
+	}
+	var text string
+	if len(config.Template) == 0 || json.Unmarshal(config.Template, &text) == nil {
+		return text, nil
+	}
+	var named []struct{ Name, Template string } // since 2024: several, and the one named default counts
+	if err := json.Unmarshal(config.Template, &named); err != nil {
+		return "", fmt.Errorf("%s: chat_template is neither a text nor a list of templates with names", huggingConfig)
+	}
+	for _, t := range named {
+		if text += t.Template; t.Name == "default" {
+			return t.Template, nil
+		}
+	}
+	return text, nil
+}
+
+// ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did. It is
+// not followed here: see [Tokenizer.CheckChat].
+func (t *Tokenizer) ChatTemplate() string { return t.chatTemplate }
+
+// CheckChat is an error if the tokenizer came with a chat template that has another form than Llama 2's. A template has that form if it has
+// all four of Llama 2's tags and none that other forms have.
+func (t *Tokenizer) CheckChat() error {
+	lacks := func(tag string) bool { return !strings.Contains(t.chatTemplate, tag) }
+	foreign := slices.ContainsFunc([]string{"<|", "### ", "[AVAILABLE_TOOLS]", "<start_of_turn>"}, func(tag string) bool { return !lacks(tag) })
+	if t.chatTemplate == "" || !foreign && !slices.ContainsFunc(ChatMarkers(), lacks) {
+		return nil
+	}
+	return errors.New("the chat template that comes with the tokenizer is not Llama 2's ([INST], <<SYS>>), and no other one is supported yet")
+}
+
+// SaveChatTemplate writes the chat template into a model's folder as chat_template.jinja, if there is one.
+func (t *Tokenizer) SaveChatTemplate(dir string) error {
+	if t.chatTemplate == "" {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(dir, chatTemplateFile), []byte(t.chatTemplate), 0o644)
+}
+
+// readModelFolder reads the tokenizer.model of a folder with what the files next to it say: the names of BOS, EOS and PAD, and further
+// tokens. transformers cuts those out of a text in a way of its own. For special tokens there is nothing to cut, because no text has them
+// here; others are refused.
+func readModelFolder(dir string, data []byte) (*Tokenizer, error) {
+	t, err := parseModel(data)
+	if err != nil {
+		return nil, err
+	}
+	config, err := readNames(dir)
+	if err != nil {
+		return nil, err
+	}
+	added, err := readAddedTokens(dir, config)
+	if err != nil {
+		return nil, err
+	}
+	pieces, sp := t.pieces, t.spec
+	for _, a := range added {
+		id, known := t.ids[a.text]
+		switch {
+		case known && id == a.id:
+		case known:
+			return nil, fmt.Errorf("%s: %q has the id %d, and %d in %s", a.file, a.text, a.id, id, modelFile)
+		case !a.special:
+			return nil, fmt.Errorf("%s adds %q (id %d), which %s lacks and texts may have: use the tokenizer.json of the model in its place "+
+				"(transformers writes one: AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW)), or remove the entry if no text has it", a.file, a.text, a.id, modelFile)
+		case int(a.id) != len(pieces):
+			return nil, fmt.Errorf("%s adds %q with the id %d, want %d, the first one that is free", a.file, a.text, a.id, len(pieces))
+		default:
+			pieces = append(pieces, Piece{Text: a.text, Type: Control})
+		}
+	}
+	names := sp.names
+	for i, special := range specials {
+		name := config.name(i)
+		if name == nil || string(*name) == names[i] || *name == "" {
+			continue
+		}
+		switch control := func(p Piece) bool { return p.Text == string(*name) && p.Type == Control }; {
+		case slices.ContainsFunc(pieces, control):
+			names[i] = string(*name)
+			sp.trainer = appendString(slices.Clip(sp.trainer), special.text, names[i])
+		case special.name != "pad_token": // pads are often </s> or <unk>; nothing is padded here
+			return nil, fmt.Errorf("%s or %s: %s is %q, which is no control piece of %s", huggingConfig, huggingSpecials, special.name, *name, modelFile)
+		}
+	}
+	if len(pieces) == len(t.pieces) && names == sp.names {
+		return t, nil
+	}
+	sp.names = names
+	return newTokenizer(pieces, sp)
+}
+
+// addedEntry is a token that a file next to tokenizer.model adds to it.
+type addedEntry struct {
+	id      int32
+	text    string
+	special bool
+	file    string
+}
+
+// readAddedTokens reads added_tokens.json and added_tokens_decoder of tokenizer_config.json, in the order of their ids.
+func readAddedTokens(dir string, config specialTokens) ([]addedEntry, error) {
+	byText := make(map[string]addedEntry)
+	raw, err := readBeside(dir, addedTokensFile)
+	if err != nil {
+		return nil, err
+	}
+	if raw != nil {
+		var ids map[string]int32
+		if err := json.Unmarshal(raw, &ids); err != nil {
+			return nil, fmt.Errorf("%s: want an object of tokens with their ids: %w", addedTokensFile, err)
+		}
+		for text, id := range ids {
+			byText[text] = addedEntry{id, text, config.has(text), addedTokensFile}
+		}
+	}
+	for id, a := range config.Added {
+		byText[a.Content] = addedEntry{id, a.Content, a.Special || config.has(a.Content), huggingConfig}
+	}
+	return slices.SortedFunc(maps.Values(byText), func(a, b addedEntry) int { return int(a.id) - int(b.id) }), nil
+}
+
+// specialTokens are the special tokens that tokenizer_config.json and special_tokens_map.json name.
+type specialTokens struct {
+	BOS     *huggingToken  `json:"bos_token"`
+	EOS     *huggingToken  `json:"eos_token"`
+	PAD     *huggingToken  `json:"pad_token"`
+	UNK     *huggingToken  `json:"unk_token"`
+	Further []huggingToken `json:"additional_special_tokens"`
+	Added   map[int32]struct {
+		Content string
+		Special bool
+	} `json:"added_tokens_decoder"`
+}
+
+// readNames reads special_tokens_map.json, and tokenizer_config.json over it.
+func readNames(dir string) (s specialTokens, err error) {
+	for _, name := range []string{huggingSpecials, huggingConfig} {
+		raw, err := readBeside(dir, name)
+		if err != nil {
+			return s, err
+		}
+		if raw == nil {
+			continue
+		}
+		if err := json.Unmarshal(raw, &s); err != nil {
+			return s, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return s, nil
+}
+
+// name is that of BOS, EOS or PAD, nil if no file mentions it.
+func (s *specialTokens) name(i int) *huggingToken { return []*huggingToken{s.BOS, s.EOS, s.PAD}[i] }
+
+// has says whether a text is one of the special tokens.
+func (s *specialTokens) has(text string) bool {
+	for _, t := range []*huggingToken{s.BOS, s.EOS, s.PAD, s.UNK} {
+		if t != nil && string(*t) == text {
+			return true
+		}
+	}
+	return slices.Contains(s.Further, huggingToken(text))
+}
