@@ -127,7 +127,7 @@ func (s *sampler) temper(logits []float32) bool {
 	for i, x := range logits {
 		s.z[i] = x - most
 	}
-	s.math.Temper(s.z, float32(s.temperature))
+	s.math.Temper(s.z[:len(logits)], float32(s.temperature))
 	s.most = s.math.Max(s.z)
 	return isFinite(s.most)
 }
