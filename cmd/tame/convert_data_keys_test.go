@@ -62,7 +62,7 @@ func TestConvertDataMajority(t *testing.T) {
 	refused := filepath.Join(t.TempDir(), "refused.jsonl")
 	text := mustRun(t, "convert", "data", in, filepath.Join(t.TempDir(), "out.arrow"), "--refused", refused)
 	assert.Contains(t, text, "dialect: alpaca, as 3 of the first 5 rows are\n")
-	assert.Contains(t, text, "5 rows read: 2 rows taken, 3 refused\n  "+in+":1: element 2: message 1 (assistant) is blank\n")
+	assert.Contains(t, text, "5 rows read: 2 rows taken, 3 refused\n  "+in+":1: element 2: data: message 1 (assistant) is blank\n")
 	raw, err := os.ReadFile(refused)
 	require.NoError(t, err)
 	assert.Contains(t, string(raw), `"line":1,"element":3,`)

@@ -9,7 +9,7 @@ import (
 
 // TestLinesRefuseNull: null is neither an empty list, nor the id 0, nor an empty text.
 func TestLinesRefuseNull(t *testing.T) {
-	dir := tinyModel(t)
+	dir := policyModel(t)
 	for _, c := range []struct{ command, line, want string }{
 		{"tokenize --decode", `{"ids": null}`, `\"ids\" is null`},
 		{"tokenize --decode", `{"ids": [1, null]}`, `element 1 of \"ids\" is null`},
@@ -38,7 +38,7 @@ func TestLinesRefuseNull(t *testing.T) {
 }
 
 func TestGenerateLimitsItsLines(t *testing.T) {
-	dir := tinyModel(t)
+	dir := policyModel(t)
 	for _, n := range []string{"0", "-1", "1000000000", "9223372036854775807"} {
 		_, err := tame(t, `{"tokens": [1]}`+"\n", "generate", "--model", dir, "--n", n)
 		assert.ErrorContains(t, err, "--n is "+n+", want 1 to ")

@@ -137,7 +137,7 @@ func TestGenerateLogProbs(t *testing.T) {
 }
 
 func TestWhatDoesNotFit(t *testing.T) {
-	dir := tinyModel(t)
+	dir := policyModel(t)
 	cfg := tokenizer.DefaultTrainConfig()
 	cfg.VocabSize = 295
 	tok, err := tokenizer.Train(t.Context(), slices.Values([]string{"many other words make a larger vocabulary of pieces"}), cfg)

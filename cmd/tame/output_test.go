@@ -66,8 +66,8 @@ func makers(t *testing.T) map[string]maker {
 		"data contamination": {out: "s.jsonl", args: add("data", "contamination", "--train", talks, "--eval", talks, "--tokenizer", tok,
 			"--min", "2", "--skip", "1", "--lengths", "2", "--samples")},
 		"reward calibrate": {out: "rm", in: rm, args: add("reward", "calibrate", "--model", rm, "--data", pairs, "--output")},
-		"sft": {out: "chat", in: rm, args: func(out string) []string {
-			return []string{"sft", "--set", "model=" + rm, "--set", "data=" + talks, "--set", "epochs=1", "--set", "micro_tokens=256",
+		"sft": {out: "chat", in: chat, args: func(out string) []string {
+			return []string{"sft", "--set", "model=" + chat, "--set", "data=" + talks, "--set", "epochs=1", "--set", "micro_tokens=256",
 				"--set", "micro_segments=8", "--set", "batch_size=4", "--set", "output=" + out}
 		}},
 		"reject": {out: "samples", in: rm, args: func(out string) []string {
@@ -231,7 +231,7 @@ func TestTwoCommandsForOneOutput(t *testing.T) {
 
 // A place that a stage would write to is never one that it reads, or that belongs to another run.
 func TestPlacesOfAStage(t *testing.T) {
-	config, talks, model, dir := yamlFile(t, sftYAML(t)), conversations(t, 12), tinyModel(t), t.TempDir()
+	config, talks, model, dir := yamlFile(t, sftYAML(t)), conversations(t, 12), policyModel(t), t.TempDir()
 	other := filepath.Join(dir, "other")
 	mustRun(t, "sft", "--config", config, "--set", "output="+other)
 	out := filepath.Join(dir, "chat")

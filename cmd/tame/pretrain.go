@@ -109,7 +109,7 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 			return err
 		}
 		if len(texts) == 0 {
-			return fmt.Errorf("no document is left to train on: all %d are held out: lower held_out", len(all))
+			return fmt.Errorf("no document is left to train on: all %d are held out (held_out)", len(all))
 		}
 		r.warnOfHeldOut("documents", c.HeldOut, len(all), len(share))
 		heldOut = append(heldOut, share...)

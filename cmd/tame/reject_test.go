@@ -94,7 +94,7 @@ func TestRejectNeedsAJudge(t *testing.T) {
 
 // TestRejectWithoutABestAnswer: nothing to train on is no success, and the reason is told.
 func TestRejectWithoutABestAnswer(t *testing.T) {
-	start, pairs := tinyModel(t), preferences(t, 8, 8)
+	start, pairs := policyModel(t), preferences(t, 8, 8)
 	helpfulness, _ := rewardModel(t, start, pairs, "helpfulness")
 	out := filepath.Join(t.TempDir(), "best")
 	_, err := tame(t, "", append(rejectArgs(start, pairs), "--set", "helpfulness="+helpfulness, "--set", "output="+out, "--set", "max_prompts=2",

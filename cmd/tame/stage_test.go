@@ -231,7 +231,7 @@ func TestErrorsNameFieldAndLine(t *testing.T) {
 	jsonl := filepath.Join(t.TempDir(), "talks.jsonl.gz")
 	require.NoError(t, os.WriteFile(jsonl, nil, 0o666))
 	_, err = tame(t, "", append(args, "--set", "model="+policyModel(t), "--set", "data="+jsonl)...)
-	assert.ErrorContains(t, err, "convert it first: tame convert data "+jsonl+" talks.arrow --as messages")
+	assert.ErrorContains(t, err, jsonl+" is no Arrow dataset: importer: "+jsonl+": there are no rows in it")
 }
 
 // What --print-config prints is complete and is the default.

@@ -163,7 +163,7 @@ func TestNohup(t *testing.T) {
 func TestWaitingForInputStops(t *testing.T) {
 	model := tinyModel(t)
 	for _, args := range [][]string{
-		{"tokenize", "--tokenizer", filepath.Join(model, tokenizerFile)}, {"generate", "--model", model}, {"logprobs", "--model", model},
+		{"tokenize", "--tokenizer", filepath.Join(model, tokenizerFile)}, {"generate", "--model", policyModel(t)}, {"logprobs", "--model", model},
 		{"score", "--model", model}, {"convert", "data", "-", "out.arrow"}, {"tokenizer", "train", "--vocab-size", "270", "-", "out.model"},
 	} {
 		t.Run(args[0], func(t *testing.T) {

@@ -24,8 +24,8 @@ var annotators = map[string]struct {
 	"good-slowly":        {`while read -r line; do sleep 0.02; echo '{"choice": "second"}'; done`, ""},
 	"good-stderr-flood":  {`head -c 50000000 /dev/zero | tr '\0' 'x' >&2; while read -r line; do echo '{"choice": "first"}'; done`, ""},
 	"good-grandchild":    {`sleep 600 & while read -r line; do echo '{"choice": "first"}'; done`, ""},
-	"hangs":              {`sleep 600`, `annotator_timeout|time limit|within|seconds|too long`},
-	"hangs-after-one":    {`echo '{"choice": "first"}'; sleep 600`, `annotator_timeout|time limit|within|seconds|too long`},
+	"hangs":              {`sleep 600`, `annotator_seconds|time limit|within|seconds|too long`},
+	"hangs-after-one":    {`echo '{"choice": "first"}'; sleep 600`, `annotator_seconds|time limit|within|seconds|too long`},
 	"yes":                {`yes '{"choice": "first"}'`, `more lines than|limit|at most`},
 	"one-endless-line":   {`cat /dev/zero | tr '\0' 'x'`, `limit|at most|longer than|too long`},
 	"garbage":            {`while read -r line; do echo 'no idea'; done`, `line 1`},
@@ -55,7 +55,7 @@ func askAnnotator(ctx context.Context, t *try) error {
 	}
 	args := append(t.rlhf("annotator_command="+program, "versions=1", "ppo_from=2"), "--set", "output="+stageOutput)
 	if t.hasAnnotatorTimeout(ctx) {
-		args = append(args, "--set", "annotator_timeout=2s")
+		args = append(args, "--set", "annotator_seconds=2")
 	}
 	mark := fmt.Sprintf("TAME_FAULTS=%s-%d-%d", t.subject, t.number, os.Getpid())
 	c := command{dir: t.dir, args: args, env: []string{mark}, limit: 20 * time.Second}
@@ -97,7 +97,7 @@ func askAnnotator(ctx context.Context, t *try) error {
 // hasAnnotatorTimeout says whether the binary knows the setting.
 func (t *try) hasAnnotatorTimeout(ctx context.Context) bool {
 	e, err := t.start(ctx, command{dir: t.dir, args: []string{"rlhf", "--print-config"}})
-	return err == nil && strings.Contains(e.output, "\nannotator_timeout:")
+	return err == nil && strings.Contains(e.output, "\nannotator_seconds:")
 }
 
 // endMarked ends the processes that have a mark in their environment, and counts them. It finds none where there is no /proc.

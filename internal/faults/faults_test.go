@@ -24,7 +24,7 @@ const short = `^kills/(pretrain|sft|reward|reject|ppo|rlhf|convert-model-hf|data
 	`|^(flips|cuts)/(sft|ppo)$` +
 	`|^(flips-of-results)/(model-folder|arrow-zstd|parquet)$` +
 	`|^numbers/(arrow-zstd|parquet|gguf|tokenizer|meta)$` +
-	`|^hostile/(deep.json|one-line.jsonl.gz|columns.csv|line-long|bomb.yaml|config-num_hidden_layers=1e18|gguf-text-length|pth-executes|dictionary.arrow|generate-n)$`
+	`|^hostile/(deep.json|one-line.jsonl.gz|columns.csv|line-long|bomb.yaml|config-num_hidden_layers=1e18|gguf-text-length|pth-executes|generate-n)$`
 
 // The short form of the suite. docs/reliability.md has the figures of the long one.
 func TestFaults(t *testing.T) {
