@@ -20,7 +20,7 @@ const short = `^kills/(pretrain|sft|reward|reject|ppo|rlhf|convert-model-hf|data
 	`|^together/(convert-data-arrow|convert-model-hf)$` +
 	`|^stops/(sft|ppo|rlhf)$` +
 	`|^disk/(sft|data-split|tokenizer-convert)$` +
-	`|^annotators/(hangs|yes|good-grandchild|garbage-after-json|exits-with-words)$` +
+	`|^annotators/(hangs|yes|garbage-after-json|exits-with-words)$` +
 	`|^(flips|cuts)/(sft|ppo)$` +
 	`|^(flips-of-results)/(model-folder|arrow-zstd|parquet)$` +
 	`|^numbers/(arrow-zstd|parquet|gguf|tokenizer|meta)$` +
