@@ -143,7 +143,7 @@ func TestRunIsKilled(t *testing.T) {
 	broken := filepath.Join(t.TempDir(), "broken")
 	seen := map[string]bool{}
 	cfg.Watch = func(e pipeline.Event) {
-		if moment := fmt.Sprint(e.Step, e.Done, e.Finished); !e.Reused && !seen[moment] {
+		if moment := fmt.Sprint(e.Step, e.Done, e.Finished, e.Plan != nil); !e.Reused && !seen[moment] {
 			seen[moment] = true
 			panic("killed")
 		}
