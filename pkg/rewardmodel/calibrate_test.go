@@ -134,7 +134,7 @@ func TestCalibrateRefuses(t *testing.T) {
 	kept := weight[0]
 	weight[0] = float32(math.NaN())
 	_, err = CalibratePairs(t.Context(), s, pairs, DefaultCalibration())
-	assert.ErrorContains(t, err, "not finite")
+	assert.ErrorContains(t, err, "is NaN")
 	weight[0] = kept
 	_, err = CalibratePairs(t.Context(), s, pairs, Calibration{Method: 7, Quantile: 1, Level: math.Inf(1), Answers: 2})
 	for _, want := range []string{"Calibration.Method is 7, want none, mean or quantile", "Calibration.Quantile is 1, want a share in [0, 1)",
