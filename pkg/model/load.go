@@ -23,7 +23,7 @@ import (
 //
 //   - a folder in Hugging Face layout: config.json and model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16
 //   - a folder as Meta ships Llama: params.json and consolidated.00.pth, or several such files; or one of these files; F32, F16 or BF16
-//   - a GGUF file of llama.cpp; F32, F16, BF16 or Q8_0
+//   - a GGUF file of llama.cpp; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K
 //   - a llama2.c file (.bin, version 0)
 //
 // Names, shapes and dtypes are compared with the config before anything of the model's size is allocated, and an error names file and

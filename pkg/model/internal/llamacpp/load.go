@@ -74,7 +74,7 @@ func (m *Model) check() error {
 		case !slices.Equal(t.Shape, w.Shape):
 			errs = append(errs, fmt.Errorf("tensor %q has shape %v, the metadata want %v", w.Name, t.Shape, w.Shape))
 		case !t.Type.Readable():
-			errs = append(errs, fmt.Errorf("tensor %q is %v, only F32, F16, BF16 and Q8_0 are read", w.Name, t.Type))
+			errs = append(errs, fmt.Errorf("tensor %q is %v, only %s are read", w.Name, t.Type, gguf.ReadableTypes))
 		}
 	}
 	for _, t := range m.f.Tensors {
