@@ -43,6 +43,7 @@ func chatCommand() *cobra.Command {
 				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
 				return err
 			})
+			tellUnused(cmd, path, p)
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}

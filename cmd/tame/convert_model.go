@@ -129,6 +129,7 @@ func convertModel(cmd *cobra.Command, in, out, tokenizerPath string, form modelF
 		return err
 	}
 	c.Close()
+	tellUnused(cmd, in, p)
 	with := "without a tokenizer"
 	if tok != nil {
 		with = fmt.Sprintf("with a tokenizer of %d pieces", tok.VocabSize())

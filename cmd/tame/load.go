@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -25,6 +26,16 @@ const llama2Template = "llama2"
 // templateFlag adds --template.
 func templateFlag(flags *pflag.FlagSet) *string {
 	return flags.String("template", "", "chat format: llama2, whatever chat template the tokenizer's files have (default: llama2, and another template is refused)")
+}
+
+// tellUnused says what is next to a model's weights and was left aside.
+func tellUnused(cmd *cobra.Command, path string, p *model.Params) {
+	if p == nil {
+		return
+	}
+	for _, what := range p.Unused() {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", path, what)
+	}
 }
 
 // loadChat reads a model whose tokenizer has Llama 2's chat format.

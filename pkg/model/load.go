@@ -21,7 +21,8 @@ import (
 
 // Load reads weights as float32, in one of these forms:
 //
-//   - a folder in Hugging Face layout: config.json and model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16
+//   - a folder in Hugging Face layout: config.json and model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16.
+//     Without these, pytorch_model.bin or shards with pytorch_model.bin.index.json, whose pickles are read and not executed
 //   - a folder as Meta ships Llama: params.json and consolidated.00.pth, or several such files; or one of these files; F32, F16 or BF16
 //   - a GGUF file of llama.cpp; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K
 //   - a llama2.c file (.bin, version 0)
@@ -60,7 +61,7 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 		has[t.Weight] = true
 	}
 	p := newParams(table, m.Has().Config, tensor.Float32)
-	p.ends = m.Has().Ends
+	p.ends, p.unused = m.Has().Ends, m.Has().Unused
 	if has[arch.ScoreWeight] {
 		p.AddHead(nil)
 	}

@@ -29,6 +29,7 @@ type Params struct {
 	added  int // how many of them, at the end, are from Add
 	byName map[string]*Param
 	ends   []int32 // ids besides cfg.EOS that end an answer
+	unused []string
 
 	backend backend.Backend // nil for cpu.Backend
 }
@@ -92,6 +93,10 @@ func (p *Params) SetEnds(ids ...int32) error {
 	p.cfg.EOS, p.ends = ids[0], slices.Clone(ids[1:])
 	return nil
 }
+
+// Unused says what Load found next to the weights and left aside, such as a second copy of the weights. Each is a sentence for people; nil
+// if there was nothing.
+func (p *Params) Unused() []string { return slices.Clone(p.unused) }
 
 // DType is tensor.Float32 or tensor.Float64.
 func (p *Params) DType() tensor.Dtype { return p.dtype }

@@ -27,7 +27,8 @@ type Tensor struct {
 type Contents struct {
 	Config  arch.Config
 	Tensors []Tensor
-	Ends    []int32 // ids besides EOS that end an answer
+	Ends    []int32  // ids besides EOS that end an answer
+	Unused  []string // what is there and was left aside, for people
 }
 
 // Has is the Contents.

@@ -18,6 +18,8 @@ const (
 	ConfigFile  = "config.json"
 	WeightsFile = "model.safetensors"
 	IndexFile   = "model.safetensors.index.json"
+	TorchFile   = "pytorch_model.bin" // read where there are no safetensors
+	TorchIndex  = "pytorch_model.bin.index.json"
 )
 
 // Names of the tensors that a tied model may have both of, or either one.
@@ -32,8 +34,8 @@ type Model struct {
 
 	dir    string
 	header header
-	shards []*safetensors.File
-	found  map[string]*safetensors.File // by name of tensor
+	shards []weights
+	found  map[string]weights // by name of tensor
 }
 
 // Open reads the settings of a folder, and compares names, shapes and types of its tensors with
@@ -50,7 +52,7 @@ func Open(dir string, table arch.Table) (_ *Model, err error) {
 		return nil, err
 	}
 	m.Config, m.Ends = m.header.Config, m.header.ends
-	if m.shards, err = openShards(dir); err != nil {
+	if m.shards, m.Unused, err = openShards(dir); err != nil {
 		return nil, err
 	}
 	if m.found, err = findTensors(m.shards); err == nil {
@@ -68,18 +70,17 @@ func (m *Model) Close() error { return file.Close(m.shards) }
 
 // Read fills the weights.
 func (m *Model) Read(weight func(name string) []float32) error {
-	var reads []safetensors.Read
+	var reads []read
 	for _, t := range m.Tensors {
 		f := m.found[t.Name]
 		if f == nil { // it is optional: the bias of a folder that transformers has written again
 			weight(t.Weight)[0] = float32(m.header.scoreBias)
 			continue
 		}
-		info, _ := f.Tensor(t.Name)
 		lo, hi := t.Span()
-		reads = append(reads, safetensors.Read{File: f, Info: info, Into: weight(t.Weight)[lo:hi]})
+		reads = append(reads, read{from: f, name: t.Name, into: weight(t.Weight)[lo:hi]})
 	}
-	if err := safetensors.ReadAll(reads); err != nil {
+	if err := readAll(reads); err != nil {
 		return err
 	}
 	m.normalise(weight)
@@ -100,14 +101,14 @@ func (m *Model) normalise(weight func(name string) []float32) {
 }
 
 // findTensors gives the file of each tensor.
-func findTensors(shards []*safetensors.File) (map[string]*safetensors.File, error) {
-	found := make(map[string]*safetensors.File)
+func findTensors(shards []weights) (map[string]weights, error) {
+	found := make(map[string]weights)
 	for _, f := range shards {
-		for _, t := range f.Tensors {
-			if prev := found[t.Name]; prev != nil {
-				return nil, fmt.Errorf("tensor %q is in %s and in %s", file.Short(t.Name), prev.Path, f.Path)
+		for _, name := range f.names() {
+			if prev := found[name]; prev != nil {
+				return nil, fmt.Errorf("tensor %q is in %s and in %s", file.Short(name), prev.path(), f.path())
 			}
-			found[t.Name] = f
+			found[name] = f
 		}
 	}
 	return found, nil
@@ -147,9 +148,9 @@ func (m *Model) check() error {
 			}
 			continue
 		}
-		if info, _ := f.Tensor(t.Name); !slices.Equal(info.Shape, t.Shape) {
-			errs = append(errs, fmt.Errorf("%s: tensor %q has shape %v, %s wants %v", f.Path, t.Name, info.Shape, ConfigFile, t.Shape))
-		} else if err := f.Readable(info); err != nil {
+		if shape, _ := f.shape(t.Name); !slices.Equal(shape, t.Shape) {
+			errs = append(errs, fmt.Errorf("%s: tensor %q has shape %v, %s wants %v", f.path(), t.Name, shape, ConfigFile, t.Shape))
+		} else if err := f.readable(t.Name); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -157,7 +158,7 @@ func (m *Model) check() error {
 		ignored := strings.HasSuffix(name, ".rotary_emb.inv_freq") || // old checkpoints store the frequencies
 			name == outputName && m.header.TieEmbeddings // a copy of the embedding
 		if !known[name] && !ignored {
-			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no Llama of this %s", m.found[name].Path, name, ConfigFile))
+			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no Llama of this %s", m.found[name].path(), name, ConfigFile))
 		}
 	}
 	return file.FewErrors(errs)
@@ -180,7 +181,7 @@ func (m *Model) checkPrefix() error {
 			do = "the model is wrapped in an adapter: merge it first (peft: model.merge_and_unload().save_pretrained(DIR))"
 		}
 		return fmt.Errorf("%s: the names of the tensors begin with %q, as in %q, where Llama's begin with %q: %s",
-			m.found[found].Path, file.Short(found[:at]), file.Short(found), prefix, do)
+			m.found[found].path(), file.Short(found[:at]), file.Short(found), prefix, do)
 	}
 	return nil
 }
@@ -193,13 +194,13 @@ func (m *Model) checkTied(embed []float32) error {
 		return nil
 	}
 	const hint = "though tie_word_embeddings is true in " + ConfigFile + ": set it to false, or remove the tensor"
-	info, _ := f.Tensor(outputName)
-	if want := []int{m.header.VocabSize, m.header.Dim}; !slices.Equal(info.Shape, want) || f.Readable(info) != nil {
-		return fmt.Errorf("%s: tensor %q is no copy of the embedding, %s", f.Path, outputName, hint)
+	shape, _ := f.shape(outputName)
+	if want := []int{m.header.VocabSize, m.header.Dim}; !slices.Equal(shape, want) || f.readable(outputName) != nil {
+		return fmt.Errorf("%s: tensor %q is no copy of the embedding, %s", f.path(), outputName, hint)
 	}
-	err := safetensors.Compare(safetensors.Read{File: f, Info: info, Into: embed})
+	err := read{from: f, name: outputName, into: embed}.same()
 	if errors.Is(err, safetensors.ErrDiffers) {
-		return fmt.Errorf("%s: tensor %q differs from the embedding, %s", f.Path, outputName, hint)
+		return fmt.Errorf("%s: tensor %q differs from the embedding, %s", f.path(), outputName, hint)
 	}
 	return err
 }
