@@ -46,6 +46,7 @@ var levels = [][]string{
 	{"internal/columnar"},
 	{"internal/parquet"},
 	{"pkg/tokenizer"},
+	{"pkg/tokenizer/internal/"},
 	{"pkg/backend/cpu"},
 	{"pkg/backend"},
 	{"pkg/blas"},
