@@ -78,12 +78,12 @@ func DecoderBytes(c Config, slots, maxLen int) int64 {
 // CacheBytes is the part of DecoderBytes that keeps the keys and values of that many sequences of up to maxLen tokens. Keys are kept for
 // whole runs of 32 tokens.
 func CacheBytes(c Config, slots, maxLen int) int64 {
-	return int64(c.NumLayers) * cpu.Backend{}.CacheBytes(slots, maxLen, headsOf(c))
+	return int64(c.NumLayers) * cpu.Backend{}.CacheBytes(slots, maxLen, headsOf(c, 0))
 }
 
-// headsOf is the shape of the model's attention.
-func headsOf(c Config) backend.Heads {
-	return backend.Heads{NumHeads: c.NumHeads, NumKVHeads: c.NumKVHeads, HeadDim: c.HeadDim}
+// headsOf is the shape of a layer's attention.
+func headsOf(c Config, layer int) backend.Heads {
+	return backend.Heads{NumHeads: c.NumHeads, NumKVHeads: c.NumKVHeads, HeadDim: c.HeadDim, Window: c.LayerWindow(layer)}
 }
 
 // NewDecoder packs the float32 weights and makes room for that many sequences of at most maxLen tokens; see DecoderBytes. Later changes
@@ -100,7 +100,11 @@ func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
 	if err := d.SetParams(p); err != nil {
 		return nil, err
 	}
-	d.caches = d.backend.Caches(c.NumLayers, slots, maxLen, headsOf(c), c.RopeTheta)
+	heads := make([]backend.Heads, c.NumLayers)
+	for i := range heads {
+		heads[i] = headsOf(c, i)
+	}
+	d.caches = d.backend.Caches(heads, slots, maxLen, RotationTable[float32](c, maxLen))
 	rows := max(pieceRows, slots)
 	d.length = make([]int, slots)
 	d.tokens = make([]int32, 0, rows)

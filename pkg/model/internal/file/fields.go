@@ -49,6 +49,14 @@ func wanted(v any) string {
 	return "an object"
 }
 
+// Number is a number that must be there.
+func (f *Fields) Number(name string) float64 {
+	if IsNull(f.Raw[name]) {
+		f.Bad("%s is missing", name)
+	}
+	return Field(f, name, 0.0)
+}
+
 // Size is a whole number that must be there.
 func (f *Fields) Size(name string) int {
 	if IsNull(f.Raw[name]) {

@@ -51,7 +51,7 @@ func Tensors(table arch.Table, c arch.Config, f arch.Format) []Tensor {
 			if p.Rows != nil {
 				t.Shape[0] = p.Rows(c)
 			}
-			if p.Rotated && f != arch.HF {
+			if p.Rotated && c.Neighbours(f) {
 				t.HeadDim = c.HeadDim
 			}
 			first += t.Shape[0]

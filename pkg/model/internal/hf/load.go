@@ -157,7 +157,7 @@ func (m *Model) check() error {
 		ignored := strings.HasSuffix(name, ".rotary_emb.inv_freq") || // old checkpoints store the frequencies
 			name == outputName && m.header.TieEmbeddings // a copy of the embedding
 		if !known[name] && !ignored {
-			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no Llama of this %s", m.found[name].Path, name, ConfigFile))
+			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no %s of this %s", m.found[name].Path, name, families[m.header.Family].class, ConfigFile))
 		}
 	}
 	return file.FewErrors(errs)
