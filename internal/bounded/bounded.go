@@ -1,5 +1,5 @@
 // Package bounded keeps what comes from files within limits: the bytes of files that are small by
-// their nature, and the number of errors that are told about one file.
+// their nature, the length of lines, and the number of errors that are told about one file.
 package bounded
 
 import (

@@ -1,10 +1,13 @@
 package bounded_test
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -41,4 +44,23 @@ func TestErrors(t *testing.T) {
 	assert.ErrorContains(t, e.Err(), "wrong\nand 2 more such errors")
 	assert.EqualError(t, bounded.Few([]error{fs.ErrExist}), fs.ErrExist.Error())
 	assert.NoError(t, bounded.Few(nil))
+}
+
+func TestReadLine(t *testing.T) {
+	r := bufio.NewReaderSize(strings.NewReader(strings.Repeat("a", 99)+"\n"+strings.Repeat("b", 100)+"\n\nc\n"+strings.Repeat("d", 101)), 16)
+	var long *bounded.LineError
+	line, err := bounded.ReadLine(r, 100)
+	require.NoError(t, err)
+	assert.Equal(t, strings.Repeat("a", 99)+"\n", string(line))
+	_, err = bounded.ReadLine(r, 100)
+	require.ErrorAs(t, err, &long)
+	assert.EqualError(t, err, "the line has more than 100 bytes, which is the limit")
+	for _, want := range []string{"\n", "c\n"} {
+		line, err = bounded.ReadLine(r, 100)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(line))
+	}
+	_, err = bounded.ReadLine(r, 100)
+	assert.ErrorAs(t, err, &long)
+	assert.ErrorIs(t, err, io.EOF)
 }
