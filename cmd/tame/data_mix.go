@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
@@ -157,9 +157,12 @@ func mixSources(parts []mixPart, sets []*dataset) ([]curate.MixSource, error) {
 	return sources, nil
 }
 
+// maxPosition is the longest file of a position that is read, in bytes.
+const maxPosition = 1 << 20
+
 // seekPosition goes where the file says, or stays at the beginning if there is none.
 func seekPosition(mix *curate.Mix, path string) error {
-	raw, err := os.ReadFile(path)
+	raw, err := bounded.ReadFile(path, maxPosition)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 )
@@ -95,6 +96,9 @@ func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
 	}
 	if maxLen < 1 || maxLen > c.MaxSeqLen {
 		return nil, fmt.Errorf("model: decoder: sequences of %d tokens, want 1 to the model's MaxSeqLen %d", maxLen, c.MaxSeqLen)
+	}
+	if err := memory.Check(fmt.Sprintf("model: decoder: matrices and caches of %d sequences of up to %d tokens", slots, maxLen), DecoderBytes(c, slots, maxLen)); err != nil {
+		return nil, fmt.Errorf("%w: take fewer or shorter sequences, or a smaller model", err)
 	}
 	d := &Decoder{cfg: c, slots: slots, maxLen: maxLen, backend: p.Backend()}
 	if err := d.SetParams(p); err != nil {

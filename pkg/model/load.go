@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
@@ -58,6 +59,9 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 	has := make(map[string]bool)
 	for _, t := range m.Has().Tensors {
 		has[t.Weight] = true
+	}
+	if err := memory.Check(fmt.Sprintf("%s: its %d weights", path, m.Has().Config.NumParams()), 4*m.Has().Config.NumParams()); err != nil {
+		return nil, fmt.Errorf("%w: take a smaller model, or allow more memory", err)
 	}
 	p := newParams(table, m.Has().Config, tensor.Float32)
 	p.ends = m.Has().Ends

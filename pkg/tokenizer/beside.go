@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/bounded"
 )
 
 // Further files next to a tokenizer that transformers reads.
@@ -18,22 +20,16 @@ const (
 	addedTokensFile  = "added_tokens.json"
 
 	// maxBeside bounds each of them, and what tokenizer_config.json and special_tokens_map.json have.
-	maxBeside = 16 << 20
+	maxBeside = 4 << 20
 )
 
 // readBeside reads a file next to a tokenizer; nil if it does not exist.
 func readBeside(dir, name string) ([]byte, error) {
-	path := filepath.Join(dir, name)
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	raw, err := bounded.ReadFile(filepath.Join(dir, name), maxBeside)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular() || info.Size() > maxBeside:
-		return nil, fmt.Errorf("%s: want a file of at most %d bytes", path, maxBeside)
 	}
-	return os.ReadFile(path)
+	return raw, err
 }
 
 // readChatTemplate reads the chat template of the tokenizer's folder: chat_template.jinja, else that of tokenizer_config.json.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/safetensors"
@@ -160,7 +161,7 @@ func (m *Model) check() error {
 			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no %s of this %s", m.found[name].Path, name, families[m.header.Family].class, ConfigFile))
 		}
 	}
-	return file.FewErrors(errs)
+	return bounded.Few(errs)
 }
 
 // checkPrefix looks whether all layers are there under names with another prefix, as training programs write them that save what they have

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
@@ -82,5 +83,5 @@ func (m *Model) check() error {
 			errs = append(errs, fmt.Errorf("tensor %q of shape %v belongs to no Llama of these metadata", t.Name, t.Shape))
 		}
 	}
-	return file.FewErrors(errs)
+	return bounded.Few(errs)
 }

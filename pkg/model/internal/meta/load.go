@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/pth"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
@@ -162,7 +163,7 @@ func (m shards) check(wanted []file.Tensor) error {
 			}
 		}
 	}
-	return file.FewErrors(errs)
+	return bounded.Few(errs)
 }
 
 // read fills some rows of a weight from all files.
