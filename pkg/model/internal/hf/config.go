@@ -30,6 +30,7 @@ type reader struct{ file.Fields }
 
 // tokens reads a list of ids, one id, or null, which is none (-1).
 func (r *reader) tokens(name string, absent int32) []int32 {
+	r.Use(name)
 	raw, there := r.Raw[name]
 	if !there {
 		return []int32{absent}
@@ -73,7 +74,10 @@ func parseConfig(raw []byte) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	r := &reader{file.Fields{Raw: fields}}
+	return (&reader{file.Fields{Raw: fields}}).header()
+}
+
+func (r *reader) header() (header, error) {
 	if err := r.otherArchitecture(); err != nil {
 		return header{}, err // and what else differs follows from it
 	}
@@ -174,8 +178,10 @@ func (r *reader) ropeTheta() float64 {
 		}
 		theta, from = v, of+"rope_theta"
 	}
+	r.Use("rope_theta")
 	read(r.Raw, "")
 	for _, name := range []string{"rope_parameters", "rope_scaling"} {
+		r.Use(name)
 		if file.IsNull(r.Raw[name]) {
 			continue
 		}

@@ -16,6 +16,9 @@ type rule struct {
 
 // checkRules refuses the fields that describe something other than Llama 2.
 func (r *reader) checkRules() {
+	for _, rule := range rules {
+		r.Use(rule.fields...)
+	}
 	r.check(r.Raw, "", rules)
 	for _, kind := range file.Field[[]string](&r.Fields, "layer_types", nil) {
 		if kind != "full_attention" {
