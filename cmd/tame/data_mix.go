@@ -42,6 +42,7 @@ func dataMixCommand() *cobra.Command {
 	var rows int
 	var seed uint64
 	var position string
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "mix A.arrow=0.9 B.arrow=0.1 ... OUT.arrow",
 		Short: "Draw rows from several datasets in given shares",
@@ -62,7 +63,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 			if err := checkOutputs(paths, places...); err != nil {
 				return err
 			}
-			sets, closeAll, err := openDatasets(paths)
+			sets, closeAll, err := openToCopy(cmd, *strict, paths...)
 			if err != nil {
 				return err
 			}
@@ -120,6 +121,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 	cmd.Flags().IntVar(&rows, "rows", 0, "how many rows to draw (default: until one would come a second time)")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "of the shuffling")
 	cmd.Flags().StringVar(&position, "position", "", "JSON file with the mixture's position: read if it is there, and written")
+	strict = strictFlag(cmd)
 	return cmd
 }
 
@@ -248,6 +250,7 @@ func shown(ctx context.Context, task *console.Task, rows iter.Seq2[record, error
 
 func dataShuffleCommand() *cobra.Command {
 	var seed uint64
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "shuffle IN.arrow OUT.arrow",
 		Short: "Put the rows of a dataset into another order",
@@ -258,7 +261,7 @@ func dataShuffleCommand() *cobra.Command {
 			if err := checkOutputs([]string{in}, output.File(out)); err != nil {
 				return err
 			}
-			sets, closeAll, err := openDatasets([]string{in})
+			sets, closeAll, err := openToCopy(cmd, *strict, in)
 			if err != nil {
 				return err
 			}
@@ -290,5 +293,6 @@ func dataShuffleCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "of the order")
+	strict = strictFlag(cmd)
 	return cmd
 }

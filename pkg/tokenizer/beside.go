@@ -64,6 +64,40 @@ func readChatTemplate(dir string) (string, error) {
 	return text, nil
 }
 
+// Reads returns the names of the files that [Load] of a path reads: the tokenizer, or the one that is in a folder, and the files next to it
+// that say more of it.
+func Reads(path string) ([]string, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	} else if info.IsDir() {
+		if path, err = Find(path); err != nil {
+			return nil, err
+		}
+	}
+	name := filepath.Base(path)
+	files := []string{name}
+	beside := func(name string) bool {
+		_, err := os.Stat(filepath.Join(filepath.Dir(path), name))
+		if err == nil {
+			files = append(files, name)
+		}
+		return err == nil
+	}
+	switch {
+	case name == modelFile:
+		beside(huggingConfig)
+		beside(huggingSpecials)
+		beside(addedTokensFile)
+		beside(chatTemplateFile)
+	case strings.EqualFold(filepath.Ext(path), ".json"):
+		if !beside(huggingConfig) {
+			beside(huggingSpecials)
+		}
+		beside(chatTemplateFile)
+	}
+	return files, nil
+}
+
 // ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did. It is
 // not followed here: see [Tokenizer.CheckChat].
 func (t *Tokenizer) ChatTemplate() string { return t.chatTemplate }

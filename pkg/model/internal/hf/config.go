@@ -25,6 +25,7 @@ type reader struct{ file.Fields }
 
 // tokens reads a list of ids, one id, or null, which is none (-1).
 func (r *reader) tokens(name string, absent int32) []int32 {
+	r.Use(name)
 	raw, there := r.Raw[name]
 	if !there {
 		return []int32{absent}
@@ -68,7 +69,10 @@ func parseConfig(raw []byte) (header, error) {
 	if err != nil {
 		return header{}, err
 	}
-	r := &reader{file.Fields{Raw: fields}}
+	return (&reader{file.Fields{Raw: fields}}).header()
+}
+
+func (r *reader) header() (header, error) {
 	kind, err := r.readFamily()
 	if err != nil {
 		return header{}, err // and what else differs follows from it

@@ -67,6 +67,7 @@ func (r *reader) absent(name string, def, null int) int {
 
 // window reads which layers see how much.
 func (r *reader) window(c *arch.Config, f family) {
+	r.Use("sliding_window", "max_window_layers") // which say nothing where windows are off
 	qwen := c.Family == arch.FamilyQwen2 || c.Family == arch.FamilyQwen3
 	on := !qwen || file.Field(&r.Fields, "use_sliding_window", false)
 	if c.Family != arch.FamilyLlama && on { // Llama's is refused, see rules

@@ -32,6 +32,7 @@ func (r *reader) rope(c *arch.Config) {
 		}
 		c.RopeTheta, thetaFrom = v, of+"rope_theta"
 	}
+	r.Use("rope_theta", "rope_parameters", "rope_scaling", originalLength)
 	theta(&r.Fields, "")
 	for _, name := range []string{"rope_parameters", "rope_scaling"} {
 		if file.IsNull(r.Raw[name]) {

@@ -21,6 +21,9 @@ func (r *reader) check(fields map[string]json.RawMessage, of string, rules []rul
 		if want == nil {
 			want = "null"
 		}
+		if of == "" {
+			r.Use(rule.fields...)
+		}
 		for _, name := range rule.fields {
 			raw := fields[name]
 			var v any

@@ -3,6 +3,7 @@ package llamacpp
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
@@ -25,6 +26,7 @@ func Open(path string, table arch.Table) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{f: f}
+	m.Form, m.Files = "gguf", []string{filepath.Base(path)}
 	vocab := 0
 	if embed, _ := f.Tensor(embedName); len(embed.Shape) == 2 {
 		vocab = embed.Shape[0]
