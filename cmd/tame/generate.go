@@ -51,7 +51,7 @@ func generateCommand() *cobra.Command {
 				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
 				return err
 			})
-			tellUnused(cmd, path, p)
+			tellAside(cmd, path, p)
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}

@@ -28,12 +28,12 @@ func templateFlag(flags *pflag.FlagSet) *string {
 	return flags.String("template", "", "chat format: llama2, whatever chat template the tokenizer's files have (default: llama2, and another template is refused)")
 }
 
-// tellUnused says what is next to a model's weights and was left aside.
-func tellUnused(cmd *cobra.Command, path string, p *model.Params) {
+// tellAside says what is next to a model's weights and was left aside.
+func tellAside(cmd *cobra.Command, path string, p *model.Params) {
 	if p == nil {
 		return
 	}
-	for _, what := range p.Unused() {
+	for _, what := range p.LeftAside() {
 		fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", path, what)
 	}
 }

@@ -24,7 +24,7 @@ func TestLoadTorch(t *testing.T) {
 	got, err := Load("testdata/torch-bin")
 	require.NoError(t, err)
 	assertSame(t, want, got)
-	assert.Empty(t, got.Unused())
+	assert.Empty(t, got.LeftAside())
 }
 
 // torchFolder writes p as pytorch_model.bin; change may edit the tensors' numbers.
@@ -72,7 +72,7 @@ func TestLoadTorchOneFile(t *testing.T) {
 		got, err = Load(dir)
 		require.NoError(t, err)
 		assertSame(t, randomParams(cfg, tensor.Float32, 72), got)
-		assert.Equal(t, []string{"pytorch_model.bin is not read, because model.safetensors is there"}, got.Unused())
+		assert.Equal(t, []string{"pytorch_model.bin is not read, because model.safetensors is there"}, got.LeftAside())
 	}
 }
 

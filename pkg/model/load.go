@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
@@ -60,8 +61,11 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 	for _, t := range m.Has().Tensors {
 		has[t.Weight] = true
 	}
+	if err := memory.Check(fmt.Sprintf("%s: its %d weights", path, m.Has().Config.NumParams()), 4*m.Has().Config.NumParams()); err != nil {
+		return nil, fmt.Errorf("%w: take a smaller model, or allow more memory", err)
+	}
 	p := newParams(table, m.Has().Config, tensor.Float32)
-	p.ends, p.unused = m.Has().Ends, m.Has().Unused
+	p.ends, p.aside = m.Has().Ends, m.Has().LeftAside
 	if has[arch.ScoreWeight] {
 		p.AddHead(nil)
 	}

@@ -28,8 +28,8 @@ type Params struct {
 	list   []*Param
 	added  int // how many of them, at the end, are from Add
 	byName map[string]*Param
-	ends   []int32 // ids besides cfg.EOS that end an answer
-	unused []string
+	ends   []int32  // ids besides cfg.EOS that end an answer
+	aside  []string // see LeftAside
 
 	backend backend.Backend // nil for cpu.Backend
 }
@@ -94,9 +94,9 @@ func (p *Params) SetEnds(ids ...int32) error {
 	return nil
 }
 
-// Unused says what Load found next to the weights and left aside, such as a second copy of the weights. Each is a sentence for people; nil
-// if there was nothing.
-func (p *Params) Unused() []string { return slices.Clone(p.unused) }
+// LeftAside says what Load found next to the weights and did not use, such as a second copy of them. Each is a sentence for people; nil if
+// there was nothing.
+func (p *Params) LeftAside() []string { return slices.Clone(p.aside) }
 
 // DType is tensor.Float32 or tensor.Float64.
 func (p *Params) DType() tensor.Dtype { return p.dtype }

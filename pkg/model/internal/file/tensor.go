@@ -27,8 +27,13 @@ type Tensor struct {
 type Contents struct {
 	Config  arch.Config
 	Tensors []Tensor
-	Ends    []int32  // ids besides EOS that end an answer
-	Unused  []string // what is there and was left aside, for people
+	Ends    []int32 // ids besides EOS that end an answer
+
+	Form          string   // hf, gguf, llama2c or meta
+	Files         []string // that are read, by their names in the folder
+	UnusedKeys    []string // fields of config.json that are not read
+	UnusedTensors []string // that are not read, because others say the same
+	LeftAside     []string // sentences for people about weights that are there a second time
 }
 
 // Has is the Contents.
@@ -52,7 +57,7 @@ func Tensors(table arch.Table, c arch.Config, f arch.Format) []Tensor {
 			if p.Rows != nil {
 				t.Shape[0] = p.Rows(c)
 			}
-			if p.Rotated && f != arch.HF {
+			if p.Rotated && c.Neighbours(f) {
 				t.HeadDim = c.HeadDim
 			}
 			first += t.Shape[0]

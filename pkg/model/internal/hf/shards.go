@@ -22,34 +22,36 @@ var forms = []struct {
 	{TorchFile, TorchIndex, openTorch},
 }
 
-// openShards opens the weights of a folder: one file, or those that the index names. unused says which weights are left aside.
-func openShards(dir string) (shards []weights, unused []string, err error) {
-	var used string
+// openShards opens the weights of a folder: one file, or those that the index names, and then index is its name. aside says which
+// weights are left aside.
+func openShards(dir string) (shards []weights, index string, aside []string, err error) {
+	used := ""
 	for _, form := range forms {
 		for _, name := range []string{form.file, form.index} {
 			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 				continue
 			}
 			if used != "" {
-				unused = append(unused, fmt.Sprintf("%s is not read, because %s is there", name, used))
+				aside = append(aside, fmt.Sprintf("%s is not read, because %s is there", name, used))
 				continue
 			}
 			used = name
 			if name == form.file {
 				shards, err = file.OpenAll(dir, []string{name}, form.open)
 			} else {
+				index = name
 				shards, err = openIndex(dir, name, form.open)
 			}
 			if err != nil {
-				return nil, nil, err
+				return nil, "", nil, err
 			}
 		}
 	}
 	if used == "" {
-		return nil, nil, fmt.Errorf("%s has none of %s, %s, %s and %s (weights in other formats must be converted first): %w",
+		return nil, "", nil, fmt.Errorf("%s has none of %s, %s, %s and %s (weights in other formats must be converted first): %w",
 			dir, WeightsFile, IndexFile, TorchFile, TorchIndex, fs.ErrNotExist)
 	}
-	return shards, unused, nil
+	return shards, index, aside, nil
 }
 
 // openIndex opens the files that an index names.
