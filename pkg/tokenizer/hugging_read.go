@@ -80,13 +80,18 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("a merge of %d pieces", len(pair))
 		}
 	} else {
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
+		text := string(data[1:max(1, len(data)-1)])
+		if strings.Contains(text, `\`) || !utf8.ValidString(text) || data[0] != '"' { // most are plain, and there are many
+			if err := json.Unmarshal(data, &text); err != nil {
+				return err
+			}
 		}
-		if pair = strings.Split(text, " "); len(pair) != 2 {
+		left, right, ok := strings.Cut(text, " ")
+		if !ok || strings.Contains(right, " ") {
 			return fmt.Errorf("the merge %q is not two pieces with a space between them", text)
 		}
+		*m = huggingMerge{left, right}
+		return nil
 	}
 	copy(m[:], pair)
 	return nil
