@@ -26,8 +26,8 @@ import (
 // that do are read several times.
 const (
 	windowTimes          = 8
-	minWindow, maxWindow = 16 << 20, 256 << 20
-	windowRows           = 256 // at least
+	minWindow, maxWindow = 8 << 20, 256 << 20
+	windowRows           = 64 // at least
 )
 
 // mixPart is a dataset of a mixture in the lineage.

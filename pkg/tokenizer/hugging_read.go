@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -64,7 +63,7 @@ type huggingModel struct {
 	ByteFallback  bool             `json:"byte_fallback"`
 	IgnoreMerges  bool             `json:"ignore_merges"`
 	Vocab         map[string]int64 `json:"vocab"`
-	Merges        []huggingMerge   `json:"merges"`
+	Merges        json.RawMessage  `json:"merges"` // a list of huggingMerge
 }
 
 // huggingMerge is two pieces: "a b", or since 2024 ["a", "b"].
@@ -94,6 +93,28 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	copy(m[:], pair)
+	return nil
+}
+
+// eachMerge visits a list of merges, one at a time: they are most of a file, and a list of them takes many times its size.
+func eachMerge(list json.RawMessage, visit func(i int, m huggingMerge) error) error {
+	if len(list) == 0 || string(list) == "null" {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(list))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('[') {
+		return errors.New("model: merges is no list")
+	}
+	for i := 0; dec.More(); i++ {
+		var m huggingMerge
+		err := dec.Decode(&m)
+		if err != nil {
+			return fmt.Errorf("model: merges[%d]: %w", i, err)
+		}
+		if err := visit(i, m); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -258,11 +279,8 @@ func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]Piece, error) {
 }
 
 // huggingPairs takes the merges as they stand in the file.
-func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
+func (t *Tokenizer) huggingPairs(list json.RawMessage) error {
 	h := t.hugging
-	if len(merges) > math.MaxInt32/2 {
-		return fmt.Errorf("model: %d merges", len(merges))
-	}
 	t.chars = newCharTable()
 	for text, id := range h.vocab {
 		if r, n := utf8.DecodeRuneInString(text); n == len(text) {
@@ -270,7 +288,6 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 		}
 	}
 	t.wordwise = t.spec.byteFallback || !h.fuseUnk
-	t.pairs = newPairTable(len(merges))
 	made := 0
 	scored := make([]bool, len(t.pieces))
 	score := func(id int32) {
@@ -279,7 +296,8 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 			made++
 		}
 	}
-	for i, m := range merges {
+	var merges [][3]int32 // left, right, whole
+	err := eachMerge(list, func(i int, m huggingMerge) error {
 		whole := m[0] + m[1]
 		var ids [3]int32
 		for k, text := range []string{m[0], m[1], whole} {
@@ -289,9 +307,17 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 			}
 			ids[k] = id
 		}
-		t.pairs.put(ids[0], ids[1], merge{int32(i), ids[2]})
+		merges = append(merges, ids)
 		score(ids[2])
 		t.wordwise = t.wordwise && wordEnd(whole) == len(whole)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t.pairs = newPairTable(len(merges))
+	for i, ids := range merges {
+		t.pairs.put(ids[0], ids[1], merge{int32(i), ids[2]})
 	}
 	for i, p := range t.pieces { // characters come after the merges, as in a .model
 		if p.Type == Normal {
