@@ -21,6 +21,9 @@ func (t *Tokenizer) EncodeSpecial(text string) []int32 { return t.encode(text, t
 func (t *Tokenizer) encode(text string, special bool) []int32 {
 	m := t.merger()
 	defer t.release(m)
+	if len(text) > maxKeptSlots {
+		m.ids = slices.Grow(m.ids, len(text)) // a long text has up to an id for each byte: growing would take twice that
+	}
 	switch {
 	case t.hugging != nil:
 		t.hugging.encode(m, text, special)
@@ -35,7 +38,7 @@ func (t *Tokenizer) encode(text string, special bool) []int32 {
 	default:
 		m.words(t.norm.apply(text))
 	}
-	if cap(m.ids) > maxKeptSlots { // not kept: no second copy of what is large
+	if cap(m.ids) > maxKeptSlots && cap(m.ids) < 2*len(m.ids) { // not kept: no second copy of what is large
 		return m.ids
 	}
 	return append([]int32(nil), m.ids...)

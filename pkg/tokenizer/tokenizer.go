@@ -189,10 +189,12 @@ func newVocabulary(pieces []Piece, sp spec) (*Tokenizer, error) {
 	return t, nil
 }
 
+var errNoText = errors.New("the text is empty")
+
 func (t *Tokenizer) addPiece(id int32, p Piece) error {
 	switch {
 	case p.Text == "":
-		return errors.New("the text is empty")
+		return errNoText
 	case len(p.Text) >= maxPieceBytes:
 		return fmt.Errorf("the text is %d bytes long, the limit is %d", len(p.Text), maxPieceBytes-1)
 	case !utf8.ValidString(p.Text):
