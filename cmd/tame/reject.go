@@ -67,8 +67,7 @@ func rejectStage() stage[rejectConfig] {
 
 func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	s := &pipeline.Sampler{Policy: r.policy, Tokenizer: r.tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
-	s.Config.Fit(r.tok, r.policy.Config().VocabSize)
-	s.Config.Stop = r.policy.Ends()
+	s.Config.Fit(r.policy, r.tok)
 	judges := c.JudgesConfig
 	judges.OnContradiction = r.onContradiction(c.Helpfulness)
 	var err error
