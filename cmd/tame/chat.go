@@ -103,8 +103,7 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system, template string,
 	if err != nil {
 		return nil, err
 	}
-	cfg.Fit(tok, p.Config().VocabSize)
-	cfg.Stop = p.Ends()
+	cfg.Fit(p, tok)
 	if cfg.MaxNewTokens == 0 {
 		cfg.MaxNewTokens = p.Config().MaxSeqLen
 	}

@@ -55,10 +55,7 @@ func generateCommand() *cobra.Command {
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
-			cfg.Stop = p.Ends()
-			if tok != nil {
-				cfg.Vocab = generate.Known(tok, p.Config().VocabSize)
-			}
+			cfg.Fit(p, tok)
 			limited := cfg
 			limited.MaxNewTokens = min(cfg.MaxNewTokens, p.Config().MaxSeqLen)
 			if n < 1 || limited.CheckTokens(n, mostLineTokens) != nil {
