@@ -38,20 +38,23 @@ func readHugging(path string, data []byte) (*Tokenizer, error) {
 }
 
 type huggingFile struct {
-	AddedTokens []struct {
-		ID         int64  `json:"id"`
-		Content    string `json:"content"`
-		SingleWord bool   `json:"single_word"`
-		LStrip     bool   `json:"lstrip"`
-		RStrip     bool   `json:"rstrip"`
-		Normalized bool   `json:"normalized"`
-		Special    bool   `json:"special"`
-	} `json:"added_tokens"`
+	AddedTokens   []huggingAdded  `json:"added_tokens"`
 	Normalizer    json.RawMessage `json:"normalizer"`
 	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 	PostProcessor json.RawMessage `json:"post_processor"`
 	Decoder       json.RawMessage `json:"decoder"`
 	Model         json.RawMessage `json:"model"`
+}
+
+// huggingAdded is an added token of a tokenizer.json.
+type huggingAdded struct {
+	ID         int64  `json:"id"`
+	Content    string `json:"content"`
+	SingleWord bool   `json:"single_word"`
+	LStrip     bool   `json:"lstrip"`
+	RStrip     bool   `json:"rstrip"`
+	Normalized bool   `json:"normalized"`
+	Special    bool   `json:"special"`
 }
 
 type huggingModel struct {
@@ -369,6 +372,13 @@ func (h *hugging) parseConfig(data []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("%s or %s: %w", huggingConfig, huggingSpecials, err)
+	}
+	for key, adds := range map[string]*bool{"add_bos_token": &h.addBOS, "add_eos_token": &h.addEOS} {
+		if raw, ok := fields[key]; ok { // comes before the template, as in transformers 5
+			if err := json.Unmarshal(raw, adds); err != nil {
+				return fmt.Errorf("%s or %s: %s: %w", huggingConfig, huggingSpecials, key, err)
+			}
+		}
 	}
 	h.names[2] = ""
 	for i, special := range specials {
