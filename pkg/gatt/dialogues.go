@@ -90,18 +90,25 @@ func SampleDialogues(ctx context.Context, p *model.Params, tmpl *data.Template, 
 	return out, nil
 }
 
-// encode is the ids of every user message, with the instruction in front of the first or of each.
+// encode is the ids of every user message with the chat format around it, with the instruction in front of the first or of each.
 func encode(tmpl *data.Template, questions []string, instruction string, every bool) ([][]int32, error) {
-	prompts := make([][]int32, len(questions))
+	var messages []data.Message
 	for i, q := range questions {
 		if i == 0 || every {
 			q = instruct(instruction, q)
 		}
-		turns, err := tmpl.EncodeTurns([]data.Message{{Role: data.User, Content: q}})
-		if err != nil {
-			return nil, err
+		if i > 0 { // none is known yet, and the ids of the messages do not depend on it
+			messages = append(messages, data.Message{Role: data.Assistant})
 		}
-		prompts[i] = turns[0].Prompt
+		messages = append(messages, data.Message{Role: data.User, Content: q})
+	}
+	turns, err := tmpl.EncodeTurns(messages)
+	if err != nil {
+		return nil, err
+	}
+	prompts := make([][]int32, len(turns))
+	for i, turn := range turns {
+		prompts[i] = turn.Prompt
 	}
 	return prompts, nil
 }
