@@ -102,6 +102,9 @@ func encode(tmpl *data.Template, questions []string, instruction string, every b
 		}
 		messages = append(messages, data.Message{Role: data.User, Content: q})
 	}
+	if len(messages) == 0 {
+		return nil, nil
+	}
 	turns, err := tmpl.EncodeTurns(messages)
 	if err != nil {
 		return nil, err
