@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
@@ -125,9 +126,12 @@ func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
 		}
 		text, readErr := readLine(ctx, lines)
 		line := strings.TrimSpace(text)
+		var long *bounded.LineError
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.As(readErr, &long):
+			fmt.Fprintf(c.out, "(%v)\n", long)
 		case line == "/quit":
 			return nil
 		case line == "/reset":
@@ -146,7 +150,7 @@ func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
 		if errors.Is(readErr, io.EOF) {
 			return nil
 		}
-		if readErr != nil {
+		if readErr != nil && long == nil {
 			return readErr
 		}
 	}
@@ -155,19 +159,19 @@ func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
 // readLine waits for a line or for Ctrl-C. After Ctrl-C a goroutine is left waiting, until the process ends.
 func readLine(ctx context.Context, lines *bufio.Reader) (string, error) {
 	type result struct {
-		text string
+		text []byte
 		err  error
 	}
 	read := make(chan result, 1)
 	go func() {
-		text, err := lines.ReadString('\n')
+		text, err := bounded.ReadLine(lines, maxLine)
 		read <- result{text, err}
 	}()
 	select {
 	case <-ctx.Done():
 		return "", ctx.Err()
 	case r := <-read:
-		return r.text, r.err
+		return string(r.text), r.err
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
@@ -42,6 +42,7 @@ func dataMixCommand() *cobra.Command {
 	var rows int
 	var seed uint64
 	var position string
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "mix A.arrow=0.9 B.arrow=0.1 ... OUT.arrow",
 		Short: "Draw rows from several datasets in given shares",
@@ -62,7 +63,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 			if err := checkOutputs(paths, places...); err != nil {
 				return err
 			}
-			sets, closeAll, err := openDatasets(paths)
+			sets, closeAll, err := openToCopy(cmd, *strict, paths...)
 			if err != nil {
 				return err
 			}
@@ -120,6 +121,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 	cmd.Flags().IntVar(&rows, "rows", 0, "how many rows to draw (default: until one would come a second time)")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "of the shuffling")
 	cmd.Flags().StringVar(&position, "position", "", "JSON file with the mixture's position: read if it is there, and written")
+	strict = strictFlag(cmd)
 	return cmd
 }
 
@@ -157,9 +159,12 @@ func mixSources(parts []mixPart, sets []*dataset) ([]curate.MixSource, error) {
 	return sources, nil
 }
 
+// maxPosition is the longest file of a position that is read, in bytes.
+const maxPosition = 1 << 20
+
 // seekPosition goes where the file says, or stays at the beginning if there is none.
 func seekPosition(mix *curate.Mix, path string) error {
-	raw, err := os.ReadFile(path)
+	raw, err := bounded.ReadFile(path, maxPosition)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -245,6 +250,7 @@ func shown(ctx context.Context, task *console.Task, rows iter.Seq2[record, error
 
 func dataShuffleCommand() *cobra.Command {
 	var seed uint64
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "shuffle IN.arrow OUT.arrow",
 		Short: "Put the rows of a dataset into another order",
@@ -255,7 +261,7 @@ func dataShuffleCommand() *cobra.Command {
 			if err := checkOutputs([]string{in}, output.File(out)); err != nil {
 				return err
 			}
-			sets, closeAll, err := openDatasets([]string{in})
+			sets, closeAll, err := openToCopy(cmd, *strict, in)
 			if err != nil {
 				return err
 			}
@@ -287,5 +293,6 @@ func dataShuffleCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "of the order")
+	strict = strictFlag(cmd)
 	return cmd
 }

@@ -46,6 +46,7 @@ var levels = [][]string{
 	{"internal/columnar"},
 	{"internal/parquet"},
 	{"pkg/tokenizer"},
+	{"pkg/tokenizer/internal/"},
 	{"pkg/backend/cpu"},
 	{"pkg/backend"},
 	{"pkg/blas"},
@@ -55,7 +56,7 @@ var levels = [][]string{
 	{"pkg/model/arch"},
 	{"pkg/setting"},
 	{"internal/enum", "internal/each", "internal/heap", "internal/memory", "internal/printable", "internal/pty", "internal/checksum"},
-	{"internal/gguf", "internal/pth", "internal/output"},
+	{"internal/gguf", "internal/pth", "internal/output", "internal/bounded"},
 	{"internal/golden", "internal/archtest", "internal/faults", "internal/mutate", "internal/yamlconf/gendocs"},
 }
 

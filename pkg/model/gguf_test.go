@@ -334,10 +334,10 @@ func TestGGUFRefuses(t *testing.T) {
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
 	at := bytes.Index(raw, []byte("blk.0.attn_q.weight")) + len("blk.0.attn_q.weight") + 4 + 16
-	raw[at] = 12
+	raw[at] = 10
 	require.NoError(t, os.WriteFile(path, raw, 0o600))
 	_, err = Load(path)
-	assert.ErrorContains(t, err, `tensor "blk.0.attn_q.weight" is Q4_K, only F32, F16, BF16 and Q8_0 are read`)
+	assert.ErrorContains(t, err, `tensor "blk.0.attn_q.weight" is Q2_K, only F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K are read`)
 
 	// A vocabulary without a model.
 	var buf bytes.Buffer

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/bounded"
 )
 
 // Further files next to a tokenizer that transformers reads.
@@ -18,22 +20,16 @@ const (
 	addedTokensFile  = "added_tokens.json"
 
 	// maxBeside bounds each of them, and what tokenizer_config.json and special_tokens_map.json have.
-	maxBeside = 16 << 20
+	maxBeside = 4 << 20
 )
 
 // readBeside reads a file next to a tokenizer; nil if it does not exist.
 func readBeside(dir, name string) ([]byte, error) {
-	path := filepath.Join(dir, name)
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	raw, err := bounded.ReadFile(filepath.Join(dir, name), maxBeside)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular() || info.Size() > maxBeside:
-		return nil, fmt.Errorf("%s: want a file of at most %d bytes", path, maxBeside)
 	}
-	return os.ReadFile(path)
+	return raw, err
 }
 
 // readChatTemplate reads the chat template of the tokenizer's folder: chat_template.jinja, else that of tokenizer_config.json.
@@ -66,6 +62,40 @@ func readChatTemplate(dir string) (string, error) {
 		}
 	}
 	return text, nil
+}
+
+// Reads returns the names of the files that [Load] of a path reads: the tokenizer, or the one that is in a folder, and the files next to it
+// that say more of it.
+func Reads(path string) ([]string, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	} else if info.IsDir() {
+		if path, err = Find(path); err != nil {
+			return nil, err
+		}
+	}
+	name := filepath.Base(path)
+	files := []string{name}
+	beside := func(name string) bool {
+		_, err := os.Stat(filepath.Join(filepath.Dir(path), name))
+		if err == nil {
+			files = append(files, name)
+		}
+		return err == nil
+	}
+	switch {
+	case name == modelFile:
+		beside(huggingConfig)
+		beside(huggingSpecials)
+		beside(addedTokensFile)
+		beside(chatTemplateFile)
+	case strings.EqualFold(filepath.Ext(path), ".json"):
+		if !beside(huggingConfig) {
+			beside(huggingSpecials)
+		}
+		beside(chatTemplateFile)
+	}
+	return files, nil
 }
 
 // ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did. It is

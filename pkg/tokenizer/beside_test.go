@@ -114,14 +114,3 @@ func TestChatTemplate(t *testing.T) {
 	_, err := Load(folderOf(t, map[string]string{"tokenizer_config.json": `{"chat_template": 7}`}))
 	assert.ErrorContains(t, err, "chat_template is neither a text nor a list")
 }
-
-// The true reason comes first for files of the other common kind.
-func TestByteLevelIsNamed(t *testing.T) {
-	for _, data := range []string{
-		`{"pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": "x"}}, {"type": "ByteLevel"}]}, "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}`,
-		`{"decoder": {"type": "ByteLevel"}, "model": {"type": "BPE", "unk_token": null, "vocab": {"a": 0}, "merges": []}}`,
-	} {
-		_, err := parseHugging([]byte(data), nil)
-		assert.ErrorContains(t, err, "is ByteLevel: byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM) is not supported yet")
-	}
-}

@@ -169,6 +169,12 @@ func (m *merger) word(text string) {
 
 // encode appends the ids of text.
 func (m *merger) encode(text string) {
+	if h := m.t.hugging; h != nil && h.bytes != nil {
+		if id, ok := h.bytes.whole[text]; ok {
+			m.take(id)
+			return
+		}
+	}
 	switch {
 	case text == "":
 	case m.t.unigram != nil:

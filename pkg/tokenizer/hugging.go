@@ -10,29 +10,37 @@ import (
 // out, what is between them is normalised, added tokens that ask for it are cut out of that, spaces are marked, pairs
 // merge.
 type hugging struct {
-	raw []byte // the file, written back as it was
+	raw  []byte       // the file, written back as it was; nil if there was none
+	file *huggingFile // its parts
 
 	normalizer []replacementRule
 	metaspace  *metaspace       // nil if the normaliser marks the spaces
+	bytes      *byteLevel       // nil if characters merge, and not bytes
 	added      addedTokens      // cut out of the text as it is
 	normalized addedTokens      // cut out of normalised text
 	decoder    huggingDecode    // for Stream
 	shown      map[int32]string // what added tokens that are cut out of normalised text decode to
 
 	vocab      map[string]int32 // of the model, where added tokens need not be
-	unk        int32
-	unkSpecial bool // the unknown piece decodes to nothing
-	fuseUnk    bool // a run of unknown characters is one unknown piece
+	unk        int32            // none if there is none, which only byte-level BPE can do without
+	unkSpecial bool             // the unknown piece decodes to nothing
+	fuseUnk    bool             // a run of unknown characters is one unknown piece
+
+	ignoreMerges bool // a piece of the text that is a token is taken for it at once
 
 	names [3]string // of BOS, EOS and PAD
 	named []string  // those of them that tokenizer_config.json names
+
+	addBOS, addEOS bool // the post-processor puts them around a text
 }
 
 // replacementRule is one step of a normaliser.
 type replacementRule struct {
-	prepend  string   // in front of a text that is not empty
-	from, to string   // if prepend is empty
-	only     []string // drop the prefix from where it stands before exactly one of these texts
+	prepend  string      // in front of a text that is not empty
+	from, to string      // if prepend is empty
+	only     []string    // drop the prefix from where it stands before exactly one of these texts
+	form     unicodeForm // not empty: what the text becomes
+	bytes    bool        // write bytes as byteChars
 }
 
 // metaspace marks spaces after normalisation. Unlike the dummy prefix, its prefix is left out where there is one already.
@@ -54,6 +62,7 @@ const (
 type huggingDecode struct {
 	spaces    bool // "▁" is a space
 	bytes     bool // <0x0A> is a byte
+	byteLevel bool // characters are byteChars
 	dropFirst bool // in the first piece "▁" is nothing
 	strip     int  // so many spaces are dropped at the start of the text
 }
@@ -91,6 +100,10 @@ func (h *hugging) encodePart(m *merger, text string, first bool) {
 	if text == "" {
 		return
 	}
+	if h.bytes != nil {
+		h.bytes.split.Split(text, m.word)
+		return
+	}
 	split := false
 	if s := h.metaspace; s != nil {
 		text = strings.ReplaceAll(text, " ", space)
@@ -115,6 +128,10 @@ func (h *hugging) encodePart(m *merger, text string, first bool) {
 
 // cut makes the first symbols: characters, for those without a piece their bytes, or the unknown piece.
 func (h *hugging) cut(m *merger, text string) {
+	if h.bytes != nil && !h.bytes.mapped {
+		h.bytes.cut(m, text)
+		return
+	}
 	t := m.t
 	unknown := false // the last symbol is the unknown piece
 	for i := 0; i < len(text); {
@@ -127,7 +144,7 @@ func (h *hugging) cut(m *merger, text string) {
 			for k := i; k < i+n; k++ {
 				m.symbols = append(m.symbols, symbol{t.bytes[text[k]], k})
 			}
-		case unknown && h.fuseUnk:
+		case unknown && h.fuseUnk || h.unk == none:
 		default:
 			m.symbols = append(m.symbols, symbol{h.unk, i})
 			unknown = true
@@ -143,6 +160,10 @@ func (r replacementRule) apply(text string) string {
 			return rest
 		}
 		return text
+	case r.form != "":
+		return r.form.apply(text)
+	case r.bytes:
+		return toByteChars(text)
 	case r.prepend != "":
 		if text == "" {
 			return ""

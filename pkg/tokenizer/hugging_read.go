@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,8 +20,8 @@ const (
 	huggingSpecials  = "special_tokens_map.json"
 )
 
-// readHugging reads a tokenizer.json of Llama's kind: BPE over characters with "▁" for spaces. Files of other kinds
-// (ByteLevel, WordPiece, Unigram) are refused by name. The tokenizer_config.json beside it says which pieces are BOS,
+// readHugging reads a tokenizer.json of BPE: over characters with "▁" for spaces, or over bytes (ByteLevel). Files of other kinds
+// (WordPiece, Unigram) are refused by name. The tokenizer_config.json beside it says which pieces are BOS,
 // EOS and PAD, or the special_tokens_map.json; of what it does not mention (or without it) the post-processor's template
 // says so, or the names <s>, </s> and <pad>.
 //
@@ -97,25 +98,29 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
-	if err := f.checkByteLevel(); err != nil {
-		return nil, err
-	}
 	model, err := parseHuggingModel(f.Model)
 	if err != nil {
 		return nil, err
 	}
-	h := &hugging{
-		raw: data, vocab: make(map[string]int32, len(model.Vocab)), fuseUnk: model.FuseUnk, shown: make(map[int32]string),
-	}
-	err = errors.Join(h.parseNormalizer(f.Normalizer), h.parsePreTokenizer(f.PreTokenizer),
-		h.parseDecoder(f.Decoder, model.ByteFallback), h.parsePostProcessor(f.PostProcessor))
+	t, err := fromHugging(&f, model, config)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.parseConfig(config); err != nil {
+	t.hugging.raw, f.Model = data, nil
+	return t, nil
+}
+
+// fromHugging makes the tokenizer of the parts of a tokenizer.json, from wherever they are.
+func fromHugging(f *huggingFile, model *huggingModel, config []byte) (*Tokenizer, error) {
+	h := &hugging{
+		file: f, vocab: make(map[string]int32, len(model.Vocab)), fuseUnk: model.FuseUnk, ignoreMerges: model.IgnoreMerges, shown: make(map[int32]string),
+	}
+	err := cmp.Or(h.parseNormalizer(f.Normalizer), h.parsePreTokenizer(f.PreTokenizer),
+		h.parseDecoder(f.Decoder, model.ByteFallback), h.parsePostProcessor(f.PostProcessor), h.checkModel(model), h.parseConfig(config))
+	if err != nil {
 		return nil, err
 	}
-	pieces, err := h.pieces(&f, model)
+	pieces, err := h.pieces(f, model)
 	if err != nil {
 		return nil, err
 	}
@@ -123,31 +128,30 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.hugging = h
+	t.hugging, t.hasUnused = h, false // unused pieces only fill the vocabulary up
 	if err := t.huggingPairs(model.Merges); err != nil {
 		return nil, err
+	}
+	if h.bytes != nil {
+		h.bytes.build(t)
 	}
 	return t, nil
 }
 
-// checkByteLevel names the other common kind of BPE, whose files differ from Llama's in many places.
-func (f *huggingFile) checkByteLevel() error {
-	for _, part := range []struct {
-		name string
-		raw  json.RawMessage
-	}{{"pre_tokenizer", f.PreTokenizer}, {"decoder", f.Decoder}} {
-		steps, err := flatten(part.name, part.raw, 0)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(steps, func(p huggingPart) bool { return p.Type == "ByteLevel" }) {
-			return fmt.Errorf("the %s is ByteLevel: byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM) is not supported yet%s", part.name, otherKinds)
-		}
+// checkModel refuses models that need another kind of pre-tokenizer.
+func (h *hugging) checkModel(m *huggingModel) error {
+	switch {
+	case h.bytes != nil:
+		return h.bytes.checkModel(m)
+	case m.IgnoreMerges:
+		return errors.New("model: ignore_merges is true, and neither the pre_tokenizer nor the normalizer is ByteLevel" + otherKinds)
+	case m.UnkToken == nil || *m.UnkToken == "":
+		return errors.New("model: unk_token is missing, which BPE over characters needs, and neither the pre_tokenizer nor the normalizer is ByteLevel" + otherKinds)
 	}
 	return nil
 }
 
-const otherKinds = "; only files of Llama's kind are read (BPE over characters, \"▁\" for spaces, byte fallback)"
+const otherKinds = "; only BPE is read: over characters with \"▁\" for spaces (Llama 2, Mistral), or over bytes with ByteLevel (GPT-2, Llama 3, Qwen, SmolLM)"
 
 func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
 	var kind struct {
@@ -171,10 +175,6 @@ func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
 		return nil, fmt.Errorf("model: continuing_subword_prefix is %q%s", *m.SubwordPrefix, otherKinds)
 	case set(m.WordSuffix):
 		return nil, fmt.Errorf("model: end_of_word_suffix is %q%s", *m.WordSuffix, otherKinds)
-	case m.IgnoreMerges:
-		return nil, errors.New("model: ignore_merges is true" + otherKinds)
-	case !set(m.UnkToken):
-		return nil, errors.New("model: unk_token is missing" + otherKinds)
 	case len(m.Vocab) == 0:
 		return nil, errors.New("model: the vocabulary is empty")
 	}
@@ -237,19 +237,33 @@ func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]Piece, error) {
 			h.shown[token.id] = token.text
 		}
 	}
-	unk, ok := m.Vocab[*m.UnkToken]
-	if !ok {
-		return nil, fmt.Errorf("model: unk_token is %q, which is not in the vocabulary", *m.UnkToken)
+	if err := h.setUnknown(m, pieces); err != nil {
+		return nil, err
 	}
-	h.unkSpecial = pieces[unk].Type == Control
-	h.unk, pieces[unk].Type = int32(unk), Unknown
 	for _, name := range h.named { // the config makes them special where the file does not
-		if id, ok := h.vocab[name]; ok && pieces[id].Type == Normal {
+		if id, ok := h.vocab[name]; ok && pieces[id].Type == Normal && utf8.RuneCountInString(name) > 1 { // a pad token "!" stays a character
 			pieces[id].Type = Control
 			h.added.add(addedToken{id: id, text: name, special: true})
 		}
 	}
 	return pieces, nil
+}
+
+// setUnknown finds the unknown piece. In byte-level BPE it stands for bytes that the vocabulary lacks, and need not be there.
+func (h *hugging) setUnknown(m *huggingModel, pieces []Piece) error {
+	if h.unk = none; m.UnkToken == nil || *m.UnkToken == "" {
+		return nil
+	}
+	unk, ok := m.Vocab[*m.UnkToken]
+	if !ok {
+		return fmt.Errorf("model: unk_token is %q, which is not in the vocabulary", *m.UnkToken)
+	}
+	h.unkSpecial = pieces[unk].Type == Control
+	if h.bytes != nil && slices.Contains(h.names[:], *m.UnkToken) { // no text may give BOS or EOS
+		return nil
+	}
+	h.unk, pieces[unk].Type = int32(unk), Unknown
+	return nil
 }
 
 // huggingPairs takes the merges as they stand in the file.
@@ -260,7 +274,7 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 	}
 	t.chars = newCharTable()
 	for text, id := range h.vocab {
-		if r, n := utf8.DecodeRuneInString(text); n == len(text) {
+		if r, n := utf8.DecodeRuneInString(text); n == len(text) && t.pieces[id].Type != Control {
 			t.chars.set(r, id)
 		}
 	}
@@ -283,6 +297,9 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 				return fmt.Errorf("model: merges[%d]: %q is not in the vocabulary", i, text)
 			}
 			ids[k] = id
+		}
+		if t.pieces[ids[2]].Type == Control { // those never come from text
+			continue
 		}
 		t.pairs.put(ids[0], ids[1], merge{int32(i), ids[2]})
 		score(ids[2])

@@ -256,6 +256,9 @@ func (t *Tokenizer) sentencePiece() (*Tokenizer, error) {
 	if h == nil {
 		return t, nil
 	}
+	if h.bytes != nil {
+		return nil, errors.New("it is byte-level BPE, which a SentencePiece model cannot be: write tokenizer.json")
+	}
 	prefix, err := h.dummyPrefix()
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/enum"
 )
 
@@ -86,7 +87,7 @@ func Load(path string) (*Tokenizer, error) {
 	if strings.EqualFold(filepath.Ext(path), ".gguf") {
 		return LoadGGUF(path)
 	}
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
@@ -112,13 +113,16 @@ func Load(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
+// maxFile is the largest file of a tokenizer that is read, in bytes. Those of vocabularies of 262,144 pieces have up to 35 MB.
+const maxFile = 64 << 20
+
 // ErrNone says that a folder has no tokenizer in it.
 var ErrNone = errors.New("there is neither a tokenizer.model nor a tokenizer.json")
 
-// Find returns the path of the tokenizer in a folder: tokenizer.model, or tokenizer.json if that is missing. It wraps
-// [ErrNone] if the folder has neither.
+// Find returns the path of the tokenizer in a folder: tokenizer.json, which transformers reads too where both are there, or
+// tokenizer.model. It wraps [ErrNone] if the folder has neither.
 func Find(dir string) (string, error) {
-	for _, name := range []string{modelFile, huggingTokenizer} {
+	for _, name := range []string{huggingTokenizer, modelFile} {
 		path := filepath.Join(dir, name)
 		switch _, err := os.Stat(path); {
 		case err == nil:
@@ -135,6 +139,9 @@ func newTokenizer(pieces []Piece, sp spec) (*Tokenizer, error) {
 	t, err := newVocabulary(pieces, sp)
 	if err != nil {
 		return nil, err
+	}
+	if t.unk < 0 {
+		return nil, errors.New("no piece has the type unknown; every SentencePiece model has one (<unk>)")
 	}
 	if sp.modelType == modelUnigram {
 		t.unigram = newUnigram(t)
@@ -167,9 +174,6 @@ func newVocabulary(pieces []Piece, sp spec) (*Tokenizer, error) {
 		if err := t.addPiece(int32(i), p); err != nil {
 			return nil, fmt.Errorf("piece %d: %w", i, err)
 		}
-	}
-	if t.unk < 0 {
-		return nil, errors.New("no piece has the type unknown; every SentencePiece model has one (<unk>)")
 	}
 	if sp.byteFallback {
 		for b, id := range t.bytes {
@@ -267,7 +271,7 @@ func (t *Tokenizer) BOS() int32 { return t.bos }
 // EOS returns the id of the end-of-sequence piece </s>, or -1 if there is none.
 func (t *Tokenizer) EOS() int32 { return t.eos }
 
-// UNK returns the id of the unknown piece <unk>.
+// UNK returns the id of the unknown piece <unk>, or -1 if there is none, as in most byte-level BPE.
 func (t *Tokenizer) UNK() int32 { return t.unk }
 
 // PAD returns the id of the padding piece <pad>, or -1 if there is none, as in Llama 2.

@@ -28,6 +28,11 @@ type Contents struct {
 	Config  arch.Config
 	Tensors []Tensor
 	Ends    []int32 // ids besides EOS that end an answer
+
+	Form          string   // hf, gguf, llama2c or meta
+	Files         []string // that are read, by their names in the folder
+	UnusedKeys    []string // fields of config.json that are not read
+	UnusedTensors []string // that are not read, because others say the same
 }
 
 // Has is the Contents.
@@ -51,7 +56,7 @@ func Tensors(table arch.Table, c arch.Config, f arch.Format) []Tensor {
 			if p.Rows != nil {
 				t.Shape[0] = p.Rows(c)
 			}
-			if p.Rotated && f != arch.HF {
+			if p.Rotated && c.Neighbours(f) {
 				t.HeadDim = c.HeadDim
 			}
 			first += t.Shape[0]

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/safetensors"
@@ -43,15 +45,30 @@ func Open(dir string, table arch.Table) (_ *Model, err error) {
 	if err := checkForeign(dir); err != nil {
 		return nil, err
 	}
-	if m.header, err = file.Parse(filepath.Join(dir, ConfigFile), file.MaxConfigBytes, parseConfig); err != nil {
+	fields, err := file.Parse(filepath.Join(dir, ConfigFile), file.MaxConfigBytes, file.Object)
+	if err != nil {
 		return nil, err
+	}
+	config := &reader{file.Fields{Raw: fields}}
+	if m.header, err = config.header(); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ConfigFile), err)
 	}
 	if err := m.header.readGeneration(dir); err != nil {
 		return nil, err
 	}
 	m.Config, m.Ends = m.header.Config, m.header.ends
+	m.Form, m.UnusedKeys = "hf", config.Unused()
 	if m.shards, err = openShards(dir); err != nil {
 		return nil, err
+	}
+	m.Files = []string{ConfigFile}
+	for _, name := range []string{generationFile, IndexFile} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil && !(name == IndexFile && len(m.shards) == 1 && filepath.Base(m.shards[0].Path) == WeightsFile) {
+			m.Files = append(m.Files, name)
+		}
+	}
+	for _, f := range m.shards {
+		m.Files = append(m.Files, filepath.Base(f.Path))
 	}
 	if m.found, err = findTensors(m.shards); err == nil {
 		m.Tensors = m.wanted(file.Tensors(table, m.header.Config, arch.HF))
@@ -156,11 +173,14 @@ func (m *Model) check() error {
 	for _, name := range slices.Sorted(maps.Keys(m.found)) {
 		ignored := strings.HasSuffix(name, ".rotary_emb.inv_freq") || // old checkpoints store the frequencies
 			name == outputName && m.header.TieEmbeddings // a copy of the embedding
+		if !known[name] && ignored {
+			m.UnusedTensors = append(m.UnusedTensors, name)
+		}
 		if !known[name] && !ignored {
-			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no Llama of this %s", m.found[name].Path, name, ConfigFile))
+			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no %s of this %s", m.found[name].Path, name, families[m.header.Family].class, ConfigFile))
 		}
 	}
-	return file.FewErrors(errs)
+	return bounded.Few(errs)
 }
 
 // checkPrefix looks whether all layers are there under names with another prefix, as training programs write them that save what they have

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
@@ -93,7 +94,7 @@ func decodeConfig(meta map[string]any, vocab int, tied bool) (arch.Config, error
 	r.vocabulary(&c)
 	r.refuse()
 	if len(r.errs) > 0 {
-		return arch.Config{}, file.FewErrors(r.errs)
+		return arch.Config{}, bounded.Few(r.errs)
 	}
 	return c, c.Validate()
 }

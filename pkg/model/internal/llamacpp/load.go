@@ -3,8 +3,10 @@ package llamacpp
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/internal/parallel"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
@@ -24,6 +26,7 @@ func Open(path string, table arch.Table) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{f: f}
+	m.Form, m.Files = "gguf", []string{filepath.Base(path)}
 	vocab := 0
 	if embed, _ := f.Tensor(embedName); len(embed.Shape) == 2 {
 		vocab = embed.Shape[0]
@@ -74,7 +77,7 @@ func (m *Model) check() error {
 		case !slices.Equal(t.Shape, w.Shape):
 			errs = append(errs, fmt.Errorf("tensor %q has shape %v, the metadata want %v", w.Name, t.Shape, w.Shape))
 		case !t.Type.Readable():
-			errs = append(errs, fmt.Errorf("tensor %q is %v, only F32, F16, BF16 and Q8_0 are read", w.Name, t.Type))
+			errs = append(errs, fmt.Errorf("tensor %q is %v, only %s are read", w.Name, t.Type, gguf.ReadableTypes))
 		}
 	}
 	for _, t := range m.f.Tensors {
@@ -82,5 +85,5 @@ func (m *Model) check() error {
 			errs = append(errs, fmt.Errorf("tensor %q of shape %v belongs to no Llama of these metadata", t.Name, t.Shape))
 		}
 	}
-	return file.FewErrors(errs)
+	return bounded.Few(errs)
 }
