@@ -81,6 +81,27 @@ func (t *Template) EncodePrompt(messages []Message) ([]int32, error) {
 	return e.Tokens, err
 }
 
+// EncodeUser returns the ids that each user's message adds to a dialogue, with the chat format around it, whatever is answered in between.
+// messages are the user's, and a system prompt in front or none.
+func (t *Template) EncodeUser(messages []Message) ([][]int32, error) {
+	var dialog []Message
+	for i, m := range messages {
+		if i > 0 && messages[i-1].Role == User {
+			dialog = append(dialog, Message{Role: Assistant})
+		}
+		dialog = append(dialog, m)
+	}
+	turns, err := t.EncodeTurns(dialog)
+	if err != nil {
+		return nil, err
+	}
+	prompts := make([][]int32, len(turns))
+	for i, turn := range turns {
+		prompts[i] = turn.Prompt
+	}
+	return prompts, nil
+}
+
 // EncodePrompts is EncodePrompt for the token ids of prompts.
 func (t *Template) EncodePrompts(prompts []Prompt) ([]TokenPrompt, error) {
 	list := make([]TokenPrompt, len(prompts))

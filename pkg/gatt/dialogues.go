@@ -92,28 +92,17 @@ func SampleDialogues(ctx context.Context, p *model.Params, tmpl *data.Template, 
 
 // encode is the ids of every user message with the chat format around it, with the instruction in front of the first or of each.
 func encode(tmpl *data.Template, questions []string, instruction string, every bool) ([][]int32, error) {
-	var messages []data.Message
+	if len(questions) == 0 {
+		return nil, nil
+	}
+	messages := make([]data.Message, len(questions))
 	for i, q := range questions {
 		if i == 0 || every {
 			q = instruct(instruction, q)
 		}
-		if i > 0 { // none is known yet, and the ids of the messages do not depend on it
-			messages = append(messages, data.Message{Role: data.Assistant})
-		}
-		messages = append(messages, data.Message{Role: data.User, Content: q})
+		messages[i] = data.Message{Role: data.User, Content: q}
 	}
-	if len(messages) == 0 {
-		return nil, nil
-	}
-	turns, err := tmpl.EncodeTurns(messages)
-	if err != nil {
-		return nil, err
-	}
-	prompts := make([][]int32, len(turns))
-	for i, turn := range turns {
-		prompts[i] = turn.Prompt
-	}
-	return prompts, nil
+	return tmpl.EncodeUser(messages)
 }
 
 // instruct puts an instruction before a message.
