@@ -36,7 +36,7 @@ func TestChatTemplateOfTokenizer(t *testing.T) {
 	require.Len(t, turns, 1)
 	text, err := tok.Decode(turns[0].Prompt)
 	require.NoError(t, err)
-	assert.Equal(t, "<|u|>abab</s><|a|>", text, "</s> of the message is letters, and EOS is no text")
+	assert.Equal(t, "<|u|>abab</s> <|a|>", text, "</s> of the message is letters, EOS is no text, and SentencePiece puts a space before what follows it")
 	ids, last := slices.Concat(turns[0].Prompt, turns[0].Answer), len(turns[0].Answer)-1
 	assert.Equal(t, tok.EOS(), turns[0].Answer[last])
 	assert.Equal(t, 2, len(slices.DeleteFunc(ids, func(id int32) bool { return id != tok.EOS() })))
