@@ -104,7 +104,7 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, temp
 	case in.Prompt != nil:
 		return append([]int32{p.Config().BOS}, tok.Encode(*in.Prompt)...), nil
 	}
-	tmpl, err := chatTemplate(tok, template)
+	tmpl, err := chatTemplate(tok, p.Ends(), template)
 	if err != nil {
 		return nil, err
 	}

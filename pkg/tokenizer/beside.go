@@ -98,19 +98,15 @@ func Reads(path string) ([]string, error) {
 	return files, nil
 }
 
-// ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did. It is
-// not followed here: see [Tokenizer.CheckChat].
+// ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did.
 func (t *Tokenizer) ChatTemplate() string { return t.chatTemplate }
 
-// CheckChat is an error if the tokenizer came with a chat template that has another form than Llama 2's. A template has that form if it has
-// all four of Llama 2's tags and none that other forms have.
-func (t *Tokenizer) CheckChat() error {
+// IsLlama2Chat says whether the chat format is Llama 2's: there is no chat template, or it has all four of Llama 2's tags and none that other
+// forms have.
+func (t *Tokenizer) IsLlama2Chat() bool {
 	lacks := func(tag string) bool { return !strings.Contains(t.chatTemplate, tag) }
 	foreign := slices.ContainsFunc([]string{"<|", "### ", "[AVAILABLE_TOOLS]", "<start_of_turn>"}, func(tag string) bool { return !lacks(tag) })
-	if t.chatTemplate == "" || !foreign && !slices.ContainsFunc(ChatMarkers(), lacks) {
-		return nil
-	}
-	return errors.New("the chat template that comes with the tokenizer is not Llama 2's ([INST], <<SYS>>), and no other one is supported yet")
+	return t.chatTemplate == "" || !foreign && !slices.ContainsFunc(ChatMarkers(), lacks)
 }
 
 // SaveChatTemplate writes the chat template into a model's folder as chat_template.jinja, if there is one.
