@@ -68,6 +68,8 @@ type huggingModel struct {
 	IgnoreMerges  bool             `json:"ignore_merges"`
 	Vocab         map[string]int64 `json:"vocab"`
 	Merges        json.RawMessage  `json:"merges"` // a list of huggingMerge
+
+	pairs []huggingMerge // in place of Merges, of files that have them in another form
 }
 
 // huggingMerge is two pieces: "a b", or since 2024 ["a", "b"].
@@ -100,22 +102,26 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// eachMerge visits a list of merges, one at a time: they are most of a file, and a list of them takes many times its size.
-func eachMerge(list json.RawMessage, visit func(i int, m huggingMerge) error) error {
-	if len(list) == 0 || string(list) == "null" {
+// eachMerge visits the merges one at a time: they are most of a tokenizer.json, and a list of them takes many times its size.
+func (m *huggingModel) eachMerge(visit func(i int, m huggingMerge) error) error {
+	for i, pair := range m.pairs {
+		if err := visit(i, pair); err != nil {
+			return err
+		}
+	}
+	if len(m.Merges) == 0 || string(m.Merges) == "null" {
 		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(list))
+	dec := json.NewDecoder(bytes.NewReader(m.Merges))
 	if begin, err := dec.Token(); err != nil || begin != json.Delim('[') {
 		return errors.New("model: merges is no list")
 	}
 	for i := 0; dec.More(); i++ {
-		var m huggingMerge
-		err := dec.Decode(&m)
-		if err != nil {
+		var pair huggingMerge
+		if err := dec.Decode(&pair); err != nil {
 			return fmt.Errorf("model: merges[%d]: %w", i, err)
 		}
-		if err := visit(i, m); err != nil {
+		if err := visit(i, pair); err != nil {
 			return err
 		}
 	}
@@ -158,7 +164,7 @@ func fromHugging(f *huggingFile, model *huggingModel, config []byte) (*Tokenizer
 		return nil, err
 	}
 	t.hugging, t.hasUnused = h, false // unused pieces only fill the vocabulary up
-	if err := t.huggingPairs(model.Merges); err != nil {
+	if err := t.huggingPairs(model); err != nil {
 		return nil, err
 	}
 	if h.bytes != nil {
@@ -296,7 +302,7 @@ func (h *hugging) setUnknown(m *huggingModel, pieces []Piece) error {
 }
 
 // huggingPairs takes the merges as they stand in the file.
-func (t *Tokenizer) huggingPairs(list json.RawMessage) error {
+func (t *Tokenizer) huggingPairs(model *huggingModel) error {
 	h := t.hugging
 	t.chars = newCharTable()
 	for text, id := range h.vocab {
@@ -314,7 +320,7 @@ func (t *Tokenizer) huggingPairs(list json.RawMessage) error {
 		}
 	}
 	var merges [][3]int32 // left, right, whole
-	err := eachMerge(list, func(i int, m huggingMerge) error {
+	err := model.eachMerge(func(i int, m huggingMerge) error {
 		whole := m[0] + m[1]
 		var ids [3]int32
 		for k, text := range []string{m[0], m[1], whole} {
