@@ -35,7 +35,15 @@ func readHugging(path string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseHugging(data, config)
+	names, err := readNames(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	added, err := readAddedTokens(filepath.Dir(path), names)
+	if err != nil {
+		return nil, err
+	}
+	return parseHuggingWith(data, config, added)
 }
 
 type huggingFile struct {
@@ -45,17 +53,6 @@ type huggingFile struct {
 	PostProcessor json.RawMessage `json:"post_processor"`
 	Decoder       json.RawMessage `json:"decoder"`
 	Model         json.RawMessage `json:"model"`
-}
-
-// huggingAdded is an added token of a tokenizer.json.
-type huggingAdded struct {
-	ID         int64  `json:"id"`
-	Content    string `json:"content"`
-	SingleWord bool   `json:"single_word"`
-	LStrip     bool   `json:"lstrip"`
-	RStrip     bool   `json:"rstrip"`
-	Normalized bool   `json:"normalized"`
-	Special    bool   `json:"special"`
 }
 
 type huggingModel struct {
@@ -97,6 +94,11 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 }
 
 func parseHugging(data, config []byte) (*Tokenizer, error) {
+	return parseHuggingWith(data, config, nil)
+}
+
+// parseHuggingWith is parseHugging with the tokens that files next to the tokenizer.json add.
+func parseHuggingWith(data, config []byte, added []addedEntry) (*Tokenizer, error) {
 	var f huggingFile
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
@@ -105,11 +107,20 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	asWritten, err := f.add(added, model)
+	if err != nil {
+		return nil, err
+	}
 	t, err := fromHugging(&f, model, config)
 	if err != nil {
 		return nil, err
 	}
-	t.hugging.raw, f.Model = data, nil
+	if f.Model = nil; asWritten {
+		t.hugging.raw = data
+	} else if t.hugging.bytes == nil {
+		return nil, fmt.Errorf("%s or %s adds tokens that the tokenizer.json lacks, or makes some special: save the tokenizer with transformers first "+
+			"(AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW))", addedTokensFile, huggingConfig)
+	}
 	return t, nil
 }
 
