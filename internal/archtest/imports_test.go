@@ -56,7 +56,7 @@ var levels = [][]string{
 	{"pkg/model/arch"},
 	{"pkg/setting"},
 	{"internal/enum", "internal/each", "internal/heap", "internal/memory", "internal/printable", "internal/pty", "internal/checksum"},
-	{"internal/gguf", "internal/pth", "internal/output"},
+	{"internal/gguf", "internal/pth", "internal/output", "internal/bounded"},
 	{"internal/golden", "internal/archtest", "internal/faults", "internal/mutate", "internal/yamlconf/gendocs"},
 }
 

@@ -43,11 +43,17 @@ type huggingPart struct {
 	} `json:"single"`
 }
 
+// maxPart is the longest description of a part, in bytes. The rules of a normaliser, if it has them all, take half a million.
+const maxPart = 1 << 20
+
 // flatten returns the parts of a sequence, or the part itself, or nothing for null.
 func flatten(name string, raw json.RawMessage, depth int) ([]huggingPart, error) {
 	var p *huggingPart
 	if len(raw) == 0 {
 		return nil, nil
+	}
+	if len(raw) > maxPart {
+		return nil, fmt.Errorf("the %s has %d bytes, the limit is %d", name, len(raw), maxPart)
 	}
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,7 +64,7 @@ type huggingModel struct {
 	ByteFallback  bool             `json:"byte_fallback"`
 	IgnoreMerges  bool             `json:"ignore_merges"`
 	Vocab         map[string]int64 `json:"vocab"`
-	Merges        []huggingMerge   `json:"merges"`
+	Merges        json.RawMessage  `json:"merges"` // a list of huggingMerge
 }
 
 // huggingMerge is two pieces: "a b", or since 2024 ["a", "b"].
@@ -81,15 +80,42 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("a merge of %d pieces", len(pair))
 		}
 	} else {
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
+		text := string(data[1:max(1, len(data)-1)])
+		if strings.Contains(text, `\`) || !utf8.ValidString(text) || data[0] != '"' { // most are plain, and there are many
+			if err := json.Unmarshal(data, &text); err != nil {
+				return err
+			}
 		}
-		if pair = strings.Split(text, " "); len(pair) != 2 {
+		left, right, ok := strings.Cut(text, " ")
+		if !ok || strings.Contains(right, " ") {
 			return fmt.Errorf("the merge %q is not two pieces with a space between them", text)
 		}
+		*m = huggingMerge{left, right}
+		return nil
 	}
 	copy(m[:], pair)
+	return nil
+}
+
+// eachMerge visits a list of merges, one at a time: they are most of a file, and a list of them takes many times its size.
+func eachMerge(list json.RawMessage, visit func(i int, m huggingMerge) error) error {
+	if len(list) == 0 || string(list) == "null" {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(list))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('[') {
+		return errors.New("model: merges is no list")
+	}
+	for i := 0; dec.More(); i++ {
+		var m huggingMerge
+		err := dec.Decode(&m)
+		if err != nil {
+			return fmt.Errorf("model: merges[%d]: %w", i, err)
+		}
+		if err := visit(i, m); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -281,11 +307,8 @@ func (h *hugging) setUnknown(m *huggingModel, pieces []Piece) error {
 }
 
 // huggingPairs takes the merges as they stand in the file.
-func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
+func (t *Tokenizer) huggingPairs(list json.RawMessage) error {
 	h := t.hugging
-	if len(merges) > math.MaxInt32/2 {
-		return fmt.Errorf("model: %d merges", len(merges))
-	}
 	t.chars = newCharTable()
 	for text, id := range h.vocab {
 		if r, n := utf8.DecodeRuneInString(text); n == len(text) && t.pieces[id].Type != Control {
@@ -293,7 +316,6 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 		}
 	}
 	t.wordwise = t.spec.byteFallback || !h.fuseUnk
-	t.pairs = newPairTable(len(merges))
 	made := 0
 	scored := make([]bool, len(t.pieces))
 	score := func(id int32) {
@@ -302,7 +324,8 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 			made++
 		}
 	}
-	for i, m := range merges {
+	var merges [][3]int32 // left, right, whole
+	err := eachMerge(list, func(i int, m huggingMerge) error {
 		whole := m[0] + m[1]
 		var ids [3]int32
 		for k, text := range []string{m[0], m[1], whole} {
@@ -312,12 +335,23 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 			}
 			ids[k] = id
 		}
+		merges = append(merges, ids)
+		if t.pieces[ids[2]].Type == Control {
+			return nil
+		}
+		score(ids[2])
+		t.wordwise = t.wordwise && wordEnd(whole) == len(whole)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t.pairs = newPairTable(len(merges))
+	for i, ids := range merges {
 		if t.pieces[ids[2]].Type == Control { // those never come from text
 			continue
 		}
 		t.pairs.put(ids[0], ids[1], merge{int32(i), ids[2]})
-		score(ids[2])
-		t.wordwise = t.wordwise && wordEnd(whole) == len(whole)
 	}
 	for i, p := range t.pieces { // characters come after the merges, as in a .model
 		if p.Type == Normal {

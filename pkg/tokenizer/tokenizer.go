@@ -12,6 +12,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/enum"
 )
 
@@ -86,7 +87,7 @@ func Load(path string) (*Tokenizer, error) {
 	if strings.EqualFold(filepath.Ext(path), ".gguf") {
 		return LoadGGUF(path)
 	}
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
@@ -114,6 +115,9 @@ func Load(path string) (*Tokenizer, error) {
 	}
 	return t, nil
 }
+
+// maxFile is the largest file of a tokenizer that is read, in bytes. Those of vocabularies of 262,144 pieces have up to 35 MB.
+const maxFile = 64 << 20
 
 // ErrNone says that a folder has no tokenizer in it.
 var ErrNone = errors.New("there is neither a tokenizer.model nor a tokenizer.json nor a vocab.json (with its merges.txt)")
@@ -188,10 +192,12 @@ func newVocabulary(pieces []Piece, sp spec) (*Tokenizer, error) {
 	return t, nil
 }
 
+var errNoText = errors.New("the text is empty")
+
 func (t *Tokenizer) addPiece(id int32, p Piece) error {
 	switch {
 	case p.Text == "":
-		return errors.New("the text is empty")
+		return errNoText
 	case len(p.Text) >= maxPieceBytes:
 		return fmt.Errorf("the text is %d bytes long, the limit is %d", len(p.Text), maxPieceBytes-1)
 	case !utf8.ValidString(p.Text):
