@@ -76,23 +76,18 @@ func Reads(path string) ([]string, error) {
 	}
 	name := filepath.Base(path)
 	files := []string{name}
-	beside := func(name string) bool {
-		_, err := os.Stat(filepath.Join(filepath.Dir(path), name))
-		if err == nil {
+	beside := func(name string) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err == nil {
 			files = append(files, name)
 		}
-		return err == nil
 	}
-	switch {
-	case name == modelFile:
+	if name == vocabFile {
+		beside(mergesFile)
+	}
+	if name == modelFile || strings.EqualFold(filepath.Ext(path), ".json") {
 		beside(huggingConfig)
 		beside(huggingSpecials)
 		beside(addedTokensFile)
-		beside(chatTemplateFile)
-	case strings.EqualFold(filepath.Ext(path), ".json"):
-		if !beside(huggingConfig) {
-			beside(huggingSpecials)
-		}
 		beside(chatTemplateFile)
 	}
 	return files, nil

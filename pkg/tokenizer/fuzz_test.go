@@ -133,7 +133,7 @@ func FuzzBeside(f *testing.F) {
 				if _, err := tok.Decode(tok.EncodeSpecial("Hello <s>[INST] é")); err != nil {
 					t.Fatal(err)
 				}
-				_ = tok.CheckChat()
+				_ = tok.IsLlama2Chat()
 			}
 		}
 	})

@@ -108,7 +108,7 @@ func bytesFromGGUF(f *gguf.File) (*Tokenizer, error) {
 				Normal, Unknown, Control, UserDefined, Unused, ggufGPT2)
 		}
 	}
-	if model.Merges, err = parseMerges(merges); err != nil {
+	if model.merges, err = parseMerges(merges); err != nil {
 		return nil, fmt.Errorf("%s: %w", ggufMerges, err)
 	}
 	named := make(map[string]any)

@@ -65,6 +65,7 @@ type huggingModel struct {
 	IgnoreMerges  bool             `json:"ignore_merges"`
 	Vocab         map[string]int64 `json:"vocab"`
 	Merges        json.RawMessage  `json:"merges"` // a list of huggingMerge
+	merges        []huggingMerge   // those of other files
 }
 
 // huggingMerge is two pieces: "a b", or since 2024 ["a", "b"].
@@ -97,8 +98,14 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// eachMerge visits a list of merges, one at a time: they are most of a file, and a list of them takes many times its size.
-func eachMerge(list json.RawMessage, visit func(i int, m huggingMerge) error) error {
+// eachMerge visits the merges, one at a time: they are most of a file, and a list of them takes many times its size.
+func (m *huggingModel) eachMerge(visit func(i int, m huggingMerge) error) error {
+	for i, one := range m.merges {
+		if err := visit(i, one); err != nil {
+			return err
+		}
+	}
+	list := m.Merges
 	if len(list) == 0 || string(list) == "null" {
 		return nil
 	}
@@ -169,7 +176,7 @@ func fromHugging(f *huggingFile, model *huggingModel, config []byte) (*Tokenizer
 		return nil, err
 	}
 	t.hugging, t.hasUnused = h, false // unused pieces only fill the vocabulary up
-	if err := t.huggingPairs(model.Merges); err != nil {
+	if err := t.huggingPairs(model); err != nil {
 		return nil, err
 	}
 	if h.bytes != nil {
@@ -307,7 +314,7 @@ func (h *hugging) setUnknown(m *huggingModel, pieces []Piece) error {
 }
 
 // huggingPairs takes the merges as they stand in the file.
-func (t *Tokenizer) huggingPairs(list json.RawMessage) error {
+func (t *Tokenizer) huggingPairs(model *huggingModel) error {
 	h := t.hugging
 	t.chars = newCharTable()
 	for text, id := range h.vocab {
@@ -325,7 +332,7 @@ func (t *Tokenizer) huggingPairs(list json.RawMessage) error {
 		}
 	}
 	var merges [][3]int32 // left, right, whole
-	err := eachMerge(list, func(i int, m huggingMerge) error {
+	err := model.eachMerge(func(i int, m huggingMerge) error {
 		whole := m[0] + m[1]
 		var ids [3]int32
 		for k, text := range []string{m[0], m[1], whole} {

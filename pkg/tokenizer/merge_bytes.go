@@ -33,7 +33,7 @@ func (m *huggingModel) mergeBytes(ctx context.Context, words []word, size int) e
 			m.Vocab[left+right] = id
 			t.texts = append(t.texts, left+right)
 		}
-		m.Merges = append(m.Merges, huggingMerge{left, right})
+		m.merges = append(m.merges, huggingMerge{left, right})
 		t.merge(p, int32(id))
 	}
 	return nil

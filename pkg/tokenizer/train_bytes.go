@@ -165,7 +165,7 @@ func (f *huggingFile) cutter() (func(text string, emit func(word string)), error
 		if !utf8.ValidString(text) {
 			text = string([]rune(text))
 		}
-		h.added.cut(text, true, func(part string, _ int, token int32) {
+		h.added.cut(text, allowAll, func(part string, _ int, token int32) {
 			if token != none {
 				return
 			}

@@ -2,8 +2,13 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/bounded"
 )
 
 // The two files of byte-level BPE from before tokenizer.json.
@@ -64,7 +69,7 @@ func readVocabMerges(dir string) (*Tokenizer, error) {
 }
 
 func (m *huggingModel) readVocabMerges(dir string) error {
-	raw, err := readBeside(dir, vocabFile)
+	raw, err := bounded.ReadFile(filepath.Join(dir, vocabFile), maxFile)
 	if err != nil {
 		return err
 	}
@@ -74,18 +79,18 @@ func (m *huggingModel) readVocabMerges(dir string) error {
 	if len(m.Vocab) == 0 {
 		return fmt.Errorf("%s: the vocabulary is empty", vocabFile)
 	}
-	text, err := readBeside(dir, mergesFile)
+	text, err := bounded.ReadFile(filepath.Join(dir, mergesFile), maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is missing next to %s", mergesFile, vocabFile)
+	}
 	if err != nil {
 		return err
-	}
-	if text == nil {
-		return fmt.Errorf("%s is missing next to %s", mergesFile, vocabFile)
 	}
 	lines := strings.Split(strings.TrimRight(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n"), "\n")
 	if strings.HasPrefix(lines[0], "#version") {
 		lines = lines[1:]
 	}
-	if m.Merges, err = parseMerges(lines); err != nil {
+	if m.merges, err = parseMerges(lines); err != nil {
 		return fmt.Errorf("%s: %w", mergesFile, err)
 	}
 	return nil
