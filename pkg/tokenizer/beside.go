@@ -76,23 +76,18 @@ func Reads(path string) ([]string, error) {
 	}
 	name := filepath.Base(path)
 	files := []string{name}
-	beside := func(name string) bool {
-		_, err := os.Stat(filepath.Join(filepath.Dir(path), name))
-		if err == nil {
+	beside := func(name string) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err == nil {
 			files = append(files, name)
 		}
-		return err == nil
 	}
-	switch {
-	case name == modelFile:
+	if name == vocabFile {
+		beside(mergesFile)
+	}
+	if name == modelFile || strings.EqualFold(filepath.Ext(path), ".json") {
 		beside(huggingConfig)
 		beside(huggingSpecials)
 		beside(addedTokensFile)
-		beside(chatTemplateFile)
-	case strings.EqualFold(filepath.Ext(path), ".json"):
-		if !beside(huggingConfig) {
-			beside(huggingSpecials)
-		}
 		beside(chatTemplateFile)
 	}
 	return files, nil
@@ -176,6 +171,13 @@ type addedEntry struct {
 	text    string
 	special bool
 	file    string
+
+	singleWord, lstrip, rstrip, normalized bool
+}
+
+// token is the entry in the words of a tokenizer.json.
+func (a addedEntry) token() huggingAdded {
+	return huggingAdded{ID: int64(a.id), Content: a.text, SingleWord: a.singleWord, LStrip: a.lstrip, RStrip: a.rstrip, Normalized: a.normalized, Special: a.special}
 }
 
 // readAddedTokens reads added_tokens.json and added_tokens_decoder of tokenizer_config.json, in the order of their ids.
@@ -191,11 +193,12 @@ func readAddedTokens(dir string, config specialTokens) ([]addedEntry, error) {
 			return nil, fmt.Errorf("%s: want an object of tokens with their ids: %w", addedTokensFile, err)
 		}
 		for text, id := range ids {
-			byText[text] = addedEntry{id, text, config.has(text), addedTokensFile}
+			byText[text] = addedEntry{id: id, text: text, special: config.has(text), file: addedTokensFile}
 		}
 	}
 	for id, a := range config.Added {
-		byText[a.Content] = addedEntry{id, a.Content, a.Special || config.has(a.Content), huggingConfig}
+		byText[a.Content] = addedEntry{id: id, text: a.Content, special: a.Special || config.has(a.Content), file: huggingConfig,
+			singleWord: a.SingleWord, lstrip: a.LStrip, rstrip: a.RStrip, normalized: a.Normalized}
 	}
 	return slices.SortedFunc(maps.Values(byText), func(a, b addedEntry) int { return int(a.id) - int(b.id) }), nil
 }
@@ -208,8 +211,10 @@ type specialTokens struct {
 	UNK     *huggingToken  `json:"unk_token"`
 	Further []huggingToken `json:"additional_special_tokens"`
 	Added   map[int32]struct {
-		Content string
-		Special bool
+		Content                    string
+		Special                    bool
+		SingleWord                 bool `json:"single_word"`
+		LStrip, RStrip, Normalized bool
 	} `json:"added_tokens_decoder"`
 }
 

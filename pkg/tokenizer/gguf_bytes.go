@@ -43,8 +43,8 @@ var preTokenizers = map[string]preTokenizer{
 var ggufAliases = map[string]string{"llama3": "llama-bpe", "llama-v3": "llama-bpe", "starcoder": "smollm"}
 
 // json gives the pre_tokenizer and the normalizer of a tokenizer.json.
-func (p preTokenizer) json() (pre, normalizer json.RawMessage, err error) {
-	steps := append(slices.Clip(p.steps), object{{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", p.regex}})
+func (p preTokenizer) json(prefixSpace bool) (pre, normalizer json.RawMessage, err error) {
+	steps := append(slices.Clip(p.steps), object{{"type", "ByteLevel"}, {"add_prefix_space", prefixSpace}, {"trim_offsets", true}, {"use_regex", p.regex}})
 	whole := steps[0]
 	if len(steps) > 1 {
 		whole = object{{"type", "Sequence"}, {"pretokenizers", steps}}
@@ -85,7 +85,7 @@ func bytesFromGGUF(f *gguf.File) (*Tokenizer, error) {
 	}
 	model := huggingModel{IgnoreMerges: pre.ignoreMerges, Vocab: make(map[string]int64, n)}
 	file := huggingFile{Decoder: json.RawMessage(byteLevelJSON)}
-	if file.PreTokenizer, file.Normalizer, err = pre.json(); err != nil {
+	if file.PreTokenizer, file.Normalizer, err = pre.json(false); err != nil {
 		return nil, err
 	}
 	unused := make(map[string]bool)
@@ -108,7 +108,7 @@ func bytesFromGGUF(f *gguf.File) (*Tokenizer, error) {
 				Normal, Unknown, Control, UserDefined, Unused, ggufGPT2)
 		}
 	}
-	if model.pairs, err = parseMerges(merges); err != nil {
+	if model.merges, err = parseMerges(merges); err != nil {
 		return nil, fmt.Errorf("%s: %w", ggufMerges, err)
 	}
 	named := make(map[string]any)
@@ -191,7 +191,7 @@ func (t *Tokenizer) ggufPreName() (string, error) {
 	}
 	name := ""
 	for n, p := range preTokenizers {
-		raw, _, err := p.json()
+		raw, _, err := p.json(false)
 		if err != nil {
 			return "", err
 		}

@@ -34,7 +34,15 @@ func readHugging(path string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseHugging(data, config)
+	names, err := readNames(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	added, err := readAddedTokens(filepath.Dir(path), names)
+	if err != nil {
+		return nil, err
+	}
+	return parseHuggingWith(data, config, added)
 }
 
 type huggingFile struct {
@@ -44,17 +52,6 @@ type huggingFile struct {
 	PostProcessor json.RawMessage `json:"post_processor"`
 	Decoder       json.RawMessage `json:"decoder"`
 	Model         json.RawMessage `json:"model"`
-}
-
-// huggingAdded is an added token of a tokenizer.json.
-type huggingAdded struct {
-	ID         int64  `json:"id"`
-	Content    string `json:"content"`
-	SingleWord bool   `json:"single_word"`
-	LStrip     bool   `json:"lstrip"`
-	RStrip     bool   `json:"rstrip"`
-	Normalized bool   `json:"normalized"`
-	Special    bool   `json:"special"`
 }
 
 type huggingModel struct {
@@ -68,8 +65,7 @@ type huggingModel struct {
 	IgnoreMerges  bool             `json:"ignore_merges"`
 	Vocab         map[string]int64 `json:"vocab"`
 	Merges        json.RawMessage  `json:"merges"` // a list of huggingMerge
-
-	pairs []huggingMerge // in place of Merges, of files that have them in another form
+	merges        []huggingMerge   // those of other files
 }
 
 // huggingMerge is two pieces: "a b", or since 2024 ["a", "b"].
@@ -102,26 +98,28 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// eachMerge visits the merges one at a time: they are most of a tokenizer.json, and a list of them takes many times its size.
+// eachMerge visits the merges, one at a time: they are most of a file, and a list of them takes many times its size.
 func (m *huggingModel) eachMerge(visit func(i int, m huggingMerge) error) error {
-	for i, pair := range m.pairs {
-		if err := visit(i, pair); err != nil {
+	for i, one := range m.merges {
+		if err := visit(i, one); err != nil {
 			return err
 		}
 	}
-	if len(m.Merges) == 0 || string(m.Merges) == "null" {
+	list := m.Merges
+	if len(list) == 0 || string(list) == "null" {
 		return nil
 	}
-	dec := json.NewDecoder(bytes.NewReader(m.Merges))
+	dec := json.NewDecoder(bytes.NewReader(list))
 	if begin, err := dec.Token(); err != nil || begin != json.Delim('[') {
 		return errors.New("model: merges is no list")
 	}
 	for i := 0; dec.More(); i++ {
-		var pair huggingMerge
-		if err := dec.Decode(&pair); err != nil {
+		var m huggingMerge
+		err := dec.Decode(&m)
+		if err != nil {
 			return fmt.Errorf("model: merges[%d]: %w", i, err)
 		}
-		if err := visit(i, pair); err != nil {
+		if err := visit(i, m); err != nil {
 			return err
 		}
 	}
@@ -129,6 +127,11 @@ func (m *huggingModel) eachMerge(visit func(i int, m huggingMerge) error) error 
 }
 
 func parseHugging(data, config []byte) (*Tokenizer, error) {
+	return parseHuggingWith(data, config, nil)
+}
+
+// parseHuggingWith is parseHugging with the tokens that files next to the tokenizer.json add.
+func parseHuggingWith(data, config []byte, added []addedEntry) (*Tokenizer, error) {
 	var f huggingFile
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
@@ -137,11 +140,20 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	asWritten, err := f.add(added, model)
+	if err != nil {
+		return nil, err
+	}
 	t, err := fromHugging(&f, model, config)
 	if err != nil {
 		return nil, err
 	}
-	t.hugging.raw, f.Model = data, nil
+	if f.Model = nil; asWritten {
+		t.hugging.raw = data
+	} else if t.hugging.bytes == nil {
+		return nil, fmt.Errorf("%s or %s adds tokens that the tokenizer.json lacks, or makes some special: save the tokenizer with transformers first "+
+			"(AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW))", addedTokensFile, huggingConfig)
+	}
 	return t, nil
 }
 
