@@ -12,6 +12,8 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Files of a folder that the datasets library writes with save_to_disk.
@@ -83,7 +85,7 @@ func readJSON(path string, to any) error {
 	}
 	defer file.Close()
 	if err := json.NewDecoder(io.LimitReader(file, most)).Decode(to); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Base(path), err)
+		return fmt.Errorf("%s: %w", filepath.Base(path), jsontext.Explain(err))
 	}
 	return nil
 }

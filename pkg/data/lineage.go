@@ -13,6 +13,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/internal/columnar"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Lineage says where a dataset comes from. It is stored in the dataset's metadata, so the history of a result can be
@@ -76,7 +77,7 @@ func ReadLineage(path string) (Lineage, error) {
 		err = checkLineage(path, raw)
 	}
 	if err == nil {
-		err = json.Unmarshal(raw, &l)
+		err = jsontext.Unmarshal(raw, &l)
 	}
 	if err != nil {
 		return l, fmt.Errorf("data: lineage of %s: %w", path, err)
@@ -114,7 +115,7 @@ func readColumnsLineage(path string) (l Lineage, err error) {
 // lineageOf reads the lineage in a schema's metadata; there may be none.
 func lineageOf(meta arrow.Metadata) (l Lineage, err error) {
 	if i := meta.FindKey(metaLineage); i >= 0 {
-		if err := json.Unmarshal([]byte(meta.Values()[i]), &l); err != nil {
+		if err := jsontext.Unmarshal([]byte(meta.Values()[i]), &l); err != nil {
 			return l, fmt.Errorf("lineage: %w", err)
 		}
 	}
