@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/internal/printable"
 )
 
@@ -73,7 +74,7 @@ func answerLine[In any](text []byte, encoder *json.Encoder, answer func(In) (any
 	decoder.DisallowUnknownFields()
 	var in In
 	if err := decoder.Decode(&in); err != nil {
-		return err
+		return jsontext.Explain(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the JSON value")
