@@ -62,12 +62,12 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 			if err := checkOutputs(paths, places...); err != nil {
 				return err
 			}
-			sets, closeAll, err := openDatasets(paths)
+			sets, closeAll, err := openDatasets(cmd, paths)
 			if err != nil {
 				return err
 			}
 			defer closeAll()
-			sources, err := mixSources(parts, sets)
+			sources, err := mixSources(cmd, parts, sets)
 			if err != nil {
 				return err
 			}
@@ -142,19 +142,21 @@ func mixArguments(args []string) (parts []mixPart, paths []string, out string, e
 	return parts, paths, out, nil
 }
 
-func mixSources(parts []mixPart, sets []*dataset) ([]curate.MixSource, error) {
+func mixSources(cmd *cobra.Command, parts []mixPart, sets []*dataset) ([]curate.MixSource, error) {
 	sources := make([]curate.MixSource, len(sets))
-	for i, d := range sets {
-		n, err := d.count()
-		if err != nil {
-			return nil, err
+	return sources, phased(cmd, "counting the rows", func() error {
+		for i, d := range sets {
+			n, err := d.count()
+			if err != nil {
+				return err
+			}
+			if err := data.NotEmpty(d.path, n); err != nil {
+				return err
+			}
+			sources[i] = curate.MixSource{Rows: n, Weight: parts[i].Weight}
 		}
-		if err := data.NotEmpty(d.path, n); err != nil {
-			return nil, err
-		}
-		sources[i] = curate.MixSource{Rows: n, Weight: parts[i].Weight}
-	}
-	return sources, nil
+		return nil
+	})
 }
 
 // seekPosition goes where the file says, or stays at the beginning if there is none.
@@ -255,12 +257,12 @@ func dataShuffleCommand() *cobra.Command {
 			if err := checkOutputs([]string{in}, output.File(out)); err != nil {
 				return err
 			}
-			sets, closeAll, err := openDatasets([]string{in})
+			sets, closeAll, err := openDatasets(cmd, []string{in})
 			if err != nil {
 				return err
 			}
 			defer closeAll()
-			sources, err := mixSources([]mixPart{{Weight: 1}}, sets)
+			sources, err := mixSources(cmd, []mixPart{{Weight: 1}}, sets)
 			if err != nil {
 				return err
 			}

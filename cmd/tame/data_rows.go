@@ -9,7 +9,6 @@ import (
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 func dataSplitCommand() *cobra.Command {
@@ -30,7 +29,7 @@ func dataSplitCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := openDataset(in)
+			d, err := openDataset(cmd, in)
 			if err != nil {
 				return err
 			}
@@ -107,7 +106,7 @@ estimated (MinHash), with an error of a few percent.`,
 					return err
 				}
 			}
-			sets, closeAll, err := openDatasets(inputs)
+			sets, closeAll, err := openDatasets(cmd, inputs)
 			if err != nil {
 				return err
 			}
@@ -171,11 +170,11 @@ func checkExtent(of curate.Extent, d *dataset) error {
 }
 
 // sizer measures rows, in tokens with a tokenizer, else in characters.
-func sizer(tokenizerPath string) (unit string, size func(record) (data.Size, error), err error) {
+func sizer(cmd *cobra.Command, tokenizerPath string) (unit string, size func(record) (data.Size, error), err error) {
 	if tokenizerPath == "" {
 		return "characters", func(row record) (data.Size, error) { return data.Chars(row), nil }, nil
 	}
-	tok, err := tokenizer.Load(tokenizerPath)
+	tok, err := loadTokenizer(cmd, tokenizerPath)
 	if err != nil {
 		return "", nil, err
 	}
@@ -208,7 +207,7 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 			if err := errors.Join(checkOutputs([]string{in, tokenizerPath}, output.File(out)), filter.Validate()); err != nil {
 				return err
 			}
-			d, err := openDataset(in)
+			d, err := openDataset(cmd, in)
 			if err != nil {
 				return err
 			}
@@ -216,7 +215,7 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 			if err := checkExtent(filter.Of, d); err != nil {
 				return err
 			}
-			unit, size, err := sizer(tokenizerPath)
+			unit, size, err := sizer(cmd, tokenizerPath)
 			if err != nil {
 				return err
 			}
