@@ -71,7 +71,9 @@ func killStage(ctx context.Context, t *try) error {
 			return err
 		}
 	}
-	t.how = fmt.Sprintf("killed %d times", killed)
+	if t.how = fmt.Sprintf("killed %d times", killed); killed == 0 {
+		t.how = tooLate
+	}
 	return t.finish(ctx, ref, killed)
 }
 
@@ -89,9 +91,9 @@ func (t *try) finish(ctx context.Context, ref *reference, faults int, more ...st
 	return t.same(ref.tree)
 }
 
-// moment is a random one of a run that takes so long.
+// moment is a random one of a run that takes so long, an earlier one if a try was too late.
 func (t *try) moment(took time.Duration) time.Duration {
-	return time.Duration(t.rng.Float64() * 0.9 * float64(took))
+	return time.Duration(t.rng.Float64()*0.9*float64(took)) >> t.missed
 }
 
 // toolReference runs a tool whole.
@@ -120,7 +122,7 @@ func killTool(ctx context.Context, t *try) error {
 		return err
 	}
 	if e.killer != syscall.SIGKILL {
-		t.how = "ended before"
+		t.how = tooLate
 		return t.same(ref.tree)
 	}
 	t.how = "killed"
