@@ -114,7 +114,7 @@ func (s *suite) toolSubjects() map[string]subject {
 		"tokenizer-train":         tool(texts, "tokenizer train --vocab-size 600 IN out.model", "out.model"),
 		"tokenizer-convert":       tool(models, "tokenizer convert IN out", "out"),
 		"tokenizer-convert-model": tool(models, "tokenizer convert IN out.model", "out.model"),
-		"data-mix":                tool(arrow, "data mix IN=0.5 "+s.in("talks.arrow")+"=0.5 out.arrow --rows 20000 --position at.json", "out.arrow", "at.json"),
+		"data-mix":                tool(arrow, "data mix IN=0.5 "+s.in("talks.arrow")+"=0.5 out.arrow --rows 5000 --position at.json", "out.arrow", "at.json"),
 		"data-shuffle":            tool(arrow, "data shuffle IN out.arrow", "out.arrow"),
 		"data-split":              tool(arrow, "data split IN train.arrow held.arrow --share 0.4", "train.arrow", "held.arrow"),
 		"data-dedup":              tool(arrow, "data dedup IN out.arrow", "out.arrow"),
