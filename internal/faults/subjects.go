@@ -57,13 +57,13 @@ func (s *suite) stageSubjects() map[string]subject {
 			[]string{"data=" + s.in("text.txt"), "vocab_size=300", "steps=16", "warmup_steps=2", "batch_tokens=128", "held_out=0.3", "eval_every=4"})...),
 		"sft":    sets("sft", slices.Concat(quick, []string{chat, "data=" + talks, "epochs=3", "batch_size=4", "held_out=0.2", "eval_every=3", "optim.learning_rate=1e-3"})...),
 		"reward": sets("reward", slices.Concat(quick, []string{chat, "data=" + safe, "kind=safety", "epochs=3", "batch_size=16", "held_out=0.2", "eval_every=3"})...),
-		"reject": sets("reject", slices.Concat(quick, judges, []string{chat, "data=" + talks, "samples=6", "max_new_tokens=10"})...),
+		"reject": sets("reject", slices.Concat(quick, judges, []string{chat, "data=" + talks, "samples=24", "max_new_tokens=10"})...),
 		"ppo": sets("ppo", slices.Concat(quick, judges, []string{chat, "data=" + safe, "iterations=8", "batch_size=8", "mini_batch=4", "max_new_tokens=8",
 			"eval_every=1", "held_out=0.3"})...),
 		"gatt": sets("gatt", slices.Concat(tune, []string{chat, "data=" + talks, "mix=" + talks, "instructions=[on the mat, on a log]",
 			"short_instructions=[mat, log]", "max_dialogs=8"})...),
 		"distill": sets("distill", slices.Concat(tune, []string{chat, "data=" + safe, "safety=" + s.in("safety"), "pre_prompts=[the cat, a cat]",
-			"max_prompts=20", "samples=2"})...),
+			"max_prompts=20", "samples=2", "fine_tune.epochs=6"})...),
 		"rlhf": s.rlhf("annotator_helpfulness="+s.in("helpfulness"), "annotator_safety="+s.in("safety")),
 	}
 	stages := map[string]subject{}
