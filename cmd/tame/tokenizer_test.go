@@ -88,3 +88,38 @@ func TestTokenizerConvert(t *testing.T) {
 		assert.ErrorIs(t, err, fs.ErrNotExist, args[0])
 	}
 }
+
+// A byte-level tokenizer is a folder that convert takes apart again, and has only its own settings.
+func TestTokenizerTrainByteLevel(t *testing.T) {
+	dir := t.TempDir()
+	text := file(t, "cats.txt", strings.Repeat("the cat sat on the mat. a dog sat on a log, 1234 times. [INST]\n", 8))
+	out := filepath.Join(dir, "bytes")
+	assert.Contains(t, mustRun(t, "tokenizer", "train", "--kind", "bytelevel", "--pattern", "qwen2", "--vocab-size", "285", text, out), "285 pieces from 1 documents")
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json"} {
+		assert.FileExists(t, filepath.Join(out, name))
+	}
+	mustRun(t, "tokenizer", "convert", out, filepath.Join(dir, "again"))
+	in := `{"text": "[INST] the  log, é <|end_of_text|> 12"}`
+	want, err := tame(t, in, "tokenize", "--tokenizer", out)
+	require.NoError(t, err)
+	got, err := tame(t, in, "tokenize", "--tokenizer", filepath.Join(dir, "again"))
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	for want, args := range map[string][]string{
+		`--kind is "bpe", want sentencepiece or bytelevel`:     {"--kind", "bpe", text, filepath.Join(dir, "x")},
+		"--nfkc is a setting of --kind sentencepiece":          {"--kind", "bytelevel", "--nfkc", text, filepath.Join(dir, "x")},
+		"--pattern is a setting of --kind bytelevel":           {"--pattern", "qwen2", text, filepath.Join(dir, "x.model")},
+		"is a folder, not a .model file":                       {"--kind", "bytelevel", text, filepath.Join(dir, "x.model")},
+		"Pattern is cl100k, want one of":                       {"--kind", "bytelevel", "--pattern", "cl100k", text, filepath.Join(dir, "x")},
+		"VocabSize is 32000, want at most":                     {"--kind", "bytelevel", text, filepath.Join(dir, "x")},
+		"it is byte-level BPE, which a SentencePiece model ca": nil,
+	} {
+		args = append([]string{"tokenizer", "train"}, args...)
+		if len(args) == 2 {
+			args = []string{"tokenizer", "convert", out, filepath.Join(dir, "x.model")}
+		}
+		_, err := tame(t, "", args...)
+		assert.ErrorContains(t, err, want)
+		assert.NoFileExists(t, args[len(args)-1])
+	}
+}
