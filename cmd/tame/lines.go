@@ -17,7 +17,7 @@ import (
 )
 
 // maxLine is the longest line of an input that is answered line by line, in bytes: more text than any context has room for.
-const maxLine = 4 << 20
+const maxLine = 2 << 20
 
 // errLines says that at least one line was answered with an error.
 var errLines = errors.New("some lines were answered with errors")

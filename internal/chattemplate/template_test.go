@@ -83,3 +83,22 @@ func TestHostile(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a template says, it is rendered or refused.
+func FuzzTemplate(f *testing.F) {
+	f.Add("{% for m in messages %}{{ m['role'] + m.content | trim }}{% generation %}x{% endgeneration %}{% endfor %}", "Hello")
+	f.Add("{%- macro f(a, b=1) -%}{{ a[b:] }}{%- endmacro -%}{% set ns = namespace(x=0) %}{{ f('abc') ~ ns.x | tojson }}", "{{ x }}")
+	f.Add("{% raw %}{% if %}{% endraw %}{% if add_generation_prompt is defined and not tools %}{{ '%}' }}{% endif %}", "")
+	f.Fuzz(func(t *testing.T, source, content string) {
+		tmpl, err := Compile(source)
+		if err != nil {
+			return
+		}
+		text, answers, err := tmpl.Render([]Message{{"user", content}, {"assistant", content}}, nil, true)
+		for _, a := range answers {
+			if err == nil && (a[0] > a[1] || a[1] > len(text)) {
+				t.Fatalf("answer %v of %d bytes", a, len(text))
+			}
+		}
+	})
+}

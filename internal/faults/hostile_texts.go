@@ -150,8 +150,8 @@ func hostileLines() map[string]hostile {
 		"line-tokens":   around(`{"tokens": [1`, ",1", "]}\n"),
 		"line-messages": around(`{"messages": [{"role": "user", "content": "x"}`, `,{"role":"user","content":"x"}`, "]}\n"),
 		"line-zeros":    around("", "\x00", "\n"),
-		"line-short":    func(w *bufio.Writer, _ int64) error { return around(`{"text": "`, "ACGT", "\"}\n")(w, 4_000_000) },
-		"line-some":     func(w *bufio.Writer, _ int64) error { return around(`{"tokens": [1`, ",1", "]}\n")(w, 4_000_000) },
+		"line-short":    func(w *bufio.Writer, _ int64) error { return around(`{"text": "`, "ACGT", "\"}\n")(w, 2_000_000) },
+		"line-some":     func(w *bufio.Writer, _ int64) error { return around(`{"tokens": [1`, ",1", "]}\n")(w, 2_000_000) },
 		"line-null":     exactly("null\n{\"ids\": null}\n{\"tokens\": null}\n{\"messages\": null}\n{}\n[]\n\"\"\n1\n"),
 	} {
 		all[name] = hostile{file: name, write: write, commands: commands}
@@ -174,7 +174,7 @@ func hostileSettings() map[string]hostile {
 	}
 	all := map[string]hostile{}
 	small := func(write func(w *bufio.Writer, n int64) error) func(w *bufio.Writer, n int64) error { // within the limit for settings
-		return func(w *bufio.Writer, _ int64) error { return write(w, 1_000_000) }
+		return func(w *bufio.Writer, _ int64) error { return write(w, 500_000) }
 	}
 	for name, write := range map[string]func(w *bufio.Writer, n int64) error{
 		"small-keys.yaml":    small(counted("", "k%d: 1\n", "")),

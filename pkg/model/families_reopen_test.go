@@ -153,8 +153,11 @@ func TestFamiliesAsGGUFInTransformers(t *testing.T) {
 	values, want, tmp := readFamilies(t), make(map[string][]float64), t.TempDir()
 	for _, name := range []string{"llama", "mistral-full", "qwen2", "qwen3"} {
 		cfg := familyConfigs()[name]
-		if cfg.Family == arch.FamilyQwen3 {
-			cfg.HeadDim = 128 // it takes that for granted
+		switch cfg.Family { // it does not read the width of a head there
+		case arch.FamilyQwen2:
+			cfg.HeadDim = cfg.Dim / cfg.NumHeads
+		case arch.FamilyQwen3:
+			cfg.HeadDim = 128
 		}
 		p, path := formulaParams(t, cfg, false), filepath.Join(tmp, name+".gguf")
 		require.NoError(t, SaveGGUF(path, p, F32, nil))

@@ -38,7 +38,7 @@ func (t *Tokenizer) encode(text string, special allowed) []int32 {
 	m := t.merger()
 	defer t.release(m)
 	if len(text) > maxKeptSlots {
-		m.ids = slices.Grow(m.ids, len(text)) // a long text has up to an id for each byte: growing would take twice that
+		m.ids = slices.Grow(m.ids, len(text)+16) // a long text has up to an id for each byte, and callers add some: growing would take twice that
 	}
 	switch {
 	case t.hugging != nil:

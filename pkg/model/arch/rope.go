@@ -46,13 +46,13 @@ type RopeScaling struct {
 	Factor float64
 	// OriginalMaxSeqLen is the context length before. Of yarn and llama3. Llama 3.1: 8192.
 	OriginalMaxSeqLen int
-	// LowFreqFactor is for llama3: wavelengths longer than OriginalMaxSeqLen / LowFreqFactor are scaled by all of Factor. Llama 3.1: 1.
+	// LowFreqFactor is for llama3: wavelengths longer than OriginalMaxSeqLen / LowFreqFactor are scaled by the whole factor. Llama 3.1: 1.
 	LowFreqFactor float64
 	// HighFreqFactor is for llama3: wavelengths shorter than OriginalMaxSeqLen / HighFreqFactor are not scaled. Llama 3.1: 4.
 	HighFreqFactor float64
 	// BetaFast is for yarn: pairs of columns that rotate more often than this over OriginalMaxSeqLen are not scaled. Usual: 32.
 	BetaFast float64
-	// BetaSlow is for yarn: pairs of columns that rotate less often than this over OriginalMaxSeqLen are scaled by all of Factor. Usual: 1.
+	// BetaSlow is for yarn: pairs of columns that rotate less often than this over OriginalMaxSeqLen are scaled by the whole factor. Usual: 1.
 	BetaSlow float64
 	// AttentionFactor is for yarn: it multiplies queries and keys. Usual: 0.1 ln(Factor) + 1.
 	AttentionFactor float64
