@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // The same text gives the same tokenizer, whatever it comes from.
@@ -121,5 +124,28 @@ func TestTokenizerTrainByteLevel(t *testing.T) {
 		_, err := tame(t, "", args...)
 		assert.ErrorContains(t, err, want)
 		assert.NoFileExists(t, args[len(args)-1])
+	}
+}
+
+// A prompt begins with BOS where the tokenizer's files say so, and with the text's own ids elsewhere.
+func TestPromptWithoutBOS(t *testing.T) {
+	p, err := model.Load(languageModel(t))
+	require.NoError(t, err)
+	cfg := tokenizer.DefaultByteLevelConfig()
+	cfg.VocabSize = 270
+	with, err := tokenizer.TrainByteLevel(t.Context(), slices.Values([]string{"the cat and the hat and the mat"}), cfg)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, with.SaveHuggingFace(dir))
+	config, err := os.ReadFile(filepath.Join(dir, "tokenizer_config.json"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tokenizer_config.json"), bytes.Replace(config, []byte(`"add_bos_token": true`), []byte(`"add_bos_token": false`), 1), 0o644))
+	without, err := tokenizer.Load(dir)
+	require.NoError(t, err)
+	prompt := "the hat"
+	for tok, want := range map[*tokenizer.Tokenizer][]int32{with: append([]int32{p.Config().BOS}, with.Encode(prompt)...), without: with.Encode(prompt)} {
+		got, err := promptIDs(p, tok, generateInput{Prompt: &prompt}, "")
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
 	}
 }
