@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/generate"
@@ -43,6 +44,7 @@ func chatCommand() *cobra.Command {
 				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
 				return err
 			})
+			tellAside(cmd, path, p)
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
@@ -90,19 +92,18 @@ type chat struct {
 	ends   []int32 // ids that end an answer
 	tok    *tokenizer.Tokenizer
 	tmpl   *data.Template
-	system string
-	cut    bool // the last answer has no end, because it was as long as answers may be
+	said   []data.Message // the system prompt and the user's messages
+	cut    bool           // the last answer has no end, because it was as long as answers may be
 	turns  int
 	out    io.Writer
 }
 
 func newChat(p *model.Params, tok *tokenizer.Tokenizer, system, template string, cfg generate.Sampling, out io.Writer) (*chat, error) {
-	tmpl, err := chatTemplate(tok, template)
+	tmpl, err := chatTemplate(tok, p.Ends(), template)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Fit(tok, p.Config().VocabSize)
-	cfg.Stop = p.Ends()
+	cfg.Fit(p, tok)
 	if cfg.MaxNewTokens == 0 {
 		cfg.MaxNewTokens = p.Config().MaxSeqLen
 	}
@@ -110,7 +111,11 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system, template string,
 	if err != nil {
 		return nil, err
 	}
-	return &chat{stream: stream, ends: cfg.Stop, tok: tok, tmpl: tmpl.Within(p.Config().VocabSize), system: system, out: out}, nil
+	c := &chat{stream: stream, ends: cfg.Stop, tok: tok, tmpl: tmpl.Within(p.Config().VocabSize), out: out}
+	if system != "" {
+		c.said = []data.Message{{Role: data.System, Content: system}}
+	}
+	return c, nil
 }
 
 // run answers line by line. prompting shows where to type.
@@ -125,9 +130,12 @@ func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
 		}
 		text, readErr := readLine(ctx, lines)
 		line := strings.TrimSpace(text)
+		var long *bounded.LineError
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.As(readErr, &long):
+			fmt.Fprintf(c.out, "(%v)\n", long)
 		case line == "/quit":
 			return nil
 		case line == "/reset":
@@ -146,7 +154,7 @@ func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
 		if errors.Is(readErr, io.EOF) {
 			return nil
 		}
-		if readErr != nil {
+		if readErr != nil && long == nil {
 			return readErr
 		}
 	}
@@ -155,39 +163,38 @@ func (c *chat) run(ctx context.Context, in io.Reader, prompting bool) error {
 // readLine waits for a line or for Ctrl-C. After Ctrl-C a goroutine is left waiting, until the process ends.
 func readLine(ctx context.Context, lines *bufio.Reader) (string, error) {
 	type result struct {
-		text string
+		text []byte
 		err  error
 	}
 	read := make(chan result, 1)
 	go func() {
-		text, err := lines.ReadString('\n')
+		text, err := bounded.ReadLine(lines, maxLine)
 		read <- result{text, err}
 	}()
 	select {
 	case <-ctx.Done():
 		return "", ctx.Err()
 	case r := <-read:
-		return r.text, r.err
+		return string(r.text), r.err
 	}
 }
 
 func (c *chat) reset() {
 	c.stream.Reset()
+	c.said = c.said[:len(c.said)-c.turns]
 	c.cut, c.turns = false, 0
 }
 
 // answer streams the answer to a line. A line that cannot be answered leaves the dialogue as it was.
 func (c *chat) answer(ctx context.Context, line string) error {
-	messages := []data.Message{{Role: data.User, Content: line}}
-	if c.turns == 0 && c.system != "" {
-		messages = append([]data.Message{{Role: data.System, Content: c.system}}, messages...)
-	}
-	ids, err := c.tmpl.EncodePrompt(messages)
+	said := append(slices.Clip(c.said), data.Message{Role: data.User, Content: line})
+	prompts, err := c.tmpl.EncodeUser(said)
 	if err != nil {
 		return err
 	}
-	if c.cut {
-		ids = append([]int32{c.tok.EOS()}, ids...) // the turn has to end somewhere
+	ids := prompts[c.turns]
+	if c.cut && len(c.ends) > 0 {
+		ids = append([]int32{c.ends[0]}, ids...) // the turn has to end somewhere
 	}
 	text := c.tok.NewStream()
 	answer, err := c.stream.Answer(ctx, generate.TurnRequest{Prompt: ids, ID: uint64(c.turns)}, func(id int32) error {
@@ -202,6 +209,7 @@ func (c *chat) answer(ctx context.Context, line string) error {
 	if errors.As(err, &long) {
 		return fmt.Errorf("the context of %d tokens is full, with this line the dialogue has %d: /reset starts a new one", c.stream.Context(), long.Length)
 	}
+	c.said = said
 	c.turns++
 	c.cut = !answer.Finished
 	fmt.Fprintln(c.out, text.Flush())

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -63,6 +62,7 @@ func (f modelForm) chooseType(dtype string) (string, error) {
 
 func convertModelCommand() *cobra.Command {
 	var tokenizerPath, to, dtype string
+	var report reporter
 	cmd := &cobra.Command{
 		Use:   "model IN OUT",
 		Short: "Write a model in another form",
@@ -85,18 +85,20 @@ q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; 
 			if dtype, err = form.chooseType(dtype); err != nil {
 				return err
 			}
-			return convertModel(cmd, args[0], args[1], tokenizerPath, form, dtype)
+			return convertModel(cmd, args[0], args[1], tokenizerPath, form, dtype, &report)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&tokenizerPath, "tokenizer", "", tokenizerFiles+" (default: the one in the model)")
 	flags.StringVar(&to, "to", "", "form of OUT: hf, gguf, llama2c or meta (default: by OUT's name)")
 	flags.StringVar(&dtype, "dtype", "", "type of the numbers: f32, f16, bf16 or q8_0 (default f32)")
+	reportFlag(cmd, &report)
 	return cmd
 }
 
-func convertModel(cmd *cobra.Command, in, out, tokenizerPath string, form modelForm, dtype string) error {
-	inputs, places := []string{in, tokenizerPath}, form.places(out)
+func convertModel(cmd *cobra.Command, in, out, tokenizerPath string, form modelForm, dtype string, report *reporter) error {
+	inputs, outputs := []string{in, tokenizerPath}, form.places(out)
+	places := report.places(outputs...)
 	if err := checkOutputs(inputs, places...); err != nil {
 		return err
 	}
@@ -117,10 +119,40 @@ func convertModel(cmd *cobra.Command, in, out, tokenizerPath string, form modelF
 	if err := addInputs(cmd.Context(), new(data.Hasher), &lineage, in, tokenizerPath); err != nil {
 		return err
 	}
+	err = report.addModel(cmd.Context(), in)
+	if err == nil && tok != nil {
+		from := tokenizerPath
+		if from == "" {
+			from = in
+		}
+		err = report.addTokenizer(cmd.Context(), from, tok)
+	}
+	if err != nil {
+		return err
+	}
+	report.report.Model.Weights, report.report.Model.WrittenForm, report.report.Model.DType, report.report.Model.Ends = p.NumParams(), form.name, dtype, p.Ends()
+	if form.beside && tok != nil && tok.ChatTemplate() != "" {
+		report.leaves("the chat template, for which a .model file has no place")
+	}
 	c.Phase("writing %s", out)
-	err = set.Write(out, func(path string) error { return form.write(path, p, tok, dtype, lineage) })
-	if err == nil && len(places) > 1 {
-		err = writeBeside(set, places[1].Path, tok)
+	write := func(path string, write func(string) error) error {
+		return set.Write(path, func(staged string) error {
+			if err := write(staged); err != nil {
+				return err
+			}
+			return report.wrote(cmd.Context(), path, staged)
+		})
+	}
+	err = write(out, func(path string) error { return form.write(path, p, tok, dtype, lineage) })
+	if err == nil && len(outputs) > 1 {
+		if beside := outputs[1].Path; tok == nil {
+			set.Drop(beside)
+		} else {
+			err = write(beside, tok.Save)
+		}
+	}
+	if err == nil {
+		err = report.write(set, "convert model", in)
 	}
 	if err == nil {
 		err = set.Commit()
@@ -129,6 +161,10 @@ func convertModel(cmd *cobra.Command, in, out, tokenizerPath string, form modelF
 		return err
 	}
 	c.Close()
+	if err := report.print(cmd.OutOrStdout()); err != nil {
+		return err
+	}
+	tellAside(cmd, in, p)
 	with := "without a tokenizer"
 	if tok != nil {
 		with = fmt.Sprintf("with a tokenizer of %d pieces", tok.VocabSize())
@@ -193,13 +229,4 @@ func (f modelForm) places(out string) []output.Place {
 		places = append(places, output.File(strings.TrimSuffix(out, filepath.Ext(out))+"."+tokenizerFile))
 	}
 	return places
-}
-
-// writeBeside writes the tokenizer next to the model, if there is one.
-func writeBeside(set *output.Set, path string, tok *tokenizer.Tokenizer) error {
-	if tok == nil {
-		set.Drop(path)
-		return nil
-	}
-	return set.WriteFile(path, func(w *bufio.Writer) error { return tok.WriteModel(w) })
 }

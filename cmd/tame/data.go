@@ -43,6 +43,7 @@ type dataset struct {
 	path    string
 	form    data.Schema
 	lineage data.Lineage
+	unused  []string // columns of the file that rows do not have
 	rows    iter.Seq2[record, error]
 	count   func() (int, error)
 	check   func(check func(record) error, bad func(row int, err error) bool) (int, error)
@@ -50,7 +51,7 @@ type dataset struct {
 	close   func() error
 }
 
-// forms open a dataset as rows of one form. Files without metadata are of the first form whose columns they have.
+// forms open a dataset as rows of one form; those that commands copy are opened by openToCopy. Files without metadata are of the first form whose columns they have.
 var forms = []func(path string) (*dataset, error){
 	openAs[data.Sample], openAs[data.Preference], openAs[data.Prompt], openAs[data.Conversation], openAs[data.Text],
 }
@@ -62,7 +63,7 @@ func openAs[T record](path string) (*dataset, error) {
 	}
 	var zero T
 	return &dataset{
-		path: path, form: zero.Schema(), lineage: r.Lineage(), count: r.Len, close: r.Close,
+		path: path, form: zero.Schema(), lineage: r.Lineage(), unused: r.Unused(), count: r.Len, close: r.Close,
 		rows: func(yield func(record, error) bool) {
 			for row, err := range r.Rows() {
 				if !yield(row, err) {
@@ -153,14 +154,21 @@ func openDatasets(cmd *cobra.Command, paths []string) (sets []*dataset, closeAll
 	if sets, closeAll, err = openAll(cmd, paths); err != nil {
 		return nil, nil, err
 	}
+	if err := sameForm(sets); err != nil {
+		closeAll()
+		return nil, nil, err
+	}
+	return sets, closeAll, nil
+}
+
+func sameForm(sets []*dataset) error {
 	first := sets[0]
 	for _, d := range sets {
 		if d.form != first.form {
-			closeAll()
-			return nil, nil, fmt.Errorf("%s holds %v rows and %s holds %v rows: they cannot be in one dataset", first.path, first.form, d.path, d.form)
+			return fmt.Errorf("%s holds %v rows and %s holds %v rows: they cannot be in one dataset", first.path, first.form, d.path, d.form)
 		}
 	}
-	return sets, closeAll, nil
+	return nil
 }
 
 // paths are the files of datasets.

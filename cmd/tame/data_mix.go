@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"iter"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
@@ -22,8 +22,13 @@ import (
 	"github.com/tame-rlhf/tame/pkg/run"
 )
 
-// windowBytes is about how much of the datasets a shuffle or a mixture has in memory at once.
-const windowBytes = 256 << 20
+// A shuffle or a mixture has about so many times the size of the files in memory at once, within these bounds. Few files unpack to more; those
+// that do are read several times.
+const (
+	windowTimes          = 8
+	minWindow, maxWindow = 8 << 20, 256 << 20
+	windowRows           = 64 // at least
+)
 
 // mixPart is a dataset of a mixture in the lineage.
 type mixPart struct {
@@ -42,6 +47,7 @@ func dataMixCommand() *cobra.Command {
 	var rows int
 	var seed uint64
 	var position string
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "mix A.arrow=0.9 B.arrow=0.1 ... OUT.arrow",
 		Short: "Draw rows from several datasets in given shares",
@@ -62,7 +68,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 			if err := checkOutputs(paths, places...); err != nil {
 				return err
 			}
-			sets, closeAll, err := openDatasets(cmd, paths)
+			sets, closeAll, err := openToCopy(cmd, *strict, paths...)
 			if err != nil {
 				return err
 			}
@@ -120,6 +126,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 	cmd.Flags().IntVar(&rows, "rows", 0, "how many rows to draw (default: until one would come a second time)")
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "of the shuffling")
 	cmd.Flags().StringVar(&position, "position", "", "JSON file with the mixture's position: read if it is there, and written")
+	strict = strictFlag(cmd)
 	return cmd
 }
 
@@ -159,9 +166,12 @@ func mixSources(cmd *cobra.Command, parts []mixPart, sets []*dataset) ([]curate.
 	})
 }
 
+// maxPosition is the longest file of a position that is read, in bytes.
+const maxPosition = 1 << 20
+
 // seekPosition goes where the file says, or stays at the beginning if there is none.
 func seekPosition(mix *curate.Mix, path string) error {
-	raw, err := os.ReadFile(path)
+	raw, err := bounded.ReadFile(path, maxPosition)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -192,7 +202,7 @@ func draws(mix *curate.Mix, n int) iter.Seq[curate.Pick] {
 func gather(cmd *cobra.Command, what string, sets []*dataset, sources []curate.MixSource, picks iter.Seq[curate.Pick], total int, out string, l data.Lineage) error {
 	c := console.New(cmd.ErrOrStderr())
 	defer c.Close()
-	bytes, weights := 0.0, 0.0
+	bytes, weights, files := 0.0, 0.0, int64(0)
 	var read []iter.Seq2[record, error]
 	for i, d := range sets {
 		size, err := rowBytes(d, sources[i].Rows)
@@ -200,9 +210,11 @@ func gather(cmd *cobra.Command, what string, sets []*dataset, sources []curate.M
 			return err
 		}
 		bytes, weights = bytes+sources[i].Weight*float64(size), weights+sources[i].Weight
+		files += fileSize(d.path)
 		read = append(read, stoppable(cmd.Context(), d.rows))
 	}
-	window := max(1024, int(windowBytes/max(1, bytes/weights)))
+	most := min(max(windowTimes*files, minWindow), maxWindow)
+	window := max(windowRows, int(float64(most)/max(1, bytes/weights)))
 	task := c.Start(what, total)
 	picked := shown(cmd.Context(), task, curate.Gather(picks, window, read...))
 	if err := sets[0].write(out, picked, l); err != nil {
@@ -247,6 +259,7 @@ func shown(ctx context.Context, task *console.Task, rows iter.Seq2[record, error
 
 func dataShuffleCommand() *cobra.Command {
 	var seed uint64
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "shuffle IN.arrow OUT.arrow",
 		Short: "Put the rows of a dataset into another order",
@@ -257,7 +270,7 @@ func dataShuffleCommand() *cobra.Command {
 			if err := checkOutputs([]string{in}, output.File(out)); err != nil {
 				return err
 			}
-			sets, closeAll, err := openDatasets(cmd, []string{in})
+			sets, closeAll, err := openToCopy(cmd, *strict, in)
 			if err != nil {
 				return err
 			}
@@ -289,5 +302,6 @@ func dataShuffleCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().Uint64Var(&seed, "seed", 0, "of the order")
+	strict = strictFlag(cmd)
 	return cmd
 }

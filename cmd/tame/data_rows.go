@@ -13,6 +13,7 @@ import (
 
 func dataSplitCommand() *cobra.Command {
 	share, seed := 0.1, uint64(0)
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "split IN.arrow TRAIN.arrow HELDOUT.arrow",
 		Short: "Hold rows out, with no question on both sides",
@@ -29,11 +30,12 @@ func dataSplitCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := openDataset(cmd, in)
+			sets, closeAll, err := openToCopy(cmd, *strict, in)
 			if err != nil {
 				return err
 			}
-			defer d.close()
+			defer closeAll()
+			d := sets[0]
 			lineage, err := lineageOf(cmd, "split", struct{ Share float64 }{share}, seed, d)
 			if err != nil {
 				return err
@@ -71,6 +73,7 @@ func dataSplitCommand() *cobra.Command {
 	}
 	cmd.Flags().Float64Var(&share, "share", share, "of the questions that are held out")
 	cmd.Flags().Uint64Var(&seed, "seed", seed, "of the hash")
+	strict = strictFlag(cmd)
 	return cmd
 }
 
@@ -84,6 +87,7 @@ type dedupConfig struct {
 func dataDedupCommand() *cobra.Command {
 	var c dedupConfig
 	near := curate.DefaultNearDedup()
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "dedup IN.arrow ... OUT.arrow",
 		Short: "Keep the first of rows that say the same",
@@ -106,7 +110,7 @@ estimated (MinHash), with an error of a few percent.`,
 					return err
 				}
 			}
-			sets, closeAll, err := openDatasets(cmd, inputs)
+			sets, closeAll, err := openToCopy(cmd, *strict, inputs...)
 			if err != nil {
 				return err
 			}
@@ -122,6 +126,7 @@ estimated (MinHash), with an error of a few percent.`,
 	cmd.Flags().Float64Var(&near.Threshold, "near", near.Threshold, "also drop rows that are alike to this degree, in (0, 1]")
 	cmd.Flags().Lookup("near").DefValue = "only what is the same"
 	cmd.Flags().IntVar(&near.Words, "words", near.Words, "with --near: the length of the runs of words that are compared")
+	strict = strictFlag(cmd)
 	return cmd
 }
 
@@ -178,7 +183,7 @@ func sizer(cmd *cobra.Command, tokenizerPath string) (unit string, size func(rec
 	if err != nil {
 		return "", nil, err
 	}
-	template, err := data.Llama2Template(tok)
+	template, err := chatTemplate(tok, nil, "")
 	if err != nil {
 		return "", nil, err
 	}
@@ -196,6 +201,7 @@ type filterConfig struct {
 func dataFilterCommand() *cobra.Command {
 	filter := curate.DefaultLengthFilter()
 	var tokenizerPath string
+	var strict *bool
 	cmd := &cobra.Command{
 		Use:   "filter IN.arrow OUT.arrow --min N --max N",
 		Short: "Keep rows of some length",
@@ -207,11 +213,12 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 			if err := errors.Join(checkOutputs([]string{in, tokenizerPath}, output.File(out)), filter.Validate()); err != nil {
 				return err
 			}
-			d, err := openDataset(cmd, in)
+			sets, closeAll, err := openToCopy(cmd, *strict, in)
 			if err != nil {
 				return err
 			}
-			defer d.close()
+			defer closeAll()
+			d := sets[0]
 			if err := checkExtent(filter.Of, d); err != nil {
 				return err
 			}
@@ -262,5 +269,6 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 	flags.Lookup("max").DefValue = "no limit"
 	flags.TextVar(&filter.Of, "of", filter.Of, "what is measured: row, prompt or answer")
 	flags.StringVar(&tokenizerPath, "tokenizer", "", "measure in tokens: "+tokenizerFiles)
+	strict = strictFlag(cmd)
 	return cmd
 }

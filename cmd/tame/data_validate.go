@@ -94,6 +94,9 @@ func validateFile(cmd *cobra.Command, path string, most int, fits func(record) e
 		fmt.Fprintf(w, "%s: and %d more\n", path, bad-most)
 	}
 	printOrigin(w, d, rows)
+	if note := unusedNote(d); note != "" && !sampled(d) {
+		fmt.Fprintln(w, printable.Text(note))
+	}
 	printSpecialTokens(w, special)
 	if bad > 0 {
 		return fmt.Errorf("%s: %d of %d rows are bad", path, bad, rows)

@@ -51,13 +51,11 @@ func generateCommand() *cobra.Command {
 				p, tok, err = model.LoadWithTokenizer(path, tokenizerPath)
 				return err
 			})
+			tellAside(cmd, path, p)
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
 				return err
 			}
-			cfg.Stop = p.Ends()
-			if tok != nil {
-				cfg.Vocab = generate.Known(tok, p.Config().VocabSize)
-			}
+			cfg.Fit(p, tok)
 			limited := cfg
 			limited.MaxNewTokens = min(cfg.MaxNewTokens, p.Config().MaxSeqLen)
 			if n < 1 || limited.CheckTokens(n, mostLineTokens) != nil {
@@ -106,7 +104,7 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, temp
 	case in.Prompt != nil:
 		return append([]int32{p.Config().BOS}, tok.Encode(*in.Prompt)...), nil
 	}
-	tmpl, err := chatTemplate(tok, template)
+	tmpl, err := chatTemplate(tok, p.Ends(), template)
 	if err != nil {
 		return nil, err
 	}

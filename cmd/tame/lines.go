@@ -12,9 +12,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/jsonline"
 	"github.com/tame-rlhf/tame/internal/printable"
 )
+
+// maxLine is the longest line of an input that is answered line by line, in bytes: more text than any context has room for.
+const maxLine = 2 << 20
 
 // errLines says that at least one line was answered with an error.
 var errLines = errors.New("some lines were answered with errors")
@@ -30,12 +34,19 @@ func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, 
 		if err := ctx.Err(); err != nil {
 			return errors.Join(err, writer.Flush())
 		}
-		text, readErr := reader.ReadBytes('\n')
+		text, readErr := bounded.ReadLine(reader, maxLine)
 		if line == 1 {
 			text = bytes.TrimPrefix(text, []byte("\ufeff"))
 		}
-		if len(bytes.TrimSpace(text)) > 0 {
-			if err := answerLine(text, encoder, func(in In) (any, error) { return answer(line, in) }); err != nil {
+		var long *bounded.LineError
+		if errors.As(readErr, &long) || len(bytes.TrimSpace(text)) > 0 {
+			var err error
+			if long != nil {
+				err = long
+			} else {
+				err = answerLine(text, encoder, func(in In) (any, error) { return answer(line, in) })
+			}
+			if err != nil {
 				if ctx.Err() != nil {
 					return errors.Join(ctx.Err(), writer.Flush())
 				}
@@ -53,7 +64,7 @@ func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, 
 			return errLines
 		case errors.Is(readErr, io.EOF):
 			return nil
-		case readErr != nil:
+		case readErr != nil && long == nil:
 			return readErr
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/internal/printable"
 )
 
@@ -28,6 +29,7 @@ const (
 const exitInterrupted = 130
 
 func main() {
+	memory.Bound()
 	ctx, received := untilSignal(context.Background())
 	err := rootCommand().ExecuteContext(ctx)
 	code := status(os.Stderr, err, received() != 0)

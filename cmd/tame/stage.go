@@ -202,6 +202,7 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resum
 	}
 	if err == nil {
 		show.Phase("reading the data")
+		r.noteUnused(inputs)
 		err = s.run(running, r, cfg)
 	}
 	return r.ended(ctx, err, again)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/tame-rlhf/tame/internal/columnar"
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -41,6 +42,23 @@ const evaluationFile = "evaluation.json"
 // notef tells something about the run.
 func (r *stageRun) notef(format string, args ...any) {
 	r.console.Printf("%s", printable.Text(fmt.Sprintf(format, args...)))
+}
+
+// noteUnused names columns of datasets that no stage reads.
+func (r *stageRun) noteUnused(inputs []string) {
+	for _, path := range inputs {
+		if is, err := columnar.Is(path); err != nil || !is {
+			continue
+		}
+		d, err := openForm(path)
+		if err != nil { // the stage says so, with the form that it wants
+			continue
+		}
+		if note := unusedNote(d); note != "" && !sampled(d) {
+			r.notef("%s", note)
+		}
+		d.close()
+	}
 }
 
 // follow lets a training loop save its state in the checkpoint's folder, with the lineage that output.begin compares, show its

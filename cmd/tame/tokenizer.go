@@ -78,7 +78,8 @@ func tokenizerTrainCommand() *cobra.Command {
 }
 
 func tokenizerConvertCommand() *cobra.Command {
-	return &cobra.Command{
+	var report reporter
+	cmd := &cobra.Command{
 		Use:   "convert TOKENIZER OUT",
 		Short: "Write a tokenizer in another format",
 		Long: "Reads a SentencePiece .model, a tokenizer.json of Hugging Face, a GGUF file or a llama2.c tokenizer.bin, and writes a .model\n" +
@@ -90,24 +91,53 @@ func tokenizerConvertCommand() *cobra.Command {
 			if strings.EqualFold(filepath.Ext(args[1]), ".model") {
 				place.Folder = false
 			}
-			if err := checkOutputs(inputs, place); err != nil {
+			places := report.places(place)
+			if err := checkOutputs(inputs, places...); err != nil {
 				return err
 			}
 			tok, err := loadTokenizer(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			save := tok.SaveHuggingFace
+			save := func(dir string) error { return errors.Join(tok.SaveHuggingFace(dir), tok.SaveChatTemplate(dir)) }
 			if !place.Folder {
 				save = tok.Save
 			}
-			if err := makeOutput(inputs, place, save); err != nil {
+			if err := report.addTokenizer(cmd.Context(), args[0], tok); err != nil {
+				return err
+			}
+			if !place.Folder && tok.ChatTemplate() != "" {
+				report.leaves("the chat template, for which a .model file has no place")
+			}
+			set, err := output.New(inputs, places...)
+			if err != nil {
+				return err
+			}
+			defer set.Close()
+			err = set.Write(place.Path, func(staged string) error {
+				if err := save(staged); err != nil {
+					return err
+				}
+				return report.wrote(cmd.Context(), place.Path, staged)
+			})
+			if err == nil {
+				err = report.write(set, "tokenizer convert", args[0])
+			}
+			if err == nil {
+				err = set.Commit()
+			}
+			if err == nil {
+				err = report.print(cmd.OutOrStdout())
+			}
+			if err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d pieces\n%s is written\n", tok.VocabSize(), place.Path)
 			return err
 		},
 	}
+	reportFlag(cmd, &report)
+	return cmd
 }
 
 // trainingText goes through the texts of files, of which it keeps a part at a time.

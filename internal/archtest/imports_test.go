@@ -46,6 +46,7 @@ var levels = [][]string{
 	{"internal/columnar"},
 	{"internal/parquet"},
 	{"pkg/tokenizer"},
+	{"pkg/tokenizer/internal/"},
 	{"pkg/backend/cpu"},
 	{"pkg/backend"},
 	{"pkg/blas"},
@@ -54,8 +55,8 @@ var levels = [][]string{
 	{"internal/yamlconf"}, // configurations of commands
 	{"pkg/model/arch"},
 	{"pkg/setting"},
-	{"internal/enum", "internal/each", "internal/heap", "internal/memory", "internal/printable", "internal/pty", "internal/checksum", "internal/jsonline"},
-	{"internal/gguf", "internal/pth", "internal/output"},
+	{"internal/chattemplate", "internal/enum", "internal/each", "internal/heap", "internal/memory", "internal/printable", "internal/pty", "internal/checksum", "internal/jsonline"},
+	{"internal/gguf", "internal/pth", "internal/output", "internal/bounded"},
 	{"internal/golden", "internal/archtest", "internal/faults", "internal/mutate", "internal/yamlconf/gendocs"},
 }
 

@@ -23,10 +23,15 @@ import (
 	"strings"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/tame-rlhf/tame/internal/bounded"
 )
 
 // Name is the name of the file.
 const Name = "SHA256SUMS"
+
+// maxBytes is the largest file that is read. A line takes about 100 bytes.
+const maxBytes = 16 << 20
 
 // Sums are SHA-256, as hexadecimal digits, by the path of a file below its folder, with slashes.
 type Sums map[string]string
@@ -53,7 +58,7 @@ func (s Sums) Write(dir string) error {
 
 // Read reads the file of a folder. Without one the error wraps fs.ErrNotExist; one that is not as Write wrote it is damaged.
 func Read(dir string) (Sums, error) {
-	raw, err := os.ReadFile(filepath.Join(dir, Name))
+	raw, err := bounded.ReadFile(filepath.Join(dir, Name), maxBytes)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func checkFooter(file io.ReaderAt, size int64) (*frames, error) {
 	if n < 8 || n > end {
 		return nil, fmt.Errorf("%w: it claims %d of the file's %d bytes", errFooter, n, size)
 	}
-	f, err := readFlatbuffer(file, end-n, n)
+	f, err := readFlatbuffer(file, size, end-n, n)
 	if err != nil {
 		return nil, err
 	}
@@ -46,10 +46,20 @@ func checkFooter(file io.ReaderAt, size int64) (*frames, error) {
 	}
 	f.vector(footer, 2, blockSize) // dictionaries
 	f.vector(footer, 3, blockSize) // record batches
-	return readFrames(file, f)
+	return readFrames(file, size, f)
 }
 
-func readFlatbuffer(file io.ReaderAt, at, n int64) (*flatbuffer, error) {
+// maxDescription is the longest description of a file or message that is read, in bytes. That of 100,000 columns has 20 MB.
+const maxDescription = 64 << 20
+
+// readFlatbuffer reads n bytes at that place of a file of that size.
+func readFlatbuffer(file io.ReaderAt, size, at, n int64) (*flatbuffer, error) {
+	if at < 0 || n < 0 || n > size-at {
+		return nil, fmt.Errorf("a description of %d bytes at byte %d, the file has %d: it is cut short or damaged", n, at, size)
+	}
+	if n > maxDescription {
+		return nil, fmt.Errorf("a description of %d bytes at byte %d, at most %d are read", n, at, maxDescription)
+	}
 	f := &flatbuffer{buf: make([]byte, n), left: 16 * int(n)}
 	_, err := file.ReadAt(f.buf, at)
 	return f, err
@@ -128,7 +138,7 @@ func checkStream(file io.ReaderAt, size int64) error {
 		if n == 0 { // the end
 			return nil
 		}
-		f, err := readFlatbuffer(file, at+8, n)
+		f, err := readFlatbuffer(file, size, at+8, n)
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 // frames are the places of the record batches of an Arrow IPC file.
 type frames struct {
 	file    io.ReaderAt
+	size    int64
 	batches []span
 	decoder *zstd.Decoder // nil before the first compressed batch
 }
@@ -25,7 +26,7 @@ type span struct{ at, meta, body int64 }
 var errFrame = errors.New("the checksum of a Zstandard frame, or its length, is wrong: the file is damaged")
 
 // readFrames reads the places of the batches, and checks the dictionaries, in a footer that checkFooter has gone through.
-func readFrames(file io.ReaderAt, f *flatbuffer) (*frames, error) {
+func readFrames(file io.ReaderAt, size int64, f *flatbuffer) (*frames, error) {
 	const dictionaries, batches, blockSize = 2, 3, 24
 	spans := func(field int) []span {
 		n, at := f.vector(f.u32(0), field, blockSize)
@@ -39,7 +40,7 @@ func readFrames(file io.ReaderAt, f *flatbuffer) (*frames, error) {
 		}
 		return list
 	}
-	z := &frames{file: file, batches: spans(batches)}
+	z := &frames{file: file, size: size, batches: spans(batches)}
 	for _, s := range spans(dictionaries) {
 		if err := z.check(s); err != nil {
 			return nil, err
@@ -59,7 +60,7 @@ func (z *frames) check(s span) error {
 	if binary.LittleEndian.Uint32(head) == marker {
 		prefix = 8
 	}
-	f, err := readFlatbuffer(z.file, s.at+prefix, s.meta-prefix)
+	f, err := readFlatbuffer(z.file, z.size, s.at+prefix, s.meta-prefix)
 	if err != nil {
 		return err
 	}

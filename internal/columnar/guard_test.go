@@ -1,6 +1,7 @@
 package columnar
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -23,4 +24,17 @@ func TestLimited(t *testing.T) {
 	require.NoError(t, take(mem, 10))
 	assert.ErrorContains(t, take(mem, -1), "the file is damaged: a piece of it claims -1 bytes")
 	require.NoError(t, take(newLimited(memory.DefaultAllocator, maxBatch), 2*maxBatch))
+}
+
+// Memory for a description is taken only if the file has it, and up to a limit.
+func TestDescriptionIsLimited(t *testing.T) {
+	for _, c := range []struct {
+		size, at, n int64
+		want        string
+	}{
+		{100, 50, 1 << 30, "the file has 100"}, {100, 50, -1, "the file has 100"}, {100, -1, 8, "the file has 100"}, {1 << 40, 50, maxDescription + 1, "at most 67108864 are read"},
+	} {
+		_, err := readFlatbuffer(bytes.NewReader(nil), c.size, c.at, c.n)
+		assert.ErrorContains(t, err, c.want)
+	}
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
+
+	"github.com/tame-rlhf/tame/internal/bounded"
 )
 
 // Files of a folder that the datasets library writes with save_to_disk.
@@ -76,13 +78,11 @@ func savedFiles(dir string) ([]string, error) {
 }
 
 func readJSON(path string, to any) error {
-	const most = 16 << 20
-	file, err := os.Open(path)
+	raw, err := bounded.ReadFile(path, 16<<20)
 	if err != nil {
 		return err
 	}
-	defer file.Close()
-	if err := json.NewDecoder(io.LimitReader(file, most)).Decode(to); err != nil {
+	if err := json.Unmarshal(raw, to); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return nil

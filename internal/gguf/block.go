@@ -32,14 +32,8 @@ func (t Type) DecodeRow(dst []float32, raw []byte) {
 		decodeHalf(dst, raw)
 	case BF16:
 		decodeBrain(dst, raw)
-	case Q8_0:
-		for ; len(dst) > 0; dst, raw = dst[q8Block:], raw[2+q8Block:] {
-			d := halfToFloat(le.Uint16(raw))
-			to, from := (*[q8Block]float32)(dst), (*[q8Block]byte)(raw[2:])
-			for i := 0; i < q8Block; i += 4 {
-				to[i], to[i+1], to[i+2], to[i+3] = d*int8s[from[i]], d*int8s[from[i+1]], d*int8s[from[i+2]], d*int8s[from[i+3]]
-			}
-		}
+	default:
+		t.decodeBlocks(dst, raw)
 	}
 }
 
@@ -99,14 +93,6 @@ func appendQ8(b []byte, block []float32) ([]byte, error) {
 	}
 	return b, nil
 }
-
-// int8s are the integers of Q8_0 as numbers.
-var int8s = func() (table [256]float32) {
-	for q := range table {
-		table[q] = float32(int8(q))
-	}
-	return table
-}()
 
 // halves are all numbers of binary16. Looking one up takes less time than its arithmetic.
 var halves = sync.OnceValue(func() *[1 << 16]float32 {

@@ -154,3 +154,15 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// What is in front of the numbers may be large in a large file, but not without a limit.
+func TestDescriptionIsLimited(t *testing.T) {
+	raw := []byte(magic)
+	for _, v := range []any{uint32(version), uint64(0), uint64(1), uint64(1), byte('k'), uint32(kindArray), uint32(0), uint64(maxDescription)} {
+		var err error
+		raw, err = binary.Append(raw, binary.LittleEndian, v)
+		require.NoError(t, err)
+	}
+	_, err := parse(bytes.NewReader(raw), 1<<40)
+	assert.ErrorContains(t, err, "take more than 67108864 bytes, which is the limit")
+}

@@ -92,7 +92,7 @@ func (f *File) Decode(t Tensor, lo, hi int, place func(row int) []float32) error
 	rows, cols := rowsAndCols(t.Shape)
 	switch {
 	case !t.Type.Readable():
-		return fmt.Errorf("gguf: %s: tensor %q is %v, want F32, F16, BF16 or Q8_0", f.path, t.Name, t.Type)
+		return fmt.Errorf("gguf: %s: tensor %q is %v, want one of %s", f.path, t.Name, t.Type, ReadableTypes)
 	case lo < 0 || hi > rows || t.end > f.size:
 		return fmt.Errorf("gguf: %s: tensor %q has %d rows, not rows %d to %d", f.path, t.Name, rows, lo, hi)
 	}

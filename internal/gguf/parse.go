@@ -28,8 +28,11 @@ func (p *parser) fail(format string, args ...any) {
 
 // take gives the next n bytes, in memory that the next call uses again; none after an error.
 func (p *parser) take(n uint64, what string) []byte {
-	if left := p.size - p.at; n > uint64(left) {
+	switch left, room := uint64(p.size-p.at), uint64(max(0, maxDescription-p.at)); {
+	case n > left:
 		p.fail("byte %d: %s needs %d bytes, %d are left: the file is cut short or damaged", p.at, what, n, left)
+	case n > room:
+		p.fail("byte %d: %s needs %d bytes: metadata and the table of tensors take more than %d bytes, which is the limit", p.at, what, n, maxDescription)
 	}
 	if p.err != nil {
 		return nil
@@ -60,6 +63,9 @@ func (p *parser) uint64(what string) uint64 {
 func (p *parser) text(what string) string {
 	return string(p.take(p.uint64("the length of "+what), what))
 }
+
+// maxDescription is the most bytes that are read in front of the tensors' numbers. A vocabulary of 262,144 tokens with its merges takes 16 MiB.
+const maxDescription = 64 << 20
 
 // parse reads everything in front of the tensors' numbers of a file of that size.
 func parse(r io.ReaderAt, size int64) (*File, error) {

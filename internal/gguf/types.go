@@ -8,21 +8,34 @@ import (
 // Type is the form of a tensor's numbers, by its number in the format.
 type Type uint32
 
-// The types that are read. All but BF16 are written too.
+// The types that are read. F32, F16 and Q8_0 are written too.
 const (
 	F32  Type = 0
 	F16  Type = 1
+	Q4_0 Type = 2
+	Q4_1 Type = 3
+	Q5_0 Type = 6
+	Q5_1 Type = 7
 	Q8_0 Type = 8
+	Q4_K Type = 12
+	Q5_K Type = 13
+	Q6_K Type = 14
 	BF16 Type = 30
 )
 
-// q8Block is the number of elements that share a scale in Q8_0.
-const q8Block = 32
+// ReadableTypes lists the types that are read, for errors.
+const ReadableTypes = "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K and Q6_K"
+
+// Numbers of a row that are stored together.
+const (
+	q8Block = 32  // in Q8_0, and in the types of 4 and 5 bits
+	kBlock  = 256 // in the types whose names end in K
+)
 
 // typeNames are the names of all types, for errors. A number that is not here was never given out or was taken back.
 var typeNames = map[Type]string{
-	F32: "F32", F16: "F16", 2: "Q4_0", 3: "Q4_1", 6: "Q5_0", 7: "Q5_1", Q8_0: "Q8_0", 9: "Q8_1",
-	10: "Q2_K", 11: "Q3_K", 12: "Q4_K", 13: "Q5_K", 14: "Q6_K", 15: "Q8_K",
+	F32: "F32", F16: "F16", Q4_0: "Q4_0", Q4_1: "Q4_1", Q5_0: "Q5_0", Q5_1: "Q5_1", Q8_0: "Q8_0", 9: "Q8_1",
+	10: "Q2_K", 11: "Q3_K", Q4_K: "Q4_K", Q5_K: "Q5_K", Q6_K: "Q6_K", 15: "Q8_K",
 	16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S", 20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS",
 	24: "I8", 25: "I16", 26: "I32", 27: "I64", 28: "F64", 29: "IQ1_M", BF16: "BF16", 34: "TQ1_0", 35: "TQ2_0", 39: "MXFP4",
 	40: "NVFP4", 41: "Q1_0", 42: "Q2_0",
@@ -43,8 +56,22 @@ func (t Type) block() (elems, bytes int) {
 		return 1, 4
 	case F16, BF16:
 		return 1, 2
+	case Q4_0:
+		return q8Block, 2 + q8Block/2
+	case Q4_1:
+		return q8Block, 4 + q8Block/2
+	case Q5_0:
+		return q8Block, 2 + 4 + q8Block/2
+	case Q5_1:
+		return q8Block, 4 + 4 + q8Block/2
 	case Q8_0:
 		return q8Block, 2 + q8Block
+	case Q4_K:
+		return kBlock, 4 + 12 + kBlock/2
+	case Q5_K:
+		return kBlock, 4 + 12 + kBlock/8 + kBlock/2
+	case Q6_K:
+		return kBlock, kBlock/2 + kBlock/4 + 16 + 2
 	}
 	return 0, 0
 }

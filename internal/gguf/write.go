@@ -23,7 +23,7 @@ type Source struct {
 // CanHold says whether rows of that many numbers can be written in that type.
 func (t Type) CanHold(cols int) bool {
 	elems, _ := t.block()
-	return elems > 0 && t != BF16 && cols%elems == 0
+	return (t == F32 || t == F16 || t == Q8_0) && cols%elems == 0
 }
 
 // Write writes a file of version 3. One row at a time is in memory.

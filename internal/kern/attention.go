@@ -3,8 +3,8 @@ package kern
 import "sync"
 
 // AttnShape is the head layout of attention: H query heads, KV key/value heads (H a multiple of KV; query head h reads key/value
-// head h/(H/KV)), D numbers per head (even).
-type AttnShape struct{ H, KV, D int }
+// head h/(H/KV)), D numbers per head (even). With a Window that is not 0, a query sees only that many last keys, its own included.
+type AttnShape struct{ H, KV, D, Window int }
 
 // width is the number of columns of a packed q|k|v row.
 func (sh AttnShape) width() int { return (sh.H + 2*sh.KV) * sh.D }
@@ -18,7 +18,7 @@ const AttnBlock = 256
 //
 //	out[t, h] = sum over u <= t of softmax_u(q[t,h]·k[u,g] / sqrt(D)) v[u,g],   g = h / (H/KV)
 //
-// qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest sequence, D) rows for RoPE; layout (S+2): the number s of used
+// and u > t-Window if there is one. qkv (N, (H+2KV)*D) packed q|k|v, not rotated; rope (>= longest sequence, D) rows for RoPE; layout (S+2): the number s of used
 // segments, then the first slot of each and the number n of used slots. out (N, H*D); lse (N, H), or nil, the log-sum-exp of each
 // query's scaled scores, kept for the backward. Slots from n on are not touched.
 //
@@ -43,7 +43,7 @@ type attnLoop[T Float] struct {
 }
 
 func (l *attnLoop[T]) Piece(first, end int) {
-	w := newAttnScratch[T](l.sh.D)
+	w := newAttnScratch[T](l.sh)
 	defer w.free()
 	l.tasks.each(first, end, func(t attnTask) { l.queries(&w, t) })
 }

@@ -132,13 +132,14 @@ func (w *attnGrad[T]) queries(h, t0, rows int) {
 	if own {
 		begin = 0
 	}
+	begin = max(begin, sh.firstBlock(t0))
 	for j0 := begin; j0 < end; j0 += AttnBlock {
 		w.weights(t0, rows, j0, min(AttnBlock, end-j0))
 		if j0 >= w.from {
 			w.keys(t0, rows, j0, min(AttnBlock, end-j0))
 		}
 		if own {
-			w.addQueries(t0, rows, j0, min(AttnBlock, end-j0))
+			w.addQueries(t0, rows, j0, min(AttnBlock, end-j0), j0 > begin)
 		}
 	}
 	if own {
@@ -156,6 +157,9 @@ func (w *attnGrad[T]) weights(t0, rows, j0, keys int) {
 		p, ds := w.p[r*scoreLd:], w.ds[r*scoreLd:]
 		seen := min(keys, t0+end-j0) // by the strip's last row
 		tileRows(end-r, seen, d, alpha, w.q[r*d:], d, 1, kT, false, p, scoreLd)
+		if w.sh.Window > 0 {
+			hide(w.sh.Window, end-r, t0+r-j0, 1, seen, p)
+		}
 		tileRows(end-r, seen, d, 1, w.do[r*d:], d, 1, vT, false, ds, scoreLd)
 		scoreRows(end-r, t0+r+1-j0, 1, keys, p, ds, scoreLd, w.rowLSE[r:], w.delta[r:], alpha)
 	}
@@ -174,13 +178,13 @@ func (w *attnGrad[T]) keys(t0, rows, j0, keys int) {
 	}
 }
 
-// addQueries adds the block of keys to the gradients of the block of queries. Keys after a strip's last query are left out.
-func (w *attnGrad[T]) addQueries(t0, rows, j0, keys int) {
+// addQueries adds the block of keys to the gradients of the block of queries, or sets them. Keys after a strip's last query are left out.
+func (w *attnGrad[T]) addQueries(t0, rows, j0, keys int, acc bool) {
 	d := w.sh.D
 	strips := ceilDiv(rows, stripRows())
 	for s := range strips {
 		r, end := s*rows/strips, (s+1)*rows/strips
 		seen := min(keys, t0+end-j0)
-		tileRows(end-r, d, seen, 1, w.ds[r*scoreLd:], scoreLd, 1, inPlaceRows(w.k[j0*d:], d), j0 > 0, w.dq[r*d:], d)
+		tileRows(end-r, d, seen, 1, w.ds[r*scoreLd:], scoreLd, 1, inPlaceRows(w.k[j0*d:], d), acc, w.dq[r*d:], d)
 	}
 }

@@ -20,6 +20,7 @@ func attnScale[T Float](d int) T { return T(1 / math.Sqrt(float64(d))) }
 type attnScratch[T Float] struct {
 	buf    *[]T
 	d      int
+	window int  // of AttnShape
 	finite bool // all values are: none times 0 is anything but 0
 	q      []T  // (queryBlock, D) rotated queries
 	o      []T  // (queryBlock, D) weighted sum of values so far
@@ -29,19 +30,21 @@ type attnScratch[T Float] struct {
 	decay  []T  // (queryBlock) exp(old most - new most)
 }
 
-func newAttnScratch[T Float](d int) attnScratch[T] {
+func newAttnScratch[T Float](sh AttnShape) attnScratch[T] {
+	d := sh.D
 	size := queryBlock*(2*d+3) + mostStripRows*scoreLd
 	buf := take[T](size + line[T]())
 	rest := align(*buf, size)
 	return attnScratch[T]{
-		buf:   buf,
-		d:     d,
-		q:     carve(&rest, queryBlock*d),
-		o:     carve(&rest, queryBlock*d),
-		p:     carve(&rest, mostStripRows*scoreLd),
-		most:  carve(&rest, queryBlock),
-		sum:   carve(&rest, queryBlock),
-		decay: carve(&rest, queryBlock),
+		buf:    buf,
+		d:      d,
+		window: sh.Window,
+		q:      carve(&rest, queryBlock*d),
+		o:      carve(&rest, queryBlock*d),
+		p:      carve(&rest, mostStripRows*scoreLd),
+		most:   carve(&rest, queryBlock),
+		sum:    carve(&rest, queryBlock),
+		decay:  carve(&rest, queryBlock),
 	}
 }
 
@@ -56,6 +59,10 @@ func (w *attnScratch[T]) attend(q []T, ldq, rows, first, step int, k panel[T], v
 	d, alpha := w.d, attnScale[T](w.d)
 	for r := range rows {
 		w.most[r], w.sum[r] = T(math.Inf(-1)), 0
+	}
+	if w.window > 0 && first+(rows-1)*step >= w.window {
+		w.attendWindow(q, ldq, rows, first, step, k, v, ldv)
+		return
 	}
 	strips := ceilDiv(rows, stripRows())
 	for j0 := 0; j0 <= first+(rows-1)*step; j0 += AttnBlock {

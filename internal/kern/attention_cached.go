@@ -50,7 +50,7 @@ func (l *cacheLoop[T]) keys(g int) panel[T] {
 
 func (l *cacheLoop[T]) Piece(lo, hi int) {
 	sh, d := l.sh, l.sh.D
-	w := newAttnScratch[T](d)
+	w := newAttnScratch[T](sh)
 	defer w.free()
 	for task := lo; task < hi; task++ {
 		b, h := l.start/queryBlock+task/sh.H, task%sh.H
@@ -65,7 +65,7 @@ func (l *cacheLoop[T]) Piece(lo, hi int) {
 // row computes all heads of a single token; those that share keys go together.
 func (l *cacheLoop[T]) row() {
 	sh, d, group := l.sh, l.sh.D, l.sh.H/l.sh.KV
-	w := newAttnScratch[T](d)
+	w := newAttnScratch[T](sh)
 	defer w.free()
 	for h := 0; h < sh.H; {
 		g := h / group

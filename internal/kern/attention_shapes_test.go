@@ -19,7 +19,9 @@ import (
 // randomShape is a shape of up to 6 query heads.
 func randomShape(rng *rand.Rand) kern.AttnShape {
 	kv := 1 + rng.IntN(3)
-	return kern.AttnShape{H: kv * (1 + rng.IntN(6/kv)), KV: kv, D: []int{2, 16, 32, 48, 64, 80, 128}[rng.IntN(7)]}
+	return kern.AttnShape{
+		H: kv * (1 + rng.IntN(6/kv)), KV: kv, D: []int{2, 16, 32, 48, 64, 80, 128}[rng.IntN(7)], Window: []int{0, 0, 1, 30, 128, 270}[rng.IntN(6)],
+	}
 }
 
 // cached holds a sequence the way a decoder does.
@@ -99,16 +101,17 @@ func plainAttentionBackward(qkv, dout []float64, n int, sh kern.AttnShape) []flo
 			qc, kc, vc := t*width+h*d, (sh.H+h/group)*d, (sh.H+sh.KV+h/group)*d
 			do := dout[(t*sh.H+h)*d:][:d]
 			sum, mean := 0.0, 0.0
-			for u := range t + 1 {
+			from := firstSeen(t, sh)
+			for u := from; u <= t; u++ {
 				p[u] = math.Exp(dot64(x[qc:][:d], x[u*width+kc:][:d]) / math.Sqrt(float64(d)))
 				dp[u] = dot64(do, x[u*width+vc:][:d])
 				sum += p[u]
 			}
-			for u := range t + 1 {
+			for u := from; u <= t; u++ {
 				p[u] /= sum
 				mean += p[u] * dp[u]
 			}
-			for u := range t + 1 {
+			for u := from; u <= t; u++ {
 				ds := p[u] * (dp[u] - mean) / math.Sqrt(float64(d))
 				for i := range d {
 					dx[qc+i] += ds * x[u*width+kc+i]
@@ -131,10 +134,13 @@ func TestAttentionGradients(t *testing.T) {
 			rng := newRand(71)
 			for i := range 3 {
 				sh := randomShape(rng)
-				if i == 0 {
-					sh.D = kern.KC + 44
-				}
 				lengths := []int{1 + rng.IntN(300), 1 + rng.IntN(30), 1 + rng.IntN(100)}
+				switch i {
+				case 0:
+					sh.D = kern.KC + 44
+				case 1:
+					sh.Window, lengths[0] = 30, 300 // the last queries see nothing of the first block of keys
+				}
 				layout, n := layoutOf(lengths...)
 				width, hd := attnWidth(sh), sh.H*sh.D
 				qkv, dout := normals[float64](rng, n*width), normals[float64](rng, n*hd)
@@ -155,7 +161,7 @@ func TestAttentionGradients(t *testing.T) {
 func TestAttentionCuts(t *testing.T) {
 	rng := newRand(72)
 	for _, lengths := range [][]int{{700}, {3, 700, 0, 300}, {256}, {512}, {257}} {
-		for _, sh := range []kern.AttnShape{{H: 1, KV: 1, D: 16}, {H: 4, KV: 2, D: 8}, {H: 3, KV: 3, D: 4}} {
+		for _, sh := range []kern.AttnShape{{H: 1, KV: 1, D: 16}, {H: 4, KV: 2, D: 8}, {H: 3, KV: 3, D: 4}, {H: 2, KV: 1, D: 8, Window: 300}} {
 			layout, n := layoutOf(lengths...)
 			qkv, dout := normals[float32](rng, n*attnWidth(sh)), normals[float32](rng, n*sh.H*sh.D)
 			table := backend.RoPETable[float32](1024, sh.D, ropeTheta)
@@ -208,6 +214,8 @@ func TestAttentionAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.Attention(out, lse, qkv, table, layout, nil, sh) }), "Attention")
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionBackward(dqkv, qkv, table, out, lse, out, layout, nil, sh) }), "AttentionBackward")
 	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionFromCache(out, c.q, c.k, c.v, 9, 100, sh) }), "AttentionFromCache")
+	sh.Window = 50
+	require.Zero(t, testing.AllocsPerRun(20, func() { kern.AttentionFromCache(out, c.q, c.k, c.v, 9, 100, sh) }), "with a window")
 }
 
 func raceEnabled() bool {

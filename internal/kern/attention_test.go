@@ -12,7 +12,10 @@ import (
 
 const ropeTheta = 10000
 
-var attnShapes = []kern.AttnShape{{H: 2, KV: 2, D: 8}, {H: 4, KV: 2, D: 6}, {H: 3, KV: 1, D: 16}, {H: 1, KV: 1, D: 32}}
+var attnShapes = []kern.AttnShape{
+	{H: 2, KV: 2, D: 8}, {H: 4, KV: 2, D: 6}, {H: 3, KV: 1, D: 16}, {H: 1, KV: 1, D: 32},
+	{H: 2, KV: 1, D: 8, Window: 5}, {H: 1, KV: 1, D: 16, Window: 100}, {H: 2, KV: 2, D: 6, Window: 256},
+}
 
 func attnWidth(sh kern.AttnShape) int { return (sh.H + 2*sh.KV) * sh.D }
 
@@ -26,6 +29,14 @@ func layoutOf(lengths ...int) (layout []int32, n int) {
 	return append(layout, int32(n), int32(n), int32(n)), n
 }
 
+// firstSeen is the first key that a query at position t sees.
+func firstSeen(t int, sh kern.AttnShape) int {
+	if sh.Window == 0 {
+		return 0
+	}
+	return max(0, t-sh.Window+1)
+}
+
 // plainAttention is the definition, for one segment of n tokens.
 func plainAttention(out, lse, qkv []float64, n int, sh kern.AttnShape) {
 	d, width, group := sh.D, attnWidth(sh), sh.H/sh.KV
@@ -36,7 +47,7 @@ func plainAttention(out, lse, qkv []float64, n int, sh kern.AttnShape) {
 	for t := range n {
 		for h := range sh.H {
 			p, sum := make([]float64, t+1), 0.0
-			for u := range p {
+			for u := firstSeen(t, sh); u <= t; u++ {
 				q, k := x[t*width+h*d:][:d], x[u*width+(sh.H+h/group)*d:][:d]
 				p[u] = math.Exp(dot64(q, k) / math.Sqrt(float64(d)))
 				sum += p[u]
@@ -95,7 +106,7 @@ func TestAttention(t *testing.T) {
 
 func TestAttentionBackward(t *testing.T) {
 	rng := newRand(61)
-	for _, sh := range []kern.AttnShape{{H: 2, KV: 1, D: 2}, {H: 1, KV: 1, D: 4}} {
+	for _, sh := range []kern.AttnShape{{H: 2, KV: 1, D: 2}, {H: 1, KV: 1, D: 4}, {H: 2, KV: 1, D: 2, Window: 30}} {
 		layout, n := layoutOf(1, 3, 70)
 		width, hd := attnWidth(sh), sh.H*sh.D
 		qkv, dout := normals[float64](rng, n*width), normals[float64](rng, n*hd)

@@ -1,14 +1,18 @@
 package memory
 
 import (
+	"fmt"
 	"io/fs"
 	"math"
+	"os"
 	"path"
+	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 )
 
-// Limit is how much memory there is.
+// Limit is how much memory there is for data.
 type Limit struct {
 	Bytes int    // 0 if it is not known
 	Of    string // whose it is: "the machine", "the control group", "ulimit -v"
@@ -16,6 +20,39 @@ type Limit struct {
 
 // Available is the smallest limit of this process.
 func Available() Limit { return smallest(limits()) }
+
+// Check is an error if so many bytes more do not fit. what is what takes them.
+func Check(what string, need int64) error { return Available().check(what, need, inUse) }
+
+// inUse are the bytes of data at hand, without garbage if exact.
+func inUse(exact bool) int64 {
+	if exact {
+		runtime.GC()
+	}
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
+}
+
+func (l Limit) check(what string, need int64, inUse func(exact bool) int64) error {
+	if l.Bytes == 0 || need <= int64(l.Bytes)-inUse(false) {
+		return nil
+	}
+	left := max(0, int64(l.Bytes)-inUse(true))
+	if need <= left {
+		return nil
+	}
+	const mib = 1 << 20
+	return fmt.Errorf("%s take %.1f MiB of memory, and %s leaves %.1f", what, float64(need)/mib, l.Of, float64(left)/mib)
+}
+
+// Bound tells the runtime the limit, so that it collects garbage before that is reached and not after memory has doubled. A limit that the
+// user has set by GOMEMLIMIT stays.
+func Bound() {
+	if l := Available(); l.Bytes > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(l.Bytes) / 16 * 15)
+	}
+}
 
 func smallest(all []Limit) (least Limit) {
 	for _, l := range all {

@@ -37,3 +37,20 @@ func TestSmallest(t *testing.T) {
 	assert.Zero(t, smallest(nil))
 	assert.NotZero(t, Available().Bytes)
 }
+
+func TestCheck(t *testing.T) {
+	const mib = 1 << 20
+	garbage := func(exact bool) int64 { // 60 MiB in use, 40 of them garbage
+		if exact {
+			return 20 * mib
+		}
+		return 60 * mib
+	}
+	l := Limit{100 * mib, "the control group"}
+	assert.NoError(t, l.check("weights", 40*mib, garbage))
+	assert.NoError(t, l.check("weights", 80*mib, garbage), "the garbage is collected")
+	assert.EqualError(t, l.check("weights", 81*mib, garbage), "weights take 81.0 MiB of memory, and the control group leaves 80.0")
+	assert.EqualError(t, Limit{10 * mib, "ulimit -v"}.check("weights", 1*mib, garbage), "weights take 1.0 MiB of memory, and ulimit -v leaves 0.0")
+	assert.NoError(t, Limit{}.check("weights", 1<<60, garbage))
+	assert.Error(t, Check("weights", 1<<60))
+}

@@ -9,8 +9,12 @@ import (
 	"strings"
 )
 
-// maxPickle is the largest description of tensors that is read. That of Llama 2 70B has about 100 KiB.
-const maxPickle = 16 << 20
+// What is read in front of the tensors' numbers, in bytes: the directory of the archive, and the description of the tensors. Those of
+// Llama 2 70B have about 100 KiB each. A byte of a pickle may take 40 in memory.
+const (
+	maxDirectory = 16 << 20
+	maxPickle    = 512 << 10
+)
 
 // File is an open file of tensors.
 type File struct {
@@ -57,7 +61,12 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 
 // read reads the directory of the archive and the pickle.
 func read(r io.ReaderAt, size int64) (*File, error) {
-	archive, err := zip.NewReader(r, size)
+	directory := &directoryReader{ReaderAt: r, left: maxDirectory}
+	archive, err := zip.NewReader(directory, size)
+	directory.known = true
+	if directory.left < 0 {
+		return nil, fmt.Errorf("the directory of the archive has more than %d bytes, which is the limit", maxDirectory)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("not a zip archive, as torch.save has written it since version 1.6, or cut short: %w", err)
 	}
@@ -90,6 +99,22 @@ func read(r io.ReaderAt, size int64) (*File, error) {
 		return nil, fmt.Errorf("%s: %w", pickle.Name, err)
 	}
 	return f, f.collect(d)
+}
+
+// directoryReader fails after so many bytes, until the directory is known.
+type directoryReader struct {
+	io.ReaderAt
+	left  int64
+	known bool
+}
+
+func (d *directoryReader) ReadAt(p []byte, at int64) (int, error) {
+	if !d.known {
+		if d.left -= int64(len(p)); d.left < 0 {
+			return 0, errors.New("the directory is too long")
+		}
+	}
+	return d.ReaderAt.ReadAt(p, at)
 }
 
 // checkByteOrder refuses big endian numbers. Older files do not say.

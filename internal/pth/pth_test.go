@@ -314,3 +314,15 @@ func FuzzArchive(f *testing.F) {
 		}
 	})
 }
+
+// An archive may have a long directory, whose entries take several times its size in memory.
+func TestDirectoryIsLimited(t *testing.T) {
+	entries := []entry{{"x/data.pkl", one(t)}, {"x/data/0", make([]byte, 16)}}
+	for len(entries)*60_000 < maxDirectory+200_000 {
+		entries = append(entries, entry{fmt.Sprintf("x/%060000d", len(entries)), nil})
+	}
+	_, err := readBytes(archiveOf(t, zip.Store, entries...))
+	assert.ErrorContains(t, err, "has more than 16777216 bytes, which is the limit")
+	_, err = readBytes(archiveOf(t, zip.Store, entries[:10]...))
+	assert.NoError(t, err)
+}

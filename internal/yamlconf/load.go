@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v4"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
@@ -25,12 +25,15 @@ type Source struct {
 	at   map[string]string // path of a key: "sft.yaml:7", or "--set optim.learning_rate=1"
 }
 
+// maxFileBytes is the largest file of settings. Parsed, YAML takes up to a hundred times its size.
+const maxFileBytes = 512 << 10
+
 // Load reads a file over dst, a pointer to a struct with its defaults. Without a name nothing is read. All that is wrong is reported.
 func Load(name string, dst any) (*Source, error) {
 	if name == "" {
 		return newSource("", dst), nil
 	}
-	raw, err := os.ReadFile(name)
+	raw, err := bounded.ReadAny(name, maxFileBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +60,7 @@ func Parse(name string, raw []byte, dst any) (*Source, error) {
 	}
 	r := reader{source: s, where: func(n *yaml.Node) string { return fmt.Sprintf("%s:%d", name, n.Line) }}
 	r.structure(document.Content[0], s.root, nil, "")
-	return s, errors.Join(r.errs...)
+	return s, r.errs.Err()
 }
 
 // syntax puts the line of a YAML error where the other errors have it.
@@ -92,18 +95,18 @@ func (s *Source) Set(assignment string) error {
 	}
 	r := reader{source: s, where: func(*yaml.Node) string { return "--set " + assignment }}
 	r.structure(value, s.root, nil, "")
-	return errors.Join(r.errs...)
+	return r.errs.Err()
 }
 
 // reader walks a document and a struct side by side.
 type reader struct {
 	source *Source
 	where  func(*yaml.Node) string
-	errs   []error
+	errs   bounded.Errors
 }
 
 func (r *reader) fail(n *yaml.Node, format string, args ...any) {
-	r.errs = append(r.errs, fmt.Errorf("%s: %s", r.where(n), fmt.Sprintf(format, args...)))
+	r.errs.Add(func() error { return fmt.Errorf("%s: %s", r.where(n), fmt.Sprintf(format, args...)) })
 }
 
 func (r *reader) structure(n *yaml.Node, v reflect.Value, omit []string, path string) {
@@ -161,12 +164,12 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, path string) {
 		r.fail(n, "%s is %s, want a list", path, describe(n))
 		return
 	}
-	before, list := len(r.errs), reflect.MakeSlice(reflect.SliceOf(v.Type().Elem()), len(items), len(items))
+	before, list := r.errs.Len(), reflect.MakeSlice(reflect.SliceOf(v.Type().Elem()), len(items), len(items))
 	for i, item := range items {
 		r.value(item, list.Index(i), nil, fmt.Sprintf("%s[%d]", path, i))
 	}
 	switch {
-	case len(r.errs) > before: // it stays as it was, as other values do
+	case r.errs.Len() > before: // it stays as it was, as other values do
 	case v.Kind() == reflect.Array && v.Len() != len(items):
 		r.fail(n, "%s has %d values, want %d", path, len(items), v.Len())
 	case v.Kind() == reflect.Array:

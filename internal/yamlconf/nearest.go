@@ -13,15 +13,17 @@ import (
 
 // unknown refuses a key and names the one that was meant, if there is one: a similar key here, or the same one elsewhere.
 func (r *reader) unknown(n *yaml.Node, fields []field, path string) {
-	place := ""
-	if path != "" {
-		place = " in " + path
-	}
-	hint := ", want one of " + keysOf(fields)
-	if near := cmp.Or(nearest(n.Value, fields), elsewhere(n.Value, r.source.root)); near != "" {
-		hint = fmt.Sprintf(", did you mean %s?", near)
-	}
-	r.fail(n, "unknown key %q%s%s", n.Value, place, hint)
+	r.errs.Add(func() error {
+		place := ""
+		if path != "" {
+			place = " in " + path
+		}
+		hint := ", want one of " + keysOf(fields)
+		if near := cmp.Or(nearest(n.Value, fields), elsewhere(n.Value, r.source.root)); near != "" {
+			hint = fmt.Sprintf(", did you mean %s?", near)
+		}
+		return fmt.Errorf("%s: unknown key %q%s%s", r.where(n), n.Value, place, hint)
+	})
 }
 
 // nearest is the key with the fewest edits from the one written, if these are few.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -148,6 +150,24 @@ func TestErrorsNameLineAndKey(t *testing.T) {
 			assert.Contains(t, err.Error(), want, text)
 		}
 	}
+}
+
+// A file that was made to hurt has many keys, or is large.
+func TestManyErrors(t *testing.T) {
+	text := ""
+	for i := range 1000 {
+		text += fmt.Sprintf("k%d: 1\n", i)
+	}
+	var cfg innerConfig
+	_, err := Parse("x.yaml", []byte(text), &cfg)
+	assert.ErrorContains(t, err, `x.yaml:1: unknown key "k0"`)
+	assert.ErrorContains(t, err, "and 990 more such errors")
+	assert.Equal(t, 10, strings.Count(err.Error(), "\n"))
+
+	path := filepath.Join(t.TempDir(), "x.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("# x\n", maxFileBytes/4+1)), 0o600))
+	_, err = Load(path, &cfg)
+	assert.ErrorContains(t, err, path+" has more than 524288 bytes, which is the limit")
 }
 
 func TestSet(t *testing.T) {

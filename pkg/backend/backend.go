@@ -90,9 +90,12 @@ type Decoding interface {
 	Matrix(w []float32, m, k int) Matrix
 	// Norm copies w, (C), the weights of an RMSNorm with that eps.
 	Norm(w []float32, eps float64) Norm
-	// Caches makes room for the keys and values of each layer: of slots sequences of up to maxLen
-	// tokens, with rotary positions of base theta.
-	Caches(layers, slots, maxLen int, heads Heads, theta float64) []Cache
+	// HeadNorm copies the weights of queries and of keys, (D) each, of an RMSNorm of each head. Its
+	// rows are those of packed q|k|v, of which values stay as they are.
+	HeadNorm(q, k []float32, heads Heads, eps float64) Norm
+	// Caches makes room for the keys and values of each layer, of which layers has the heads: of slots
+	// sequences of up to maxLen tokens. rope, (maxLen, D), is a RotationTable, which is not changed.
+	Caches(layers []Heads, slots, maxLen int, rope []float32) []Cache
 	// SwiGLU sets out, (rows, F), to silu(gate) * up for gateUp, (rows, 2F).
 	SwiGLU(out, gateUp []float32, rows, f int)
 	// Add sets dst = a + b. dst may be a or b.
@@ -111,7 +114,7 @@ type Matrix interface {
 	Apply(out, x []float32, rows int)
 }
 
-// Norm is an RMSNorm.
+// Norm is an RMSNorm, of rows or of each head in them.
 type Norm interface {
 	// Apply sets out, (rows, C), to the normalised rows of x. out may be x.
 	Apply(out, x []float32, rows int)

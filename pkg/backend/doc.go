@@ -28,6 +28,6 @@
 //
 // # What keeps the first ratio of PPO at exactly 1
 //
-// The kernels of Embed, RMSNorm, Linear, Attention, SwiGLU, Add and TokenLogProbs give a row the
+// The kernels of Embed, RMSNorm, HeadNorm, Linear, Attention, SwiGLU, Add, Bias and TokenLogProbs give a row the
 // bits that Decoding and Vectors.LogSumExp give it.
 package backend

@@ -5,7 +5,7 @@ import "fmt"
 // Op is what an operator computes, without how.
 type Op struct {
 	Kind  Kind
-	Attrs any     // the attributes of the kind: RMSNormAttrs, Heads, Vocab, Factor, Limits, Step or Rows; nil for kinds without
+	Attrs any     // the attributes of the kind: RMSNormAttrs, HeadNormAttrs, Heads, Vocab, Factor, Limits, Step or Rows; nil for kinds without
 	DType DType   // of the float operands and results; Int32 where there are none
 	In    [][]int // shapes of the operands
 	Out   [][]int // shapes of the results, all that one call can compute
@@ -70,6 +70,8 @@ const (
 	Linear                Kind = "linear"                   // x, w
 	LinearBackwardInput   Kind = "linear backward dx"       // w, dout
 	LinearBackwardWeight  Kind = "linear backward dw"       // x, dout
+	HeadNorm              Kind = "head norm"                // qkv, weights of queries, of keys; HeadNormAttrs
+	HeadNormBackward      Kind = "head norm backward"       // qkv, weights of queries, of keys, dout; HeadNormAttrs; gives dqkv and those of the weights
 	Attention             Kind = "attention"                // qkv, rope, layout, shared; Heads; gives out, log-sum-exp
 	AttentionBackward     Kind = "attention backward"       // qkv, rope, out, log-sum-exp, dout, layout, shared; Heads
 	SwiGLU                Kind = "swiglu"                   // gate and up
@@ -153,6 +155,13 @@ type Heads struct {
 	NumHeads   int // H, query heads
 	NumKVHeads int // KV, key and value heads; divides H
 	HeadDim    int // D, even
+	Window     int // the number of last tokens, itself included, that a token attends to; 0: all
+}
+
+// HeadNormAttrs are the attributes of HeadNorm.
+type HeadNormAttrs struct {
+	Heads Heads
+	Eps   float64 // added to the mean of the squares
 }
 
 // Vocab says of TokenLogProbs and its gradients that only the first N rows of w are ids that have a

@@ -79,8 +79,12 @@ type watchedCache struct {
 	w *watched
 }
 
-func (w *watched) Caches(layers, slots, maxLen int, heads backend.Heads, theta float64) []backend.Cache {
-	list := w.cpu.Caches(layers, slots, maxLen, heads, theta)
+func (w *watched) HeadNorm(q, k []float32, heads backend.Heads, eps float64) backend.Norm {
+	return watchedRows{w.cpu.HeadNorm(q, k, heads, eps), "HeadNorm.Apply", w}
+}
+
+func (w *watched) Caches(layers []backend.Heads, slots, maxLen int, rope []float32) []backend.Cache {
+	list := w.cpu.Caches(layers, slots, maxLen, rope)
 	for i := range list {
 		list[i] = watchedCache{list[i], w}
 	}

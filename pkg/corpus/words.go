@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/tame-rlhf/tame/internal/bounded"
 )
 
 // Axis is a group of descriptors that are compared with each other, such as religions, or gender pronouns.
@@ -22,6 +23,9 @@ type Descriptor struct {
 	Terms []string // words, or several in a row: each is a mention
 }
 
+// maxWordLists is the largest file of word lists, in bytes. Parsed, YAML takes up to a hundred times its size.
+const maxWordLists = 256 << 10
+
 // LoadWordLists reads axes from a YAML file, a key for each. An axis is a map from its descriptors to their terms, or a list
 // of terms that are each a descriptor:
 //
@@ -30,7 +34,7 @@ type Descriptor struct {
 //	  He: [he, him, his, himself]
 //	religion: [christian, muslim, hindu]
 func LoadWordLists(path string) ([]Axis, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := bounded.ReadAny(path, maxWordLists)
 	if err != nil {
 		return nil, fmt.Errorf("corpus: word lists: %w", err)
 	}
@@ -61,17 +65,19 @@ func ParseWordLists(name string, raw []byte) ([]Axis, error) {
 		}
 		axes = append(axes, axis)
 	})
-	return axes, errors.Join(l.errs...)
+	return axes, l.errs.Err()
 }
 
 // listReader collects what is wrong with a file.
 type listReader struct {
 	name string
-	errs []error
+	errs bounded.Errors
 }
 
 func (l *listReader) wrong(n *yaml.Node, format string, args ...any) {
-	l.errs = append(l.errs, fmt.Errorf("corpus: word lists: %s:%d: "+format, append([]any{l.name, n.Line}, args...)...))
+	l.errs.Add(func() error {
+		return fmt.Errorf("corpus: word lists: %s:%d: "+format, append([]any{l.name, n.Line}, args...)...)
+	})
 }
 
 // each goes through a map.

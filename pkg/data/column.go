@@ -26,6 +26,8 @@ type column struct {
 	get func(a arrow.Array, i int, v reflect.Value) error
 	// fits says whether get can read arrays of that type. They may be wider than dataType, as other programs write them.
 	fits func(dt arrow.DataType) bool
+	// unused appends the paths of struct fields in a type that fits which get leaves out; nil where there are no structs.
+	unused func(dt arrow.DataType) []string
 
 	entries dictionaryTexts
 
@@ -123,11 +125,17 @@ func (c *column) putText(b array.Builder, text string) (int, error) {
 	return len(text) + 4, nil
 }
 
+// maxText is the longest text that is read, in bytes, as an importer reads it.
+const maxText = 64 << 20
+
 func (c *column) getText(a arrow.Array, i int) (string, error) {
 	if d, ok := a.(*array.Dictionary); ok {
 		return c.entries.text(d, d.GetValueIndex(i), c.getText)
 	}
 	text := a.(array.StringLike).Value(i)
+	if len(text) > maxText {
+		return "", fmt.Errorf("column %q has a text of %d bytes, the limit is %d", c.name, len(text), maxText)
+	}
 	if !utf8.ValidString(text) {
 		return "", fmt.Errorf("column %q is not valid UTF-8: the file is damaged", c.name)
 	}
@@ -178,7 +186,7 @@ func (c *column) pointer(t reflect.Type) error {
 	if elem.nullable || t.Elem().Kind() == reflect.Slice {
 		return fmt.Errorf("data: column %q: Go type %v has no Arrow form", c.name, t)
 	}
-	c.dataType, c.nullable, c.optional, c.fits = elem.dataType, true, true, elem.fits
+	c.dataType, c.nullable, c.optional, c.fits, c.unused = elem.dataType, true, true, elem.fits, elem.unused
 	c.put = func(b array.Builder, v reflect.Value) (int, error) {
 		if v.IsNil() {
 			b.AppendNull()
@@ -204,6 +212,9 @@ func (c *column) list(t reflect.Type) error {
 			return false
 		}
 		return elem.fits(dt.(arrow.ListLikeType).Elem())
+	}
+	if elem.unused != nil {
+		c.unused = func(dt arrow.DataType) []string { return elem.unused(dt.(arrow.ListLikeType).Elem()) }
 	}
 	c.put = func(b array.Builder, v reflect.Value) (int, error) {
 		list := b.(*array.ListBuilder)
@@ -300,6 +311,7 @@ func (c *column) record(t reflect.Type) error {
 		}
 		return true
 	}
+	c.unused = func(dt arrow.DataType) []string { return c.unusedFields(dt.(*arrow.StructType).Fields()) }
 	c.put = func(b array.Builder, v reflect.Value) (int, error) {
 		s := b.(*array.StructBuilder)
 		s.Append(true)
@@ -319,6 +331,24 @@ func (c *column) record(t reflect.Type) error {
 		return nil
 	}
 	return nil
+}
+
+// unusedFields are the paths of those fields, of a file's rows or of a struct in them, that are not read.
+func (c *column) unusedFields(fields []arrow.Field) (paths []string) {
+	for _, f := range fields {
+		prefix := ""
+		if c.name != "" {
+			prefix = c.name + "."
+		}
+		i := slices.IndexFunc(c.fields, func(sub column) bool { return sub.name == prefix+f.Name })
+		switch {
+		case i < 0:
+			paths = append(paths, prefix+f.Name)
+		case c.fields[i].unused != nil:
+			paths = append(paths, c.fields[i].unused(f.Type)...)
+		}
+	}
+	return paths
 }
 
 func (c *column) putFields(builder func(i int) array.Builder, v reflect.Value) (int, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/google/renameio/v2"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/internal/columnar"
 )
@@ -44,6 +45,9 @@ type Input struct {
 // lineageFile holds the lineage of a folder.
 const lineageFile = "lineage.json"
 
+// maxLineage is the longest lineage that is read, in bytes. That of five versions has 100 kB.
+const maxLineage = 16 << 20
+
 // WriteLineage puts the lineage into a folder, all of it or nothing. The SHA256SUMS of a folder that has one takes note of it.
 func WriteLineage(dir string, l Lineage) error {
 	raw, err := json.Marshal(l)
@@ -68,7 +72,7 @@ func ReadLineage(path string) (Lineage, error) {
 	if !info.IsDir() {
 		return readColumnsLineage(path)
 	}
-	raw, err := os.ReadFile(filepath.Join(path, lineageFile))
+	raw, err := bounded.ReadFile(filepath.Join(path, lineageFile), maxLineage)
 	if errors.Is(err, fs.ErrNotExist) {
 		return l, nil
 	}
@@ -114,6 +118,9 @@ func readColumnsLineage(path string) (l Lineage, err error) {
 // lineageOf reads the lineage in a schema's metadata; there may be none.
 func lineageOf(meta arrow.Metadata) (l Lineage, err error) {
 	if i := meta.FindKey(metaLineage); i >= 0 {
+		if n := len(meta.Values()[i]); n > maxLineage {
+			return l, fmt.Errorf("lineage of %d bytes, at most %d are read", n, maxLineage)
+		}
 		if err := json.Unmarshal([]byte(meta.Values()[i]), &l); err != nil {
 			return l, fmt.Errorf("lineage: %w", err)
 		}

@@ -61,10 +61,15 @@ type Size struct{ Prompt, Answer int }
 // Whole is both together.
 func (s Size) Whole() int { return s.Prompt + s.Answer }
 
+// twoAnswers is a Preference, or a row with further columns that is one.
+type twoAnswers interface {
+	Dialogs() (chosen, rejected []Message)
+}
+
 // Chars is the size of a row in characters (Unicode code points), without any chat format.
 func Chars(row interface{ Parts() []Part }) Size {
 	var s Size
-	_, pair := row.(Preference)
+	_, pair := row.(twoAnswers)
 	for _, p := range row.Parts() {
 		n := utf8.RuneCountInString(p.Text)
 		switch {
@@ -104,7 +109,7 @@ func (t *Template) Size(row any) (Size, error) {
 		return dialog(row.Messages, AllTurns)
 	case Conversation:
 		return conversation(row, AllTurns)
-	case Preference:
+	case twoAnswers:
 		chosen, rejected := row.Dialogs()
 		a, err := dialog(chosen, LastTurn)
 		if err != nil {

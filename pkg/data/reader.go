@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"reflect"
-	"slices"
 
 	"github.com/apache/arrow/go/v15/arrow"
 	"github.com/apache/arrow/go/v15/arrow/memory"
@@ -24,7 +23,7 @@ type Reader[T Row] struct {
 }
 
 // Open opens a dataset, an Arrow IPC file or stream or a Parquet file, and checks that it holds rows of type T. Columns are
-// found by name; more columns than T has do no harm, optional and nullable ones may be missing. A file that other programs wrote, without
+// found by name; columns that T does not have are left out (Unused), optional and nullable ones may be missing. A file that other programs wrote, without
 // our metadata, is taken if its columns fit. Close the reader after use.
 func Open[T Row](path string) (*Reader[T], error) { return open[T](path, memory.DefaultAllocator) }
 
@@ -50,15 +49,9 @@ func (r *Reader[T]) Lineage() Lineage { return r.lineage }
 // BytesRead is about how many bytes of the file were read since the last call of Rows, Len or Check.
 func (r *Reader[T]) BytesRead() int64 { return r.file.BytesRead() }
 
-// Unused are the columns of the file that the rows do not have.
-func (r *Reader[T]) Unused() (names []string) {
-	for i, name := range columnNames(r.file.Schema()) {
-		if !slices.Contains(r.at, i) {
-			names = append(names, name)
-		}
-	}
-	return names
-}
+// Unused returns the columns of the file that the rows do not have, and the fields of structs in its columns, such as
+// messages[].name.
+func (r *Reader[T]) Unused() []string { return r.table.unusedFields(r.file.Schema().Fields()) }
 
 // Progress is the share of the file that the last Rows has read, in record batches. It depends on
 // the number of rows read alone.

@@ -112,13 +112,14 @@ func (q AttentionQuery) weights(p *model.Params, qkv [][]float32, lo, hi int) We
 		w.Map[k] = make([]float64, hi-lo)
 	}
 	width := (c.NumHeads + 2*c.NumKVHeads) * c.HeadDim
-	for _, x := range qkv {
+	for layer, x := range qkv {
+		window := c.LayerWindow(layer)
 		share := make([]float64, c.NumHeads)
 		for h := range share {
 			a := newHead(p, x[lo*width:hi*width], h)
 			for k, i := range from {
 				on := 0.0
-				for j, weight := range a.row(i) {
+				for j, weight := range a.row(i, window) {
 					w.Map[k][j] = max(w.Map[k][j], weight)
 					if q.isTo(j) {
 						on += weight
@@ -158,7 +159,7 @@ func newHead(p *model.Params, x []float32, h int) head {
 	width := (c.NumHeads + 2*c.NumKVHeads) * d
 	t := len(x) / width
 	a := head{d: d, q: make([]float64, t*d), k: make([]float64, t*d), math: p.Backend().Float64()}
-	table := backend.RoPETable[float64](t, d, c.RopeTheta)
+	table := model.RotationTable[float64](c, t)
 	key := (c.NumHeads + h*c.NumKVHeads/c.NumHeads) * d // column of the key head that this query head shares
 	for i := range t {
 		for e := range d {
@@ -170,7 +171,7 @@ func newHead(p *model.Params, x []float32, h int) head {
 	return a
 }
 
-// rotate turns the pairs (x[i], x[i+d/2]) of a head by the angles of a row of backend.RoPETable.
+// rotate turns the pairs (x[i], x[i+d/2]) of a head by the angles of a row of model.RotationTable.
 func rotate(x, row []float64) {
 	half := len(x) / 2
 	for i, cos := range row[:half] {
@@ -180,10 +181,14 @@ func rotate(x, row []float64) {
 	}
 }
 
-// row is the attention of token i on itself and what is before it; it adds up to 1.
-func (a head) row(i int) []float64 {
+// row is the attention of token i on itself and what is before it, as far as the window, if there is one; it adds up to 1.
+func (a head) row(i, window int) []float64 {
 	weights := make([]float64, i+1)
 	for j := range weights {
+		if window > 0 && j <= i-window {
+			weights[j] = math.Inf(-1)
+			continue
+		}
 		for e := range a.d {
 			weights[j] += a.q[i*a.d+e] * a.k[j*a.d+e]
 		}

@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/pkg/backend"
 	"github.com/tame-rlhf/tame/pkg/backend/cpu"
 )
@@ -78,12 +79,12 @@ func DecoderBytes(c Config, slots, maxLen int) int64 {
 // CacheBytes is the part of DecoderBytes that keeps the keys and values of that many sequences of up to maxLen tokens. Keys are kept for
 // whole runs of 32 tokens.
 func CacheBytes(c Config, slots, maxLen int) int64 {
-	return int64(c.NumLayers) * cpu.Backend{}.CacheBytes(slots, maxLen, headsOf(c))
+	return int64(c.NumLayers) * cpu.Backend{}.CacheBytes(slots, maxLen, headsOf(c, 0))
 }
 
-// headsOf is the shape of the model's attention.
-func headsOf(c Config) backend.Heads {
-	return backend.Heads{NumHeads: c.NumHeads, NumKVHeads: c.NumKVHeads, HeadDim: c.HeadDim}
+// headsOf is the shape of a layer's attention.
+func headsOf(c Config, layer int) backend.Heads {
+	return backend.Heads{NumHeads: c.NumHeads, NumKVHeads: c.NumKVHeads, HeadDim: c.HeadDim, Window: c.LayerWindow(layer)}
 }
 
 // NewDecoder packs the float32 weights and makes room for that many sequences of at most maxLen tokens; see DecoderBytes. Later changes
@@ -96,11 +97,18 @@ func NewDecoder(p *Params, slots, maxLen int) (*Decoder, error) {
 	if maxLen < 1 || maxLen > c.MaxSeqLen {
 		return nil, fmt.Errorf("model: decoder: sequences of %d tokens, want 1 to the model's MaxSeqLen %d", maxLen, c.MaxSeqLen)
 	}
+	if err := memory.Check(fmt.Sprintf("model: decoder: matrices and caches of %d sequences of up to %d tokens", slots, maxLen), DecoderBytes(c, slots, maxLen)); err != nil {
+		return nil, fmt.Errorf("%w: take fewer or shorter sequences, or a smaller model", err)
+	}
 	d := &Decoder{cfg: c, slots: slots, maxLen: maxLen, backend: p.Backend()}
 	if err := d.SetParams(p); err != nil {
 		return nil, err
 	}
-	d.caches = d.backend.Caches(c.NumLayers, slots, maxLen, headsOf(c), c.RopeTheta)
+	heads := make([]backend.Heads, c.NumLayers)
+	for i := range heads {
+		heads[i] = headsOf(c, i)
+	}
+	d.caches = d.backend.Caches(heads, slots, maxLen, RotationTable[float32](c, maxLen))
 	rows := max(pieceRows, slots)
 	d.length = make([]int, slots)
 	d.tokens = make([]int32, 0, rows)

@@ -249,20 +249,26 @@ func guard(build func() (*gorgonia.Node, error)) (_ *gorgonia.Node, err error) {
 	return build()
 }
 
+// RotationTable is the table of rotary angles of a model's first positions, (rows, D), see backend.RotationTable.
+func RotationTable[T backend.Float](c Config, rows int) []T {
+	freqs, scale := c.Frequencies()
+	return backend.RotationTable[T](rows, freqs, scale)
+}
+
 // addRope finds or makes the table of rotary angles, as long as the longest segment can be.
 func (in *Inputs) addRope(cfg Config) int {
 	rows := min(in.N, cfg.MaxSeqLen)
 	for i, r := range in.ropes {
-		if r.theta == cfg.RopeTheta && r.rows == rows && r.dim == cfg.HeadDim {
+		if r.theta == cfg.RopeTheta && r.scaling == cfg.Rope && r.rows == rows && r.dim == cfg.HeadDim {
 			return i
 		}
 	}
-	var table any = backend.RoPETable[float32](rows, cfg.HeadDim, cfg.RopeTheta)
+	var table any = RotationTable[float32](cfg, rows)
 	if in.DType == tensor.Float64 {
-		table = backend.RoPETable[float64](rows, cfg.HeadDim, cfg.RopeTheta)
+		table = RotationTable[float64](cfg, rows)
 	}
 	in.ropes = append(in.ropes, ropeNode{
-		theta: cfg.RopeTheta, rows: rows, dim: cfg.HeadDim,
+		theta: cfg.RopeTheta, scaling: cfg.Rope, rows: rows, dim: cfg.HeadDim,
 		node:  in.input(fmt.Sprintf("rope/%d", len(in.ropes)), tensor.Shape{rows, cfg.HeadDim}),
 		value: tensor.New(tensor.WithShape(rows, cfg.HeadDim), tensor.WithBacking(table)),
 	})

@@ -6,6 +6,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 )
 
 // Names of the scalars that inputs have from the start.
@@ -61,6 +63,7 @@ func (c *columns) get(name string, build func() *gorgonia.Node) *gorgonia.Node {
 // ropeNode is a table of rotary angles, shared by the trunks that agree on it.
 type ropeNode struct {
 	theta     float64
+	scaling   arch.RopeScaling
 	rows, dim int
 	node      *gorgonia.Node // (rows, dim)
 	value     *tensor.Dense

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/internal/gguf"
+	"github.com/tame-rlhf/tame/internal/memory"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
@@ -21,13 +22,14 @@ import (
 
 // Load reads weights as float32, in one of these forms:
 //
-//   - a folder in Hugging Face layout: config.json and model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16
+//   - a folder in Hugging Face layout: config.json and model.safetensors, or shards with model.safetensors.index.json; F32, F16 or BF16.
+//     Without these, pytorch_model.bin or shards with pytorch_model.bin.index.json, whose pickles are read and not executed
 //   - a folder as Meta ships Llama: params.json and consolidated.00.pth, or several such files; or one of these files; F32, F16 or BF16
-//   - a GGUF file of llama.cpp; F32, F16, BF16 or Q8_0
+//   - a GGUF file of llama.cpp; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K or Q6_K
 //   - a llama2.c file (.bin, version 0)
 //
 // Names, shapes and dtypes are compared with the config before anything of the model's size is allocated, and an error names file and
-// tensor. What describes another model than Llama 2 is refused by its name.
+// tensor. A model of another family than those of arch.Family is refused by its name.
 //
 // A scalar head is there if the checkpoint has score.weight, further weights (Params.Add) if the folder has further.safetensors. If a Save into that folder was interrupted between its last two steps, Load
 // finishes or undoes it first.
@@ -59,8 +61,11 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 	for _, t := range m.Has().Tensors {
 		has[t.Weight] = true
 	}
+	if err := memory.Check(fmt.Sprintf("%s: its %d weights", path, m.Has().Config.NumParams()), 4*m.Has().Config.NumParams()); err != nil {
+		return nil, fmt.Errorf("%w: take a smaller model, or allow more memory", err)
+	}
 	p := newParams(table, m.Has().Config, tensor.Float32)
-	p.ends = m.Has().Ends
+	p.ends, p.aside = m.Has().Ends, m.Has().LeftAside
 	if has[arch.ScoreWeight] {
 		p.AddHead(nil)
 	}

@@ -28,7 +28,8 @@ type Params struct {
 	list   []*Param
 	added  int // how many of them, at the end, are from Add
 	byName map[string]*Param
-	ends   []int32 // ids besides cfg.EOS that end an answer
+	ends   []int32  // ids besides cfg.EOS that end an answer
+	aside  []string // see LeftAside
 
 	backend backend.Backend // nil for cpu.Backend
 }
@@ -92,6 +93,10 @@ func (p *Params) SetEnds(ids ...int32) error {
 	p.cfg.EOS, p.ends = ids[0], slices.Clone(ids[1:])
 	return nil
 }
+
+// LeftAside says what Load found next to the weights and did not use, such as a second copy of them. Each is a sentence for people; nil if
+// there was nothing.
+func (p *Params) LeftAside() []string { return slices.Clone(p.aside) }
 
 // DType is tensor.Float32 or tensor.Float64.
 func (p *Params) DType() tensor.Dtype { return p.dtype }

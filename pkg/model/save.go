@@ -11,6 +11,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/folder"
@@ -184,7 +185,7 @@ func (p *Params) tensors(f arch.Format, further bool) ([]file.Tensor, error) {
 		}
 		errs = append(errs, fmt.Errorf("the format has no place for weight %q: %s", q.Name, hint))
 	}
-	return list, file.FewErrors(errs)
+	return list, bounded.Few(errs)
 }
 
 // whole gives the weights in float32 and their tensors, for a format of whole language models that has

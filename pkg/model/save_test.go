@@ -200,6 +200,6 @@ func TestLoadRefuses(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, hf.ConfigFile), raw, 0o600))
 	_, err = Load(dir)
-	assert.ErrorContains(t, err, "neither model.safetensors nor model.safetensors.index.json")
+	assert.ErrorContains(t, err, "none of model.safetensors, model.safetensors.index.json, pytorch_model.bin and pytorch_model.bin.index.json")
 	assert.Error(t, Save(filepath.Join(dir, "x"), NewParams(Config{}, tensor.Float32), nil))
 }

@@ -22,6 +22,29 @@ func Inspect(path string) (Config, error) {
 	return m.Has().Config, m.Close()
 }
 
+// Description is what Load reads of a model, and what it leaves.
+type Description struct {
+	Form          string   // hf, gguf, llama2c or meta
+	Files         []string // that Load reads, by their names in the model's folder
+	Tensors       int      // that Load reads
+	UnusedTensors []string // that Load leaves, because others or the settings say the same
+	UnusedKeys    []string // of config.json that Load leaves; nil in other forms
+}
+
+// Describe looks at a model as Inspect does.
+func Describe(path string) (Description, error) {
+	m, err := open(path, arch.Llama())
+	if err != nil {
+		return Description{}, fmt.Errorf("model: %w", err)
+	}
+	has := m.Has()
+	d := Description{Form: has.Form, Files: has.Files, Tensors: len(has.Tensors), UnusedTensors: has.UnusedTensors, UnusedKeys: has.UnusedKeys}
+	if has.Form == "hf" && exists(path, furtherFile) {
+		d.Files = append(d.Files, furtherFile)
+	}
+	return d, m.Close()
+}
+
 // ErrDamaged is wrapped by the errors of Verify that name files with other bytes than were written.
 var ErrDamaged = checksum.ErrDamaged
 

@@ -16,7 +16,7 @@ import (
 // the sines of each position. The result is (N, H D). Llama 2, section 2.2; memory stays linear in N.
 //
 // shared is (S) int32: where it is not 0, the segment continues that many first tokens of the last segment before it with
-// a 0. Its tokens see those too, and its positions go on behind them.
+// a 0. Its tokens see those too, and its positions go on behind them. With heads.Window a token sees only that many last ones.
 func CausalAttention(qkv, rope, layout, shared *gorgonia.Node, heads backend.Heads) (*gorgonia.Node, error) {
 	outs, err := attention(qkv, rope, layout, shared, heads)
 	return outs[0], err
@@ -28,6 +28,9 @@ func attention(qkv, rope, layout, shared *gorgonia.Node, heads backend.Heads) ([
 	h, kv, d := heads.NumHeads, heads.NumKVHeads, heads.HeadDim
 	if h < 1 || kv < 1 || h%kv != 0 || d < 2 || d%2 != 0 {
 		return outs, fmt.Errorf("ops: attention: %+v: want even HeadDim and NumHeads a multiple of NumKVHeads", heads)
+	}
+	if heads.Window < 0 {
+		return outs, fmt.Errorf("ops: attention: Window is %d, want at least 1, or 0 for none", heads.Window)
 	}
 	s := newSig(backend.Attention, heads)
 	n := s.perRow("qkv", qkv, -1, (h+2*kv)*d)[0]

@@ -1,6 +1,6 @@
 // Package ops holds the differentiable operators of a Llama on gorgonia nodes, and an expression builder for losses.
 //
-// The trunk is fused: Embed, RMSNorm, Linear, Bias, CausalAttention, SwiGLU, Add, TokenLogProbs, Entropy and ScalarHead
+// The trunk is fused: Embed, RMSNorm, HeadNorm, Linear, Bias, CausalAttention, SwiGLU, Add, TokenLogProbs, Entropy and ScalarHead
 // each have a hand-written forward and backward kernel (Touvron et al. 2023, section 2.2). An operator here is data, a kind with
 // attributes and shapes; the kernels are those of a backend, which pkg/exec asks when it compiles a graph. Losses are free:
 // Expr builds them from element-wise operators, masked sums and segment sums over vectors of tokens (N) or segments

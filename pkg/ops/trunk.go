@@ -43,6 +43,28 @@ func RMSNorm(x, w, layout *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
 	})
 }
 
+// HeadNorm is RMSNorm on each head of queries and of keys in qkv, (N, (H+2KV) D), with weights q and k of (D); values stay as they are.
+func HeadNorm(qkv, q, k, layout *gorgonia.Node, heads backend.Heads, eps float64) (*gorgonia.Node, error) {
+	d, attrs := heads.HeadDim, backend.HeadNormAttrs{Heads: heads, Eps: eps}
+	width := (heads.NumHeads + 2*heads.NumKVHeads) * d
+	s := newSig(backend.HeadNorm, attrs)
+	nc := s.perRow("qkv", qkv, -1, width)
+	s.float("q", q, d)
+	s.float("k", k, d)
+	s.used("layout", layout, -1)
+	s.gives(nc)
+	return s.result(0, []bool{true, true, true, false}, func(_ gorgonia.Nodes, _, dout *gorgonia.Node) (gorgonia.Nodes, error) {
+		g := newSig(backend.HeadNormBackward, attrs)
+		g.perRow("qkv", qkv, nc...)
+		g.float("q", q, d)
+		g.float("k", k, d)
+		g.perRow("dout", dout, nc...)
+		g.used("layout", layout, -1)
+		g.gives(nc, tensor.Shape{d}, tensor.Shape{d})
+		return g.grads(4)
+	})
+}
+
 // SwiGLU is silu(gate) * up for gu, (N, 2F), whose rows hold gate and then up. The result is (N, F).
 func SwiGLU(gu, layout *gorgonia.Node) (*gorgonia.Node, error) {
 	s := newSig(backend.SwiGLU, nil)

@@ -37,6 +37,8 @@ func rows(rng *rand.Rand, c int) []float64 {
 func trunkCases() []opCase {
 	rng := rand.New(rand.NewPCG(1, 1))
 	attention := backend.Heads{NumHeads: 4, NumKVHeads: 2, HeadDim: 6}
+	window := attention
+	window.Window = 2
 	rope := backend.RoPETable[float64](8, attention.HeadDim, 100)
 	mask := floats("mask", false, []float64{1, 1, 0, 0, 1, 0, 0, 0}, 8)
 	logProbInputs := []input{
@@ -61,6 +63,12 @@ func trunkCases() []opCase {
 		{"attention of branches", []input{floats("qkv", true, rows(rng, 48), 8, 48), floats("rope", false, rope, 8, 6), layout, ints("shared", 0, 2, 3, 0)}, func(n nodes) (*gorgonia.Node, error) {
 			return ops.CausalAttention(n["qkv"], n["rope"], n["layout"], n["shared"], attention)
 		}, usedN * 24},
+		{"attention with a window", []input{floats("qkv", true, rows(rng, 48), 8, 48), floats("rope", false, rope, 8, 6), layout, ints("shared", 0, 2, 3, 0)}, func(n nodes) (*gorgonia.Node, error) {
+			return ops.CausalAttention(n["qkv"], n["rope"], n["layout"], n["shared"], window)
+		}, usedN * 24},
+		{"head norm", []input{floats("qkv", true, rows(rng, 48), 8, 48), floats("q", true, normal(rng, 6), 6), floats("k", true, normal(rng, 6), 6), layout}, func(n nodes) (*gorgonia.Node, error) {
+			return ops.HeadNorm(n["qkv"], n["q"], n["k"], n["layout"], attention, 1e-5)
+		}, usedN * 48},
 		{"swiglu", []input{floats("gu", true, rows(rng, 6), 8, 6), layout}, func(n nodes) (*gorgonia.Node, error) {
 			return ops.SwiGLU(n["gu"], n["layout"])
 		}, usedN * 3},

@@ -96,8 +96,27 @@ type SampledPreference struct {
 // Schema is preference v1, with more columns.
 func (SampledPreference) Schema() data.Schema { return data.Preference{}.Schema() }
 
+// preference is the row without the ids.
+func (p SampledPreference) preference() data.Preference {
+	return data.Preference{
+		Messages: p.Messages, Chosen: p.Chosen, Rejected: p.Rejected,
+		Rating: p.Rating, ChosenSafe: p.ChosenSafe, RejectedSafe: p.RejectedSafe, Set: p.Set,
+	}
+}
+
+// Validate wants what a data.Preference has to have.
+func (p SampledPreference) Validate() error { return p.preference().Validate() }
+
 // Question is the first message of the user, as curate.Split asks for it.
-func (p SampledPreference) Question() string { return data.Preference{Messages: p.Messages}.Question() }
+func (p SampledPreference) Question() string { return p.preference().Question() }
+
+// Parts are those of the data.Preference.
+func (p SampledPreference) Parts() []data.Part { return p.preference().Parts() }
+
+// Dialogs are those of the data.Preference.
+func (p SampledPreference) Dialogs() (chosen, rejected []data.Message) {
+	return p.preference().Dialogs()
+}
 
 // Pair is the preference as ids.
 func (p SampledPreference) Pair() data.Pair {

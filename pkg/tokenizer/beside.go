@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/bounded"
 )
 
 // Further files next to a tokenizer that transformers reads.
@@ -18,22 +20,16 @@ const (
 	addedTokensFile  = "added_tokens.json"
 
 	// maxBeside bounds each of them, and what tokenizer_config.json and special_tokens_map.json have.
-	maxBeside = 16 << 20
+	maxBeside = 4 << 20
 )
 
 // readBeside reads a file next to a tokenizer; nil if it does not exist.
 func readBeside(dir, name string) ([]byte, error) {
-	path := filepath.Join(dir, name)
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	raw, err := bounded.ReadFile(filepath.Join(dir, name), maxBeside)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular() || info.Size() > maxBeside:
-		return nil, fmt.Errorf("%s: want a file of at most %d bytes", path, maxBeside)
 	}
-	return os.ReadFile(path)
+	return raw, err
 }
 
 // readChatTemplate reads the chat template of the tokenizer's folder: chat_template.jinja, else that of tokenizer_config.json.
@@ -68,19 +64,44 @@ func readChatTemplate(dir string) (string, error) {
 	return text, nil
 }
 
-// ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did. It is
-// not followed here: see [Tokenizer.CheckChat].
+// Reads returns the names of the files that [Load] of a path reads: the tokenizer, or the one that is in a folder, and the files next to it
+// that say more of it.
+func Reads(path string) ([]string, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	} else if info.IsDir() {
+		if path, err = Find(path); err != nil {
+			return nil, err
+		}
+	}
+	name := filepath.Base(path)
+	files := []string{name}
+	beside := func(name string) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err == nil {
+			files = append(files, name)
+		}
+	}
+	if name == vocabFile {
+		beside(mergesFile)
+	}
+	if name == modelFile || strings.EqualFold(filepath.Ext(path), ".json") {
+		beside(huggingConfig)
+		beside(huggingSpecials)
+		beside(addedTokensFile)
+		beside(chatTemplateFile)
+	}
+	return files, nil
+}
+
+// ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did.
 func (t *Tokenizer) ChatTemplate() string { return t.chatTemplate }
 
-// CheckChat is an error if the tokenizer came with a chat template that has another form than Llama 2's. A template has that form if it has
-// all four of Llama 2's tags and none that other forms have.
-func (t *Tokenizer) CheckChat() error {
+// IsLlama2Chat says whether the chat format is Llama 2's: there is no chat template, or it has all four of Llama 2's tags and none that other
+// forms have.
+func (t *Tokenizer) IsLlama2Chat() bool {
 	lacks := func(tag string) bool { return !strings.Contains(t.chatTemplate, tag) }
 	foreign := slices.ContainsFunc([]string{"<|", "### ", "[AVAILABLE_TOOLS]", "<start_of_turn>"}, func(tag string) bool { return !lacks(tag) })
-	if t.chatTemplate == "" || !foreign && !slices.ContainsFunc(ChatMarkers(), lacks) {
-		return nil
-	}
-	return errors.New("the chat template that comes with the tokenizer is not Llama 2's ([INST], <<SYS>>), and no other one is supported yet")
+	return t.chatTemplate == "" || !foreign && !slices.ContainsFunc(ChatMarkers(), lacks)
 }
 
 // SaveChatTemplate writes the chat template into a model's folder as chat_template.jinja, if there is one.
@@ -150,6 +171,13 @@ type addedEntry struct {
 	text    string
 	special bool
 	file    string
+
+	singleWord, lstrip, rstrip, normalized bool
+}
+
+// token is the entry in the words of a tokenizer.json.
+func (a addedEntry) token() huggingAdded {
+	return huggingAdded{ID: int64(a.id), Content: a.text, SingleWord: a.singleWord, LStrip: a.lstrip, RStrip: a.rstrip, Normalized: a.normalized, Special: a.special}
 }
 
 // readAddedTokens reads added_tokens.json and added_tokens_decoder of tokenizer_config.json, in the order of their ids.
@@ -165,11 +193,12 @@ func readAddedTokens(dir string, config specialTokens) ([]addedEntry, error) {
 			return nil, fmt.Errorf("%s: want an object of tokens with their ids: %w", addedTokensFile, err)
 		}
 		for text, id := range ids {
-			byText[text] = addedEntry{id, text, config.has(text), addedTokensFile}
+			byText[text] = addedEntry{id: id, text: text, special: config.has(text), file: addedTokensFile}
 		}
 	}
 	for id, a := range config.Added {
-		byText[a.Content] = addedEntry{id, a.Content, a.Special || config.has(a.Content), huggingConfig}
+		byText[a.Content] = addedEntry{id: id, text: a.Content, special: a.Special || config.has(a.Content), file: huggingConfig,
+			singleWord: a.SingleWord, lstrip: a.LStrip, rstrip: a.RStrip, normalized: a.Normalized}
 	}
 	return slices.SortedFunc(maps.Values(byText), func(a, b addedEntry) int { return int(a.id) - int(b.id) }), nil
 }
@@ -182,8 +211,10 @@ type specialTokens struct {
 	UNK     *huggingToken  `json:"unk_token"`
 	Further []huggingToken `json:"additional_special_tokens"`
 	Added   map[int32]struct {
-		Content string
-		Special bool
+		Content                    string
+		Special                    bool
+		SingleWord                 bool `json:"single_word"`
+		LStrip, RStrip, Normalized bool
 	} `json:"added_tokens_decoder"`
 }
 

@@ -11,7 +11,8 @@ import (
 // vocabulary is an error.
 //
 // What came from a tokenizer.json is decoded as the file says, special tokens left out. Hugging Face's tokenizers give
-// U+FFFD for each byte of a run of byte pieces if any of them is wrong, and so does Decode then.
+// U+FFFD for each byte of a run of byte pieces if any of them is wrong, and so does Decode then. With byte-level BPE a part
+// that is not UTF-8 becomes one U+FFFD if it could be the start of a character, else one for each byte.
 func (t *Tokenizer) Decode(ids []int32) (string, error) {
 	var b strings.Builder
 	s := t.NewStream()
@@ -71,10 +72,15 @@ func (s *Stream) Next(id int32) (string, error) {
 
 // Flush returns what is left of an unfinished character, U+FFFD for each of its bytes.
 func (s *Stream) Flush() string {
-	if s.t.hugging != nil {
-		return s.strip(s.run())
+	switch h := s.t.hugging; {
+	case h == nil:
+		return s.runes(true)
+	case h.decoder.byteLevel:
+		text, _ := lossy(s.pending, true)
+		s.pending = nil
+		return text
 	}
-	return s.runes(true)
+	return s.strip(s.run())
 }
 
 // unescape turns "▁" into spaces and leaves out the dummy prefix: one space at the start of the text, or all where the
@@ -112,6 +118,14 @@ func (s *Stream) nextHugging(id int32) string {
 	p, h := s.t.pieces[id], s.t.hugging
 	if p.Type == Control || p.Type == Unknown && h.unkSpecial {
 		return ""
+	}
+	if h.decoder.byteLevel {
+		if p.Type == Unused { // fills the vocabulary up
+			return ""
+		}
+		text := ""
+		text, s.pending = lossy(append(s.pending, h.bytes.texts[id]...), false)
+		return text
 	}
 	text := p.Text
 	if shown, ok := h.shown[id]; ok {

@@ -22,7 +22,7 @@ func (m *merger) inWindows(text string) {
 	before, start, size := 0, 0, m.window
 	for {
 		m.pieces(text[start:windowEnd(text, start+size)])
-		if len(pending) > 0 && (m.symbols[0].id != jointID || m.text[:symbolEnd(m.text, m.symbols, 0)] != joint) {
+		if len(pending) > 0 && (len(m.symbols) == 0 || m.symbols[0].id != jointID || m.text[:symbolEnd(m.text, m.symbols, 0)] != joint) {
 			start, size, pending = before, 2*size, pending[:0]
 			continue
 		}

@@ -10,29 +10,37 @@ import (
 // out, what is between them is normalised, added tokens that ask for it are cut out of that, spaces are marked, pairs
 // merge.
 type hugging struct {
-	raw []byte // the file, written back as it was
+	raw  []byte       // the file, written back as it was; nil if there was none
+	file *huggingFile // its parts
 
 	normalizer []replacementRule
 	metaspace  *metaspace       // nil if the normaliser marks the spaces
+	bytes      *byteLevel       // nil if characters merge, and not bytes
 	added      addedTokens      // cut out of the text as it is
 	normalized addedTokens      // cut out of normalised text
 	decoder    huggingDecode    // for Stream
 	shown      map[int32]string // what added tokens that are cut out of normalised text decode to
 
 	vocab      map[string]int32 // of the model, where added tokens need not be
-	unk        int32
-	unkSpecial bool // the unknown piece decodes to nothing
-	fuseUnk    bool // a run of unknown characters is one unknown piece
+	unk        int32            // none if there is none, which only byte-level BPE can do without
+	unkSpecial bool             // the unknown piece decodes to nothing
+	fuseUnk    bool             // a run of unknown characters is one unknown piece
+
+	ignoreMerges bool // a piece of the text that is a token is taken for it at once
 
 	names [3]string // of BOS, EOS and PAD
 	named []string  // those of them that tokenizer_config.json names
+
+	addBOS, addEOS bool // the post-processor puts them around a text
 }
 
 // replacementRule is one step of a normaliser.
 type replacementRule struct {
-	prepend  string   // in front of a text that is not empty
-	from, to string   // if prepend is empty
-	only     []string // drop the prefix from where it stands before exactly one of these texts
+	prepend  string      // in front of a text that is not empty
+	from, to string      // if prepend is empty
+	only     []string    // drop the prefix from where it stands before exactly one of these texts
+	form     unicodeForm // not empty: what the text becomes
+	bytes    bool        // write bytes as byteChars
 }
 
 // metaspace marks spaces after normalisation. Unlike the dummy prefix, its prefix is left out where there is one already.
@@ -54,12 +62,14 @@ const (
 type huggingDecode struct {
 	spaces    bool // "▁" is a space
 	bytes     bool // <0x0A> is a byte
+	byteLevel bool // characters are byteChars
 	dropFirst bool // in the first piece "▁" is nothing
 	strip     int  // so many spaces are dropped at the start of the text
 }
 
-// encode appends the ids of text. Unless special is set, special tokens are not looked for.
-func (h *hugging) encode(m *merger, text string, special bool) {
+// encode appends the ids of text. Special tokens mean themselves where they are allowed. Those that are cut out of normalised text, of which no model
+// of today has any, do so in parts of the text in which all are allowed.
+func (h *hugging) encode(m *merger, text string, special allowed) {
 	if !utf8.ValidString(text) {
 		text = string([]rune(text)) // U+FFFD for each byte that is wrong
 	}
@@ -68,15 +78,19 @@ func (h *hugging) encode(m *merger, text string, special bool) {
 			m.take(token)
 			return
 		}
+		within := special
+		if special != nil && !special(at, at+len(part)) {
+			within = nil
+		}
 		for _, rule := range h.normalizer {
 			part = rule.apply(part)
 		}
-		h.normalized.cut(part, special, func(part string, within int, token int32) {
+		h.normalized.cut(part, within, func(part string, start int, token int32) {
 			if token != none {
 				m.take(token)
 				return
 			}
-			h.encodePart(m, part, at == 0 && within == 0)
+			h.encodePart(m, part, at == 0 && start == 0)
 		})
 	})
 }
@@ -84,6 +98,10 @@ func (h *hugging) encode(m *merger, text string, special bool) {
 // encodePart encodes what is between added tokens.
 func (h *hugging) encodePart(m *merger, text string, first bool) {
 	if text == "" {
+		return
+	}
+	if h.bytes != nil {
+		h.bytes.split.Split(text, m.word)
 		return
 	}
 	split := false
@@ -110,6 +128,10 @@ func (h *hugging) encodePart(m *merger, text string, first bool) {
 
 // cut makes the first symbols: characters, for those without a piece their bytes, or the unknown piece.
 func (h *hugging) cut(m *merger, text string) {
+	if h.bytes != nil && !h.bytes.mapped {
+		h.bytes.cut(m, text)
+		return
+	}
 	t := m.t
 	unknown := false // the last symbol is the unknown piece
 	for i := 0; i < len(text); {
@@ -122,7 +144,7 @@ func (h *hugging) cut(m *merger, text string) {
 			for k := i; k < i+n; k++ {
 				m.symbols = append(m.symbols, symbol{t.bytes[text[k]], k})
 			}
-		case unknown && h.fuseUnk:
+		case unknown && h.fuseUnk || h.unk == none:
 		default:
 			m.symbols = append(m.symbols, symbol{h.unk, i})
 			unknown = true
@@ -138,6 +160,10 @@ func (r replacementRule) apply(text string) string {
 			return rest
 		}
 		return text
+	case r.form != "":
+		return r.form.apply(text)
+	case r.bytes:
+		return toByteChars(text)
 	case r.prepend != "":
 		if text == "" {
 			return ""

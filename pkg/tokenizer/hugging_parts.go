@@ -24,7 +24,11 @@ type huggingPart struct {
 		String *string `json:"String"`
 		Regex  *string `json:"Regex"`
 	} `json:"pattern"`
-	Content string `json:"content"`
+	Content          string `json:"content"`
+	Behavior         string `json:"behavior"`
+	Invert           bool   `json:"invert"`
+	IndividualDigits bool   `json:"individual_digits"`
+	UseRegex         *bool  `json:"use_regex"`
 
 	Replacement    string `json:"replacement"`
 	AddPrefixSpace *bool  `json:"add_prefix_space"`
@@ -39,11 +43,17 @@ type huggingPart struct {
 	} `json:"single"`
 }
 
+// maxPart is the longest description of a part, in bytes. The rules of a normaliser, if it has them all, take half a million.
+const maxPart = 1 << 20
+
 // flatten returns the parts of a sequence, or the part itself, or nothing for null.
 func flatten(name string, raw json.RawMessage, depth int) ([]huggingPart, error) {
 	var p *huggingPart
 	if len(raw) == 0 {
 		return nil, nil
+	}
+	if len(raw) > maxPart {
+		return nil, fmt.Errorf("the %s has %d bytes, the limit is %d", name, len(raw), maxPart)
 	}
 	if err := json.Unmarshal(raw, &p); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -74,6 +84,9 @@ func flatten(name string, raw json.RawMessage, depth int) ([]huggingPart, error)
 // memory.
 const maxGrowth = 64
 
+// maxFormGrowth is how much longer a normal form makes a text at most.
+const maxFormGrowth = 4
+
 func (h *hugging) parseNormalizer(raw json.RawMessage) error {
 	parts, err := flatten("normalizer", raw, 0)
 	if err != nil {
@@ -87,6 +100,12 @@ func (h *hugging) parseNormalizer(raw json.RawMessage) error {
 			if rule.prepend = p.Prepend; rule.prepend == "" {
 				continue
 			}
+		case p.Type == string(nfc) || p.Type == string(nfd):
+			rule.form = unicodeForm(p.Type)
+			growth *= maxFormGrowth
+		case p.Type == "ByteLevel":
+			rule.bytes = true
+			growth *= 2
 		case p.Type == "Replace" && p.Pattern.String != nil && *p.Pattern.String != "":
 			rule.from, rule.to = *p.Pattern.String, p.Content
 		case p.Type == "Replace" && p.Pattern.Regex != nil:
@@ -110,8 +129,20 @@ func (h *hugging) parseNormalizer(raw json.RawMessage) error {
 
 func (h *hugging) parsePreTokenizer(raw json.RawMessage) error {
 	parts, err := flatten("pre_tokenizer", raw, 0)
-	if err != nil || len(parts) == 0 {
+	if err != nil {
 		return err
+	}
+	mapped := slices.ContainsFunc(h.normalizer, func(r replacementRule) bool { return r.bytes })
+	if mapped || isByteLevel(parts) {
+		if mapped && isByteLevel(parts) {
+			return errors.New("the normalizer is ByteLevel, and so is the pre_tokenizer" + otherKinds)
+		}
+		h.bytes = &byteLevel{mapped: mapped}
+		h.bytes.split, err = splitters(parts)
+		return err
+	}
+	if len(parts) == 0 {
+		return nil
 	}
 	p := parts[0]
 	if p.Type != "Metaspace" {
@@ -143,6 +174,16 @@ func (h *hugging) parseDecoder(raw json.RawMessage, byteFallback bool) error {
 	parts, err := flatten("decoder", raw, 0)
 	if err != nil {
 		return err
+	}
+	if h.bytes != nil {
+		if len(parts) != 1 || parts[0].Type != "ByteLevel" {
+			return errors.New("the pre_tokenizer or the normalizer is ByteLevel, and the decoder is not" + otherKinds)
+		}
+		h.decoder.byteLevel = true
+		return nil
+	}
+	if isByteLevel(parts) {
+		return errors.New("the decoder is ByteLevel, but neither the pre_tokenizer nor the normalizer is" + otherKinds)
 	}
 	fused := false
 	for i, p := range parts {
@@ -183,15 +224,18 @@ func (h *hugging) parsePostProcessor(raw json.RawMessage) error {
 		return err
 	}
 	for _, p := range parts {
+		if p.Type == "ByteLevel" { // it changes offsets alone
+			continue
+		}
 		if p.Type != "TemplateProcessing" {
 			return fmt.Errorf("the post_processor is %s%s", p.Type, otherKinds)
 		}
 		behind := false
 		for _, step := range p.Single {
 			if token, ok := step["SpecialToken"]; ok && behind {
-				h.names[1] = token.ID
+				h.names[1], h.addEOS = token.ID, true
 			} else if ok {
-				h.names[0] = token.ID
+				h.names[0], h.addBOS = token.ID, true
 			}
 			if _, ok := step["Sequence"]; ok {
 				behind = true

@@ -2,10 +2,10 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,8 +19,8 @@ const (
 	huggingSpecials  = "special_tokens_map.json"
 )
 
-// readHugging reads a tokenizer.json of Llama's kind: BPE over characters with "▁" for spaces. Files of other kinds
-// (ByteLevel, WordPiece, Unigram) are refused by name. The tokenizer_config.json beside it says which pieces are BOS,
+// readHugging reads a tokenizer.json of BPE: over characters with "▁" for spaces, or over bytes (ByteLevel). Files of other kinds
+// (WordPiece, Unigram) are refused by name. The tokenizer_config.json beside it says which pieces are BOS,
 // EOS and PAD, or the special_tokens_map.json; of what it does not mention (or without it) the post-processor's template
 // says so, or the names <s>, </s> and <pad>.
 //
@@ -34,19 +34,19 @@ func readHugging(path string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseHugging(data, config)
+	names, err := readNames(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	added, err := readAddedTokens(filepath.Dir(path), names)
+	if err != nil {
+		return nil, err
+	}
+	return parseHuggingWith(data, config, added)
 }
 
 type huggingFile struct {
-	AddedTokens []struct {
-		ID         int64  `json:"id"`
-		Content    string `json:"content"`
-		SingleWord bool   `json:"single_word"`
-		LStrip     bool   `json:"lstrip"`
-		RStrip     bool   `json:"rstrip"`
-		Normalized bool   `json:"normalized"`
-		Special    bool   `json:"special"`
-	} `json:"added_tokens"`
+	AddedTokens   []huggingAdded  `json:"added_tokens"`
 	Normalizer    json.RawMessage `json:"normalizer"`
 	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 	PostProcessor json.RawMessage `json:"post_processor"`
@@ -64,7 +64,8 @@ type huggingModel struct {
 	ByteFallback  bool             `json:"byte_fallback"`
 	IgnoreMerges  bool             `json:"ignore_merges"`
 	Vocab         map[string]int64 `json:"vocab"`
-	Merges        []huggingMerge   `json:"merges"`
+	Merges        json.RawMessage  `json:"merges"` // a list of huggingMerge
+	merges        []huggingMerge   // those of other files
 }
 
 // huggingMerge is two pieces: "a b", or since 2024 ["a", "b"].
@@ -80,42 +81,93 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("a merge of %d pieces", len(pair))
 		}
 	} else {
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
+		text := string(data[1:max(1, len(data)-1)])
+		if strings.Contains(text, `\`) || !utf8.ValidString(text) || data[0] != '"' { // most are plain, and there are many
+			if err := json.Unmarshal(data, &text); err != nil {
+				return err
+			}
 		}
-		if pair = strings.Split(text, " "); len(pair) != 2 {
+		left, right, ok := strings.Cut(text, " ")
+		if !ok || strings.Contains(right, " ") {
 			return fmt.Errorf("the merge %q is not two pieces with a space between them", text)
 		}
+		*m = huggingMerge{left, right}
+		return nil
 	}
 	copy(m[:], pair)
 	return nil
 }
 
+// eachMerge visits the merges, one at a time: they are most of a file, and a list of them takes many times its size.
+func (m *huggingModel) eachMerge(visit func(i int, m huggingMerge) error) error {
+	for i, one := range m.merges {
+		if err := visit(i, one); err != nil {
+			return err
+		}
+	}
+	list := m.Merges
+	if len(list) == 0 || string(list) == "null" {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(list))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('[') {
+		return errors.New("model: merges is no list")
+	}
+	for i := 0; dec.More(); i++ {
+		var m huggingMerge
+		err := dec.Decode(&m)
+		if err != nil {
+			return fmt.Errorf("model: merges[%d]: %w", i, err)
+		}
+		if err := visit(i, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func parseHugging(data, config []byte) (*Tokenizer, error) {
+	return parseHuggingWith(data, config, nil)
+}
+
+// parseHuggingWith is parseHugging with the tokens that files next to the tokenizer.json add.
+func parseHuggingWith(data, config []byte, added []addedEntry) (*Tokenizer, error) {
 	var f huggingFile
 	if err := json.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
-	}
-	if err := f.checkByteLevel(); err != nil {
-		return nil, err
 	}
 	model, err := parseHuggingModel(f.Model)
 	if err != nil {
 		return nil, err
 	}
-	h := &hugging{
-		raw: data, vocab: make(map[string]int32, len(model.Vocab)), fuseUnk: model.FuseUnk, shown: make(map[int32]string),
-	}
-	err = errors.Join(h.parseNormalizer(f.Normalizer), h.parsePreTokenizer(f.PreTokenizer),
-		h.parseDecoder(f.Decoder, model.ByteFallback), h.parsePostProcessor(f.PostProcessor))
+	asWritten, err := f.add(added, model)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.parseConfig(config); err != nil {
+	t, err := fromHugging(&f, model, config)
+	if err != nil {
 		return nil, err
 	}
-	pieces, err := h.pieces(&f, model)
+	if f.Model = nil; asWritten {
+		t.hugging.raw = data
+	} else if t.hugging.bytes == nil {
+		return nil, fmt.Errorf("%s or %s adds tokens that the tokenizer.json lacks, or makes some special: save the tokenizer with transformers first "+
+			"(AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW))", addedTokensFile, huggingConfig)
+	}
+	return t, nil
+}
+
+// fromHugging makes the tokenizer of the parts of a tokenizer.json, from wherever they are.
+func fromHugging(f *huggingFile, model *huggingModel, config []byte) (*Tokenizer, error) {
+	h := &hugging{
+		file: f, vocab: make(map[string]int32, len(model.Vocab)), fuseUnk: model.FuseUnk, ignoreMerges: model.IgnoreMerges, shown: make(map[int32]string),
+	}
+	err := cmp.Or(h.parseNormalizer(f.Normalizer), h.parsePreTokenizer(f.PreTokenizer),
+		h.parseDecoder(f.Decoder, model.ByteFallback), h.parsePostProcessor(f.PostProcessor), h.checkModel(model), h.parseConfig(config))
+	if err != nil {
+		return nil, err
+	}
+	pieces, err := h.pieces(f, model)
 	if err != nil {
 		return nil, err
 	}
@@ -123,31 +175,30 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.hugging = h
-	if err := t.huggingPairs(model.Merges); err != nil {
+	t.hugging, t.hasUnused = h, false // unused pieces only fill the vocabulary up
+	if err := t.huggingPairs(model); err != nil {
 		return nil, err
+	}
+	if h.bytes != nil {
+		h.bytes.build(t)
 	}
 	return t, nil
 }
 
-// checkByteLevel names the other common kind of BPE, whose files differ from Llama's in many places.
-func (f *huggingFile) checkByteLevel() error {
-	for _, part := range []struct {
-		name string
-		raw  json.RawMessage
-	}{{"pre_tokenizer", f.PreTokenizer}, {"decoder", f.Decoder}} {
-		steps, err := flatten(part.name, part.raw, 0)
-		if err != nil {
-			return err
-		}
-		if slices.ContainsFunc(steps, func(p huggingPart) bool { return p.Type == "ByteLevel" }) {
-			return fmt.Errorf("the %s is ByteLevel: byte-level BPE (GPT-2, Llama 3, Qwen, SmolLM) is not supported yet%s", part.name, otherKinds)
-		}
+// checkModel refuses models that need another kind of pre-tokenizer.
+func (h *hugging) checkModel(m *huggingModel) error {
+	switch {
+	case h.bytes != nil:
+		return h.bytes.checkModel(m)
+	case m.IgnoreMerges:
+		return errors.New("model: ignore_merges is true, and neither the pre_tokenizer nor the normalizer is ByteLevel" + otherKinds)
+	case m.UnkToken == nil || *m.UnkToken == "":
+		return errors.New("model: unk_token is missing, which BPE over characters needs, and neither the pre_tokenizer nor the normalizer is ByteLevel" + otherKinds)
 	}
 	return nil
 }
 
-const otherKinds = "; only files of Llama's kind are read (BPE over characters, \"▁\" for spaces, byte fallback)"
+const otherKinds = "; only BPE is read: over characters with \"▁\" for spaces (Llama 2, Mistral), or over bytes with ByteLevel (GPT-2, Llama 3, Qwen, SmolLM)"
 
 func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
 	var kind struct {
@@ -171,10 +222,6 @@ func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
 		return nil, fmt.Errorf("model: continuing_subword_prefix is %q%s", *m.SubwordPrefix, otherKinds)
 	case set(m.WordSuffix):
 		return nil, fmt.Errorf("model: end_of_word_suffix is %q%s", *m.WordSuffix, otherKinds)
-	case m.IgnoreMerges:
-		return nil, errors.New("model: ignore_merges is true" + otherKinds)
-	case !set(m.UnkToken):
-		return nil, errors.New("model: unk_token is missing" + otherKinds)
 	case len(m.Vocab) == 0:
 		return nil, errors.New("model: the vocabulary is empty")
 	}
@@ -237,14 +284,11 @@ func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]Piece, error) {
 			h.shown[token.id] = token.text
 		}
 	}
-	unk, ok := m.Vocab[*m.UnkToken]
-	if !ok {
-		return nil, fmt.Errorf("model: unk_token is %q, which is not in the vocabulary", *m.UnkToken)
+	if err := h.setUnknown(m, pieces); err != nil {
+		return nil, err
 	}
-	h.unkSpecial = pieces[unk].Type == Control
-	h.unk, pieces[unk].Type = int32(unk), Unknown
 	for _, name := range h.named { // the config makes them special where the file does not
-		if id, ok := h.vocab[name]; ok && pieces[id].Type == Normal {
+		if id, ok := h.vocab[name]; ok && pieces[id].Type == Normal && utf8.RuneCountInString(name) > 1 { // a pad token "!" stays a character
 			pieces[id].Type = Control
 			h.added.add(addedToken{id: id, text: name, special: true})
 		}
@@ -252,20 +296,33 @@ func (h *hugging) pieces(f *huggingFile, m *huggingModel) ([]Piece, error) {
 	return pieces, nil
 }
 
-// huggingPairs takes the merges as they stand in the file.
-func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
-	h := t.hugging
-	if len(merges) > math.MaxInt32/2 {
-		return fmt.Errorf("model: %d merges", len(merges))
+// setUnknown finds the unknown piece. In byte-level BPE it stands for bytes that the vocabulary lacks, and need not be there.
+func (h *hugging) setUnknown(m *huggingModel, pieces []Piece) error {
+	if h.unk = none; m.UnkToken == nil || *m.UnkToken == "" {
+		return nil
 	}
+	unk, ok := m.Vocab[*m.UnkToken]
+	if !ok {
+		return fmt.Errorf("model: unk_token is %q, which is not in the vocabulary", *m.UnkToken)
+	}
+	h.unkSpecial = pieces[unk].Type == Control
+	if h.bytes != nil && slices.Contains(h.names[:], *m.UnkToken) { // no text may give BOS or EOS
+		return nil
+	}
+	h.unk, pieces[unk].Type = int32(unk), Unknown
+	return nil
+}
+
+// huggingPairs takes the merges as they stand in the file.
+func (t *Tokenizer) huggingPairs(model *huggingModel) error {
+	h := t.hugging
 	t.chars = newCharTable()
 	for text, id := range h.vocab {
-		if r, n := utf8.DecodeRuneInString(text); n == len(text) {
+		if r, n := utf8.DecodeRuneInString(text); n == len(text) && t.pieces[id].Type != Control {
 			t.chars.set(r, id)
 		}
 	}
 	t.wordwise = t.spec.byteFallback || !h.fuseUnk
-	t.pairs = newPairTable(len(merges))
 	made := 0
 	scored := make([]bool, len(t.pieces))
 	score := func(id int32) {
@@ -274,7 +331,8 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 			made++
 		}
 	}
-	for i, m := range merges {
+	var merges [][3]int32 // left, right, whole
+	err := model.eachMerge(func(i int, m huggingMerge) error {
 		whole := m[0] + m[1]
 		var ids [3]int32
 		for k, text := range []string{m[0], m[1], whole} {
@@ -284,9 +342,23 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 			}
 			ids[k] = id
 		}
-		t.pairs.put(ids[0], ids[1], merge{int32(i), ids[2]})
+		merges = append(merges, ids)
+		if t.pieces[ids[2]].Type == Control {
+			return nil
+		}
 		score(ids[2])
 		t.wordwise = t.wordwise && wordEnd(whole) == len(whole)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t.pairs = newPairTable(len(merges))
+	for i, ids := range merges {
+		if t.pieces[ids[2]].Type == Control { // those never come from text
+			continue
+		}
+		t.pairs.put(ids[0], ids[1], merge{int32(i), ids[2]})
 	}
 	for i, p := range t.pieces { // characters come after the merges, as in a .model
 		if p.Type == Normal {
@@ -318,6 +390,13 @@ func (h *hugging) parseConfig(data []byte) error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("%s or %s: %w", huggingConfig, huggingSpecials, err)
+	}
+	for key, adds := range map[string]*bool{"add_bos_token": &h.addBOS, "add_eos_token": &h.addEOS} {
+		if raw, ok := fields[key]; ok { // comes before the template, as in transformers 5
+			if err := json.Unmarshal(raw, adds); err != nil {
+				return fmt.Errorf("%s or %s: %s: %w", huggingConfig, huggingSpecials, key, err)
+			}
+		}
 	}
 	h.names[2] = ""
 	for i, special := range specials {

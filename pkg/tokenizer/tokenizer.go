@@ -12,6 +12,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/enum"
 )
 
@@ -71,8 +72,8 @@ type Tokenizer struct {
 	mergers sync.Pool // of *merger
 }
 
-// Load reads a tokenizer from a file: a llama2.c tokenizer if the name ends in .bin, a Hugging Face tokenizer.json if it
-// ends in .json (with the tokenizer_config.json or special_tokens_map.json beside it), the vocabulary of a GGUF file if it
+// Load reads a tokenizer from a file: a llama2.c tokenizer if the name ends in .bin, vocab.json with the merges.txt next to it, a Hugging
+// Face tokenizer.json if another name ends in .json (with the tokenizer_config.json or special_tokens_map.json beside it), the vocabulary of a GGUF file if it
 // ends in .gguf, otherwise a SentencePiece .model. Of a folder it reads tokenizer.model, or tokenizer.json if that is missing.
 // Beside a file of the name tokenizer.model, those two files and added_tokens.json say which special tokens are added.
 func Load(path string) (*Tokenizer, error) {
@@ -86,7 +87,7 @@ func Load(path string) (*Tokenizer, error) {
 	if strings.EqualFold(filepath.Ext(path), ".gguf") {
 		return LoadGGUF(path)
 	}
-	data, err := os.ReadFile(path)
+	data, err := bounded.ReadFile(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
@@ -100,6 +101,9 @@ func Load(path string) (*Tokenizer, error) {
 		parse = parseLlama2C
 	case ".json":
 		parse = func(data []byte) (*Tokenizer, error) { return readHugging(path, data) }
+		if filepath.Base(path) == vocabFile {
+			parse = func([]byte) (*Tokenizer, error) { return readVocabMerges(filepath.Dir(path)) }
+		}
 		beside = true
 	}
 	t, err := parse(data)
@@ -112,13 +116,16 @@ func Load(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
-// ErrNone says that a folder has no tokenizer in it.
-var ErrNone = errors.New("there is neither a tokenizer.model nor a tokenizer.json")
+// maxFile is the largest file of a tokenizer that is read, in bytes. Those of vocabularies of 262,144 pieces have up to 35 MB.
+const maxFile = 64 << 20
 
-// Find returns the path of the tokenizer in a folder: tokenizer.model, or tokenizer.json if that is missing. It wraps
-// [ErrNone] if the folder has neither.
+// ErrNone says that a folder has no tokenizer in it.
+var ErrNone = errors.New("there is neither a tokenizer.model nor a tokenizer.json nor a vocab.json (with its merges.txt)")
+
+// Find returns the path of the tokenizer in a folder: tokenizer.json, which transformers reads too where there are several, or
+// tokenizer.model, or vocab.json, which has its merges.txt next to it. It wraps [ErrNone] if the folder has none of them.
 func Find(dir string) (string, error) {
-	for _, name := range []string{modelFile, huggingTokenizer} {
+	for _, name := range []string{huggingTokenizer, modelFile, vocabFile} {
 		path := filepath.Join(dir, name)
 		switch _, err := os.Stat(path); {
 		case err == nil:
@@ -135,6 +142,9 @@ func newTokenizer(pieces []Piece, sp spec) (*Tokenizer, error) {
 	t, err := newVocabulary(pieces, sp)
 	if err != nil {
 		return nil, err
+	}
+	if t.unk < 0 {
+		return nil, errors.New("no piece has the type unknown; every SentencePiece model has one (<unk>)")
 	}
 	if sp.modelType == modelUnigram {
 		t.unigram = newUnigram(t)
@@ -168,9 +178,6 @@ func newVocabulary(pieces []Piece, sp spec) (*Tokenizer, error) {
 			return nil, fmt.Errorf("piece %d: %w", i, err)
 		}
 	}
-	if t.unk < 0 {
-		return nil, errors.New("no piece has the type unknown; every SentencePiece model has one (<unk>)")
-	}
 	if sp.byteFallback {
 		for b, id := range t.bytes {
 			if id < 0 {
@@ -185,10 +192,12 @@ func newVocabulary(pieces []Piece, sp spec) (*Tokenizer, error) {
 	return t, nil
 }
 
+var errNoText = errors.New("the text is empty")
+
 func (t *Tokenizer) addPiece(id int32, p Piece) error {
 	switch {
 	case p.Text == "":
-		return errors.New("the text is empty")
+		return errNoText
 	case len(p.Text) >= maxPieceBytes:
 		return fmt.Errorf("the text is %d bytes long, the limit is %d", len(p.Text), maxPieceBytes-1)
 	case !utf8.ValidString(p.Text):
@@ -267,7 +276,7 @@ func (t *Tokenizer) BOS() int32 { return t.bos }
 // EOS returns the id of the end-of-sequence piece </s>, or -1 if there is none.
 func (t *Tokenizer) EOS() int32 { return t.eos }
 
-// UNK returns the id of the unknown piece <unk>.
+// UNK returns the id of the unknown piece <unk>, or -1 if there is none, as in most byte-level BPE.
 func (t *Tokenizer) UNK() int32 { return t.unk }
 
 // PAD returns the id of the padding piece <pad>, or -1 if there is none, as in Llama 2.

@@ -14,6 +14,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
@@ -24,7 +25,8 @@ const (
 	trainerDir    = "trainer"
 	stateFile     = "state.json"
 	optimSuffix   = ".adamw.safetensors"
-	formatVersion = 3 // 2 had no SHA256SUMS, 1 the SHA-256 of the JSON of the data in its identity
+	maxState      = 64 << 20 // bytes of the largest state.json that is read
+	formatVersion = 3        // 2 had no SHA256SUMS, 1 the SHA-256 of the JSON of the data in its identity
 )
 
 // Checkpoint is all that a stage needs to go on where it stopped, with the same bits. Its folder is one that any Llama
@@ -232,7 +234,7 @@ func readState(ctx context.Context, dir string) (state stateJSON, err error) {
 		return state, err
 	}
 	path := filepath.Join(dir, trainerDir, stateFile)
-	raw, err := os.ReadFile(path)
+	raw, err := bounded.ReadFile(path, maxState)
 	if errors.Is(err, fs.ErrNotExist) {
 		return state, fmt.Errorf("%s is a model without trainer state, it cannot be resumed: %w", dir, err)
 	}

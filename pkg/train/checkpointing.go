@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/pkg/run"
 	"github.com/tame-rlhf/tame/pkg/setting"
 )
@@ -72,7 +73,7 @@ func (k Checkpointing) Save(c *Checkpoint, id run.Identity) error {
 // kept is the step of the checkpoint that is there, 0 for none.
 func (k Checkpointing) kept() int {
 	var state State
-	raw, err := os.ReadFile(filepath.Join(k.Dir, trainerDir, stateFile))
+	raw, err := bounded.ReadFile(filepath.Join(k.Dir, trainerDir, stateFile), maxState)
 	if err != nil || json.Unmarshal(raw, &state) != nil {
 		return 0
 	}

@@ -58,6 +58,8 @@ func makers[T kern.Float]() map[backend.Kind]func(op backend.Op) backend.Kernel 
 		backend.RMSNormBackward: func(op backend.Op) backend.Kernel {
 			return rmsNormBackward[T](op.In[0][1], op.Attrs.(backend.RMSNormAttrs))
 		},
+		backend.HeadNorm:                func(op backend.Op) backend.Kernel { return headNorm[T](op.Attrs.(backend.HeadNormAttrs)) },
+		backend.HeadNormBackward:        func(op backend.Op) backend.Kernel { return headNormBackward[T](op.Attrs.(backend.HeadNormAttrs)) },
 		backend.Linear:                  func(op backend.Op) backend.Kernel { return linear[T](op.In[1][0], op.In[1][1]) },
 		backend.LinearBackwardInput:     func(op backend.Op) backend.Kernel { return linearBackwardInput[T](op.In[0][0], op.In[0][1]) },
 		backend.LinearBackwardWeight:    func(op backend.Op) backend.Kernel { return linearBackwardWeight[T](op.In[1][1], op.In[0][1]) },
@@ -103,7 +105,7 @@ func kernel[T kern.Float](op backend.Op) backend.Kernel {
 }
 
 func shapeOf(h backend.Heads) kern.AttnShape {
-	return kern.AttnShape{H: h.NumHeads, KV: h.NumKVHeads, D: h.HeadDim}
+	return kern.AttnShape{H: h.NumHeads, KV: h.NumKVHeads, D: h.HeadDim, Window: h.Window}
 }
 
 // data gives the buffer's slice of the kernel's element type.

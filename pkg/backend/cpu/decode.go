@@ -48,13 +48,27 @@ func (n *norm) Apply(out, x []float32, rows int) {
 	kern.RMSNorm(out, x, n.w, rows, len(n.w), n.eps)
 }
 
+// HeadNorm implements backend.Decoding.
+func (Backend) HeadNorm(q, k []float32, heads backend.Heads, eps float64) backend.Norm {
+	return &perHead{slices.Clone(q), slices.Clone(k), shapeOf(heads), float32(eps)}
+}
+
+type perHead struct {
+	q, k  []float32 // (D)
+	heads kern.AttnShape
+	eps   float32
+}
+
+func (n *perHead) Apply(out, x []float32, rows int) {
+	kern.HeadNorm(out, x, n.q, n.k, rows, n.heads, n.eps)
+}
+
 // Caches implements backend.Decoding.
-func (Backend) Caches(layers, slots, maxLen int, heads backend.Heads, theta float64) []backend.Cache {
-	sh := shapeOf(heads)
-	keys, values := kern.KeyCacheLen(maxLen, sh), maxLen*sh.KV*sh.D
-	rope := backend.RoPETable[float32](maxLen, sh.D, theta)
-	list := make([]backend.Cache, layers)
-	for i := range list {
+func (Backend) Caches(layers []backend.Heads, slots, maxLen int, rope []float32) []backend.Cache {
+	list := make([]backend.Cache, len(layers))
+	for i, heads := range layers {
+		sh := shapeOf(heads)
+		keys, values := kern.KeyCacheLen(maxLen, sh), maxLen*sh.KV*sh.D
 		list[i] = &cache{
 			heads: sh, rope: rope, keyLen: keys, valueLen: values,
 			keys: make([]float32, slots*keys), values: make([]float32, slots*values),

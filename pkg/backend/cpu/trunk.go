@@ -40,6 +40,21 @@ func rmsNormBackward[T kern.Float](c int, a backend.RMSNormAttrs) backend.Kernel
 	})
 }
 
+func headNorm[T kern.Float](a backend.HeadNormAttrs) backend.Kernel {
+	sh := shapeOf(a.Heads)
+	return rowWise[T]((sh.H+2*sh.KV)*sh.D, func(dst, in []backend.Buffer, n int) {
+		kern.HeadNorm(data[T](dst[0]), data[T](in[0]), data[T](in[1]), data[T](in[2]), n, sh, T(a.Eps))
+	})
+}
+
+func headNormBackward[T kern.Float](a backend.HeadNormAttrs) backend.Kernel {
+	sh := shapeOf(a.Heads)
+	return rowWise[T]((sh.H+2*sh.KV)*sh.D, func(dst, in []backend.Buffer, n int) {
+		kern.HeadNormBackward(data[T](dst[0]), data[T](dst[1]), data[T](dst[2]), data[T](in[0]), data[T](in[1]), data[T](in[2]), data[T](in[3]),
+			n, sh, T(a.Eps), dst[1].Add, dst[2].Add)
+	})
+}
+
 // linear is x wᵀ for w of (m, k).
 func linear[T kern.Float](m, k int) backend.Kernel {
 	return rowWise[T](m, func(dst, in []backend.Buffer, n int) {

@@ -7,9 +7,11 @@ import (
 	"github.com/tame-rlhf/tame/pkg/setting"
 )
 
-// Config is the shape of a Llama 2 model (section 2.2 and Table 1 of the paper). Zero is never
+// Config is the shape of a model: of Llama 2 (section 2.2 and Table 1 of the paper) or of another Family. Zero is never
 // replaced by a default: start from one of the presets or fill every field.
 type Config struct {
+	// Family is the kind of model: llama, mistral, qwen2 or qwen3. Llama 2: llama.
+	Family Family
 	// Dim is the model width C. 7B: 4096.
 	Dim int
 	// NumLayers is the number of decoder layers. 7B: 32.
@@ -33,6 +35,15 @@ type Config struct {
 	RopeTheta float64
 	// TieEmbeddings shares the embedding with the output projection. Llama 2: false.
 	TieEmbeddings bool
+	// AttentionBias adds biases to queries, keys, values and the output of attention, in the families llama and qwen3. Those that qwen2 always
+	// has on queries, keys and values do not need it. Llama 2: false.
+	AttentionBias bool
+	// Window is the number of last tokens, itself included, that a token attends to; 0: all. Not in the family llama. Mistral 7B v0.1: 4096.
+	Window int
+	// FullLayers is the number of first layers that attend to all tokens in spite of the window, in the families qwen2 and qwen3.
+	FullLayers int
+	// Rope scales the rotary positions. Llama 2: not at all.
+	Rope RopeScaling
 	// BOS and EOS are the ids that begin and end a sequence; -1 for none. Llama 2: 1 and 2.
 	BOS, EOS int32
 }
@@ -97,6 +108,8 @@ func (c Config) Validate() error {
 	}
 	token("BOS", c.BOS)
 	token("EOS", c.EOS)
+	c.checkFamily(check)
+	c.checkRope(check)
 	return check.Err()
 }
 

@@ -11,13 +11,17 @@ const (
 	ScoreBias   = "score.bias"
 )
 
-// Llama is the table of Llama 2, with its scalar head at the end. For C of width, H heads of width D,
+// Llama is the table of Llama and the families like it, with the scalar head at the end. For C of width, H heads of width D,
 // KV key and value heads, F hidden width and V tokens the weights are:
 //
 //	embed             (V, C)
 //	layers.i.attn_norm (C)
 //	layers.i.qkv      ((H + 2 KV) D, C)   queries, keys and values packed
+//	layers.i.qkv_bias ((H + 2 KV) D)      only with Config.QKVBias
+//	layers.i.q_norm   (D)                 only with Config.QKNorm, for each head of queries
+//	layers.i.k_norm   (D)                 the same for keys
 //	layers.i.attn_out (C, H D)
+//	layers.i.attn_out_bias (C)            only with Config.OutputBias
 //	layers.i.ffn_norm (C)
 //	layers.i.gate_up  (2 F, C)            gate and up packed
 //	layers.i.down     (C, F)
@@ -44,8 +48,32 @@ func Llama() Table {
 			},
 		},
 		{
+			Name: "layers.%d.qkv_bias", Shape: Shape{Config.QKVDim}, Init: Zeros,
+			If: Config.QKVBias,
+			Files: []Piece{
+				{Names: biasInLayer("self_attn.q_proj", "attn_q"), Rows: queries, Rotated: true},
+				{Names: biasInLayer("self_attn.k_proj", "attn_k"), Rows: keys, Rotated: true},
+				{Names: biasInLayer("self_attn.v_proj", "attn_v"), Rows: keys},
+			},
+		},
+		{
+			Name: "layers.%d.q_norm", Shape: Shape{headDim}, Init: Ones,
+			If:    Config.QKNorm,
+			Files: []Piece{{Names: inLayer("self_attn.q_norm", "attn_q_norm", ""), Split: Whole}},
+		},
+		{
+			Name: "layers.%d.k_norm", Shape: Shape{headDim}, Init: Ones,
+			If:    Config.QKNorm,
+			Files: []Piece{{Names: inLayer("self_attn.k_norm", "attn_k_norm", ""), Split: Whole}},
+		},
+		{
 			Name: "layers.%d.attn_out", Shape: Shape{dim, queries}, Init: Residual, Decay: true,
 			Files: []Piece{{Names: inLayer("self_attn.o_proj", "attn_output", "attention.wo"), Split: ByColumns}},
+		},
+		{
+			Name: "layers.%d.attn_out_bias", Shape: Shape{dim}, Init: Zeros,
+			If:    Config.OutputBias,
+			Files: []Piece{{Names: biasInLayer("self_attn.o_proj", "attn_output"), Split: Whole}},
 		},
 		{
 			Name: "layers.%d.ffn_norm", Shape: Shape{dim}, Init: Ones,
@@ -82,14 +110,24 @@ func Llama() Table {
 	}
 }
 
-// inLayer gives the names of a matrix or norm of a layer.
+// inLayer gives the names of a matrix or norm of a layer. Without a name of Meta's it has none there.
 func inLayer(hf, gguf, meta string) Names {
-	return Names{"model.layers.%d." + hf + ".weight", "blk.%d." + gguf + ".weight", "layers.%d." + meta + ".weight"}
+	n := Names{"model.layers.%d." + hf + ".weight", "blk.%d." + gguf + ".weight"}
+	if meta != "" {
+		n[Meta] = "layers.%d." + meta + ".weight"
+	}
+	return n
+}
+
+// biasInLayer gives the names of a bias of a layer, of which Meta's models have none.
+func biasInLayer(hf, gguf string) Names {
+	return Names{HF: "model.layers.%d." + hf + ".bias", GGUF: "blk.%d." + gguf + ".bias"}
 }
 
 func one(Config) int           { return 1 }
 func vocab(c Config) int       { return c.VocabSize }
 func dim(c Config) int         { return c.Dim }
+func headDim(c Config) int     { return c.HeadDim }
 func hidden(c Config) int      { return c.HiddenDim }
 func twiceHidden(c Config) int { return 2 * c.HiddenDim }
 func queries(c Config) int     { return c.NumHeads * c.HeadDim }
@@ -139,7 +177,7 @@ type Piece struct {
 	Rows func(Config) int
 	// Rotated says that the rows are those of heads that rotary positions turn. The formats in
 	// llama.cpp's and Meta's order, which turn the columns 2i and 2i+1 of a head, have these rows
-	// in another order than Hugging Face and we, who turn i and i+D/2.
+	// in another order than Hugging Face and we, who turn i and i+D/2. See Neighbours.
 	Rotated bool
 	// Split says how Meta's files share the tensor out among themselves.
 	Split Split
@@ -160,6 +198,12 @@ const (
 	Meta               // folders of Meta, consolidated.00.pth and so on
 	formats
 )
+
+// Neighbours says whether files of that format turn neighbouring columns of a head, see Piece.Rotated: Meta's do, and llama.cpp's of a
+// Llama or Mistral.
+func (c Config) Neighbours(f Format) bool {
+	return f == Meta || f == GGUF && (c.Family == FamilyLlama || c.Family == FamilyMistral)
+}
 
 // Split is a way to share a tensor out among files.
 type Split int

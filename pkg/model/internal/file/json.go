@@ -6,8 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+
+	"github.com/tame-rlhf/tame/internal/bounded"
 )
 
 // Object gives the fields of a JSON object. Of two fields of one name, some readers take the first and some the last, so both are
@@ -65,29 +66,12 @@ func Short(s string) string {
 // Longest JSON files that are read. The index of the largest Llama 2 has 50 kB.
 const (
 	MaxConfigBytes = 1 << 20
-	MaxIndexBytes  = 64 << 20
+	MaxIndexBytes  = 16 << 20
 )
 
-// ReadSmall reads a file that has at most that many bytes.
-func ReadSmall(path string, most int64) (_ []byte, err error) {
-	file, err := OpenRegular(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	raw, err := io.ReadAll(io.LimitReader(file, most+1))
-	if err != nil {
-		return nil, err
-	}
-	if int64(len(raw)) > most {
-		return nil, fmt.Errorf("%s has more than %d bytes, which is no file of this kind", path, most)
-	}
-	return raw, nil
-}
-
-// Parse reads a file as ReadSmall does and parses it. An error names the file.
+// Parse reads a file of at most that many bytes and parses it. An error names the file.
 func Parse[T any](path string, most int64, parse func(raw []byte) (T, error)) (v T, err error) {
-	raw, err := ReadSmall(path, most)
+	raw, err := bounded.ReadFile(path, most)
 	if err != nil {
 		return v, err
 	}
@@ -95,18 +79,6 @@ func Parse[T any](path string, most int64, parse func(raw []byte) (T, error)) (v
 		err = fmt.Errorf("%s: %w", path, err)
 	}
 	return v, err
-}
-
-// OpenRegular opens a file, or the file that a link leads to. What is no file, a pipe say, would be waited for without end.
-func OpenRegular(path string) (*os.File, error) {
-	stat, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !stat.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no file but %v", path, stat.Mode().Type())
-	}
-	return os.Open(path)
 }
 
 // OpenAll opens files of a folder; after an error none is open.
@@ -126,15 +98,6 @@ func Close[F io.Closer](files []F) error {
 	var errs []error
 	for _, f := range files {
 		errs = append(errs, f.Close())
-	}
-	return errors.Join(errs...)
-}
-
-// FewErrors joins the first errors of a list that may be long.
-func FewErrors(errs []error) error {
-	const most = 10
-	if len(errs) > most {
-		errs = append(errs[:most:most], fmt.Errorf("and %d more such errors", len(errs)-most))
 	}
 	return errors.Join(errs...)
 }

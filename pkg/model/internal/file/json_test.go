@@ -9,15 +9,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestReadSmall(t *testing.T) {
+func TestParse(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x")
 	require.NoError(t, os.WriteFile(path, []byte("12345"), 0o600))
-	raw, err := ReadSmall(path, 5)
+	text := func(raw []byte) (string, error) { return string(raw), nil }
+	got, err := Parse(path, 5, text)
 	require.NoError(t, err)
-	assert.Equal(t, "12345", string(raw))
-	_, err = ReadSmall(path, 4)
+	assert.Equal(t, "12345", got)
+	_, err = Parse(path, 4, text)
 	assert.ErrorContains(t, err, "more than 4 bytes")
-	_, err = ReadSmall(dir, 4)
+	_, err = Parse(dir, 4, text)
 	assert.ErrorContains(t, err, "is no file")
 }

@@ -11,15 +11,10 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
-const (
-	archCausalLM   = "LlamaForCausalLM"
-	archClassifier = "LlamaForSequenceClassification"
-)
-
 // header is what a config.json says.
 type header struct {
 	arch.Config
-	classifier bool    // the architecture is LlamaForSequenceClassification
+	classifier bool    // the architecture is a ...ForSequenceClassification
 	scoreBias  float64 // a field of our own: that class has no bias
 	ends       []int32 // ids besides EOS that end an answer
 	mean, std  float64 // of a reward model of OpenRLHF, whose score is (x - mean) / std; std 0: the score is x
@@ -30,6 +25,7 @@ type reader struct{ file.Fields }
 
 // tokens reads a list of ids, one id, or null, which is none (-1).
 func (r *reader) tokens(name string, absent int32) []int32 {
+	r.Use(name)
 	raw, there := r.Raw[name]
 	if !there {
 		return []int32{absent}
@@ -66,36 +62,49 @@ func (m *header) setEnds(ids []int32) error {
 	return nil
 }
 
-// parseConfig reads a config. What is absent gets the default that transformers' LlamaConfig has; what describes something other than
-// Llama 2 is refused, see rules.
+// parseConfig reads a config. What is absent gets the default that transformers has for the family; what describes something that is not
+// computed here is refused, see rules.
 func parseConfig(raw []byte) (header, error) {
 	fields, err := file.Object(raw)
 	if err != nil {
 		return header{}, err
 	}
-	r := &reader{file.Fields{Raw: fields}}
-	if err := r.otherArchitecture(); err != nil {
+	return (&reader{file.Fields{Raw: fields}}).header()
+}
+
+func (r *reader) header() (header, error) {
+	kind, err := r.readFamily()
+	if err != nil {
 		return header{}, err // and what else differs follows from it
 	}
-	r.checkRules()
-	archs := r.architectures()
+	f := families[kind]
+	r.check(r.Raw, "", rules)
+	r.check(r.Raw, "", rulesOf[kind])
 	c := arch.Config{
+		Family:        kind,
 		Dim:           r.Size("hidden_size"),
 		NumLayers:     r.Size("num_hidden_layers"),
 		NumHeads:      r.Size("num_attention_heads"),
 		HiddenDim:     r.Size("intermediate_size"),
 		VocabSize:     r.Size("vocab_size"),
-		MaxSeqLen:     file.Field(&r.Fields, "max_position_embeddings", 2048),
+		MaxSeqLen:     file.Field(&r.Fields, "max_position_embeddings", f.maxSeq),
 		NormEps:       file.Field(&r.Fields, "rms_norm_eps", 1e-6),
-		RopeTheta:     r.ropeTheta(),
 		TieEmbeddings: file.Field(&r.Fields, "tie_word_embeddings", false),
-		BOS:           r.tokens("bos_token_id", 1)[0],
+		BOS:           r.tokens("bos_token_id", f.bos)[0],
 	}
-	ends := r.tokens("eos_token_id", 2)
+	if kind == arch.FamilyLlama || kind == arch.FamilyQwen3 {
+		c.AttentionBias = file.Field(&r.Fields, "attention_bias", false)
+	}
+	r.rope(&c)
+	r.window(&c, f)
+	ends := r.tokens("eos_token_id", f.eos)
 	c.EOS = ends[0]
-	c.NumKVHeads = file.Field(&r.Fields, "num_key_value_heads", c.NumHeads)
-	c.HeadDim = r.headDim(c)
-	m := header{Config: c, classifier: slices.Contains(archs, archClassifier), scoreBias: file.Field(&r.Fields, "score_bias", 0.0)}
+	c.NumKVHeads = file.Field(&r.Fields, "num_key_value_heads", r.absent("num_key_value_heads", f.kvHeads, 0))
+	if file.IsNull(r.Raw["num_key_value_heads"]) && c.NumKVHeads == 0 {
+		c.NumKVHeads = c.NumHeads
+	}
+	c.HeadDim = r.headDim(c, f)
+	m := header{Config: c, classifier: r.isClassifier(f), scoreBias: file.Field(&r.Fields, "score_bias", 0.0)}
 	if m.classifier {
 		r.checkLabels()
 	}
@@ -111,32 +120,8 @@ func parseConfig(raw []byte) (header, error) {
 	return m, errors.Join(r.Errs...)
 }
 
-// otherArchitecture names a model that is no Llama.
-func (r *reader) otherArchitecture() error {
-	kind := file.Field(&r.Fields, "model_type", "llama")
-	if kind == "llama" || len(r.Errs) > 0 {
-		return nil
-	}
-	of := ""
-	if archs := file.Field[[]string](&r.Fields, "architectures", nil); len(archs) > 0 {
-		of = " (" + file.Short(archs[0]) + ")"
-	}
-	return fmt.Errorf("model_type is %q%s: only Llama models are supported, model_type %q with %s or %s",
-		file.Short(kind), of, "llama", archCausalLM, archClassifier)
-}
-
-func (r *reader) architectures() []string {
-	archs := file.Field[[]string](&r.Fields, "architectures", nil)
-	for _, a := range archs {
-		if a != archCausalLM && a != archClassifier {
-			r.Bad("architectures is %q, only %s and %s are supported", file.Short(a), archCausalLM, archClassifier)
-		}
-	}
-	return archs
-}
-
-func (r *reader) headDim(c arch.Config) int {
-	if d := file.Field(&r.Fields, "head_dim", 0); !file.IsNull(r.Raw["head_dim"]) || c.NumHeads < 1 {
+func (r *reader) headDim(c arch.Config, f family) int {
+	if d := file.Field(&r.Fields, "head_dim", r.absent("head_dim", f.headDim, 0)); d != 0 || !file.IsNull(r.Raw["head_dim"]) || c.NumHeads < 1 {
 		return d
 	}
 	if c.Dim%c.NumHeads != 0 {
@@ -157,39 +142,6 @@ func (r *reader) checkLabels() {
 	}
 }
 
-// ropeTheta is the base of the rotary frequencies. It stands in rope_theta or, since transformers 5, in rope_parameters.
-func (r *reader) ropeTheta() float64 {
-	theta, from := 1e4, ""
-	read := func(fields map[string]json.RawMessage, of string) {
-		if file.IsNull(fields["rope_theta"]) {
-			return
-		}
-		in := &file.Fields{Raw: fields}
-		v := file.Field(in, "rope_theta", 0.0)
-		for _, err := range in.Errs {
-			r.Bad("%s%w", of, err)
-		}
-		if from != "" && v != theta {
-			r.Bad("%srope_theta is %v, but %s is %v: remove the one that is wrong", of, v, from, theta)
-		}
-		theta, from = v, of+"rope_theta"
-	}
-	read(r.Raw, "")
-	for _, name := range []string{"rope_parameters", "rope_scaling"} {
-		if file.IsNull(r.Raw[name]) {
-			continue
-		}
-		inner, err := file.Object(r.Raw[name])
-		if err != nil {
-			r.Bad("%s: %w", name, err)
-			continue
-		}
-		r.check(inner, name+".", ropeRules)
-		read(inner, name+".")
-	}
-	return theta
-}
-
 // encodeConfig writes the config.json of weights that are stored in that dtype. Fields that have changed their names are there under both:
 // rope_theta and torch_dtype are for transformers before version 5.
 func encodeConfig(m header, dtype string) ([]byte, error) {
@@ -206,15 +158,12 @@ func encodeConfig(m header, dtype string) ([]byte, error) {
 	}
 	kind := map[string]string{file.F32: "float32", file.F16: "float16", file.BF16: "bfloat16"}[dtype]
 	h := map[string]any{
-		"architectures":           []string{archCausalLM},
-		"model_type":              "llama",
+		"architectures":           []string{families[c.Family].causalLM()},
+		"model_type":              c.Family.String(),
 		"dtype":                   kind,
 		"torch_dtype":             kind,
 		"hidden_act":              "silu",
-		"attention_bias":          false,
 		"attention_dropout":       0.0,
-		"mlp_bias":                false,
-		"pretraining_tp":          1,
 		"hidden_size":             c.Dim,
 		"intermediate_size":       c.HiddenDim,
 		"num_hidden_layers":       c.NumLayers,
@@ -224,15 +173,14 @@ func encodeConfig(m header, dtype string) ([]byte, error) {
 		"vocab_size":              c.VocabSize,
 		"max_position_embeddings": c.MaxSeqLen,
 		"rms_norm_eps":            c.NormEps,
-		"rope_theta":              c.RopeTheta,
-		"rope_scaling":            nil,
-		"rope_parameters":         map[string]any{"rope_type": "default", "rope_theta": c.RopeTheta},
 		"tie_word_embeddings":     c.TieEmbeddings,
 		"bos_token_id":            id(c.BOS),
 		"eos_token_id":            eos,
 	}
+	encodeFamily(h, c)
+	encodeRope(h, c)
 	if m.classifier {
-		h["architectures"] = []string{archClassifier}
+		h["architectures"] = []string{families[c.Family].classifier()}
 		h["num_labels"] = 1
 		h["id2label"] = map[string]string{"0": "score"}
 		h["label2id"] = map[string]int{"score": 0}
@@ -267,18 +215,16 @@ func padFor(c arch.Config) int32 {
 }
 
 const (
-	otherModel = "Llama 2 has no such feature, and the weights were trained with it"
-	scaledRope = "the model was trained with scaled rotary positions, which Llama 2 does not have"
+	otherModel = "the model has no such feature here, and the weights were trained with it"
+	biases     = "these biases are not supported; if all of them are 0, remove them"
 	trainOnly  = "set it to 0: it changes nothing but training, where the paper has none"
 )
 
-// rules are the fields that are refused when they are not as in Llama 2. parseConfig and encodeConfig have the fields that a Config has.
+// rules are the fields that are refused when they are not as in Llama 2, in all families. parseConfig and encodeConfig have the fields that a Config has.
 var rules = []rule{
-	{[]string{"model_type"}, "llama", otherModel},
 	{[]string{"hidden_act"}, "silu", otherModel},
-	{[]string{"attention_bias", "mlp_bias"}, nil, "biases are not supported; if all of them are 0, remove them"},
+	{[]string{"mlp_bias"}, nil, biases},
 	{[]string{"partial_rotary_factor"}, 1.0, otherModel},
-	{[]string{"sliding_window"}, nil, "if no text is longer than the window, set it to null and max_position_embeddings to the window"},
 	{[]string{"attention_dropout", "hidden_dropout", "embd_pdrop", "resid_pdrop"}, nil, trainOnly},
 	{[]string{"quantization_config", "compression_config"}, nil, "write the checkpoint again with plain float16, bfloat16 or float32 weights"},
 	{[]string{"auto_map"}, nil, "the model comes with code of its own; if that is the Llama of transformers, remove the field"},
@@ -288,12 +234,20 @@ var rules = []rule{
 	{[]string{"qk_norm", "use_qk_norm", "qk_layernorm", "clip_qkv"}, nil, otherModel},
 	{[]string{"attn_logit_softcapping", "final_logit_softcapping", "attention_multiplier"}, nil, otherModel},
 	{[]string{"embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale"}, 1.0, otherModel},
-	{[]string{"no_rope_layers", "attn_temperature_tuning"}, nil, otherModel},
+	{[]string{"no_rope_layers", "attn_temperature_tuning", "use_mrope"}, nil, otherModel},
+}
+
+// rulesOf are the fields of a family that others have and it has not.
+var rulesOf = map[arch.Family][]rule{
+	arch.FamilyLlama: {
+		{[]string{"sliding_window"}, nil, "transformers ignores it for this model_type; if the model was trained with the window, it is a mistral"},
+	},
+	arch.FamilyMistral: {{[]string{"attention_bias"}, nil, biases}},
+	arch.FamilyQwen2:   {{[]string{"attention_bias"}, nil, biases}},
 }
 
 // ropeRules are for the objects rope_parameters and rope_scaling.
 var ropeRules = []rule{
-	{[]string{"rope_type", "type"}, "default", scaledRope},
 	{[]string{"partial_rotary_factor"}, 1.0, otherModel},
 	{[]string{"full_attention", "sliding_attention"}, nil, "positions that differ from layer to layer are not supported"},
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -123,7 +124,9 @@ func TestHFConfigVariants(t *testing.T) {
 		{"torch_dtype", "bfloat16", nil},
 		{"use_cache", false, nil},
 		{"num_labels", 7, nil}, // no classifier
-		{"layer_types", []string{"full_attention", "full_attention"}, nil},
+		{"layer_types", slices.Repeat([]string{"full_attention"}, 32), nil},
+		{"attention_bias", true, func(c *arch.Config) { c.AttentionBias = true }},
+		{"rope_scaling", map[string]any{"type": "linear", "factor": 2.0}, func(c *arch.Config) { c.Rope = arch.RopeScaling{Type: arch.RopeLinear, Factor: 2} }},
 		{"logits_scaling", 1, nil},
 		{"auto_map", map[string]any{}, nil},
 		{"pad_token_id", -1, nil},
@@ -160,17 +163,19 @@ func TestHFConfigRefuses(t *testing.T) {
 		value any
 		want  string
 	}{
-		{"model_type", "mistral", `model_type is "mistral" (LlamaForCausalLM): only Llama models are supported`},
+		{"model_type", "gpt2", `model_type is "gpt2" (LlamaForCausalLM): only llama, mistral, qwen2 and qwen3 are supported`},
+		{"model_type", "mistral", `architectures is "LlamaForCausalLM", only MistralForCausalLM and MistralForSequenceClassification`},
+		{"model_type", 7, "model_type is 7, want a text"},
 		{"architectures", []string{"LlamaForQuestionAnswering"}, `architectures is "LlamaForQuestionAnswering"`},
 		{"architectures", "LlamaForCausalLM", "architectures is"},
 		{"hidden_act", "gelu", `hidden_act is "gelu", only silu`},
 		{"hidden_act", "", "hidden_act is"},
-		{"attention_bias", true, "attention_bias is true"},
+		{"attention_bias", "yes", "attention_bias is"},
 		{"mlp_bias", true, "mlp_bias is true"},
-		{"rope_scaling", map[string]any{"type": "linear", "factor": 2.0}, `rope_scaling.type is "linear", only default`},
-		{"rope_scaling", map[string]any{"rope_type": "yarn"}, "rope_scaling.rope_type"},
+		{"rope_scaling", map[string]any{"type": "longrope", "factor": 2.0}, `rope_scaling.rope_type is "longrope", only default, linear`},
+		{"rope_scaling", map[string]any{"rope_type": "yarn"}, "rope_scaling.factor is missing"},
 		{"rope_scaling", "linear", "rope_scaling: not a JSON object"},
-		{"rope_parameters", map[string]any{"rope_type": "llama3"}, `rope_parameters.rope_type is "llama3"`},
+		{"rope_parameters", map[string]any{"rope_type": "llama3", "factor": 8}, "rope_parameters.low_freq_factor is missing"},
 		{"rope_parameters", map[string]any{"rope_theta": "1"}, "rope_parameters.rope_theta is"},
 		{"rope_parameters", map[string]any{"partial_rotary_factor": 0.5}, "rope_parameters.partial_rotary_factor is 0.5, only 1"},
 		{"rope_parameters", map[string]any{"full_attention": map[string]any{"rope_theta": 1e4}}, "rope_parameters.full_attention"},
@@ -185,7 +190,8 @@ func TestHFConfigRefuses(t *testing.T) {
 		{"pruned_heads", map[string]any{"1": []int{0}}, "pruned_heads is"},
 		{"num_local_experts", 8, "num_local_experts is 8"},
 		{"logits_scaling", 8, "logits_scaling is 8, only 1"},
-		{"layer_types", []string{"full_attention", "sliding_attention"}, `layer_types has "sliding_attention"`},
+		{"layer_types", append(slices.Repeat([]string{"full_attention"}, 31), "sliding_attention"), `layer_types has "sliding_attention" for layer 31`},
+		{"layer_types", []string{"full_attention"}, "layer_types has 1 layers, num_hidden_layers is 32"},
 		{"hidden_size", nil, "hidden_size is missing"},
 		{"hidden_size", 4096.5, "hidden_size is 4096.5"},
 		{"num_hidden_layers", -1, "NumLayers is -1"},
@@ -204,9 +210,9 @@ func TestHFConfigRefuses(t *testing.T) {
 		_, err := parseConfig(withField(t, c.field, c.value))
 		assert.ErrorContains(t, err, c.want)
 	}
-	_, err := parseConfig([]byte(`{"hidden_act": "gelu", "attention_bias": true}`))
+	_, err := parseConfig([]byte(`{"hidden_act": "gelu", "mlp_bias": true}`))
 	assert.ErrorContains(t, err, "hidden_act")
-	assert.ErrorContains(t, err, "attention_bias", "all problems at once")
+	assert.ErrorContains(t, err, "mlp_bias", "all problems at once")
 	assert.ErrorContains(t, err, "vocab_size is missing")
 	for want, raw := range map[string]string{
 		"not a JSON object": `[1]`, "unexpected EOF": `{"a": 1`, `"a" is there twice`: `{"a": 1, "a": 1}`, "goes on after": `{} 1`, "exceeded max depth": `{"a": ` + strings.Repeat("[", 20000) + `}`,

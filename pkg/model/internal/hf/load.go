@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 	"github.com/tame-rlhf/tame/pkg/model/internal/safetensors"
@@ -18,6 +20,8 @@ const (
 	ConfigFile  = "config.json"
 	WeightsFile = "model.safetensors"
 	IndexFile   = "model.safetensors.index.json"
+	TorchFile   = "pytorch_model.bin" // read where there are no safetensors
+	TorchIndex  = "pytorch_model.bin.index.json"
 )
 
 // Names of the tensors that a tied model may have both of, or either one.
@@ -32,8 +36,8 @@ type Model struct {
 
 	dir    string
 	header header
-	shards []*safetensors.File
-	found  map[string]*safetensors.File // by name of tensor
+	shards []weights
+	found  map[string]weights // by name of tensor
 }
 
 // Open reads the settings of a folder, and compares names, shapes and types of its tensors with
@@ -43,15 +47,32 @@ func Open(dir string, table arch.Table) (_ *Model, err error) {
 	if err := checkForeign(dir); err != nil {
 		return nil, err
 	}
-	if m.header, err = file.Parse(filepath.Join(dir, ConfigFile), file.MaxConfigBytes, parseConfig); err != nil {
+	fields, err := file.Parse(filepath.Join(dir, ConfigFile), file.MaxConfigBytes, file.Object)
+	if err != nil {
 		return nil, err
+	}
+	config := &reader{file.Fields{Raw: fields}}
+	if m.header, err = config.header(); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ConfigFile), err)
 	}
 	if err := m.header.readGeneration(dir); err != nil {
 		return nil, err
 	}
 	m.Config, m.Ends = m.header.Config, m.header.ends
-	if m.shards, err = openShards(dir); err != nil {
+	m.Form, m.UnusedKeys = "hf", config.Unused()
+	var index string
+	if m.shards, index, m.LeftAside, err = openShards(dir); err != nil {
 		return nil, err
+	}
+	m.Files = []string{ConfigFile}
+	if _, err := os.Stat(filepath.Join(dir, generationFile)); err == nil {
+		m.Files = append(m.Files, generationFile)
+	}
+	if index != "" {
+		m.Files = append(m.Files, index)
+	}
+	for _, f := range m.shards {
+		m.Files = append(m.Files, filepath.Base(f.path()))
 	}
 	if m.found, err = findTensors(m.shards); err == nil {
 		m.Tensors = m.wanted(file.Tensors(table, m.header.Config, arch.HF))
@@ -68,18 +89,17 @@ func (m *Model) Close() error { return file.Close(m.shards) }
 
 // Read fills the weights.
 func (m *Model) Read(weight func(name string) []float32) error {
-	var reads []safetensors.Read
+	var reads []read
 	for _, t := range m.Tensors {
 		f := m.found[t.Name]
 		if f == nil { // it is optional: the bias of a folder that transformers has written again
 			weight(t.Weight)[0] = float32(m.header.scoreBias)
 			continue
 		}
-		info, _ := f.Tensor(t.Name)
 		lo, hi := t.Span()
-		reads = append(reads, safetensors.Read{File: f, Info: info, Into: weight(t.Weight)[lo:hi]})
+		reads = append(reads, read{from: f, name: t.Name, into: weight(t.Weight)[lo:hi]})
 	}
-	if err := safetensors.ReadAll(reads); err != nil {
+	if err := readAll(reads); err != nil {
 		return err
 	}
 	m.normalise(weight)
@@ -100,14 +120,14 @@ func (m *Model) normalise(weight func(name string) []float32) {
 }
 
 // findTensors gives the file of each tensor.
-func findTensors(shards []*safetensors.File) (map[string]*safetensors.File, error) {
-	found := make(map[string]*safetensors.File)
+func findTensors(shards []weights) (map[string]weights, error) {
+	found := make(map[string]weights)
 	for _, f := range shards {
-		for _, t := range f.Tensors {
-			if prev := found[t.Name]; prev != nil {
-				return nil, fmt.Errorf("tensor %q is in %s and in %s", file.Short(t.Name), prev.Path, f.Path)
+		for _, name := range f.names() {
+			if prev := found[name]; prev != nil {
+				return nil, fmt.Errorf("tensor %q is in %s and in %s", file.Short(name), prev.path(), f.path())
 			}
-			found[t.Name] = f
+			found[name] = f
 		}
 	}
 	return found, nil
@@ -147,20 +167,23 @@ func (m *Model) check() error {
 			}
 			continue
 		}
-		if info, _ := f.Tensor(t.Name); !slices.Equal(info.Shape, t.Shape) {
-			errs = append(errs, fmt.Errorf("%s: tensor %q has shape %v, %s wants %v", f.Path, t.Name, info.Shape, ConfigFile, t.Shape))
-		} else if err := f.Readable(info); err != nil {
+		if shape, _ := f.shape(t.Name); !slices.Equal(shape, t.Shape) {
+			errs = append(errs, fmt.Errorf("%s: tensor %q has shape %v, %s wants %v", f.path(), t.Name, shape, ConfigFile, t.Shape))
+		} else if err := f.readable(t.Name); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(m.found)) {
 		ignored := strings.HasSuffix(name, ".rotary_emb.inv_freq") || // old checkpoints store the frequencies
 			name == outputName && m.header.TieEmbeddings // a copy of the embedding
+		if !known[name] && ignored {
+			m.UnusedTensors = append(m.UnusedTensors, name)
+		}
 		if !known[name] && !ignored {
-			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no Llama of this %s", m.found[name].Path, name, ConfigFile))
+			errs = append(errs, fmt.Errorf("%s: tensor %q belongs to no %s of this %s", m.found[name].path(), name, families[m.header.Family].class, ConfigFile))
 		}
 	}
-	return file.FewErrors(errs)
+	return bounded.Few(errs)
 }
 
 // checkPrefix looks whether all layers are there under names with another prefix, as training programs write them that save what they have
@@ -180,7 +203,7 @@ func (m *Model) checkPrefix() error {
 			do = "the model is wrapped in an adapter: merge it first (peft: model.merge_and_unload().save_pretrained(DIR))"
 		}
 		return fmt.Errorf("%s: the names of the tensors begin with %q, as in %q, where Llama's begin with %q: %s",
-			m.found[found].Path, file.Short(found[:at]), file.Short(found), prefix, do)
+			m.found[found].path(), file.Short(found[:at]), file.Short(found), prefix, do)
 	}
 	return nil
 }
@@ -193,13 +216,13 @@ func (m *Model) checkTied(embed []float32) error {
 		return nil
 	}
 	const hint = "though tie_word_embeddings is true in " + ConfigFile + ": set it to false, or remove the tensor"
-	info, _ := f.Tensor(outputName)
-	if want := []int{m.header.VocabSize, m.header.Dim}; !slices.Equal(info.Shape, want) || f.Readable(info) != nil {
-		return fmt.Errorf("%s: tensor %q is no copy of the embedding, %s", f.Path, outputName, hint)
+	shape, _ := f.shape(outputName)
+	if want := []int{m.header.VocabSize, m.header.Dim}; !slices.Equal(shape, want) || f.readable(outputName) != nil {
+		return fmt.Errorf("%s: tensor %q is no copy of the embedding, %s", f.path(), outputName, hint)
 	}
-	err := safetensors.Compare(safetensors.Read{File: f, Info: info, Into: embed})
+	err := read{from: f, name: outputName, into: embed}.same()
 	if errors.Is(err, safetensors.ErrDiffers) {
-		return fmt.Errorf("%s: tensor %q differs from the embedding, %s", f.Path, outputName, hint)
+		return fmt.Errorf("%s: tensor %q differs from the embedding, %s", f.path(), outputName, hint)
 	}
 	return err
 }

@@ -14,23 +14,15 @@ type rule struct {
 	do     string // what to do about another value
 }
 
-// checkRules refuses the fields that describe something other than Llama 2.
-func (r *reader) checkRules() {
-	r.check(r.Raw, "", rules)
-	for _, kind := range file.Field[[]string](&r.Fields, "layer_types", nil) {
-		if kind != "full_attention" {
-			r.Bad("layer_types has %q, only full_attention is supported", file.Short(kind))
-			break
-		}
-	}
-}
-
 // check refuses other values than the rules' in an object; of is what the object's fields are called behind.
 func (r *reader) check(fields map[string]json.RawMessage, of string, rules []rule) {
 	for _, rule := range rules {
 		want := rule.want
 		if want == nil {
 			want = "null"
+		}
+		if of == "" {
+			r.Use(rule.fields...)
 		}
 		for _, name := range rule.fields {
 			raw := fields[name]

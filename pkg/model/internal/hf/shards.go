@@ -2,7 +2,6 @@ package hf
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -12,32 +11,66 @@ import (
 	"strings"
 
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
-	"github.com/tame-rlhf/tame/pkg/model/internal/safetensors"
 )
 
-// openShards opens the weights of a folder: one file, or those that the index names.
-func openShards(dir string) ([]*safetensors.File, error) {
-	if _, err := os.Stat(filepath.Join(dir, WeightsFile)); err == nil {
-		return file.OpenAll(dir, []string{WeightsFile}, safetensors.Open)
+// forms are the forms of weights in the order in which they are looked for, which is that of transformers.
+var forms = []struct {
+	file, index string
+	open        func(path string) (weights, error)
+}{
+	{WeightsFile, IndexFile, openSafe},
+	{TorchFile, TorchIndex, openTorch},
+}
+
+// openShards opens the weights of a folder: one file, or those that the index names, and then index is its name. aside says which
+// weights are left aside.
+func openShards(dir string) (shards []weights, index string, aside []string, err error) {
+	used := ""
+	for _, form := range forms {
+		for _, name := range []string{form.file, form.index} {
+			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+				continue
+			}
+			if used != "" {
+				aside = append(aside, fmt.Sprintf("%s is not read, because %s is there", name, used))
+				continue
+			}
+			used = name
+			if name == form.file {
+				shards, err = file.OpenAll(dir, []string{name}, form.open)
+			} else {
+				index = name
+				shards, err = openIndex(dir, name, form.open)
+			}
+			if err != nil {
+				return nil, "", nil, err
+			}
+		}
 	}
-	path := filepath.Join(dir, IndexFile)
-	weights, err := file.Parse(path, file.MaxIndexBytes, parseIndex)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s has neither %s nor %s (weights in other formats must be converted first): %w", dir, WeightsFile, IndexFile, err)
+	if used == "" {
+		return nil, "", nil, fmt.Errorf("%s has none of %s, %s, %s and %s (weights in other formats must be converted first): %w",
+			dir, WeightsFile, IndexFile, TorchFile, TorchIndex, fs.ErrNotExist)
 	}
+	return shards, index, aside, nil
+}
+
+// openIndex opens the files that an index names.
+func openIndex(dir, index string, open func(path string) (weights, error)) ([]weights, error) {
+	path := filepath.Join(dir, index)
+	of, err := file.Parse(path, file.MaxIndexBytes, parseIndex)
 	if err != nil {
 		return nil, err
 	}
-	names := slices.Compact(slices.Sorted(maps.Values(weights)))
-	shards, err := file.OpenAll(dir, names, safetensors.Open)
+	names := slices.Compact(slices.Sorted(maps.Values(of)))
+	shards, err := file.OpenAll(dir, names, open)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range slices.Sorted(maps.Keys(weights)) {
-		i, _ := slices.BinarySearch(names, weights[name])
-		if _, ok := shards[i].Tensor(name); !ok {
+	for _, name := range slices.Sorted(maps.Keys(of)) {
+		i, _ := slices.BinarySearch(names, of[name])
+		if _, ok := shards[i].shape(name); !ok {
 			_ = file.Close(shards) // the first error is the one to tell
-			return nil, fmt.Errorf("%s: tensor %q is not in %s", path, file.Short(name), file.Short(weights[name]))
+			return nil, fmt.Errorf("%s: tensor %q is not in %s", path, file.Short(name), file.Short(of[name]))
 		}
 	}
 	return shards, nil

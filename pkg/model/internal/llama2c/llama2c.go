@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -78,6 +79,7 @@ func Open(path string, table arch.Table) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{f: f, r: bufio.NewReaderSize(f, file.ChunkBytes)}
+	m.Form, m.Files = "llama2c", []string{filepath.Base(path)}
 	if err := m.open(table); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close())
 	}

@@ -26,7 +26,7 @@ var fileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7}
 func Write(w io.Writer, c arch.Config, ends []int32, tensors []file.Tensor, weight func(name string) []float32, dtype string, vocab map[string]any) error {
 	typ, known := types[dtype]
 	if !known {
-		return fmt.Errorf("the type is %q, want F32, F16 or Q8_0", dtype)
+		return fmt.Errorf("the type is %q, want F32, F16 or Q8_0: other types of GGUF are read and not written", dtype)
 	}
 	meta, err := encodeConfig(c, typ, vocab)
 	if err != nil {
@@ -45,6 +45,9 @@ func Write(w io.Writer, c arch.Config, ends []int32, tensors []file.Tensor, weig
 			}
 		}
 		sources = append(sources, s)
+	}
+	if freqs := ropeFreqs(c); freqs != nil {
+		sources = append(sources, gguf.Source{Name: freqsName, Shape: []int{len(freqs)}, Type: gguf.F32, Row: func(int) []float32 { return freqs }})
 	}
 	var entries []gguf.KeyValue // in a fixed order, so that the same model gives the same bytes
 	for _, key := range slices.Sorted(maps.Keys(meta)) {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/pth"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
@@ -19,6 +20,9 @@ const (
 	ParamsFile = "params.json"
 	FirstFile  = "consolidated.00.pth"
 )
+
+// ropeFreqs is a tensor that follows from the head width.
+const ropeFreqs = "rope.freqs"
 
 // IsShard says whether a file's name is that of one of Meta's.
 func IsShard(name string) bool {
@@ -49,9 +53,16 @@ func (m *Model) open(dir string, table arch.Table) (err error) {
 	if m.Config, err = file.Parse(filepath.Join(dir, ParamsFile), file.MaxConfigBytes, decode); err != nil {
 		return err
 	}
+	m.Form, m.Files = "meta", []string{ParamsFile}
+	for i := range m.shards {
+		m.Files = append(m.Files, shardName(i))
+	}
 	m.Tensors = file.Tensors(table, m.Config, arch.Meta)
 	if err := m.shards.check(m.Tensors); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
+	}
+	if _, ok := m.shards[0].Tensor(ropeFreqs); ok {
+		m.UnusedTensors = []string{ropeFreqs}
 	}
 	return nil
 }
@@ -82,7 +93,7 @@ func openShards(dir string) (shards, error) {
 		if !IsShard(e.Name()) {
 			continue
 		}
-		if want := fmt.Sprintf("consolidated.%02d.pth", len(names)); e.Name() != want {
+		if want := shardName(len(names)); e.Name() != want {
 			return nil, fmt.Errorf("%s: %s is there, but %s is missing", dir, e.Name(), want)
 		}
 		names = append(names, e.Name())
@@ -92,6 +103,8 @@ func openShards(dir string) (shards, error) {
 	}
 	return file.OpenAll(dir, names, pth.Open)
 }
+
+func shardName(i int) string { return fmt.Sprintf("consolidated.%02d.pth", i) }
 
 // seen gives what the tensors tell of a model of that width.
 func (m shards) seen(dim int) seen {
@@ -135,7 +148,7 @@ func (m shards) shape(t file.Tensor) (shape []int, split arch.Split) {
 // check compares names and shapes before anything of the model's size is allocated.
 func (m shards) check(wanted []file.Tensor) error {
 	var errs []error
-	known := map[string]bool{"rope.freqs": true} // follows from the head width
+	known := map[string]bool{ropeFreqs: true}
 	for _, w := range wanted {
 		known[w.Name] = true
 		shape, split := m.shape(w)
@@ -162,7 +175,7 @@ func (m shards) check(wanted []file.Tensor) error {
 			}
 		}
 	}
-	return file.FewErrors(errs)
+	return bounded.Few(errs)
 }
 
 // read fills some rows of a weight from all files.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/gguf"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
@@ -141,7 +142,7 @@ type File struct {
 
 // Open reads a file's header.
 func Open(path string) (_ *File, err error) {
-	opened, err := file.OpenRegular(path)
+	opened, err := bounded.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

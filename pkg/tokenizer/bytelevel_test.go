@@ -1,0 +1,82 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// byteVariants are small byte-level tokenizers by name, with what Hugging Face's library does with them.
+type byteVariants struct {
+	Texts    []string
+	Variants []struct {
+		Name      string
+		File      json.RawMessage
+		Encodings [][2][]int32
+		Decodings [][2]json.RawMessage
+	}
+}
+
+func readByteVariants(t testing.TB) (f byteVariants) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal(gunzip(t, filepath.Join("testdata", "bytelevel_vectors.json.gz")), &f))
+	require.Greater(t, len(f.Variants), 12)
+	return f
+}
+
+// byteVariant is the tokenizer of one of them.
+func byteVariant(t testing.TB, name string) *Tokenizer {
+	t.Helper()
+	for _, v := range readByteVariants(t).Variants {
+		if v.Name == name {
+			tok, err := parseHugging(v.File, nil)
+			require.NoError(t, err)
+			return tok
+		}
+	}
+	t.Fatalf("there is no variant %s", name)
+	return nil
+}
+
+// Ids and texts of byte-level BPE are those of Hugging Face's own library.
+func TestByteLevelVectors(t *testing.T) {
+	f := readByteVariants(t)
+	for _, v := range f.Variants {
+		t.Run(v.Name, func(t *testing.T) {
+			tok, err := parseHugging(v.File, nil)
+			require.NoError(t, err)
+			require.Len(t, v.Encodings, len(f.Texts))
+			for i, text := range f.Texts {
+				assert.Equal(t, v.Encodings[i][0], plain(tok.Encode(text)), "text %q", text)
+				assert.Equal(t, v.Encodings[i][1], plain(tok.EncodeSpecial(text)), "special, text %q", text)
+				for _, id := range tok.Encode(text) {
+					require.NotEqual(t, Control, tok.Type(id), "text %q", text)
+				}
+			}
+			for _, d := range v.Decodings {
+				var ids []int32
+				var want string
+				require.NoError(t, json.Unmarshal(d[0], &ids))
+				require.NoError(t, json.Unmarshal(d[1], &want))
+				got, err := tok.Decode(ids)
+				require.NoError(t, err)
+				assert.Equal(t, want, got, "ids %v", ids)
+				streamed, s := "", tok.NewStream()
+				for _, id := range ids {
+					part, err := s.Next(id)
+					require.NoError(t, err)
+					streamed += part
+				}
+				assert.Equal(t, want, streamed+s.Flush(), "ids %v", ids)
+			}
+			_, err = tok.Decode([]int32{1, int32(tok.VocabSize())})
+			require.ErrorContains(t, err, "position 1: id")
+			assert.Equal(t, tok.Encode("\uFFFD\uFFFDa"), tok.Encode("\xff\xfea"), "invalid UTF-8")
+			assert.ErrorContains(t, tok.WriteModel(&strings.Builder{}), "byte-level BPE")
+		})
+	}
+}
