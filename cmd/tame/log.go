@@ -188,10 +188,14 @@ func (l *stepLog) cut(stage string, step int) error {
 	return l.take(file)
 }
 
-// close removes a log without a line: the run has ended before its first step.
+// close removes a log without a line: the run has ended before its first step, or has no steps.
 func (l *stepLog) close() {
-	if info, err := l.file.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-		_ = os.Remove(l.path)
-	}
+	removeEmpty(l.path)
 	_ = l.file.Close()
+}
+
+func removeEmpty(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		_ = os.Remove(path)
+	}
 }

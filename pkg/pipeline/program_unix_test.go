@@ -27,6 +27,11 @@ func ask(ctx context.Context, script string) ([]*data.Preference, error) {
 	return AskCommand([]string{"sh", "-c", script}, 500*time.Millisecond)(ctx, two)
 }
 
+// askLong gives a shell script a minute.
+func askLong(ctx context.Context, script string) ([]*data.Preference, error) {
+	return AskCommand([]string{"sh", "-c", script}, time.Minute)(ctx, two)
+}
+
 const bothFirst = `echo '{"choice": "first"}'; echo '{"choice": "first"}'`
 
 // TestHostilePrograms: whatever a program does, it ends soon, in bounded memory, with the true reason.
@@ -66,17 +71,21 @@ func TestLongStandardError(t *testing.T) {
 // TestGrandchildren: one that keeps the pipe is no reason to wait, and none is left behind.
 func TestGrandchildren(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
-	start := time.Now()
-	said, err := AskCommand([]string{"sh", "-c", `sleep 600 & echo $! > ` + pid + `; ` + bothFirst}, time.Minute)(t.Context(), two)
-	require.NoError(t, err)
-	assert.Less(t, time.Since(start), waitForPipes, "all answers are there")
-	assert.Len(t, said, 2)
-	assertEnded(t, pid)
+	quickest := time.Hour
+	for range 3 { // one of them is quick on a busy machine too
+		start := time.Now()
+		said, err := askLong(t.Context(), `sleep 600 & echo $! > `+pid+`; `+bothFirst)
+		require.NoError(t, err)
+		assert.Len(t, said, 2)
+		quickest = min(quickest, time.Since(start))
+		assertEnded(t, pid)
+	}
+	assert.Less(t, quickest, waitForPipes, "all answers are there")
 }
 
 // TestGrandchildThatAnswers: what a filter of the program's output writes after the program has ended counts.
 func TestGrandchildThatAnswers(t *testing.T) {
-	said, err := ask(t.Context(), `(sleep 0.2; `+bothFirst+`) &`)
+	said, err := askLong(t.Context(), `(sleep 0.2; `+bothFirst+`) &`)
 	require.NoError(t, err)
 	assert.Len(t, said, 2)
 }
@@ -88,7 +97,7 @@ func TestGrandchildOutsideOfTheGroup(t *testing.T) {
 	}
 	pid := filepath.Join(t.TempDir(), "pid")
 	start := time.Now()
-	said, err := AskCommand([]string{"sh", "-c", `setsid sh -c 'echo $$ > ` + pid + `; exec sleep 60' & while [ ! -s ` + pid + ` ]; do sleep 0.01; done; ` + bothFirst}, time.Minute)(t.Context(), two)
+	said, err := askLong(t.Context(), `setsid sh -c 'echo $$ > `+pid+`; exec sleep 60' & while [ ! -s `+pid+` ]; do sleep 0.01; done; `+bothFirst)
 	require.NoError(t, err)
 	assert.Len(t, said, 2)
 	assert.Less(t, time.Since(start), 30*time.Second)
