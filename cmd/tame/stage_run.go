@@ -65,7 +65,7 @@ func (r *stageRun) noteUnused(inputs []string) {
 // progress, which begins before its first step, and write the log. done ends the display.
 func (r *stageRun) follow(name string, saves *train.Checkpointing, onPhase *func(string, int, int), onStep *func(train.StepInfo)) (done func()) {
 	*saves = train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: func(dir string) error {
-		return errors.Join(r.tok.SaveFolder(dir), data.WriteLineage(dir, r.lineage))
+		return errors.Join(r.tok.SaveFolderChat(dir, tokenizer.Llama2Chat), data.WriteLineage(dir, r.lineage))
 	}}
 	var task *console.Task
 	detail := ""
@@ -124,7 +124,7 @@ func (r *stageRun) finishModel(evaluation any, text string) error {
 // writeExtras writes what goes into the folder besides the model.
 func (r *stageRun) writeExtras(evaluation any) func(dir string) error {
 	return func(dir string) error {
-		if err := r.tok.SaveFolder(dir); err != nil {
+		if err := r.tok.SaveFolderChat(dir, tokenizer.Llama2Chat); err != nil {
 			return err
 		}
 		if evaluation != nil {

@@ -244,7 +244,7 @@ func inParts[T data.Row](s *store, name string, l data.Lineage, n, size int, com
 func (s *store) params(name string, l data.Lineage, compute func() (*model.Params, error), more ...func(dir string) error) (*model.Params, error) {
 	return result(s, name, l, model.Load, compute, func(path string, p *model.Params) error {
 		err := model.Save(path, p, func(tmp string) error {
-			errs := []error{s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l)}
+			errs := []error{s.tok.SaveFolderChat(tmp, tokenizer.Llama2Chat), data.WriteLineage(tmp, l)}
 			for _, write := range more {
 				errs = append(errs, write(tmp))
 			}

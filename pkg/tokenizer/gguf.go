@@ -170,7 +170,7 @@ func ggufID(f *gguf.File, key string, def int32, vocab int) int32 {
 // tokenizer, unused tokens fill up. llama.cpp has no rules of normalisation for this kind of tokenizer, so one with such rules is refused,
 // and so are unigram models and what of a tokenizer.json is no SentencePiece model (see WriteModel).
 func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
-	template := t.chatTemplate
+	template := t.writtenTemplate()
 	t, err := t.sentencePiece()
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: gguf: %w", err)
