@@ -97,19 +97,18 @@ type chat struct {
 	ends   []int32 // ids that end an answer
 	tok    *tokenizer.Tokenizer
 	tmpl   *data.Template
-	system string
-	cut    bool // the last answer has no end, because it was as long as answers may be
+	said   []data.Message // the system prompt and the user's messages
+	cut    bool           // the last answer has no end, because it was as long as answers may be
 	turns  int
 	out    io.Writer
 }
 
 func newChat(p *model.Params, tok *tokenizer.Tokenizer, system, template string, cfg generate.Sampling, out io.Writer) (*chat, error) {
-	tmpl, err := chatTemplate(tok, template)
+	tmpl, err := chatTemplate(tok, p.Ends(), template)
 	if err != nil {
 		return nil, err
 	}
-	cfg.Fit(tok, p.Config().VocabSize)
-	cfg.Stop = p.Ends()
+	cfg.Fit(p, tok)
 	if cfg.MaxNewTokens == 0 {
 		cfg.MaxNewTokens = p.Config().MaxSeqLen
 	}
@@ -117,7 +116,11 @@ func newChat(p *model.Params, tok *tokenizer.Tokenizer, system, template string,
 	if err != nil {
 		return nil, err
 	}
-	return &chat{stream: stream, ends: cfg.Stop, tok: tok, tmpl: tmpl.Within(p.Config().VocabSize), system: system, out: out}, nil
+	c := &chat{stream: stream, ends: cfg.Stop, tok: tok, tmpl: tmpl.Within(p.Config().VocabSize), out: out}
+	if system != "" {
+		c.said = []data.Message{{Role: data.System, Content: system}}
+	}
+	return c, nil
 }
 
 // run answers line by line. prompting shows where to type.
@@ -183,21 +186,20 @@ func readLine(ctx context.Context, lines *bufio.Reader) (string, error) {
 
 func (c *chat) reset() {
 	c.stream.Reset()
+	c.said = c.said[:len(c.said)-c.turns]
 	c.cut, c.turns = false, 0
 }
 
 // answer streams the answer to a line. A line that cannot be answered leaves the dialogue as it was.
 func (c *chat) answer(ctx context.Context, line string) error {
-	messages := []data.Message{{Role: data.User, Content: line}}
-	if c.turns == 0 && c.system != "" {
-		messages = append([]data.Message{{Role: data.System, Content: c.system}}, messages...)
-	}
-	ids, err := c.tmpl.EncodePrompt(messages)
+	said := append(slices.Clip(c.said), data.Message{Role: data.User, Content: line})
+	prompts, err := c.tmpl.EncodeUser(said)
 	if err != nil {
 		return err
 	}
-	if c.cut {
-		ids = append([]int32{c.tok.EOS()}, ids...) // the turn has to end somewhere
+	ids := prompts[c.turns]
+	if c.cut && len(c.ends) > 0 {
+		ids = append([]int32{c.ends[0]}, ids...) // the turn has to end somewhere
 	}
 	text := c.tok.NewStream()
 	answer, err := c.stream.Answer(ctx, generate.TurnRequest{Prompt: ids, ID: uint64(c.turns)}, func(id int32) error {
@@ -212,6 +214,7 @@ func (c *chat) answer(ctx context.Context, line string) error {
 	if errors.As(err, &long) {
 		return fmt.Errorf("the context of %d tokens is full, with this line the dialogue has %d: /reset starts a new one", c.stream.Context(), long.Length)
 	}
+	c.said = said
 	c.turns++
 	c.cut = !answer.Finished
 	fmt.Fprintln(c.out, text.Flush())

@@ -67,7 +67,7 @@ func printRow(w io.Writer, i int, row record) error {
 	fmt.Fprintf(w, "── row %d ──\n", i)
 	switch row := row.(type) {
 	case data.Text:
-		fmt.Fprintln(w, printable.Text(row.Text))
+		printText(w, row.Text)
 	case data.Prompt:
 		printMessages(w, row.Messages)
 		fmt.Fprintf(w, "  id %s, safety %v\n", printable.Text(row.ID), row.Safety)
@@ -102,8 +102,15 @@ func printRow(w io.Writer, i int, row record) error {
 
 func printMessages(w io.Writer, messages []data.Message) {
 	for _, m := range messages {
-		fmt.Fprintf(w, "%v: %s\n", m.Role, printable.Text(m.Content))
+		fmt.Fprintf(w, "%v: ", m.Role)
+		printText(w, m.Content)
 	}
+}
+
+// printText writes a text that may be very long, without a copy.
+func printText(w io.Writer, text string) {
+	_, _ = io.WriteString(w, printable.Text(text)) // as of the other prints, Flush has the error
+	fmt.Fprintln(w)
 }
 
 // writeRowJSON writes a row as an object with the names of its columns, in their order.

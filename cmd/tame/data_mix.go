@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,14 +15,20 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
 	"github.com/tame-rlhf/tame/pkg/run"
 )
 
-// windowBytes is about how much of the datasets a shuffle or a mixture has in memory at once.
-const windowBytes = 256 << 20
+// A shuffle or a mixture has about so many times the size of the files in memory at once, within these bounds. Few files unpack to more; those
+// that do are read several times.
+const (
+	windowTimes          = 8
+	minWindow, maxWindow = 8 << 20, 256 << 20
+	windowRows           = 64 // at least
+)
 
 // mixPart is a dataset of a mixture in the lineage.
 type mixPart struct {
@@ -170,7 +175,7 @@ func seekPosition(mix *curate.Mix, path string) error {
 	}
 	var position curate.MixPosition
 	if err == nil {
-		err = json.Unmarshal(raw, &position)
+		err = jsontext.Unmarshal(raw, &position)
 	}
 	if err == nil {
 		err = mix.Seek(position)
@@ -195,7 +200,7 @@ func draws(mix *curate.Mix, n int) iter.Seq[curate.Pick] {
 func gather(cmd *cobra.Command, what string, sets []*dataset, sources []curate.MixSource, picks iter.Seq[curate.Pick], total int, out string, l data.Lineage) error {
 	c := console.New(cmd.ErrOrStderr())
 	defer c.Close()
-	bytes, weights := 0.0, 0.0
+	bytes, weights, files := 0.0, 0.0, int64(0)
 	var read []iter.Seq2[record, error]
 	for i, d := range sets {
 		size, err := rowBytes(d, sources[i].Rows)
@@ -203,9 +208,11 @@ func gather(cmd *cobra.Command, what string, sets []*dataset, sources []curate.M
 			return err
 		}
 		bytes, weights = bytes+sources[i].Weight*float64(size), weights+sources[i].Weight
+		files += fileSize(d.path)
 		read = append(read, stoppable(cmd.Context(), d.rows))
 	}
-	window := max(1024, int(windowBytes/max(1, bytes/weights)))
+	most := min(max(windowTimes*files, minWindow), maxWindow)
+	window := max(windowRows, int(float64(most)/max(1, bytes/weights)))
 	task := c.Start(what, total)
 	picked := shown(cmd.Context(), task, curate.Gather(picks, window, read...))
 	if err := sets[0].write(out, picked, l); err != nil {

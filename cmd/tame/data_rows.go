@@ -184,7 +184,7 @@ func sizer(tokenizerPath string) (unit string, size func(record) (data.Size, err
 	if err != nil {
 		return "", nil, err
 	}
-	template, err := data.Llama2Template(tok)
+	template, err := chatTemplate(tok, nil, "")
 	if err != nil {
 		return "", nil, err
 	}

@@ -81,8 +81,7 @@ func runDistill(ctx context.Context, r *stageRun, c *distillConfig) error {
 		return err
 	}
 	prompts = pick(prompts, c.MaxPrompts, c.Seed)
-	c.Fit(r.tok, r.policy.Config().VocabSize)
-	c.Stop = r.policy.Ends()
+	c.Fit(r.policy, r.tok)
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err

@@ -87,7 +87,7 @@ func TestEvaluateLanguageModel(t *testing.T) {
 	})
 	tok, err := tokenizer.OfModel(dir)
 	require.NoError(t, err)
-	tmpl, err := chatTemplate(tok, "")
+	tmpl, err := chatTemplate(tok, nil, "")
 	require.NoError(t, err)
 	turns, err := tmpl.EncodeTurns(talk("a", "the", "cat"))
 	require.NoError(t, err)

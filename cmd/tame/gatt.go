@@ -78,8 +78,7 @@ func runGAtt(ctx context.Context, r *stageRun, c *gattConfig) error {
 	if err != nil {
 		return err
 	}
-	c.Fit(r.tok, r.policy.Config().VocabSize)
-	c.Stop = r.policy.Ends()
+	c.Fit(r.policy, r.tok)
 	parts, err := run.OpenParts(r.output.checkpoint, r.lineage)
 	if err != nil {
 		return err

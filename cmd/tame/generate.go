@@ -59,10 +59,7 @@ func generateCommand() *cobra.Command {
 			if err := useGeneration(cmd, path, p, &cfg); err != nil {
 				return err
 			}
-			cfg.Stop = p.Ends()
-			if tok != nil {
-				cfg.Vocab = generate.Known(tok, p.Config().VocabSize)
-			}
+			cfg.Fit(p, tok)
 			limited := cfg
 			limited.MaxNewTokens = min(cfg.MaxNewTokens, p.Config().MaxSeqLen)
 			if n < 1 || limited.CheckTokens(n, mostLineTokens) != nil {
@@ -111,7 +108,7 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, temp
 	case in.Prompt != nil:
 		return append([]int32{p.Config().BOS}, tok.Encode(*in.Prompt)...), nil
 	}
-	tmpl, err := chatTemplate(tok, template)
+	tmpl, err := chatTemplate(tok, p.Ends(), template)
 	if err != nil {
 		return nil, err
 	}

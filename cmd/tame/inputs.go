@@ -20,8 +20,8 @@ type modelConfig struct {
 	Model string `conf:"required,input"`
 	// Tokenizer is a SentencePiece .model, a tokenizer.json, a GGUF file or a llama2.c tokenizer.bin. Default: the one in the model's folder or GGUF file.
 	Tokenizer string `conf:"input"`
-	// Template is the chat format. llama2 is Llama 2's, whatever chat template the tokenizer's files have. Default: Llama 2's, and a
-	// tokenizer with another chat template is refused.
+	// Template is the chat format. llama2 is Llama 2's, whatever chat template the tokenizer's files have. Default: that template, and
+	// Llama 2's where there is none.
 	Template string
 }
 

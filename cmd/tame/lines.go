@@ -13,11 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/internal/printable"
 )
 
 // maxLine is the longest line of an input that is answered line by line, in bytes: more text than any context has room for.
-const maxLine = 4 << 20
+const maxLine = 2 << 20
 
 // errLines says that at least one line was answered with an error.
 var errLines = errors.New("some lines were answered with errors")
@@ -73,7 +74,7 @@ func answerLine[In any](text []byte, encoder *json.Encoder, answer func(In) (any
 	decoder.DisallowUnknownFields()
 	var in In
 	if err := decoder.Decode(&in); err != nil {
-		return err
+		return jsontext.Explain(err)
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the JSON value")

@@ -43,11 +43,11 @@ func TestLongLines(t *testing.T) {
 	long := `{"text": "` + strings.Repeat("a", maxLine) + "\"}\n"
 	lines, err := tame(t, long+`{"text": "the cat"}`+"\n", "tokenize", "--tokenizer", dir)
 	assert.ErrorIs(t, err, errLines)
-	assert.Equal(t, `{"error":"line 1: the line has more than 4194304 bytes, which is the limit"}`, lines[0])
+	assert.Equal(t, `{"error":"line 1: the line has more than 2097152 bytes, which is the limit"}`, lines[0])
 	assert.Contains(t, lines[1], `{"ids":`)
 	lines, err = tame(t, strings.Repeat("a", maxLine+1)+"\n/reset\n", "chat", "--model", dir)
 	assert.NoError(t, err)
-	assert.Contains(t, strings.Join(lines, "\n"), "(the line has more than 4194304 bytes, which is the limit)\n(a new dialogue)")
+	assert.Contains(t, strings.Join(lines, "\n"), "(the line has more than 2097152 bytes, which is the limit)\n(a new dialogue)")
 }
 
 func TestGenerateLimitsItsLines(t *testing.T) {

@@ -25,7 +25,7 @@ const llama2Template = "llama2"
 
 // templateFlag adds --template.
 func templateFlag(flags *pflag.FlagSet) *string {
-	return flags.String("template", "", "chat format: llama2, whatever chat template the tokenizer's files have (default: llama2, and another template is refused)")
+	return flags.String("template", "", "chat format: llama2, whatever chat template the tokenizer's files have (default: that template, llama2 where there is none)")
 }
 
 // tellAside says what is next to a model's weights and was left aside.
@@ -38,31 +38,34 @@ func tellAside(cmd *cobra.Command, path string, p *model.Params) {
 	}
 }
 
-// loadChat reads a model whose tokenizer has Llama 2's chat format.
+// loadChat reads a model with its tokenizer and its chat format.
 func loadChat(path, tokenizerPath, template string) (*model.Params, *tokenizer.Tokenizer, *data.Template, error) {
 	p, tok, err := model.LoadWithTokenizer(path, tokenizerPath)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	tmpl, err := chatTemplate(tok, template)
+	tmpl, err := chatTemplate(tok, p.Ends(), template)
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	return p, tok, tmpl.Within(p.Config().VocabSize), nil
 }
 
-// chatTemplate is Llama 2's chat format for the tokenizer. One that comes with another chat template is refused, unless template asks for
-// Llama 2's.
-func chatTemplate(tok *tokenizer.Tokenizer, template string) (*data.Template, error) {
+// chatTemplate is the chat format for the tokenizer: the chat template that it came with, or Llama 2's if there is none or template asks
+// for it. A template in Llama 2's own form gives the same ids as Llama 2's format, which is used for it. ends are the ids that end the model's answers;
+// without any it is the tokenizer's EOS.
+func chatTemplate(tok *tokenizer.Tokenizer, ends []int32, template string) (*data.Template, error) {
 	switch {
 	case template != "" && template != llama2Template:
 		return nil, fmt.Errorf("template is %q, want %s", template, llama2Template)
 	case tok == nil:
 		return nil, errNoTokenizer
-	case template == "":
-		if err := tok.CheckChat(); err != nil {
-			return nil, fmt.Errorf("%w: to use Llama 2's in its place, say template %s (--template %[2]s; in a configuration template: %[2]s)", err, llama2Template)
-		}
+	case template == llama2Template || tok.IsLlama2Chat():
+		return data.Llama2Template(tok)
 	}
-	return data.Llama2Template(tok)
+	tmpl, err := data.JinjaTemplate(tok, tok.ChatTemplate(), ends...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it is the chat template of the tokenizer; to use Llama 2's in its place, say template %s (--template %[2]s; in a configuration template: %[2]s)", err, llama2Template)
+	}
+	return tmpl, nil
 }

@@ -57,8 +57,7 @@ func ppoStage() stage[ppoConfig] {
 }
 
 func runPPO(ctx context.Context, r *stageRun, c *ppoConfig) error {
-	c.Fit(r.tok, r.policy.Config().VocabSize)
-	c.Stop = r.policy.Ends()
+	c.Fit(r.policy, r.tok)
 	if !c.Gate && c.Helpfulness != "" && c.Safety != "" {
 		r.notef("gate is false: the safety model is not asked")
 		c.Safety = ""

@@ -13,6 +13,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/pipeline"
 )
 
 // TestForeignTextSteersNoTerminal: names in metadata, rows, errors and notes come out escaped.
@@ -42,4 +43,15 @@ func TestForeignTextSteersNoTerminal(t *testing.T) {
 	run.notef("a name: %s, 5 %%", hostile)
 	clean(out.String())
 	assert.Contains(t, out.String(), "x, 5 %")
+}
+
+// An iteration tells how many answers are empty or unfinished, as `tame reject` does.
+func TestIterationCountsEmptyAnswers(t *testing.T) {
+	var out bytes.Buffer
+	w := &watch{run: &stageRun{console: console.New(&out)}}
+	w.event(pipeline.Event{Step: "v1/winners.arrow", Sampled: &pipeline.SampleCount{Answers: 48, Unfinished: 5, Empty: 3}})
+	assert.Contains(t, out.String(), "v1/winners.arrow: of 48 answers 3 are empty and 5 unfinished: they are left out")
+	out.Reset()
+	w.event(pipeline.Event{Step: "v2/winners.arrow", Sampled: &pipeline.SampleCount{Answers: 48}})
+	assert.Empty(t, out.String())
 }

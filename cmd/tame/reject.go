@@ -67,8 +67,7 @@ func rejectStage() stage[rejectConfig] {
 
 func runReject(ctx context.Context, r *stageRun, c *rejectConfig) error {
 	s := &pipeline.Sampler{Policy: r.policy, Tokenizer: r.tok, Prompts: map[string]data.Prompt{}, Config: c.Config}
-	s.Config.Fit(r.tok, r.policy.Config().VocabSize)
-	s.Config.Stop = r.policy.Ends()
+	s.Config.Fit(r.policy, r.tok)
 	judges := c.JudgesConfig
 	judges.OnContradiction = r.onContradiction(c.Helpfulness)
 	var err error
@@ -152,14 +151,12 @@ type rejectReport struct {
 
 func (r *rejectReport) measure(samples, winners []data.Sample, prompts int) {
 	r.Prompts, r.Answers, r.Winners = prompts, len(samples), len(winners)
+	count := pipeline.CountSamples(samples)
+	r.finished, r.Empty = count.Answers-count.Unfinished, count.Empty
 	for _, s := range samples {
 		r.MeanReward += *s.Combined / float64(len(samples))
 		if s.Finished {
-			r.finished++
 			r.Finished += 1 / float64(len(samples))
-		}
-		if pipeline.EmptySample(s) {
-			r.Empty++
 		}
 	}
 	for _, w := range winners {

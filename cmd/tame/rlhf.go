@@ -178,6 +178,12 @@ func (w *watch) event(e pipeline.Event) {
 		w.run.notef("%s", e.Changed)
 		return
 	}
+	if c := e.Sampled; c != nil {
+		if c.Empty+c.Unfinished > 0 {
+			w.run.notef("%s: of %d answers %d are empty and %d unfinished: they are left out", e.Step, c.Answers, c.Empty, c.Unfinished)
+		}
+		return
+	}
 	if e.Contradiction != nil {
 		w.run.notef("%s", contradictionInRun(*e.Contradiction, e.Step, w.threshold))
 		return

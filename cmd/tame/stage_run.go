@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,14 @@ func (r *stageRun) notef(format string, args ...any) {
 	r.console.Printf("%s", printable.Text(fmt.Sprintf(format, args...)))
 }
 
+// saveTokenizer writes the tokenizer with the chat template that the model was trained in.
+func (r *stageRun) saveTokenizer(dir string) error {
+	if r.tmpl == nil { // it saw no messages
+		return r.tok.SaveFolder(dir)
+	}
+	return r.tok.SaveFolderChat(dir, cmp.Or(r.tmpl.Source(), tokenizer.Llama2Chat))
+}
+
 // noteUnused names columns of datasets that no stage reads.
 func (r *stageRun) noteUnused(inputs []string) {
 	for _, path := range inputs {
@@ -65,7 +74,7 @@ func (r *stageRun) noteUnused(inputs []string) {
 // progress, which begins before its first step, and write the log. done ends the display.
 func (r *stageRun) follow(name string, saves *train.Checkpointing, onPhase *func(string, int, int), onStep *func(train.StepInfo)) (done func()) {
 	*saves = train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: func(dir string) error {
-		return errors.Join(r.tok.SaveFolderChat(dir, tokenizer.Llama2Chat), data.WriteLineage(dir, r.lineage))
+		return errors.Join(r.saveTokenizer(dir), data.WriteLineage(dir, r.lineage))
 	}}
 	var task *console.Task
 	detail := ""
@@ -124,7 +133,7 @@ func (r *stageRun) finishModel(evaluation any, text string) error {
 // writeExtras writes what goes into the folder besides the model.
 func (r *stageRun) writeExtras(evaluation any) func(dir string) error {
 	return func(dir string) error {
-		if err := r.tok.SaveFolderChat(dir, tokenizer.Llama2Chat); err != nil {
+		if err := r.saveTokenizer(dir); err != nil {
 			return err
 		}
 		if evaluation != nil {

@@ -70,7 +70,7 @@ func encode(tok *tokenizer.Tokenizer, in tokenizeInput, special bool, template s
 	case in.Text != nil:
 		return append([]int32{}, tok.Encode(*in.Text)...), nil
 	case in.Messages != nil:
-		tmpl, err := chatTemplate(tok, template)
+		tmpl, err := chatTemplate(tok, nil, template)
 		if err != nil {
 			return nil, err
 		}

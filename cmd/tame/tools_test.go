@@ -170,7 +170,7 @@ func TestChat(t *testing.T) {
 	dir := chatModel(t)
 	p, tok, err := model.LoadWithTokenizer(dir, "")
 	require.NoError(t, err)
-	tmpl, err := chatTemplate(tok, "")
+	tmpl, err := chatTemplate(tok, nil, "")
 	require.NoError(t, err)
 
 	// What the model says at temperature 0, by the command for other programs, which knows of no turns.

@@ -113,8 +113,13 @@ func (t *try) commandLine(line, path string) []string {
 // with the peak of the one that starts it.
 func (t *try) writeHostile(h hostile, path string) (size int64, err error) {
 	if dir := filepath.Dir(path); dir != t.dir {
-		if err := os.CopyFS(dir, os.DirFS(t.in(filepath.Base(dir)))); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return 0, err
+		}
+		if from := t.in(filepath.Base(dir)); exists(from) {
+			if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+				return 0, err
+			}
 		}
 		// Weights in one file would be taken in the place of an index.
 		for _, name := range []string{path, strings.TrimSuffix(path, ".index.json")} {

@@ -149,17 +149,20 @@ func hostileDatasets() map[string]hostile {
 	deep := strings.Repeat("[", 1_000_000)
 	all := map[string]hostile{}
 	for name, write := range map[string]func(w *bufio.Writer, n int64) error{
-		"dictionary.arrow":     arrowFile(func(n int64) table { return dictionary(n/16, 100_000) }),
-		"zeros-zstd.arrow":     arrowFile(long(16), ipc.WithZstd()),
-		"zeros-lz4.arrow":      arrowFile(long(16), ipc.WithLZ4()),
-		"shrunk-zstd.arrow":    arrowFile(of(oneText(10_000, 10, 200)), ipc.WithZstd()),
-		"one-text.arrow":       arrowFile(long(1)),
-		"columns.arrow":        arrowFile(of(columns(100_000))),
-		"batches.arrow":        arrowFile(of(oneText(1, 1, 50_000))),
-		"empty-batches.arrow":  arrowFile(of(oneText(1, 0, 50_000))),
-		"nested.arrow":         arrowFile(of(nested(60, 1))),
-		"deep.arrow":           arrowFile(of(nested(5_000, 0))),
-		"lineage-deep.arrow":   arrowFile(of(described("tame.lineage", `{"stage": `+deep))),
+		"dictionary.arrow":    arrowFile(func(n int64) table { return dictionary(n/16, 100_000) }),
+		"zeros-zstd.arrow":    arrowFile(long(16), ipc.WithZstd()),
+		"zeros-lz4.arrow":     arrowFile(long(16), ipc.WithLZ4()),
+		"shrunk-zstd.arrow":   arrowFile(of(oneText(10_000, 10, 200)), ipc.WithZstd()),
+		"one-text.arrow":      arrowFile(long(1)),
+		"columns.arrow":       arrowFile(of(columns(100_000))),
+		"batches.arrow":       arrowFile(of(oneText(1, 1, 50_000))),
+		"empty-batches.arrow": arrowFile(of(oneText(1, 0, 50_000))),
+		"nested.arrow":        arrowFile(of(nested(60, 1))),
+		"deep.arrow":          arrowFile(of(nested(5_000, 0))),
+		"lineage-deep.arrow":  arrowFile(of(described("tame.lineage", `{"stage": `+deep))),
+		"lineage-long.arrow": arrowFile(func(n int64) table {
+			return described("tame.lineage", `{"stage": "x", "inputs": [{}`+strings.Repeat(`,{}`, int(n/3))+"]}")
+		}),
 		"metadata.arrow":       arrowFile(func(n int64) table { return described("x", strings.Repeat("a", int(n))) }),
 		"dictionary.parquet":   parquetFile(func(n int64) table { return oneText(n/256, 1000, 1) }, compress.Codecs.Zstd, true),
 		"zeros-zstd.parquet":   parquetFile(long(16), compress.Codecs.Zstd, false),

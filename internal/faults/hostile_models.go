@@ -62,6 +62,10 @@ func hostileModels() map[string]hostile {
 		"offsets-beyond":  tensors(shape("[300, 16]", "[0, 19200]")),
 		"numbers":         tensors(shape("[1e18, 1e18]", "[0, 1e300]")),
 		"deep":            func(w *bufio.Writer, n int64) error { w.WriteString(bytesOf(uint64(n))); return repeat(w, "[", n) },
+		"long-header": func(w *bufio.Writer, n int64) error {
+			w.WriteString(bytesOf(uint64(7 * n)))
+			return repeat(w, " ", 7*n)
+		},
 		"many-tensors": func(w *bufio.Writer, n int64) error {
 			w.WriteString(bytesOf(uint64(n)))
 			return counted("{", `"t%d":{"dtype":"F32","shape":[],"data_offsets":[0,4]},`, "")(w, n)
@@ -75,6 +79,16 @@ func hostileModels() map[string]hostile {
 		"itself":   `{"weight_map": {"model.embed_tokens.weight": "model.safetensors.index.json"}}`,
 	} {
 		add("index-"+name, "base/model.safetensors.index.json", "DIR", exactly(text))
+	}
+	add("index-many", "base/model.safetensors.index.json", "DIR", counted(`{"weight_map": {"a": "a"`, `, "t%[1]d": "f%[1]d"`, "}}"))
+	all["sums-many"] = hostile{file: "base/SHA256SUMS", write: counted("", "0  f%d\n", ""), commands: []string{"verify DIR"}}
+	all["generation-long"] = hostile{file: "base/generation_config.json", write: around(`{"eos_token_id": [1`, ",1", "]}"), commands: readModel("DIR")}
+	for name, write := range map[string]func(w *bufio.Writer, n int64) error{
+		"deep": around(`{"format": 3, "step": 1, "position": `, "[", ""), "many-rands": counted(`{"format": 3, "step": 1, "rand": {"a": ""`, `, "k%d": ""`, "}}"),
+		"long": around(`{"format": 3, "step": 1, "position": "`, "a", `"}`), "step": exactly(`{"format": 3, "step": 9223372036854775807, "optim_steps": {"model": -1}}`),
+	} {
+		all["state-"+name] = hostile{file: "out.checkpoint/trainer/state.json", write: write, commands: []string{
+			"sft --resume --set model=IN:base --set data=IN:talks.arrow --set output=out", "verify DIR/.."}}
 	}
 	all["lineage-deep"] = hostile{file: "base/lineage.json", write: around(`{"stage": "x", "config": `, "[", ""), commands: []string{"lineage DIR"}}
 	all["lineage-long"] = hostile{file: "base/lineage.json", write: around(`{"stage": "x", "inputs": [{"name": "x"}`, `,{"name": "\u001b[31mx"}`, "]}"), commands: []string{"lineage DIR"}}
@@ -100,6 +114,30 @@ func hostileModels() map[string]hostile {
 			w.WriteString("GGUF" + bytesOf(uint32(3), uint64(0), uint64(1)) + key("tokenizer.ggml.tokens", 9) + bytesOf(uint32(8), uint64(n/8)))
 			return repeat(w, bytesOf(uint64(0)), n)
 		},
+		"many-tokens": func(w *bufio.Writer, n int64) error { // three lists of one length, as a vocabulary has them
+			w.WriteString("GGUF" + bytesOf(uint32(3), uint64(0), uint64(4)) + key("tokenizer.ggml.model", 8) + bytesOf(uint64(5), "llama"))
+			w.WriteString(key("tokenizer.ggml.tokens", 9) + bytesOf(uint32(8), uint64(n/24)))
+			for i := range n / 24 {
+				w.WriteString(bytesOf(uint64(8)) + fmt.Sprintf("%08d", i))
+			}
+			w.WriteString(key("tokenizer.ggml.scores", 9) + bytesOf(uint32(6), uint64(n/24)))
+			if err := repeat(w, "\x00\x00\x00\x00", n/24*4); err != nil {
+				return err
+			}
+			w.WriteString(key("tokenizer.ggml.token_type", 9) + bytesOf(uint32(5), uint64(n/24)))
+			return repeat(w, "\x01\x00\x00\x00", n/24*4)
+		},
+		"many-tensors": func(w *bufio.Writer, n int64) error {
+			w.WriteString("GGUF" + bytesOf(uint32(3), uint64(n/44), uint64(0)))
+			for i := range n / 44 {
+				w.WriteString(bytesOf(uint64(8)) + fmt.Sprintf("%08d", i) + bytesOf(uint32(1), uint64(1), uint32(0), uint64(32*i)))
+			}
+			return nil
+		},
+		"long-text": func(w *bufio.Writer, n int64) error {
+			w.WriteString("GGUF" + bytesOf(uint32(3), uint64(0), uint64(1)) + key("general.name", 8) + bytesOf(uint64(5*n)))
+			return repeat(w, "a", 5*n)
+		},
 		"dims":    gguf(1, 0, uint64(1), "t", uint32(4), uint64(math.MaxUint64), uint64(math.MaxUint64), uint64(2), uint64(2), uint32(0), uint64(0)),
 		"dims-of": gguf(1, 0, uint64(1), "t", uint32(1<<31), uint64(1)),
 	} {
@@ -117,6 +155,10 @@ func hostileModels() map[string]hostile {
 		"number":     "\x80\x02\x8b" + bytesOf(int32(math.MaxInt32)),
 		"deep":       "\x80\x02" + strings.Repeat("]", 1_000_000) + strings.Repeat("a", 999_999) + ".",
 		"tuples":     "\x80\x02)" + strings.Repeat("\x85", 1_000_000) + ".",
+		"pushes":     "\x80\x02" + strings.Repeat("}", 500_000) + ".",
+		"pushes-too": "\x80\x02" + strings.Repeat("}", 16<<20) + ".",
+		"memo-many":  "\x80\x02}" + memos(80_000) + ".",
+		"items":      "\x80\x02}(" + strings.Repeat("NN", 250_000) + "u.",
 		"marks":      "\x80\x02" + strings.Repeat("(", 4_000_000),
 		"memo":       "\x80\x02]r" + bytesOf(uint32(math.MaxUint32)) + "j" + bytesOf(uint32(math.MaxUint32)) + ".",
 		"frame":      "\x80\x04\x95" + bytesOf(uint64(1<<62)) + ".",
@@ -126,6 +168,15 @@ func hostileModels() map[string]hostile {
 	} {
 		add("pth-"+name, "meta/consolidated.00.pth", "DIR", archive(map[string]string{"archive/data.pkl": pickle, "archive/data/0": "x"}, 0))
 	}
+	add("pth-directory", "meta/consolidated.00.pth", "DIR", func(w *bufio.Writer, n int64) error {
+		z := zip.NewWriter(w)
+		for i := range n / 100 { // an entry takes 30 bytes and its name, and 46 and its name in the directory
+			if _, err := z.CreateRaw(&zip.FileHeader{Name: fmt.Sprintf("%010d", i)}); err != nil {
+				return err
+			}
+		}
+		return z.Close()
+	})
 	add("pth-zip-bomb", "meta/consolidated.00.pth", "DIR", archive(map[string]string{"archive/data.pkl": ""}, 256<<20))
 	for name, h := range all { // Meta's form has no config.json
 		if strings.HasPrefix(name, "pth-") {
@@ -134,6 +185,15 @@ func hostileModels() map[string]hostile {
 		}
 	}
 	return all
+}
+
+// memos stores the top of a pickle's stack under that many numbers.
+func memos(n uint32) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString("r" + bytesOf(i))
+	}
+	return b.String()
 }
 
 // archive is a zip file; zeros are appended to its first member.

@@ -150,6 +150,8 @@ func hostileLines() map[string]hostile {
 		"line-tokens":   around(`{"tokens": [1`, ",1", "]}\n"),
 		"line-messages": around(`{"messages": [{"role": "user", "content": "x"}`, `,{"role":"user","content":"x"}`, "]}\n"),
 		"line-zeros":    around("", "\x00", "\n"),
+		"line-short":    func(w *bufio.Writer, _ int64) error { return around(`{"text": "`, "ACGT", "\"}\n")(w, 2_000_000) },
+		"line-some":     func(w *bufio.Writer, _ int64) error { return around(`{"tokens": [1`, ",1", "]}\n")(w, 2_000_000) },
 		"line-null":     exactly("null\n{\"ids\": null}\n{\"tokens\": null}\n{\"messages\": null}\n{}\n[]\n\"\"\n1\n"),
 	} {
 		all[name] = hostile{file: name, write: write, commands: commands}
@@ -171,7 +173,15 @@ func hostileSettings() map[string]hostile {
 		bomb += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d, ", i-1), 10), ", "))
 	}
 	all := map[string]hostile{}
+	small := func(write func(w *bufio.Writer, n int64) error) func(w *bufio.Writer, n int64) error { // within the limit for settings
+		return func(w *bufio.Writer, _ int64) error { return write(w, 500_000) }
+	}
 	for name, write := range map[string]func(w *bufio.Writer, n int64) error{
+		"small-keys.yaml":    small(counted("", "k%d: 1\n", "")),
+		"small-aliases.yaml": small(around("data: [&a x", ", *a", "]\n")),
+		"small-list.yaml":    small(around("data: [x", ",x", "]\n")),
+		"small-blocks.yaml":  small(around("data:\n ", "- ", "x\n")),
+		"small-maps.yaml":    small(around("", "{a: ", "")),
 		"bomb.yaml":          exactly(bomb + "model: *a9\ndata: *a9\n"),
 		"merge-bomb.yaml":    exactly(strings.ReplaceAll(bomb, "x", "{k: v}") + "optim:\n  <<: *a9\n"),
 		"self.yaml":          exactly("data: &a [*a]\n"),

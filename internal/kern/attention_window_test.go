@@ -1,6 +1,7 @@
 package kern_test
 
 import (
+	"fmt"
 	"math"
 	"testing"
 
@@ -54,5 +55,35 @@ func TestWindowHides(t *testing.T) {
 		requireBits(t, want[from*hd:], out[from*hd:], "rows whose windows begin after the bad tokens")
 		requireBits(t, wantLSE[from*sh.H:], lse[from*sh.H:], "their lse")
 		requireBits(t, want[from*hd:], cached[from*hd:], "from the cache")
+	}
+}
+
+// BenchmarkAttentionWindow is one segment of 4096 tokens, without a window and with some.
+func BenchmarkAttentionWindow(b *testing.B) {
+	const n = 4096
+	for _, window := range []int{0, 4095, 2048, 512, 64} {
+		sh := longShape
+		sh.Window = window
+		rng := newRand(1)
+		layout, _ := layoutOf(n)
+		qkv, table := normals[float32](rng, n*attnWidth(sh)), backend.RoPETable[float32](n, sh.D, ropeTheta)
+		out, lse := make([]float32, n*sh.H*sh.D), make([]float32, n*sh.H)
+		dqkv, dout := make([]float32, len(qkv)), normals[float32](rng, len(out))
+		b.Run(fmt.Sprintf("Forward/%d", window), func(b *testing.B) {
+			for b.Loop() {
+				kern.Attention(out, lse, qkv, table, layout, nil, sh)
+			}
+		})
+		b.Run(fmt.Sprintf("Backward/%d", window), func(b *testing.B) {
+			for b.Loop() {
+				kern.AttentionBackward(dqkv, qkv, table, out, lse, dout, layout, nil, sh)
+			}
+		})
+		c := cache(qkv, table, n, sh)
+		b.Run(fmt.Sprintf("Decode/%d", window), func(b *testing.B) {
+			for b.Loop() {
+				kern.AttentionFromCache(out, c.q, c.k, c.v, 1, n, sh)
+			}
+		})
 	}
 }

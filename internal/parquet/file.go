@@ -31,7 +31,7 @@ const (
 
 	// A record has at most that many rows, and is closed at about that many bytes.
 	recordRows  = 1024
-	recordBytes = 8 << 20
+	recordBytes = 4 << 20
 )
 
 var errLongRow = fmt.Errorf("longer than %d MiB", maxRow>>20)

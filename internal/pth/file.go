@@ -13,7 +13,7 @@ import (
 // Llama 2 70B have about 100 KiB each. A byte of a pickle may take 40 in memory.
 const (
 	maxDirectory = 16 << 20
-	maxPickle    = 1 << 20
+	maxPickle    = 512 << 10
 )
 
 // File is an open file of tensors.

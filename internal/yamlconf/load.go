@@ -26,7 +26,7 @@ type Source struct {
 }
 
 // maxFileBytes is the largest file of settings. Parsed, YAML takes up to a hundred times its size.
-const maxFileBytes = 1 << 20
+const maxFileBytes = 512 << 10
 
 // Load reads a file over dst, a pointer to a struct with its defaults. Without a name nothing is read. All that is wrong is reported.
 func Load(name string, dst any) (*Source, error) {

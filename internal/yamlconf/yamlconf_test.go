@@ -167,7 +167,7 @@ func TestManyErrors(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("# x\n", maxFileBytes/4+1)), 0o600))
 	_, err = Load(path, &cfg)
-	assert.ErrorContains(t, err, path+" has more than 1048576 bytes, which is the limit")
+	assert.ErrorContains(t, err, path+" has more than 524288 bytes, which is the limit")
 }
 
 func TestSet(t *testing.T) {

@@ -24,7 +24,7 @@ type Descriptor struct {
 }
 
 // maxWordLists is the largest file of word lists, in bytes. Parsed, YAML takes up to a hundred times its size.
-const maxWordLists = 1 << 20
+const maxWordLists = 256 << 10
 
 // LoadWordLists reads axes from a YAML file, a key for each. An axis is a map from its descriptors to their terms, or a list
 // of terms that are each a descriptor:

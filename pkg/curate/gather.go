@@ -17,7 +17,7 @@ func Gather[T any](picks iter.Seq[Pick], window int, sources ...iter.Seq2[T, err
 			yield(zero, fmt.Errorf("curate: gather: a window of %d rows holds nothing", window))
 			return
 		}
-		g := gatherer[T]{sources: sources, rows: make([]T, 0, window)}
+		g := gatherer[T]{sources: sources} // its memory is that of the picks: a window may be much larger
 		flush := func() bool {
 			if err := g.read(); err != nil {
 				yield(zero, err)

@@ -31,32 +31,32 @@ func (t Turns) String() string { return enum.String("Turns", t, []string{"all tu
 // Turn is a user's message and the answer to it, as token ids. The ids of a dialogue are those of its turns, one after
 // the other.
 type Turn struct {
-	Prompt []int32 // BOS and "[INST] user [/INST]"
-	Answer []int32 // " answer " and EOS; nil for a last turn that has no answer yet
+	Prompt []int32 // all that comes before the answer, such as BOS and "[INST] user [/INST]"
+	Answer []int32 // the answer and what ends it, such as EOS; nil for a last turn that has no answer yet
 }
 
-// Template encodes dialogues in Llama 2's chat format:
+// Template encodes dialogues in a chat format: Llama 2's ([Llama2Template], [PieceTemplate]), or that of a chat template in Jinja, as
+// models of today have it ([JinjaTemplate]).
 //
-//	<s>[INST] <<SYS>>\n{system}\n<</SYS>>\n\n{user} [/INST] {assistant} </s><s>[INST] {user} [/INST] {assistant} </s>
-//
-// Every pair of user and assistant is encoded as one text, with BOS before and EOS after it. White space around a
-// user's message (the first together with its system prompt) and around an answer is dropped.
-//
-// # Boundary
-//
-// The answer starts behind the prompt's own ids: Encode("[INST] user [/INST]") is a prefix of the pair's ids, because
-// a piece never goes on past a space, which SentencePiece keeps at the front of a piece. So the prompt's ids and sampled
-// answer ids with their EOS, put together by Join, have the very form of a training example: nothing is decoded and
-// encoded again between sampling and training. Should a foreign tokenizer merge across the boundary after all, the
-// answer starts at the first id in which the pair differs from its prompt; what is before it is a prefix of both.
+// A prompt that is sampled from, the sampled answer with the token that ends it, and the example that a stage makes of both by [Join] have
+// the same ids: nothing is decoded and encoded again between sampling and training.
 type Template struct {
+	form  chatForm
 	tok   Tokenizer
 	vocab int // ids of the model, 0 for any number
 }
 
+// chatForm is how a dialogue that has been checked becomes ids.
+type chatForm interface {
+	check(messages []Message) error
+	turns(messages []Message) ([]Turn, error)
+}
+
 // Within returns a template for a model of that many ids. A tokenizer may have more, such as those of tokens that were added after the model
 // was trained: a text that has one is an error that names it.
-func (t *Template) Within(vocab int) *Template { return &Template{tok: t.tok, vocab: vocab} }
+func (t *Template) Within(vocab int) *Template {
+	return &Template{form: t.form, tok: t.tok, vocab: vocab}
+}
 
 // check looks for ids that the model lacks.
 func (t *Template) check(ids []int32) error {
@@ -72,35 +72,6 @@ func (t *Template) check(ids []int32) error {
 	return nil
 }
 
-// Llama2Template encodes with any tokenizer; with that of Llama 2 it gives the ids of the reference code
-// (facebookresearch/llama, chat_completion). Tags there are ordinary text: "[INST]" costs three tokens.
-func Llama2Template(tok Tokenizer) (*Template, error) {
-	if tok == nil {
-		return nil, errors.New("data: chat template: no tokenizer")
-	}
-	if tok.BOS() < 0 || tok.EOS() < 0 {
-		return nil, fmt.Errorf("data: chat template: the tokenizer needs BOS and EOS, has %d and %d", tok.BOS(), tok.EOS())
-	}
-	return &Template{tok: tok}, nil
-}
-
-// PieceTemplate is Llama2Template for tokenizers that have the Tags as user-defined pieces: the text is the same, each
-// tag is one id. It fails for a tokenizer that would cut a tag into pieces.
-func PieceTemplate(tok Tokenizer) (*Template, error) {
-	t, err := Llama2Template(tok)
-	if err != nil {
-		return nil, err
-	}
-	for _, tag := range Tags() {
-		// SentencePiece may put one piece for its leading space before the tag.
-		if ids := tok.Encode(tag); len(ids) == 0 || len(ids) > 2 {
-			return nil, fmt.Errorf("data: chat template: the tokenizer cuts %q into %d pieces: train it with data.Tags "+
-				"as user-defined pieces, or use Llama2Template", tag, len(ids))
-		}
-	}
-	return t, nil
-}
-
 // EncodePrompt returns the ids that a model goes on from to answer the dialogue, whose last message is the user's.
 func (t *Template) EncodePrompt(messages []Message) ([]int32, error) {
 	if err := CheckPrompt(messages); err != nil {
@@ -108,6 +79,27 @@ func (t *Template) EncodePrompt(messages []Message) ([]int32, error) {
 	}
 	e, err := t.EncodeDialog(messages, AllTurns)
 	return e.Tokens, err
+}
+
+// EncodeUser returns the ids that each user's message adds to a dialogue, with the chat format around it, whatever is answered in between.
+// messages are the user's, and a system prompt in front or none.
+func (t *Template) EncodeUser(messages []Message) ([][]int32, error) {
+	var dialog []Message
+	for i, m := range messages {
+		if i > 0 && messages[i-1].Role == User {
+			dialog = append(dialog, Message{Role: Assistant})
+		}
+		dialog = append(dialog, m)
+	}
+	turns, err := t.EncodeTurns(dialog)
+	if err != nil {
+		return nil, err
+	}
+	prompts := make([][]int32, len(turns))
+	for i, turn := range turns {
+		prompts[i] = turn.Prompt
+	}
+	return prompts, nil
 }
 
 // EncodePrompts is EncodePrompt for the token ids of prompts.
@@ -176,39 +168,17 @@ func (t *Template) EncodeConversation(c Conversation, count Turns) (Example, err
 
 // EncodeTurns returns the ids of a dialogue turn by turn.
 func (t *Template) EncodeTurns(messages []Message) ([]Turn, error) {
-	if err := CheckMessages(messages); err != nil {
+	if err := t.form.check(messages); err != nil {
 		return nil, err
 	}
-	system := ""
-	if messages[0].Role == System {
-		system = "<<SYS>>\n" + messages[0].Content + "\n<</SYS>>\n\n"
-		messages = messages[1:]
+	turns, err := t.form.turns(messages)
+	for i := 0; err == nil && i < len(turns); i++ {
+		err = errors.Join(t.check(turns[i].Prompt), t.check(turns[i].Answer))
 	}
-	var turns []Turn
-	for i := 0; i < len(messages); i += 2 {
-		prompt := "[INST] " + TrimSpace(system+messages[i].Content) + " [/INST]"
-		system = ""
-		promptIDs := t.tok.Encode(prompt)
-		if err := t.check(promptIDs); err != nil {
-			return nil, err
-		}
-		if i+1 == len(messages) {
-			turns = append(turns, Turn{Prompt: t.begin(promptIDs)})
-			break
-		}
-		pair := t.tok.Encode(prompt + " " + TrimSpace(messages[i+1].Content) + " ")
-		if err := t.check(pair); err != nil {
-			return nil, err
-		}
-		start := commonPrefix(promptIDs, pair)
-		answer := append(append(make([]int32, 0, len(pair)-start+1), pair[start:]...), t.tok.EOS())
-		turns = append(turns, Turn{Prompt: t.begin(pair[:start]), Answer: answer})
+	if err != nil {
+		return nil, err
 	}
 	return turns, nil
-}
-
-func (t *Template) begin(ids []int32) []int32 {
-	return append(append(make([]int32, 0, len(ids)+1), t.tok.BOS()), ids...)
 }
 
 // Join puts the ids of a prompt and of an answer together, with weight 1 for the answer: what
@@ -222,7 +192,7 @@ func Join(prompt, answer []int32) Example {
 	return e
 }
 
-func commonPrefix(a, b []int32) int {
+func commonPrefix[T comparable](a, b []T) int {
 	n := 0
 	for n < len(a) && n < len(b) && a[n] == b[n] {
 		n++

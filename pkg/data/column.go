@@ -125,11 +125,17 @@ func (c *column) putText(b array.Builder, text string) (int, error) {
 	return len(text) + 4, nil
 }
 
+// maxText is the longest text that is read, in bytes, as an importer reads it.
+const maxText = 64 << 20
+
 func (c *column) getText(a arrow.Array, i int) (string, error) {
 	if d, ok := a.(*array.Dictionary); ok {
 		return c.entries.text(d, d.GetValueIndex(i), c.getText)
 	}
 	text := a.(array.StringLike).Value(i)
+	if len(text) > maxText {
+		return "", fmt.Errorf("column %q has a text of %d bytes, the limit is %d", c.name, len(text), maxText)
+	}
 	if !utf8.ValidString(text) {
 		return "", fmt.Errorf("column %q is not valid UTF-8: the file is damaged", c.name)
 	}

@@ -11,6 +11,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/model"
+	"github.com/tame-rlhf/tame/pkg/model/arch"
 )
 
 // attentionOf is the attention of a model of one layer, written from the weights: norm, projection, rotation as a complex product, softmax. (H, T, T)
@@ -46,6 +47,9 @@ func attentionOf(p *model.Params, ids []int32) [][][]float64 {
 			row, sum := make([]float64, len(ids)), 0.0
 			q := project(i, h*c.HeadDim)
 			for j := range i + 1 {
+				if c.Window > 0 && j <= i-c.Window {
+					continue
+				}
 				dot := 0.0
 				for d, k := range project(j, (c.NumHeads+h/(c.NumHeads/c.NumKVHeads))*c.HeadDim) {
 					dot += q[d] * k
@@ -65,6 +69,12 @@ func attentionOf(p *model.Params, ids []int32) [][][]float64 {
 func TestAttention(t *testing.T) {
 	c := tinyModel(t, 16, 1).Config()
 	c.NumHeads, c.NumKVHeads = 4, 2
+	testAttention(t, c)
+	c.Family, c.Window = arch.FamilyMistral, 3
+	testAttention(t, c)
+}
+
+func testAttention(t *testing.T, c model.Config) {
 	p := model.NewParams(c, tensor.Float32)
 	rng := rand.New(rand.NewPCG(4, 4))
 	p.Init(rng)

@@ -90,20 +90,19 @@ func SampleDialogues(ctx context.Context, p *model.Params, tmpl *data.Template, 
 	return out, nil
 }
 
-// encode is the ids of every user message, with the instruction in front of the first or of each.
+// encode is the ids of every user message with the chat format around it, with the instruction in front of the first or of each.
 func encode(tmpl *data.Template, questions []string, instruction string, every bool) ([][]int32, error) {
-	prompts := make([][]int32, len(questions))
+	if len(questions) == 0 {
+		return nil, nil
+	}
+	messages := make([]data.Message, len(questions))
 	for i, q := range questions {
 		if i == 0 || every {
 			q = instruct(instruction, q)
 		}
-		turns, err := tmpl.EncodeTurns([]data.Message{{Role: data.User, Content: q}})
-		if err != nil {
-			return nil, err
-		}
-		prompts[i] = turns[0].Prompt
+		messages[i] = data.Message{Role: data.User, Content: q}
 	}
-	return prompts, nil
+	return tmpl.EncodeUser(messages)
 }
 
 // instruct puts an instruction before a message.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/setting"
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
@@ -75,9 +76,13 @@ func CheckTemperature(check *setting.Checks, path string, t float64) {
 		"0 (greedy), or a number from 3e-39 to 3e38, as float32 can hold it")
 }
 
-// Fit sets Stop and Vocab to those of a tokenizer, for a model with a vocabulary of that size.
-func (c *Sampling) Fit(tok *tokenizer.Tokenizer, vocab int) {
-	c.Stop, c.Vocab = []int32{tok.EOS()}, Known(tok, vocab)
+// Fit sets Stop to the ids that end an answer of the model, and Vocab to the ids that the tokenizer knows. tok may be nil: then all ids of
+// the model can be sampled.
+func (c *Sampling) Fit(p *model.Params, tok *tokenizer.Tokenizer) {
+	c.Stop, c.Vocab = p.Ends(), 0
+	if tok != nil {
+		c.Vocab = Known(tok, p.Config().VocabSize)
+	}
 }
 
 // Known is the Sampling.Vocab of a tokenizer: its size where the model's vocabulary is padded to

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tame-rlhf/tame/pkg/backend/cpu"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // TestPaddedVocabulary: ids that the tokenizer does not have are never drawn, however probable, and the rest is a distribution.
@@ -64,4 +65,22 @@ func TestVocabEverywhere(t *testing.T) {
 	assert.ErrorIs(t, err, errAllBanned)
 	cfg.Stop = []int32{5}
 	assert.ErrorContains(t, cfg.Validate(), "Stop[0] is 5")
+}
+
+// TestFit: all ids that end an answer of the model stop it, and ids that the tokenizer lacks are never drawn.
+func TestFit(t *testing.T) {
+	p := tinyModel(t, 3)
+	require.NoError(t, p.SetEnds(2, 7))
+	cfg := tokenizer.DefaultTrainConfig()
+	cfg.VocabSize, cfg.ByteFallback, cfg.UserDefined = 5, false, nil
+	tok, err := tokenizer.Train(t.Context(), slices.Values([]string{"a a"}), cfg)
+	require.NoError(t, err)
+	require.Less(t, tok.VocabSize(), p.Config().VocabSize)
+	sampling := DefaultSampling()
+	sampling.Fit(p, tok)
+	assert.Equal(t, []int32{2, 7}, sampling.Stop)
+	assert.Equal(t, tok.VocabSize(), sampling.Vocab)
+	sampling.Fit(p, nil)
+	assert.Equal(t, []int32{2, 7}, sampling.Stop)
+	assert.Zero(t, sampling.Vocab)
 }

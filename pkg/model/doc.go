@@ -1,10 +1,13 @@
-// Package model is Llama 2: its shape, its weights, its graph for training, its decoder for sampling, and its files.
+// Package model is Llama 2 and the models like it: their shape, weights, graph for training, decoder for sampling, and files.
 //
 // It implements section 2.2 of Touvron et al. 2023 (arXiv 2307.09288): a pre-norm decoder with RMSNorm, rotary positions, SwiGLU and
 // multi-head, grouped-query or multi-query attention, without biases and dropout; and the scalar head of section 3.2.2, by which a reward
 // model or a value function is made of it.
 //
 //	x = embed[token];  per layer  x += attn_out(attention(qkv(norm(x)))),  x += down(silu(gate(norm(x))) * up(norm(x)));  h = norm(x)
+//
+// Config.Family chooses what else a model has: Llama 3's scaled rotary positions (Config.Rope), Mistral's window (Config.Window), Qwen2's
+// biases on queries, keys and values, Qwen3's norm of each of their heads. docs/models.md has the table of families.
 //
 // # Legend
 //
@@ -41,7 +44,7 @@
 // neighbouring pairs of the other forms are put into that order when they are read. A scalar head is
 // stored as score.weight, the name that LlamaForSequenceClassification has for it, and its bias, which that class does not
 // have, as score.bias and in config.json as score_bias: scores there plus score_bias are the scores here. SaveAs writes F16 and BF16,
-// and several files. Settings that describe something other than Llama 2 are refused by name, with what to do.
+// and several files. Settings that describe something that is not computed here are refused by name, with what to do.
 //
 // Which weights a model has, and under which names and in which rows each format has them, is in one table, arch.Llama; the packages under
 // internal have the formats. A weight that a format has no name for is refused by name when it is written, and so is a field of Config

@@ -15,6 +15,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/data"
+	"github.com/tame-rlhf/tame/pkg/exec"
 	"github.com/tame-rlhf/tame/pkg/model/arch"
 )
 
@@ -199,4 +200,35 @@ func TestWeightsOfFamilies(t *testing.T) {
 		assert.Equal(t, q.Value.Dims() == 2, q.Decay, q.Name)
 	}
 	assert.EqualValues(t, NewParams(cfg, tensor.Float32).NumParams(), cfg.NumParams())
+}
+
+// Models of different families, scaling and windows compute in one graph what they compute alone.
+func TestTwoTrunksOfFamilies(t *testing.T) {
+	configs, tokens := familyConfigs(), readFamilies(t)["llama"].Tokens
+	linear := configs["mistral"]
+	linear.Rope = configs["llama-linear"].Rope
+	in := NewInputs(tensor.Float32, 64, 1)
+	var outs []*gorgonia.Node
+	var trunks []*Trunk
+	var want [][]float64
+	for _, cfg := range []Config{configs["mistral"], linear, configs["llama-bias"]} { // all of base 1e4
+		p := formulaParams(t, cfg, false)
+		trunk, err := NewTrunk(in, p, cfg.Family.String()+cfg.Rope.Type.String())
+		require.NoError(t, err)
+		trunks, outs = append(trunks, trunk), append(outs, node(t)(trunk.LogProbs()))
+		d, err := NewDecoder(p, 1, len(tokens))
+		require.NoError(t, err)
+		want = append(want, widen(decoderLogProbs(t, d, 0, tokens)))
+	}
+	prog, err := exec.Compile(outs, exec.Options{})
+	require.NoError(t, err)
+	for _, trunk := range trunks {
+		require.NoError(t, trunk.Bind(prog))
+	}
+	got := testGraph{in, trunks[0], prog}.run(t, pack(t, 64, 1, tokens), outs...)
+	for i := range want {
+		assert.Equal(t, want[i], got[i][:len(tokens)-1], "model %d", i)
+	}
+	assert.NotEqual(t, want[0], want[1])
+	assert.Len(t, in.ropes, 2)
 }

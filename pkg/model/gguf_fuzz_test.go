@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"gorgonia.org/tensor"
 
 	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
@@ -31,5 +32,25 @@ func FuzzGGUFModel(f *testing.F) {
 			require.LessOrEqual(t, p.NumParams(), int64(len(raw)))
 		}
 		_, _ = tokenizer.LoadGGUF(path)
+	})
+}
+
+// The same for a llama2.c file.
+func FuzzLlama2CModel(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "m.bin")
+	c := smallest()
+	for _, c.TieEmbeddings = range []bool{false, true} {
+		p := NewParams(c, tensor.Float32)
+		require.NoError(f, SaveLlama2C(path, p))
+		raw, err := os.ReadFile(path)
+		require.NoError(f, err)
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		require.NoError(t, os.WriteFile(path, raw, 0o600))
+		if p, err := Load(path); err == nil {
+			require.NoError(t, p.validate())
+			require.LessOrEqual(t, 4*p.NumParams(), int64(len(raw)))
+		}
 	})
 }

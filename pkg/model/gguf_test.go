@@ -287,12 +287,12 @@ func TestGGUFRefuses(t *testing.T) {
 		key  string
 		v    any
 	}{
-		{"general.architecture is qwen2, only llama", "general.architecture", "qwen2"},
+		{"general.architecture is gpt2, only llama, qwen2 and qwen3", "general.architecture", "gpt2"},
 		{"general.architecture is <nil>", "general.architecture", nil},
 		{"general.type is adapter", "general.type", "adapter"},
 		{"split.count is 3", "split.count", uint16(3)},
-		{"llama.rope.scaling.type is yarn, only none", "llama.rope.scaling.type", "yarn"},
-		{"llama.rope.scaling.factor is 4, only 1", "llama.rope.scaling.factor", float32(4)},
+		{"llama.rope.scaling.type is longrope, only none, linear and yarn", "llama.rope.scaling.type", "longrope"},
+		{"Rope.Factor is -4, want a positive", "llama.rope.scaling.factor", float32(-4)},
 		{"llama.expert_count is 8, only 0", "llama.expert_count", uint32(8)},
 		{"llama.attention.sliding_window is 4096", "llama.attention.sliding_window", uint32(4096)},
 		{"llama.logit_scale is 0.5, which is not supported", "llama.logit_scale", float32(0.5)},
@@ -311,7 +311,7 @@ func TestGGUFRefuses(t *testing.T) {
 		{"the width of a head, 0", "llama.attention.head_count", uint32(0)},
 		{"NumKVHeads is 0", "llama.attention.head_count_kv", uint32(0)},
 		{`tensor "blk.2.attn_norm.weight" of shape [24] is missing`, "llama.block_count", uint32(3)},
-		{`tensor "blk.1.attn_norm.weight" of shape [24] belongs to no Llama`, "llama.block_count", uint32(1)},
+		{`tensor "blk.1.attn_norm.weight" of shape [24] belongs to no model of architecture llama`, "llama.block_count", uint32(1)},
 		{"and 26 more such errors", "llama.block_count", uint32(6)},
 	} {
 		path := change(t, p, map[string]any{c.key: c.v}, nil)
@@ -325,9 +325,9 @@ func TestGGUFRefuses(t *testing.T) {
 	}
 	x := make([]float32, 24)
 	_, err := Load(more(gguf.Source{Name: "rope_freqs.weight", Shape: []int{24}, Type: gguf.F32, Row: func(int) []float32 { return x }}))
-	assert.ErrorContains(t, err, `tensor "rope_freqs.weight" of shape [24] belongs to no Llama`)
-	_, err = Load(more(gguf.Source{Name: "blk.0.attn_q.bias", Shape: []int{24}, Type: gguf.F32, Row: func(int) []float32 { return x }}))
-	assert.ErrorContains(t, err, `tensor "blk.0.attn_q.bias"`)
+	assert.ErrorContains(t, err, `tensor "rope_freqs.weight" does not scale rotary positions as Llama 3.1 does`)
+	_, err = Load(more(gguf.Source{Name: "blk.0.attn_v.bias", Shape: []int{24}, Type: gguf.F32, Row: func(int) []float32 { return x }}))
+	assert.ErrorContains(t, err, `tensor "blk.0.attn_v.bias"`)
 
 	// Another quantisation: the type of a tensor in the table is the number after its dimensions.
 	path := change(t, p, nil, nil)

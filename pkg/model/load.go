@@ -29,7 +29,7 @@ import (
 //   - a llama2.c file (.bin, version 0)
 //
 // Names, shapes and dtypes are compared with the config before anything of the model's size is allocated, and an error names file and
-// tensor. What describes another model than Llama 2 is refused by its name.
+// tensor. A model of another family than those of arch.Family is refused by its name.
 //
 // A scalar head is there if the checkpoint has score.weight, further weights (Params.Add) if the folder has further.safetensors. If a Save into that folder was interrupted between its last two steps, Load
 // finishes or undoes it first.

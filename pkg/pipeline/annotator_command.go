@@ -10,6 +10,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -84,7 +85,7 @@ func (c Comparison) preference(line []byte) (*data.Preference, error) {
 	decoder.DisallowUnknownFields()
 	var said preferenceLine
 	if err := decoder.Decode(&said); err != nil {
-		return nil, fmt.Errorf("%q: %w", line[:min(len(line), 100)], err)
+		return nil, fmt.Errorf("%q: %w", line[:min(len(line), 100)], jsontext.Explain(err))
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%q: there is more after the JSON value", line[:min(len(line), 100)])

@@ -95,6 +95,8 @@ type Event struct {
 	Finished, Reused bool
 	// Changed, if not empty, says what Config.KeepPreferences does to Step, and why. Such an event is not about progress.
 	Changed string
+	// Sampled, if not nil, counts the answers from which the best ones of Step are taken. Such an event is not about progress.
+	Sampled *SampleCount
 	// Contradiction, if not nil, says that the level of Step, a version's helpfulness model, contradicts the gate: see ppo.GateCount. Such an
 	// event is not about progress. It occurs at most once per version.
 	Contradiction *ppo.GateCount

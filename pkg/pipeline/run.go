@@ -15,6 +15,7 @@ import (
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/ppo"
 	"github.com/tame-rlhf/tame/pkg/rewardmodel"
+	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 // Names of results, as paths in the run's folder.
@@ -89,7 +90,7 @@ func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) (
 		return nil, err
 	}
 	cfg.fit(d)
-	s, err := newStore(ctx, dir, cfg.KeepEvery, d.Tokenizer, cfg.Watch)
+	s, err := newStore(ctx, dir, cfg.KeepEvery, d.Tokenizer, cmp.Or(d.Template.Source(), tokenizer.Llama2Chat), cfg.Watch)
 	if err != nil {
 		return nil, err
 	}

@@ -127,14 +127,24 @@ func TestRunIsKilled(t *testing.T) {
 	d, cfg := smallRun(t)
 	straight := filepath.Join(t.TempDir(), "straight")
 	events := 0
+	var sampled []pipeline.SampleCount
 	cfg.Watch = func(e pipeline.Event) {
 		if !e.Reused {
 			events++
+		}
+		if e.Sampled != nil {
+			sampled = append(sampled, *e.Sampled)
 		}
 	}
 	want, err := pipeline.Run(t.Context(), straight, d, cfg)
 	require.NoError(t, err)
 	require.Len(t, want, 2)
+	require.Len(t, sampled, 2, "a version's answers are counted once")
+	for i, c := range sampled {
+		rows, _, err := data.Read[data.Sample](filepath.Join(straight, fmt.Sprintf("v%d/samples.arrow", i+1)))
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, c.Answers, len(rows))
+	}
 	assert.Zero(t, want[0].Ghosts+want[0].Distilled)
 	assert.Positive(t, want[1].Ghosts)
 	assert.Positive(t, want[1].Distilled)
@@ -143,7 +153,7 @@ func TestRunIsKilled(t *testing.T) {
 	broken := filepath.Join(t.TempDir(), "broken")
 	seen := map[string]bool{}
 	cfg.Watch = func(e pipeline.Event) {
-		if moment := fmt.Sprint(e.Step, e.Done, e.Finished, e.Plan != nil); !e.Reused && !seen[moment] {
+		if moment := fmt.Sprint(e.Step, e.Done, e.Finished, e.Plan != nil, e.Sampled != nil); !e.Reused && !seen[moment] {
 			seen[moment] = true
 			panic("killed")
 		}

@@ -79,6 +79,27 @@ func answersOf(rows []data.Sample, isSafety func(data.Sample) bool) []data.Answe
 // EmptySample says that an answer ended by itself and has no text.
 func EmptySample(row data.Sample) bool { return row.Finished && strings.TrimSpace(row.Text) == "" }
 
+// SampleCount counts answers, and those of them that are never best ones.
+type SampleCount struct {
+	Answers    int
+	Unfinished int // that the length limit ended
+	Empty      int // see EmptySample
+}
+
+// CountSamples counts answers.
+func CountSamples(rows []data.Sample) SampleCount {
+	c := SampleCount{Answers: len(rows)}
+	for _, row := range rows {
+		switch {
+		case !row.Finished:
+			c.Unfinished++
+		case EmptySample(row):
+			c.Empty++
+		}
+	}
+	return c
+}
+
 // BestSamples picks the best answer to each prompt that is finished and not empty, see rejection.Best.
 func BestSamples(rows []data.Sample) []data.Sample {
 	candidates := make([]rejection.Candidate, len(rows))

@@ -110,6 +110,8 @@ func (r *iteration) winners(ctx context.Context, v int, judges *Judges) ([]data.
 				pool[i].Combined = &rewards[i]
 			}
 		}
+		count := CountSamples(pool)
+		r.store.watch(Event{Step: at(v, "winners.arrow"), Sampled: &count})
 		rows := BestSamples(pool)
 		if len(rows) == 0 {
 			return nil, fmt.Errorf("of %d answers none is finished and not empty: raise Rejection.MaxNewTokens (%d), or train the model to answer and to stop", len(pool), r.cfg.Rejection.MaxNewTokens)

@@ -28,9 +28,10 @@ type store struct {
 	hasher data.Hasher
 	sums   checksum.Sums // of the results that are whole
 
-	every int // steps between checkpoints
-	tok   *tokenizer.Tokenizer
-	watch func(Event)
+	every    int // steps between checkpoints
+	tok      *tokenizer.Tokenizer
+	template string // in Jinja, written with models
+	watch    func(Event)
 
 	keepPreferences bool // Config.KeepPreferences
 }
@@ -42,7 +43,7 @@ const workDir = ".work"
 var leftover = regexp.MustCompile(`^\.(.+(\.tmp|\.discarded|\.(arrow|json|model)\d*)|SHA256SUMS\d+)$`)
 
 // newStore makes the folder, or sweeps the one that is there.
-func newStore(ctx context.Context, dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)) (*store, error) {
+func newStore(ctx context.Context, dir string, every int, tok *tokenizer.Tokenizer, template string, watch func(Event)) (*store, error) {
 	if watch == nil {
 		watch = func(Event) {}
 	}
@@ -61,7 +62,7 @@ func newStore(ctx context.Context, dir string, every int, tok *tokenizer.Tokeniz
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
-	s := &store{dir: dir, ctx: ctx, every: every, tok: tok, watch: watch}
+	s := &store{dir: dir, ctx: ctx, every: every, tok: tok, template: template, watch: watch}
 	if s.sums, err = openSums(dir); err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
@@ -244,7 +245,7 @@ func inParts[T data.Row](s *store, name string, l data.Lineage, n, size int, com
 func (s *store) params(name string, l data.Lineage, compute func() (*model.Params, error), more ...func(dir string) error) (*model.Params, error) {
 	return result(s, name, l, model.Load, compute, func(path string, p *model.Params) error {
 		err := model.Save(path, p, func(tmp string) error {
-			errs := []error{s.tok.SaveFolderChat(tmp, tokenizer.Llama2Chat), data.WriteLineage(tmp, l)}
+			errs := []error{s.tok.SaveFolderChat(tmp, s.template), data.WriteLineage(tmp, l)}
 			for _, write := range more {
 				errs = append(errs, write(tmp))
 			}

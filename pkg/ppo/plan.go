@@ -23,14 +23,13 @@ func (t *Trainer) plan() train.Plan {
 	return p
 }
 
-// decoderBytes is the key/value cache of sampling.
+// decoderBytes is what sampling works in: packed copies of the matrices, and the key/value cache.
 func (t *Trainer) decoderBytes() int {
 	c, longest := t.policy.Config(), 0
 	for _, p := range t.prompts {
 		longest = max(longest, len(p.Tokens))
 	}
-	slots := min(longest+t.cfg.MaxNewTokens, c.MaxSeqLen)
-	return 2 * 4 * c.NumLayers * c.NumKVHeads * c.HeadDim * slots * min(t.cfg.Slots, t.cfg.BatchSize)
+	return int(model.DecoderBytes(c, min(t.cfg.Slots, t.cfg.BatchSize), min(longest+t.cfg.MaxNewTokens, c.MaxSeqLen)))
 }
 
 func bytesOf(p *model.Params) int {

@@ -17,11 +17,10 @@ import (
 func Encode(tok data.Tokenizer, texts []string) [][]int32 {
 	docs := make([][]int32, len(texts))
 	for i, text := range texts {
-		var doc []int32
+		doc := tok.Encode(text)
 		if bos := tok.BOS(); bos >= 0 {
-			doc = append(doc, bos)
+			doc = slices.Insert(doc, 0, bos) // a long one has room for it: no second copy
 		}
-		doc = append(doc, tok.Encode(text)...)
 		if eos := tok.EOS(); eos >= 0 {
 			doc = append(doc, eos)
 		}

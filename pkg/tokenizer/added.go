@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"sort"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -31,9 +32,25 @@ func (a *addedTokens) add(t addedToken) {
 	a.tokens[t.text] = t
 }
 
+// allowed says whether a special token that a text has at these bytes means itself; nil allows none.
+type allowed func(start, end int) bool
+
+func allowAll(_, _ int) bool { return true }
+
+// allowOutside allows what touches none of the ranges, which are in order.
+func allowOutside(ranges [][2]int) allowed {
+	if len(ranges) == 0 {
+		return allowAll
+	}
+	return func(start, end int) bool {
+		i := sort.Search(len(ranges), func(i int) bool { return ranges[i][1] > start })
+		return i == len(ranges) || ranges[i][0] >= end
+	}
+}
+
 // cut calls fn for each token and each text between tokens (token none), from left to right; at is where it starts.
-// Unless special is set, special tokens are text, but no other token is found inside them.
-func (a *addedTokens) cut(text string, special bool, fn func(part string, at int, token int32)) {
+// Special tokens that are not allowed are text, but no other token is found inside them.
+func (a *addedTokens) cut(text string, special allowed, fn func(part string, at int, token int32)) {
 	if !a.texts.any {
 		if text != "" {
 			fn(text, 0, none)
@@ -50,7 +67,7 @@ func (a *addedTokens) cut(text string, special bool, fn func(part string, at int
 		start, end := i, i+n
 		i = end
 		token := a.tokens[text[start:end]]
-		if token.special && !special || token.singleWord && (wordBefore(text[:start]) || wordAfter(text[end:])) {
+		if token.special && (special == nil || !special(start, end)) || token.singleWord && (wordBefore(text[:start]) || wordAfter(text[end:])) {
 			continue
 		}
 		if token.lstrip {
@@ -85,4 +102,14 @@ func wordAfter(text string) bool {
 // wordRune is \w of regular expressions on Unicode.
 func wordRune(r rune) bool {
 	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control)
+}
+
+// specials appends the texts of the special tokens.
+func (a *addedTokens) specials(list []string) []string {
+	for text, token := range a.tokens {
+		if token.special {
+			list = append(list, text)
+		}
+	}
+	return list
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Further files next to a tokenizer that transformers reads.
@@ -45,7 +46,7 @@ func readChatTemplate(dir string) (string, error) {
 	var config struct {
 		Template json.RawMessage `json:"chat_template"`
 	}
-	if err := json.Unmarshal(raw, &config); err != nil {
+	if err := jsontext.Unmarshal(raw, &config); err != nil {
 		return "", fmt.Errorf("%s: %w", huggingConfig, err)
 	}
 	var text string
@@ -76,41 +77,32 @@ func Reads(path string) ([]string, error) {
 	}
 	name := filepath.Base(path)
 	files := []string{name}
-	beside := func(name string) bool {
-		_, err := os.Stat(filepath.Join(filepath.Dir(path), name))
-		if err == nil {
+	beside := func(name string) {
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), name)); err == nil {
 			files = append(files, name)
 		}
-		return err == nil
 	}
-	switch {
-	case name == modelFile:
+	if name == vocabFile {
+		beside(mergesFile)
+	}
+	if name == modelFile || strings.EqualFold(filepath.Ext(path), ".json") {
 		beside(huggingConfig)
 		beside(huggingSpecials)
 		beside(addedTokensFile)
-		beside(chatTemplateFile)
-	case strings.EqualFold(filepath.Ext(path), ".json"):
-		if !beside(huggingConfig) {
-			beside(huggingSpecials)
-		}
 		beside(chatTemplateFile)
 	}
 	return files, nil
 }
 
-// ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did. It is
-// not followed here: see [Tokenizer.CheckChat].
+// ChatTemplate returns the chat template that came with the tokenizer, in the template language of transformers (Jinja), "" if none did.
 func (t *Tokenizer) ChatTemplate() string { return t.chatTemplate }
 
-// CheckChat is an error if the tokenizer came with a chat template that has another form than Llama 2's. A template has that form if it has
-// all four of Llama 2's tags and none that other forms have.
-func (t *Tokenizer) CheckChat() error {
+// IsLlama2Chat says whether the chat format is Llama 2's: there is no chat template, or it has all four of Llama 2's tags and none that other
+// forms have.
+func (t *Tokenizer) IsLlama2Chat() bool {
 	lacks := func(tag string) bool { return !strings.Contains(t.chatTemplate, tag) }
 	foreign := slices.ContainsFunc([]string{"<|", "### ", "[AVAILABLE_TOOLS]", "<start_of_turn>"}, func(tag string) bool { return !lacks(tag) })
-	if t.chatTemplate == "" || !foreign && !slices.ContainsFunc(ChatMarkers(), lacks) {
-		return nil
-	}
-	return errors.New("the chat template that comes with the tokenizer is not Llama 2's ([INST], <<SYS>>), and no other one is supported yet")
+	return t.chatTemplate == "" || !foreign && !slices.ContainsFunc(ChatMarkers(), lacks)
 }
 
 // readModelFolder reads the tokenizer.model of a folder with what the files next to it say: the names of BOS, EOS and PAD, and further
@@ -187,6 +179,13 @@ type addedEntry struct {
 	text    string
 	special bool
 	file    string
+
+	singleWord, lstrip, rstrip, normalized bool
+}
+
+// token is the entry in the words of a tokenizer.json.
+func (a addedEntry) token() huggingAdded {
+	return huggingAdded{ID: int64(a.id), Content: a.text, SingleWord: a.singleWord, LStrip: a.lstrip, RStrip: a.rstrip, Normalized: a.normalized, Special: a.special}
 }
 
 // readAddedTokens reads added_tokens.json and added_tokens_decoder of tokenizer_config.json, in the order of their ids.
@@ -198,15 +197,16 @@ func readAddedTokens(dir string, config specialTokens) ([]addedEntry, error) {
 	}
 	if raw != nil {
 		var ids map[string]int32
-		if err := json.Unmarshal(raw, &ids); err != nil {
+		if err := jsontext.Unmarshal(raw, &ids); err != nil {
 			return nil, fmt.Errorf("%s: want an object of tokens with their ids: %w", addedTokensFile, err)
 		}
 		for text, id := range ids {
-			byText[text] = addedEntry{id, text, config.has(text), addedTokensFile}
+			byText[text] = addedEntry{id: id, text: text, special: config.has(text), file: addedTokensFile}
 		}
 	}
 	for id, a := range config.Added {
-		byText[a.Content] = addedEntry{id, a.Content, a.Special || config.has(a.Content), huggingConfig}
+		byText[a.Content] = addedEntry{id: id, text: a.Content, special: a.Special || config.has(a.Content), file: huggingConfig,
+			singleWord: a.SingleWord, lstrip: a.LStrip, rstrip: a.RStrip, normalized: a.Normalized}
 	}
 	return slices.SortedFunc(maps.Values(byText), func(a, b addedEntry) int { return int(a.id) - int(b.id) }), nil
 }
@@ -219,8 +219,10 @@ type specialTokens struct {
 	UNK     *huggingToken  `json:"unk_token"`
 	Further []huggingToken `json:"additional_special_tokens"`
 	Added   map[int32]struct {
-		Content string
-		Special bool
+		Content                    string
+		Special                    bool
+		SingleWord                 bool `json:"single_word"`
+		LStrip, RStrip, Normalized bool
 	} `json:"added_tokens_decoder"`
 }
 
@@ -234,7 +236,7 @@ func readNames(dir string) (s specialTokens, err error) {
 		if raw == nil {
 			continue
 		}
-		if err := json.Unmarshal(raw, &s); err != nil {
+		if err := jsontext.Unmarshal(raw, &s); err != nil {
 			return s, fmt.Errorf("%s: %w", name, err)
 		}
 	}

@@ -88,9 +88,7 @@ func cutLine(text []byte) int {
 
 // counter counts the words of a text, block by block.
 type counter struct {
-	norm  normalizer
-	names *strings.Replacer // of pieces that are there already, and must not be learnt again, by boundary
-	user  prefixMatcher     // of user-defined pieces, which the rules leave as they are
+	cut   func(text string, emit func(word string)) // called on several cores
 	limit int
 
 	words map[string]int64
@@ -104,17 +102,42 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spe
 	if err != nil {
 		return nil, err
 	}
-	c := &counter{norm: norm, limit: maxWords, words: make(map[string]int64), chars: make(map[rune]int64)}
-	var names []string
+	var names []string     // of pieces that are there already, and must not be learnt again, by boundary
+	var user prefixMatcher // of user-defined pieces, which the rules leave as they are
 	for _, p := range slices.SortedFunc(slices.Values(meta), func(a, b Piece) int { return len(b.Text) - len(a.Text) }) {
 		names = append(names, p.Text, boundary) // the longest first
 		if p.Type == UserDefined {
-			c.user.add(p.Text)
+			user.add(p.Text)
 		}
 	}
-	c.names = strings.NewReplacer(names...)
-	c.norm.user = &c.user
+	replacer := strings.NewReplacer(names...)
+	norm.user = &user
+	return count(ctx, linesOf(text), maxWords, func(line string, emit func(word string)) {
+		line = replacer.Replace(norm.apply(line))
+		for line != "" {
+			end := wordEnd(line)
+			emit(line[:end])
+			line = line[end:]
+		}
+	})
+}
 
+// linesOf goes through the lines of texts.
+func linesOf(text iter.Seq[string]) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for t := range text {
+			for line := range strings.SplitSeq(t, "\n") {
+				if !yield(line) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// count counts the words of texts, which cut finds, on all cores.
+func count(ctx context.Context, texts iter.Seq[string], maxWords int, cut func(text string, emit func(word string))) (*corpus, error) {
+	c := &counter{cut: cut, limit: maxWords, words: make(map[string]int64), chars: make(map[rune]int64)}
 	// Blocks are counted side by side and added up in the order of the text.
 	counted := make(chan chan map[string]*int64, runtime.GOMAXPROCS(0)-1)
 	done := make(chan struct{})
@@ -132,14 +155,11 @@ func countWords(ctx context.Context, text iter.Seq[string], meta []Piece, sp spe
 		go func() { result <- c.count(lines) }()
 		block, size = make([]string, 0, len(lines)), 0
 	}
-texts:
-	for t := range text {
-		for line := range strings.SplitSeq(t, "\n") {
-			block = append(block, line)
-			if size += len(line) + 1; size >= blockSize {
-				if flush(); ctx.Err() != nil {
-					break texts
-				}
+	for t := range texts {
+		block = append(block, t)
+		if size += len(t) + 1; size >= blockSize {
+			if flush(); ctx.Err() != nil {
+				break
 			}
 		}
 	}
@@ -155,21 +175,18 @@ texts:
 	return &corpus{words: c.sorted(), chars: c.chars}, nil
 }
 
-// count returns how often each word of the lines occurs.
-func (c *counter) count(lines []string) map[string]*int64 {
+// count returns how often each word of the texts occurs.
+func (c *counter) count(texts []string) map[string]*int64 {
 	counts := make(map[string]*int64) // pointers save a second look-up
-	for _, line := range lines {
-		line = c.names.Replace(c.norm.apply(line))
-		for line != "" {
-			end := wordEnd(line)
-			if n := counts[line[:end]]; n != nil {
+	for _, text := range texts {
+		c.cut(text, func(word string) {
+			if n := counts[word]; n != nil {
 				*n++
-			} else {
-				one := int64(1)
-				counts[strings.Clone(line[:end])] = &one
+				return
 			}
-			line = line[end:]
-		}
+			one := int64(1)
+			counts[strings.Clone(word)] = &one
+		})
 	}
 	return counts
 }

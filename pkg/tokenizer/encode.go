@@ -11,21 +11,40 @@ import (
 // Encode returns the ids of the text, without BOS or EOS, exactly as SentencePiece gives them, or for a tokenizer.json as
 // Hugging Face's tokenizers library does. Every text has an encoding; that of "" is empty. Control pieces never come from
 // text: "<s>" is encoded as three characters would be. See [Tokenizer.EncodeSpecial].
-func (t *Tokenizer) Encode(text string) []int32 { return t.encode(text, false) }
+func (t *Tokenizer) Encode(text string) []int32 { return t.encode(text, nil) }
 
 // EncodeSpecial is Encode for text in which the names of control pieces, and of the unknown piece, mean these pieces:
 // "<s>" becomes BOS. That is what Hugging Face's tokenizers do with every text unless told otherwise. Each part between control pieces is encoded
 // like a text of its own. Do not use it on text from outside.
-func (t *Tokenizer) EncodeSpecial(text string) []int32 { return t.encode(text, true) }
+func (t *Tokenizer) EncodeSpecial(text string) []int32 { return t.encode(text, allowAll) }
 
-func (t *Tokenizer) encode(text string, special bool) []int32 {
+// EncodeRendered is EncodeSpecial for the text of a chat template that was filled in: special tokens that touch one of the literal ranges of
+// bytes, which are in order, are encoded as the letters that they are written with, because they came from outside.
+func (t *Tokenizer) EncodeRendered(text string, literal [][2]int) []int32 {
+	return t.encode(text, allowOutside(literal))
+}
+
+// SpecialTokens are the texts that EncodeSpecial takes for control tokens, in alphabetical order.
+func (t *Tokenizer) SpecialTokens() []string {
+	list := t.controls.specials(nil)
+	if h := t.hugging; h != nil {
+		list = h.normalized.specials(h.added.specials(nil))
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (t *Tokenizer) encode(text string, special allowed) []int32 {
 	m := t.merger()
 	defer t.release(m)
+	if len(text) > maxKeptSlots {
+		m.ids = slices.Grow(m.ids, len(text)+16) // a long text has up to an id for each byte, and callers add some: growing would take twice that
+	}
 	switch {
 	case t.hugging != nil:
 		t.hugging.encode(m, text, special)
-	case special:
-		t.controls.cut(text, true, func(part string, _ int, token int32) {
+	case special != nil:
+		t.controls.cut(text, special, func(part string, _ int, token int32) {
 			if token != none {
 				m.take(token)
 				return
@@ -35,7 +54,7 @@ func (t *Tokenizer) encode(text string, special bool) []int32 {
 	default:
 		m.words(t.norm.apply(text))
 	}
-	if cap(m.ids) > maxKeptSlots { // not kept: no second copy of what is large
+	if cap(m.ids) > maxKeptSlots && cap(m.ids) < 2*len(m.ids) { // not kept: no second copy of what is large
 		return m.ids
 	}
 	return append([]int32(nil), m.ids...)

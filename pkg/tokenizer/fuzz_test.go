@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +112,28 @@ func FuzzEncode(f *testing.F) {
 		for i := range got {
 			if got[i] != want[i] {
 				t.Fatalf("%q: %v, want %v", text, got, want)
+			}
+		}
+	})
+}
+
+// The files next to a tokenizer do not break what is read of it either.
+func FuzzBeside(f *testing.F) {
+	f.Add([]byte(`{"bos_token": "<s>", "eos_token": {"content": "</s>"}, "additional_special_tokens": ["<s>"], "added_tokens_decoder": {"0": {"content": "<unk>", "special": true}}}`), []byte(`{"<pad>": 290}`), []byte(`{{ x }}`))
+	f.Add([]byte(`{"chat_template": [{"name": "default", "template": "[INST]"}]}`), []byte(`null`), []byte(``))
+	dir, model, hf := f.TempDir(), tiny(f).encodeModel(), changed(f, nil)
+	f.Fuzz(func(t *testing.T, config, added, template []byte) {
+		for name, raw := range map[string][]byte{huggingConfig: config, huggingSpecials: config, addedTokensFile: added, chatTemplateFile: template, modelFile: model, huggingTokenizer: hf} {
+			if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{modelFile, huggingTokenizer} {
+			if tok, err := Load(filepath.Join(dir, name)); err == nil {
+				if _, err := tok.Decode(tok.EncodeSpecial("Hello <s>[INST] é")); err != nil {
+					t.Fatal(err)
+				}
+				_ = tok.IsLlama2Chat()
 			}
 		}
 	})

@@ -35,8 +35,8 @@ const (
 // ErrNoVocabulary says that a GGUF file has no tokenizer.
 var ErrNoVocabulary = errors.New("the GGUF file has no vocabulary")
 
-// LoadGGUF reads the tokenizer of a GGUF file of llama.cpp: one of kind "llama", which is SentencePiece BPE. Tokens at the end that only
-// fill the vocabulary up to the model's size, [PAD31] and the like, are left out. The error is ErrNoVocabulary if there is none.
+// LoadGGUF reads the tokenizer of a GGUF file of llama.cpp: one of kind "llama", which is SentencePiece BPE, or "gpt2", which is byte-level
+// BPE. Tokens at the end that only fill the vocabulary up to the model's size, [PAD31] and the like, are left out. The error is ErrNoVocabulary if there is none.
 func LoadGGUF(path string) (_ *Tokenizer, err error) {
 	f, err := gguf.Open(path)
 	if err != nil {
@@ -55,8 +55,10 @@ func fromGGUF(f *gguf.File) (*Tokenizer, error) {
 	switch {
 	case !ok || model == "none" || model == "no_vocab":
 		return nil, ErrNoVocabulary
+	case model == ggufGPT2:
+		return bytesFromGGUF(f)
 	case model != ggufLlama:
-		return nil, fmt.Errorf("%s is %v, only %s (SentencePiece BPE) is supported", ggufModel, model, ggufLlama)
+		return nil, fmt.Errorf("%s is %v, want %s (SentencePiece BPE) or %s (byte-level BPE)", ggufModel, model, ggufLlama, ggufGPT2)
 	}
 	pieces, err := ggufPieces(f)
 	if err != nil {
@@ -170,6 +172,9 @@ func ggufID(f *gguf.File, key string, def int32, vocab int) int32 {
 // tokenizer, unused tokens fill up. llama.cpp has no rules of normalisation for this kind of tokenizer, so one with such rules is refused,
 // and so are unigram models and what of a tokenizer.json is no SentencePiece model (see WriteModel).
 func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
+	if h := t.hugging; h != nil && h.bytes != nil {
+		return t.bytesToGGUF(vocabSize)
+	}
 	template := t.writtenTemplate()
 	t, err := t.sentencePiece()
 	if err != nil {

@@ -107,7 +107,7 @@ func TestGGUFRefuses(t *testing.T) {
 	}{
 		{"no vocabulary", ggufModel, nil},
 		{"no vocabulary", ggufModel, "none"},
-		{"tokenizer.ggml.model is gpt2, only llama", ggufModel, "gpt2"},
+		{"tokenizer.ggml.pre is \"default\", which says how text is cut", ggufModel, "gpt2"},
 		{"tokenizer.ggml.tokens is missing", ggufTokens, nil},
 		{"tokenizer.ggml.tokens is not a list of texts", ggufTokens, []int32{1}},
 		{"1 tokens, 9 scores and 9 types", ggufTokens, []string{"a"}},

@@ -67,8 +67,9 @@ type huggingDecode struct {
 	strip     int  // so many spaces are dropped at the start of the text
 }
 
-// encode appends the ids of text. Unless special is set, special tokens are not looked for.
-func (h *hugging) encode(m *merger, text string, special bool) {
+// encode appends the ids of text. Special tokens mean themselves where they are allowed. Those that are cut out of normalised text, of which no model
+// of today has any, do so in parts of the text in which all are allowed.
+func (h *hugging) encode(m *merger, text string, special allowed) {
 	if !utf8.ValidString(text) {
 		text = string([]rune(text)) // U+FFFD for each byte that is wrong
 	}
@@ -77,15 +78,19 @@ func (h *hugging) encode(m *merger, text string, special bool) {
 			m.take(token)
 			return
 		}
+		within := special
+		if special != nil && !special(at, at+len(part)) {
+			within = nil
+		}
 		for _, rule := range h.normalizer {
 			part = rule.apply(part)
 		}
-		h.normalized.cut(part, special, func(part string, within int, token int32) {
+		h.normalized.cut(part, within, func(part string, start int, token int32) {
 			if token != none {
 				m.take(token)
 				return
 			}
-			h.encodePart(m, part, at == 0 && within == 0)
+			h.encodePart(m, part, at == 0 && start == 0)
 		})
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // huggingPart holds the fields of all normalisers, pre-tokenisers, decoders and post-processors that are known here.
@@ -43,13 +45,19 @@ type huggingPart struct {
 	} `json:"single"`
 }
 
+// maxPart is the longest description of a part, in bytes. The rules of a normaliser, if it has them all, take half a million.
+const maxPart = 1 << 20
+
 // flatten returns the parts of a sequence, or the part itself, or nothing for null.
 func flatten(name string, raw json.RawMessage, depth int) ([]huggingPart, error) {
 	var p *huggingPart
 	if len(raw) == 0 {
 		return nil, nil
 	}
-	if err := json.Unmarshal(raw, &p); err != nil {
+	if len(raw) > maxPart {
+		return nil, fmt.Errorf("the %s has %d bytes, the limit is %d", name, len(raw), maxPart)
+	}
+	if err := jsontext.Unmarshal(raw, &p); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if p == nil {

@@ -6,11 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Files of a Hugging Face tokenizer.
@@ -35,19 +36,19 @@ func readHugging(path string, data []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseHugging(data, config)
+	names, err := readNames(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	added, err := readAddedTokens(filepath.Dir(path), names)
+	if err != nil {
+		return nil, err
+	}
+	return parseHuggingWith(data, config, added)
 }
 
 type huggingFile struct {
-	AddedTokens []struct {
-		ID         int64  `json:"id"`
-		Content    string `json:"content"`
-		SingleWord bool   `json:"single_word"`
-		LStrip     bool   `json:"lstrip"`
-		RStrip     bool   `json:"rstrip"`
-		Normalized bool   `json:"normalized"`
-		Special    bool   `json:"special"`
-	} `json:"added_tokens"`
+	AddedTokens   []huggingAdded  `json:"added_tokens"`
 	Normalizer    json.RawMessage `json:"normalizer"`
 	PreTokenizer  json.RawMessage `json:"pre_tokenizer"`
 	PostProcessor json.RawMessage `json:"post_processor"`
@@ -65,7 +66,8 @@ type huggingModel struct {
 	ByteFallback  bool             `json:"byte_fallback"`
 	IgnoreMerges  bool             `json:"ignore_merges"`
 	Vocab         map[string]int64 `json:"vocab"`
-	Merges        []huggingMerge   `json:"merges"`
+	Merges        json.RawMessage  `json:"merges"` // a list of huggingMerge
+	merges        []huggingMerge   // those of other files
 }
 
 // huggingMerge is two pieces: "a b", or since 2024 ["a", "b"].
@@ -81,24 +83,66 @@ func (m *huggingMerge) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("a merge of %d pieces", len(pair))
 		}
 	} else {
-		var text string
-		if err := json.Unmarshal(data, &text); err != nil {
-			return err
+		text := string(data[1:max(1, len(data)-1)])
+		if strings.Contains(text, `\`) || !utf8.ValidString(text) || data[0] != '"' { // most are plain, and there are many
+			if err := json.Unmarshal(data, &text); err != nil {
+				return err
+			}
 		}
-		if pair = strings.Split(text, " "); len(pair) != 2 {
+		left, right, ok := strings.Cut(text, " ")
+		if !ok || strings.Contains(right, " ") {
 			return fmt.Errorf("the merge %q is not two pieces with a space between them", text)
 		}
+		*m = huggingMerge{left, right}
+		return nil
 	}
 	copy(m[:], pair)
 	return nil
 }
 
+// eachMerge visits the merges, one at a time: they are most of a file, and a list of them takes many times its size.
+func (m *huggingModel) eachMerge(visit func(i int, m huggingMerge) error) error {
+	for i, one := range m.merges {
+		if err := visit(i, one); err != nil {
+			return err
+		}
+	}
+	list := m.Merges
+	if len(list) == 0 || string(list) == "null" {
+		return nil
+	}
+	dec := json.NewDecoder(bytes.NewReader(list))
+	if begin, err := dec.Token(); err != nil || begin != json.Delim('[') {
+		return errors.New("model: merges is no list")
+	}
+	for i := 0; dec.More(); i++ {
+		var m huggingMerge
+		err := dec.Decode(&m)
+		if err != nil {
+			return fmt.Errorf("model: merges[%d]: %w", i, err)
+		}
+		if err := visit(i, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func parseHugging(data, config []byte) (*Tokenizer, error) {
+	return parseHuggingWith(data, config, nil)
+}
+
+// parseHuggingWith is parseHugging with the tokens that files next to the tokenizer.json add.
+func parseHuggingWith(data, config []byte, added []addedEntry) (*Tokenizer, error) {
 	var f huggingFile
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := jsontext.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
 	model, err := parseHuggingModel(f.Model)
+	if err != nil {
+		return nil, err
+	}
+	asWritten, err := f.add(added, model)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +150,12 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.hugging.raw, f.Model = data, nil
+	if f.Model = nil; asWritten {
+		t.hugging.raw = data
+	} else if t.hugging.bytes == nil {
+		return nil, fmt.Errorf("%s or %s adds tokens that the tokenizer.json lacks, or makes some special: save the tokenizer with transformers first "+
+			"(AutoTokenizer.from_pretrained(DIR).save_pretrained(NEW))", addedTokensFile, huggingConfig)
+	}
 	return t, nil
 }
 
@@ -129,7 +178,7 @@ func fromHugging(f *huggingFile, model *huggingModel, config []byte) (*Tokenizer
 		return nil, err
 	}
 	t.hugging, t.hasUnused = h, false // unused pieces only fill the vocabulary up
-	if err := t.huggingPairs(model.Merges); err != nil {
+	if err := t.huggingPairs(model); err != nil {
 		return nil, err
 	}
 	if h.bytes != nil {
@@ -157,14 +206,14 @@ func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
 	var kind struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(raw, &kind); err != nil {
+	if err := jsontext.Unmarshal(raw, &kind); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: model: %w", err)
 	}
 	if kind.Type != "BPE" && kind.Type != "" {
 		return nil, fmt.Errorf("the model is %s%s", kind.Type, otherKinds)
 	}
 	var m huggingModel
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := jsontext.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	set := func(s *string) bool { return s != nil && *s != "" }
@@ -267,11 +316,8 @@ func (h *hugging) setUnknown(m *huggingModel, pieces []Piece) error {
 }
 
 // huggingPairs takes the merges as they stand in the file.
-func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
+func (t *Tokenizer) huggingPairs(model *huggingModel) error {
 	h := t.hugging
-	if len(merges) > math.MaxInt32/2 {
-		return fmt.Errorf("model: %d merges", len(merges))
-	}
 	t.chars = newCharTable()
 	for text, id := range h.vocab {
 		if r, n := utf8.DecodeRuneInString(text); n == len(text) && t.pieces[id].Type != Control {
@@ -279,7 +325,6 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 		}
 	}
 	t.wordwise = t.spec.byteFallback || !h.fuseUnk
-	t.pairs = newPairTable(len(merges))
 	made := 0
 	scored := make([]bool, len(t.pieces))
 	score := func(id int32) {
@@ -288,7 +333,8 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 			made++
 		}
 	}
-	for i, m := range merges {
+	var merges [][3]int32 // left, right, whole
+	err := model.eachMerge(func(i int, m huggingMerge) error {
 		whole := m[0] + m[1]
 		var ids [3]int32
 		for k, text := range []string{m[0], m[1], whole} {
@@ -298,12 +344,23 @@ func (t *Tokenizer) huggingPairs(merges []huggingMerge) error {
 			}
 			ids[k] = id
 		}
+		merges = append(merges, ids)
+		if t.pieces[ids[2]].Type == Control {
+			return nil
+		}
+		score(ids[2])
+		t.wordwise = t.wordwise && wordEnd(whole) == len(whole)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	t.pairs = newPairTable(len(merges))
+	for i, ids := range merges {
 		if t.pieces[ids[2]].Type == Control { // those never come from text
 			continue
 		}
 		t.pairs.put(ids[0], ids[1], merge{int32(i), ids[2]})
-		score(ids[2])
-		t.wordwise = t.wordwise && wordEnd(whole) == len(whole)
 	}
 	for i, p := range t.pieces { // characters come after the merges, as in a .model
 		if p.Type == Normal {
@@ -333,8 +390,15 @@ func (h *hugging) parseConfig(data []byte) error {
 		return nil
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
+	if err := jsontext.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("%s or %s: %w", huggingConfig, huggingSpecials, err)
+	}
+	for key, adds := range map[string]*bool{"add_bos_token": &h.addBOS, "add_eos_token": &h.addEOS} {
+		if raw, ok := fields[key]; ok { // comes before the template, as in transformers 5
+			if err := json.Unmarshal(raw, adds); err != nil {
+				return fmt.Errorf("%s or %s: %s: %w", huggingConfig, huggingSpecials, key, err)
+			}
+		}
 	}
 	h.names[2] = ""
 	for i, special := range specials {
@@ -344,7 +408,7 @@ func (h *hugging) parseConfig(data []byte) error {
 			continue
 		}
 		var token huggingToken
-		if err := json.Unmarshal(raw, &token); err != nil {
+		if err := jsontext.Unmarshal(raw, &token); err != nil {
 			return fmt.Errorf("%s or %s: %s: %w", huggingConfig, huggingSpecials, name, err)
 		}
 		h.names[i] = string(token)

@@ -56,8 +56,12 @@ func (t *Tokenizer) huggingFiles() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.hugging != nil {
-		return map[string][]byte{huggingTokenizer: t.hugging.raw, huggingConfig: config}, nil
+	if h := t.hugging; h != nil {
+		file := h.raw
+		if file == nil {
+			file, err = t.byteLevelFile()
+		}
+		return map[string][]byte{huggingTokenizer: file, huggingConfig: config}, err
 	}
 	merges, err := t.huggingMerges()
 	if err != nil {
@@ -160,22 +164,37 @@ func (t *Tokenizer) huggingDecoder() object {
 	return object{{"type", "Sequence"}, {"decoders", steps}}
 }
 
-// huggingTemplate puts BOS in front of every text, as Llama's does.
+// huggingTemplate puts BOS in front of every text, as Llama's does, and EOS after it, where the tokenizer adds them.
 func (t *Tokenizer) huggingTemplate() any {
-	if t.bos < 0 {
+	if !t.AddsBOS() && !t.AddsEOS() {
 		return nil
 	}
-	bos := t.Piece(t.bos)
+	var single, pair []object
+	var tokens object
 	step := func(kind, id string, typeID int) object {
 		return object{{kind, object{{"id", id}, {"type_id", typeID}}}}
 	}
-	single := []object{step("SpecialToken", bos, 0), step("Sequence", "A", 0)}
-	return object{
-		{"type", "TemplateProcessing"},
-		{"single", single},
-		{"pair", append(single[:2:2], step("SpecialToken", bos, 1), step("Sequence", "B", 1))},
-		{"special_tokens", object{{bos, object{{"id", bos}, {"ids", []int32{t.bos}}, {"tokens", []string{bos}}}}}},
+	for typeID, sequence := range []string{"A", "B"} {
+		var one []object
+		if t.AddsBOS() {
+			one = append(one, step("SpecialToken", t.Piece(t.bos), typeID))
+		}
+		if one = append(one, step("Sequence", sequence, typeID)); t.AddsEOS() {
+			one = append(one, step("SpecialToken", t.Piece(t.eos), typeID))
+		}
+		if pair = append(pair, one...); typeID == 0 {
+			single = one
+		}
 	}
+	for _, used := range []struct {
+		id   int32
+		adds bool
+	}{{t.bos, t.AddsBOS()}, {t.eos, t.AddsEOS() && t.eos != t.bos}} {
+		if name := t.Piece(used.id); used.adds {
+			tokens = append(tokens, member{name, object{{"id", name}, {"ids", []int32{used.id}}, {"tokens", []string{name}}}})
+		}
+	}
+	return object{{"type", "TemplateProcessing"}, {"single", single}, {"pair", pair}, {"special_tokens", tokens}}
 }
 
 func (t *Tokenizer) huggingConfig() ([]byte, error) {
@@ -188,7 +207,7 @@ func (t *Tokenizer) huggingConfig() ([]byte, error) {
 	config := object{
 		{"tokenizer_class", "PreTrainedTokenizerFast"},
 		{"bos_token", name(t.bos)}, {"eos_token", name(t.eos)}, {"unk_token", name(t.unk)}, {"pad_token", name(t.pad)},
-		{"add_bos_token", t.bos >= 0}, {"add_eos_token", false},
+		{"add_bos_token", t.AddsBOS()}, {"add_eos_token", t.AddsEOS()},
 		{"clean_up_tokenization_spaces", false},
 		{"model_input_names", []string{"input_ids", "attention_mask"}},
 	}

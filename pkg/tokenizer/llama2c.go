@@ -32,6 +32,8 @@ func parseLlama2C(data []byte) (*Tokenizer, error) {
 		case n < 0 || n > longest:
 			return nil, fmt.Errorf("piece %d: length %d is outside 0 to %d, the longest by the header; "+
 				"is this a llama2.c tokenizer?", id, n, longest)
+		case n == 0:
+			return nil, fmt.Errorf("piece %d: %w", id, errNoText)
 		case n > int64(len(rest)):
 			return nil, fmt.Errorf("piece %d: length %d, but only %d bytes are left", id, n, len(rest))
 		}

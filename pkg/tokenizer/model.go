@@ -90,6 +90,9 @@ func parseModel(data []byte) (*Tokenizer, error) {
 		switch {
 		case f.num == modelPieces && f.typ == protowire.BytesType:
 			p, err := parsePiece(f.bytes)
+			if err == nil && p.Text == "" { // seen early: a file may have a piece of two bytes, millions of times
+				err = errNoText
+			}
 			if err != nil {
 				return fmt.Errorf("piece %d: %w", len(pieces), err)
 			}

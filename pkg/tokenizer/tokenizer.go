@@ -73,8 +73,8 @@ type Tokenizer struct {
 	mergers sync.Pool // of *merger
 }
 
-// Load reads a tokenizer from a file: a llama2.c tokenizer if the name ends in .bin, a Hugging Face tokenizer.json if it
-// ends in .json (with the tokenizer_config.json or special_tokens_map.json beside it), the vocabulary of a GGUF file if it
+// Load reads a tokenizer from a file: a llama2.c tokenizer if the name ends in .bin, vocab.json with the merges.txt next to it, a Hugging
+// Face tokenizer.json if another name ends in .json (with the tokenizer_config.json or special_tokens_map.json beside it), the vocabulary of a GGUF file if it
 // ends in .gguf, otherwise a SentencePiece .model. Of a folder it reads tokenizer.model, or tokenizer.json if that is missing.
 // Beside a file of the name tokenizer.model, those two files and added_tokens.json say which special tokens are added.
 func Load(path string) (*Tokenizer, error) {
@@ -102,6 +102,9 @@ func Load(path string) (*Tokenizer, error) {
 		parse = parseLlama2C
 	case ".json":
 		parse = func(data []byte) (*Tokenizer, error) { return readHugging(path, data) }
+		if filepath.Base(path) == vocabFile {
+			parse = func([]byte) (*Tokenizer, error) { return readVocabMerges(filepath.Dir(path)) }
+		}
 		beside = true
 	}
 	t, err := parse(data)
@@ -121,12 +124,12 @@ func Load(path string) (*Tokenizer, error) {
 const maxFile = 64 << 20
 
 // ErrNone says that a folder has no tokenizer in it.
-var ErrNone = errors.New("there is neither a tokenizer.model nor a tokenizer.json")
+var ErrNone = errors.New("there is neither a tokenizer.model nor a tokenizer.json nor a vocab.json (with its merges.txt)")
 
-// Find returns the path of the tokenizer in a folder: tokenizer.json, which transformers reads too where both are there, or
-// tokenizer.model. It wraps [ErrNone] if the folder has neither.
+// Find returns the path of the tokenizer in a folder: tokenizer.json, which transformers reads too where there are several, or
+// tokenizer.model, or vocab.json, which has its merges.txt next to it. It wraps [ErrNone] if the folder has none of them.
 func Find(dir string) (string, error) {
-	for _, name := range []string{huggingTokenizer, modelFile} {
+	for _, name := range []string{huggingTokenizer, modelFile, vocabFile} {
 		path := filepath.Join(dir, name)
 		switch _, err := os.Stat(path); {
 		case err == nil:
@@ -193,10 +196,12 @@ func newVocabulary(pieces []Piece, sp spec) (*Tokenizer, error) {
 	return t, nil
 }
 
+var errNoText = errors.New("the text is empty")
+
 func (t *Tokenizer) addPiece(id int32, p Piece) error {
 	switch {
 	case p.Text == "":
-		return errors.New("the text is empty")
+		return errNoText
 	case len(p.Text) >= maxPieceBytes:
 		return fmt.Errorf("the text is %d bytes long, the limit is %d", len(p.Text), maxPieceBytes-1)
 	case !utf8.ValidString(p.Text):

@@ -26,7 +26,7 @@ var sources = []string{
 }
 
 // parts are structs inside of configs.
-var parts = map[string]bool{"Margins": true, "Calibration": true, "Sampling": true, "Settings": true, "Budget": true, "Passes": true}
+var parts = map[string]bool{"Margins": true, "Calibration": true, "Sampling": true, "Settings": true, "Budget": true, "Passes": true, "RopeScaling": true}
 
 func main() {
 	if len(os.Args) != 3 {

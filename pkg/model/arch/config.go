@@ -40,7 +40,7 @@ type Config struct {
 	AttentionBias bool
 	// Window is the number of last tokens, itself included, that a token attends to; 0: all. Not in the family llama. Mistral 7B v0.1: 4096.
 	Window int
-	// FullLayers is the number of first layers that attend to all tokens in spite of Window, in the families qwen2 and qwen3.
+	// FullLayers is the number of first layers that attend to all tokens in spite of the window, in the families qwen2 and qwen3.
 	FullLayers int
 	// Rope scales the rotary positions. Llama 2: not at all.
 	Rope RopeScaling

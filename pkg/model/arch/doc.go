@@ -1,4 +1,4 @@
-// Package arch describes a Llama as data: Config is its shape, Table the list of its weights.
+// Package arch describes a Llama, and the families like it, as data: Config is a model's shape, Table the list of its weights.
 //
 // The table says of each weight what its name and shape are, how it is initialised, whether weight
 // decay applies, and under which names and in which rows the file formats have it. Package model

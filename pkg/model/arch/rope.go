@@ -46,15 +46,17 @@ type RopeScaling struct {
 	Factor float64
 	// OriginalMaxSeqLen is the context length before. Of yarn and llama3. Llama 3.1: 8192.
 	OriginalMaxSeqLen int
-	// LowFreqFactor and HighFreqFactor bound the transition of llama3: wavelengths longer than OriginalMaxSeqLen / LowFreqFactor are scaled,
-	// shorter ones than OriginalMaxSeqLen / HighFreqFactor are not. Llama 3.1: 1 and 4.
-	LowFreqFactor, HighFreqFactor float64
-	// BetaFast and BetaSlow bound the transition of yarn, in rotations over OriginalMaxSeqLen: faster ones than BetaFast are not scaled,
-	// slower ones than BetaSlow are. Usual: 32 and 1.
-	BetaFast, BetaSlow float64
-	// AttentionFactor of yarn multiplies queries and keys. Usual: 0.1 ln(Factor) + 1.
+	// LowFreqFactor is for llama3: wavelengths longer than OriginalMaxSeqLen / LowFreqFactor are scaled by the whole factor. Llama 3.1: 1.
+	LowFreqFactor float64
+	// HighFreqFactor is for llama3: wavelengths shorter than OriginalMaxSeqLen / HighFreqFactor are not scaled. Llama 3.1: 4.
+	HighFreqFactor float64
+	// BetaFast is for yarn: pairs of columns that rotate more often than this over OriginalMaxSeqLen are not scaled. Usual: 32.
+	BetaFast float64
+	// BetaSlow is for yarn: pairs of columns that rotate less often than this over OriginalMaxSeqLen are scaled by the whole factor. Usual: 1.
+	BetaSlow float64
+	// AttentionFactor is for yarn: it multiplies queries and keys. Usual: 0.1 ln(Factor) + 1.
 	AttentionFactor float64
-	// Truncate rounds the bounds of yarn's transition to whole pairs of columns. Usual: true.
+	// Truncate is for yarn: the bounds of its transition are rounded to whole pairs of columns. Usual: true.
 	Truncate bool
 }
 
@@ -114,10 +116,8 @@ func blend(a, b, t float64) float64 {
 	return (1-t)*a + t*b
 }
 
-// DefaultAttentionFactor is yarn's, for a context that became factor times longer (Peng et al. 2023, equation 22).
-func DefaultAttentionFactor(factor float64) float64 { return YaRNScale(factor, 1) }
-
-// YaRNScale is 0.1 mscale ln(factor) + 1, and 1 where the context did not become longer.
+// YaRNScale is 0.1 mscale ln(factor) + 1, and 1 where the context did not become longer. With an mscale of 1 it is the usual
+// AttentionFactor of a context that became factor times longer (Peng et al. 2023, equation 22).
 func YaRNScale(factor, mscale float64) float64 {
 	if factor <= 1 {
 		return 1

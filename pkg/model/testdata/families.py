@@ -5,9 +5,10 @@
 The weights are those of formulaNumbers in hf_golden_test.go, by the names of the tensors, so that no weights need to be stored.
 With arguments it opens folders instead, and prints the log-probabilities of the tokens, or the scores of the sequences, of each as JSON:
 
-    python families.py open tokens.json DIR ...
+    python families.py open tokens.json DIR ... FILE.gguf ...
 """
 import json
+import os
 import sys
 
 import numpy as np
@@ -144,6 +145,12 @@ def oracle(case):
 def reopened(dirs, tokens):
     out = {}
     for d in dirs:
+        if d.endswith(".gguf"):
+            folder, name = os.path.split(d)
+            with torch.no_grad():
+                model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+                out[d] = log_probs(model.eval(), tokens).tolist()
+            continue
         with open(f"{d}/config.json") as f:
             head = "ForSequenceClassification" in json.load(f)["architectures"][0]
         with torch.no_grad():

@@ -1,4 +1,5 @@
-"""Writes bytelevel_vectors.json.gz: small byte-level tokenizers, and what Hugging Face's tokenizers does with them.
+"""Writes bytelevel_vectors.json.gz: small byte-level tokenizers, and what Hugging Face's tokenizers does with them; and
+bytelevel_training.json.gz: texts, and the merges that its trainer finds in them.
 Needs: pip install tokenizers==0.23.3. Run in the package's folder."""
 import gzip, json, random
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers as P, processors, trainers
@@ -38,7 +39,7 @@ def text():
     return "".join(rng.choice(WORDS) if rng.random() < 0.3 else rng.choice(ALPHABET) for _ in range(rng.randrange(1, 22)))
 
 
-texts = ["", " ", "a", "'", "\n", "  a", "a  ", "<|end|>", "\x04", "a\x04b", "<|end|><|end|>", "\U000f1234", "a" + "\u0301" * 40 + "\u0323" * 3 + "b", "e" + "\u0323\u0302" * 20, "가" + "\u11a8" * 40, "\u1100\u1161" * 20] + [text() for _ in range(250)]
+texts = ["", " ", "a", "'", "\n", "  a", "a  ", "<|end|>", "\x04", "a\x04b", "<|end|><|end|>", "\U000f1234", "a" + "\u0301" * 40 + "\u0323" * 3 + "b", "e" + "\u0323\u0302" * 20, "가" + "\u11a8" * 40, "\u1100\u1161" * 20] + [text() for _ in range(160)]
 template = processors.TemplateProcessing(single="<|begin|> $A <|end|>", special_tokens=[("<|begin|>", 0), ("<|end|>", 1)])
 split = lambda p, b="isolated", i=False: P.Split(Regex(p), b, i)
 level = lambda prefix=False, regex=True: P.ByteLevel(add_prefix_space=prefix, use_regex=regex)
@@ -105,3 +106,17 @@ variants = [
 ]
 with gzip.GzipFile("testdata/bytelevel_vectors.json.gz", "wb", mtime=0) as f:
     f.write(json.dumps({"texts": texts, "variants": variants}, separators=(",", ":"), ensure_ascii=False).encode())
+
+pattern = {"gpt-2": [level()], "smollm": [P.Digits(individual_digits=True), level()], "llama3": [split(CL % "{1,3}"), level(regex=False)], "qwen2": [split(CL % ""), level(regex=False)]}
+training = {"texts": corpus + texts, "merges": {}}
+for name, pre in pattern.items():
+    tok = Tokenizer(models.BPE())
+    tok.pre_tokenizer = P.Sequence(pre)
+    if name == "qwen2":
+        tok.normalizer = normalizers.NFC()
+    special = ["<|begin_of_text|>", "<|end_of_text|>", "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"]
+    tok.train_from_iterator(training["texts"], trainers.BpeTrainer(vocab_size=1100, show_progress=False, special_tokens=special,
+                                                                   initial_alphabet=sorted(P.ByteLevel.alphabet())))
+    training["merges"][name] = [" ".join(m) for m in json.loads(tok.to_str())["model"]["merges"]]
+with gzip.GzipFile("testdata/bytelevel_training.json.gz", "wb", mtime=0) as f:
+    f.write(json.dumps(training, separators=(",", ":"), ensure_ascii=False).encode())

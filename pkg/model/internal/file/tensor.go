@@ -90,16 +90,44 @@ func (t Tensor) start(r int) int {
 	if len(t.Shape) == 1 {
 		return t.First
 	}
-	if t.HeadDim > 0 {
-		head, j := r/t.HeadDim, r%t.HeadDim
-		r = head*t.HeadDim + j/2 + j%2*(t.HeadDim/2)
-	}
-	return (t.First + r) * t.Shape[1]
+	return (t.First + t.turned(r)) * t.Shape[1]
 }
 
-// Rows gives the memory of the tensor's rows in the numbers of its weight.
+// turned is the place in our order of row r, or of number r of a vector.
+func (t Tensor) turned(r int) int {
+	if t.HeadDim == 0 {
+		return r
+	}
+	head, j := r/t.HeadDim, r%t.HeadDim
+	return head*t.HeadDim + j/2 + j%2*(t.HeadDim/2)
+}
+
+// Fill gives memory to read the tensor's rows into. done puts what is not in place yet where it belongs: the numbers of a vector in
+// another order.
+func (t Tensor) Fill(weight []float32) (row func(r int) []float32, done func()) {
+	if len(t.Shape) > 1 || t.HeadDim == 0 {
+		return t.Rows(weight), func() {}
+	}
+	read := make([]float32, t.Shape[0])
+	return func(int) []float32 { return read }, func() {
+		for i, x := range read {
+			weight[t.First+t.turned(i)] = x
+		}
+	}
+}
+
+// Rows gives the memory of the tensor's rows in the numbers of its weight; of a vector in another order, a copy in that order.
 func (t Tensor) Rows(weight []float32) func(r int) []float32 {
 	_, cols := t.Size()
+	if len(t.Shape) == 1 && t.HeadDim > 0 {
+		return func(int) []float32 {
+			out := make([]float32, cols)
+			for i := range out {
+				out[i] = weight[t.First+t.turned(i)]
+			}
+			return out
+		}
+	}
 	return func(r int) []float32 { return weight[t.start(r):][:cols] }
 }
 

@@ -27,12 +27,11 @@ func Open(path string, table arch.Table) (*Model, error) {
 	}
 	m := &Model{f: f}
 	m.Form, m.Files = "gguf", []string{filepath.Base(path)}
-	vocab := 0
-	if embed, _ := f.Tensor(embedName); len(embed.Shape) == 2 {
-		vocab = embed.Shape[0]
+	has, err := m.seen()
+	if err == nil {
+		m.Config, err = decodeConfig(f.Values, has)
 	}
-	_, untied := f.Tensor(outputName)
-	if m.Config, err = decodeConfig(f.Values, vocab, !untied); err == nil {
+	if err == nil {
 		m.Ends = ends(f.Values, m.Config)
 		m.Tensors = file.Tensors(table, m.Config, arch.GGUF)
 		err = m.check()
@@ -43,15 +42,36 @@ func Open(path string, table arch.Table) (*Model, error) {
 	return m, nil
 }
 
+// seen looks at the tensors that tell something about the model's shape.
+func (m *Model) seen() (seen, error) {
+	var s seen
+	if embed, _ := m.f.Tensor(embedName); len(embed.Shape) == 2 {
+		s.vocab = embed.Shape[0]
+	}
+	_, untied := m.f.Tensor(outputName)
+	_, s.biased = m.f.Tensor(biasName)
+	s.tied = !untied
+	const longest = 1 << 16 // more pairs of columns than a head has
+	if freqs, ok := m.f.Tensor(freqsName); ok && len(freqs.Shape) == 1 && freqs.Shape[0] <= longest {
+		s.freqs = make([]float32, freqs.Shape[0])
+		if err := m.f.Decode(freqs, 0, 1, func(int) []float32 { return s.freqs }); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
 // Close closes the file.
 func (m *Model) Close() error { return m.f.Close() }
 
 // Read fills the weights. Each number is read once, to where it belongs.
 func (m *Model) Read(weight func(name string) []float32) error {
 	for _, t := range m.Tensors {
-		if err := m.decode(t, t.Rows(weight(t.Weight))); err != nil {
+		into, done := t.Fill(weight(t.Weight))
+		if err := m.decode(t, into); err != nil {
 			return err
 		}
+		done()
 	}
 	return nil
 }
@@ -67,7 +87,7 @@ func (m *Model) decode(t file.Tensor, row func(r int) []float32) error {
 // check compares names, shapes and types before anything of the model's size is allocated.
 func (m *Model) check() error {
 	var errs []error
-	known := make(map[string]bool)
+	known := map[string]bool{freqsName: m.Config.Rope.Type == arch.RopeLlama3}
 	for _, w := range m.Tensors {
 		known[w.Name] = true
 		t, ok := m.f.Tensor(w.Name)
@@ -82,7 +102,7 @@ func (m *Model) check() error {
 	}
 	for _, t := range m.f.Tensors {
 		if !known[t.Name] {
-			errs = append(errs, fmt.Errorf("tensor %q of shape %v belongs to no Llama of these metadata", t.Name, t.Shape))
+			errs = append(errs, fmt.Errorf("tensor %q of shape %v belongs to no model of architecture %v with these metadata", t.Name, t.Shape, m.Config.Family))
 		}
 	}
 	return bounded.Few(errs)

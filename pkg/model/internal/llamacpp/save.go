@@ -46,6 +46,9 @@ func Write(w io.Writer, c arch.Config, ends []int32, tensors []file.Tensor, weig
 		}
 		sources = append(sources, s)
 	}
+	if freqs := ropeFreqs(c); freqs != nil {
+		sources = append(sources, gguf.Source{Name: freqsName, Shape: []int{len(freqs)}, Type: gguf.F32, Row: func(int) []float32 { return freqs }})
+	}
 	var entries []gguf.KeyValue // in a fixed order, so that the same model gives the same bytes
 	for _, key := range slices.Sorted(maps.Keys(meta)) {
 		entries = append(entries, gguf.KeyValue{Key: key, Value: meta[key]})
