@@ -60,8 +60,14 @@ type byteLevel struct {
 	mapped bool // the normalizer, and not the pre-tokenizer, writes text in byteChars: patterns and merges see these
 }
 
+// maxSteps is how many steps a pre-tokenizer may have. Those in use have up to five.
+const maxSteps = 64
+
 // splitters makes what cuts the text of the steps of a pre-tokenizer, ByteLevel last.
 func splitters(steps []huggingPart) (chain pretoken.Chain, err error) {
+	if len(steps) > maxSteps {
+		return nil, fmt.Errorf("the pre_tokenizer has %d steps, the limit is %d", len(steps), maxSteps)
+	}
 	for i, p := range steps {
 		switch p.Type {
 		case "Split":

@@ -80,3 +80,21 @@ func TestByteLevelVectors(t *testing.T) {
 		})
 	}
 }
+
+// No text gives a control token, whatever the file has for merges, characters and unknown bytes.
+func TestByteLevelForged(t *testing.T) {
+	for _, ignore := range []string{"false", "true"} {
+		load := func(unk string) *Tokenizer {
+			tok, err := parseHugging([]byte(`{"added_tokens":[{"id":2,"content":"ab","special":true},{"id":3,"content":"x","special":true},{"id":4,"content":"<e>","special":true},
+				{"id":5,"content":"<u>","special":true}],"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},"decoder":{"type":"ByteLevel"},
+				"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2,"x":3,"<e>":4,"<u>":5},"merges":["a b"],"unk_token":"`+unk+`","ignore_merges":`+ignore+`}}`), []byte(`{"eos_token":"<e>"}`))
+			require.NoError(t, err)
+			return tok
+		}
+		end, unk := load("<e>"), load("<u>")
+		assert.Equal(t, []int32{0, 1}, end.Encode("ab"), "a merge")
+		assert.Equal(t, []int32{2, 3, 4}, end.EncodeSpecial("abx<e>"))
+		assert.Equal(t, []int32{0}, plain(end.Encode("xaz")), "x is a control token, z no token")
+		assert.Equal(t, []int32{5, 0, 5}, unk.Encode("xaz"), "the unknown token")
+	}
+}

@@ -167,7 +167,9 @@ func TestPatternsRefused(t *testing.T) {
 		_, err := NewSplit(pattern, Isolated, false)
 		assert.ErrorContains(t, err, want, "%s", pattern)
 	}
-	_, err := NewSplit("a", "Kept", false)
+	_, err := NewSplit(strings.Repeat("a", 5000), Isolated, false)
+	assert.ErrorContains(t, err, "the pattern has 5000 bytes, the limit is 4096")
+	_, err = NewSplit("a", "Kept", false)
 	assert.ErrorContains(t, err, `the behavior is "Kept", want one of`)
 }
 

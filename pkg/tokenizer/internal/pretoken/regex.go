@@ -30,10 +30,16 @@ type regex struct {
 	invert   bool // matches are what is between the matches
 }
 
+// maxPattern is the longest pattern, in bytes: one of five may stand for a class of ten thousand.
+const maxPattern = 4096
+
 // NewSplit returns the splitter for a regular expression of Oniguruma, the engine of tokenizers. The error says what in it is not supported.
 func NewSplit(pattern string, behavior Behavior, invert bool) (Splitter, error) {
 	if s := Scanner(pattern); s != nil && (behavior == Isolated || behavior == Removed && invert) {
 		return s, nil // it matches every text, so the two are the same
+	}
+	if len(pattern) > maxPattern {
+		return nil, fmt.Errorf("the pattern has %d bytes, the limit is %d", len(pattern), maxPattern)
 	}
 	translated, err := translate(pattern)
 	if err != nil {
