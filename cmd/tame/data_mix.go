@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -177,7 +177,7 @@ func seekPosition(mix *curate.Mix, path string) error {
 	}
 	var position curate.MixPosition
 	if err == nil {
-		err = json.Unmarshal(raw, &position)
+		err = jsontext.Unmarshal(raw, &position)
 	}
 	if err == nil {
 		err = mix.Seek(position)

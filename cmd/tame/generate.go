@@ -86,7 +86,8 @@ func generateCommand() *cobra.Command {
 	return cmd
 }
 
-// promptIDs gives the ids to go on from. A prompt gets the begin-of-sequence id in front; tokens are taken as they are.
+// promptIDs gives the ids to go on from. A prompt gets the begin-of-sequence id in front where the tokenizer's files say so (see
+// tokenizer.AddsBOS); tokens are taken as they are.
 func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, template string) ([]int32, error) {
 	given := 0
 	for _, has := range []bool{in.Prompt != nil, in.Tokens != nil, in.Messages != nil} {
@@ -101,6 +102,8 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, temp
 		return in.Tokens, nil
 	case tok == nil:
 		return nil, errNoTokenizer
+	case in.Prompt != nil && !tok.AddsBOS():
+		return tok.Encode(*in.Prompt), nil
 	case in.Prompt != nil:
 		return append([]int32{p.Config().BOS}, tok.Encode(*in.Prompt)...), nil
 	}

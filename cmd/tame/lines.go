@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
-	"github.com/tame-rlhf/tame/internal/jsonline"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/internal/printable"
 )
 
@@ -24,7 +24,7 @@ const maxLine = 2 << 20
 var errLines = errors.New("some lines were answered with errors")
 
 // answerLines answers each JSON line of a command's input with one of its output. Lines that
-// jsonline refuses are answered with an error, blank lines are skipped.
+// jsontext.Decode refuses are answered with an error, blank lines are skipped.
 func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, error)) error {
 	ctx, reader, writer := cmd.Context(), bufio.NewReader(stdin(cmd)), bufio.NewWriter(cmd.OutOrStdout())
 	encoder := json.NewEncoder(printable.JSONWriter(writer))
@@ -72,7 +72,7 @@ func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, 
 
 func answerLine[In any](text []byte, encoder *json.Encoder, answer func(In) (any, error)) error {
 	var in In
-	if err := jsonline.Decode(text, &in); err != nil {
+	if err := jsontext.Decode(text, &in); err != nil {
 		return err
 	}
 	if err := checkWritten(text, reflect.TypeFor[In]()); err != nil {

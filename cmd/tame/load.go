@@ -15,7 +15,7 @@ import (
 // What can be loaded, for the help of flags.
 const (
 	modelFiles     = "folder of Hugging Face or Meta, GGUF file, or llama2.c .bin file"
-	tokenizerFiles = "SentencePiece .model, tokenizer.json, GGUF or llama2.c tokenizer.bin"
+	tokenizerFiles = "SentencePiece .model, tokenizer.json, vocab.json, GGUF or llama2.c tokenizer.bin"
 )
 
 var errNoTokenizer = errors.New("text needs a tokenizer: name one with --tokenizer")

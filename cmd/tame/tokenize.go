@@ -51,7 +51,7 @@ func tokenizeCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&path, "tokenizer", "", "SentencePiece .model, tokenizer.json, llama2.c tokenizer.bin, or a folder with one of the first two")
+	cmd.Flags().StringVar(&path, "tokenizer", "", tokenizerFiles+", or a folder with one of the first three")
 	cmd.Flags().BoolVar(&bos, "bos", false, "put the begin-of-sequence id in front of a text")
 	cmd.Flags().BoolVar(&eos, "eos", false, "put the end-of-sequence id behind a text")
 	cmd.Flags().BoolVar(&special, "special", false, "the names of special pieces in a text mean these pieces, as in Hugging Face's tokenizers")

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -24,67 +23,14 @@ func tokenizerCommand() *cobra.Command {
 	return parent
 }
 
-func tokenizerTrainCommand() *cobra.Command {
-	cfg := tokenizer.DefaultTrainConfig()
-	separator := importer.DefaultSeparator
-	train := &cobra.Command{
-		Use:   "train --vocab-size N TEXT... OUT.model",
-		Short: "Train a SentencePiece BPE tokenizer on text",
-		Long: "Trains a tokenizer on datasets of texts (Arrow, Parquet), plain text files (.txt, .txt.gz) or standard input (-) and\n" +
-			"writes a SentencePiece .model file. The text may be larger than memory. The same text gives the same tokenizer.",
-		Args: cobra.MinimumNArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			inputs, out := args[:len(args)-1], args[len(args)-1]
-			if err := errors.Join(output.Check(inputs, output.File(out)), cfg.Validate()); err != nil {
-				return err
-			}
-			texts := trainingText{paths: inputs, stdin: stdin(cmd), separator: separator}
-			var tok *tokenizer.Tokenizer
-			err := phased(cmd, "training a tokenizer", func() (err error) {
-				tok, err = tokenizer.Train(cmd.Context(), texts.all, cfg)
-				return err
-			})
-			if texts.err != nil {
-				return texts.err
-			}
-			if err != nil {
-				return err
-			}
-			if err := makeOutput(inputs, output.File(out), tok.Save); err != nil {
-				return err
-			}
-			characters, ids := 0, 0
-			for _, text := range texts.sample {
-				characters += utf8.RuneCountInString(text)
-				ids += len(tok.Encode(text))
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d pieces from %d documents, %.2f characters a token\n%s is written\n",
-				tok.VocabSize(), texts.documents, float64(characters)/float64(ids), out)
-			return err
-		},
-	}
-	flags := train.Flags()
-	flags.IntVar(&cfg.VocabSize, "vocab-size", cfg.VocabSize, "number of pieces")
-	flags.Float64Var(&cfg.CharacterCoverage, "character-coverage", cfg.CharacterCoverage, "share of the characters that get a piece of their own; the rest become bytes")
-	flags.IntVar(&cfg.MaxPieceLength, "max-piece-length", cfg.MaxPieceLength, "longest piece, in characters")
-	flags.BoolVar(&cfg.SplitDigits, "split-digits", cfg.SplitDigits, "every digit is its own piece")
-	flags.BoolVar(&cfg.ByteFallback, "byte-fallback", cfg.ByteFallback, "have the 256 bytes, so that every text can be encoded")
-	flags.BoolVar(&cfg.NFKC, "nfkc", cfg.NFKC, "normalise text: full-width letters, ligatures, decomposed accents become what they stand for")
-	flags.BoolVar(&cfg.RemoveExtraSpaces, "remove-extra-spaces", cfg.RemoveExtraSpaces, "drop leading, trailing and repeated spaces")
-	flags.IntVar(&cfg.MaxWords, "max-words", cfg.MaxWords, "most different words kept while counting; of more, the rarest are forgotten")
-	flags.StringSliceVar(&cfg.UserDefined, "user-defined", cfg.UserDefined, "texts that are always one piece")
-	flags.StringVar(&separator, "separator", separator, "between the documents of a text file")
-	return train
-}
-
 func tokenizerConvertCommand() *cobra.Command {
 	var report reporter
 	cmd := &cobra.Command{
 		Use:   "convert TOKENIZER OUT",
 		Short: "Write a tokenizer in another format",
-		Long: "Reads a SentencePiece .model, a tokenizer.json of Hugging Face, a GGUF file or a llama2.c tokenizer.bin, and writes a .model\n" +
-			"if OUT ends in .model, else a folder with tokenizer.json and tokenizer_config.json, which transformers opens. What the other\n" +
-			"format cannot hold with the same ids is refused.",
+		Long: "Reads a SentencePiece .model, a tokenizer.json of Hugging Face, vocab.json with merges.txt, a GGUF file or a llama2.c\n" +
+			"tokenizer.bin, and writes a .model if OUT ends in .model, else a folder with tokenizer.json and tokenizer_config.json, which\n" +
+			"transformers opens. What the other format cannot hold with the same ids is refused.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			inputs, place := args[:1], output.Folder(args[1])

@@ -8,7 +8,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/tame-rlhf/tame/internal/jsonline"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -80,7 +80,7 @@ func AskCommand(command []string, answer time.Duration) Annotate {
 // preference reads what a program said about a comparison; nil for no choice.
 func (c Comparison) preference(line []byte) (*data.Preference, error) {
 	var said preferenceLine
-	if err := jsonline.Decode(line, &said); err != nil {
+	if err := jsontext.Decode(line, &said); err != nil {
 		return nil, fmt.Errorf("%q: %w", line[:min(len(line), 100)], err)
 	}
 	p := &data.Preference{

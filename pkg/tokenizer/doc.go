@@ -2,11 +2,12 @@
 // byte-pair encodings.
 //
 // Llama 2 (section 2.2 of the paper) uses a SentencePiece BPE of 32,000 pieces: every digit is its own piece and
-// characters outside the vocabulary become UTF-8 bytes. This package reads and writes the .model files of
-// SentencePiece and the tokenizer.json files of Llama's kind, and reads the tokenizer.bin files of llama2.c and the
-// vocabularies of GGUF files. The ids are those of the programs that the formats come from.
+// characters outside the vocabulary become UTF-8 bytes. Llama 3, Qwen, SmolLM and GPT-2 use byte-level BPE. This package
+// reads and writes the .model files of SentencePiece, the tokenizer.json files of both kinds and the vocabularies of GGUF
+// files, and reads vocab.json with merges.txt and the tokenizer.bin files of llama2.c. The ids are those of the programs that
+// the formats come from.
 //
-// How text becomes ids:
+// How text becomes ids with SentencePiece:
 //
 //  1. The text is normalised: invalid UTF-8 becomes U+FFFD (one for each byte), rules of the model apply, spaces become
 //     U+2581 ("▁") and one more goes in front (the dummy prefix).
@@ -29,17 +30,29 @@
 //	ids := append([]int32{tok.BOS()}, tok.Encode("Hello world")...)
 //	text, err := tok.Decode(ids) // "Hello world"
 //
+// # Byte-level BPE
+//
+// A pattern cuts text into words, numbers, punctuation and white space; inside of each such piece the bytes of UTF-8 merge, in the order of the
+// file's list of pairs (Radford et al., 2019, "Language Models are Unsupervised Multitask Learners", section 2.2). In the vocabulary a byte is
+// written as a printable character: a space is "Ġ". The patterns of GPT-2, SmolLM, Llama 3 and Qwen2 have scanners written by hand; others
+// run through a regular expression engine, at about a twentieth of the speed. Constructs that mean something else in that engine are
+// refused by name.
+//
+// A vocabulary may lack bytes that its training text did not have (SmolLM2's lacks 21). Text that has them loses them, as in
+// tokenizers and llama.cpp.
+//
 // # Unigram models
 //
 // SentencePiece's other kind of model has a probability for each piece, and the text is cut so that their product is
-// highest (Kudo, 2018, arXiv 1804.10959). Such models are read, written and used; [Train] makes BPE only.
+// highest (Kudo, 2018, arXiv 1804.10959). Such models are read, written and used; [Train] and [TrainByteLevel] make BPE only.
 //
 // # tokenizer.json
 //
 // A tokenizer.json has the pairs that merge, in their order, in place of scores; tokens that are cut out of the text
 // first; and a normaliser, or a pre-tokeniser called Metaspace, that marks the spaces. [Load] takes all
 // that as the file says. [Tokenizer.WriteModel] writes it as a .model if that gives the same ids,
-// [Tokenizer.SaveHuggingFace] the other way round, [Tokenizer.SaveFolder] whichever holds the tokenizer.
+// [Tokenizer.SaveHuggingFace] the other way round, [Tokenizer.SaveFolder] whichever holds the tokenizer. Byte-level BPE is
+// always a tokenizer.json, or the vocabulary of a GGUF file.
 //
 // # Concurrency
 //
@@ -59,7 +72,10 @@
 //
 //   - [Tokenizer.Encode] never takes text for special tokens; [Tokenizer.EncodeSpecial] does.
 //   - [Tokenizer.Decode] leaves special tokens out, and an id outside of the vocabulary is an error.
-//   - No BOS is put in front of text, and nothing is truncated or padded, whatever the file says.
+//   - No BOS is put in front of text, and nothing is truncated or padded, whatever the file says. [Tokenizer.AddsBOS] says what it says.
+//   - A merge that makes a control token is left out, and so is an unknown token that is BOS, EOS or PAD too: no text gives these.
+//   - Categories of Unicode in patterns other than letters and numbers are those of Go's version of Unicode. NFC and NFD are of its version
+//     too; of the characters that have been there for ten years all are the same.
 //
 // # Differences from the paper
 //

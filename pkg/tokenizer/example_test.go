@@ -84,3 +84,23 @@ func ExampleLoadModel() {
 	// Output:
 	// 3 true user-defined
 }
+
+// Byte-level BPE gives any text back, and writes what transformers opens.
+func ExampleTrainByteLevel() {
+	cfg := tokenizer.DefaultByteLevelConfig()
+	cfg.VocabSize = 270
+	tok, err := tokenizer.TrainByteLevel(context.Background(), slices.Values([]string{"the cat and the hat, the mat and the rat"}), cfg)
+	if err != nil {
+		panic(err)
+	}
+	ids := tok.Encode("the hat 猫")
+	for _, id := range ids[:4] {
+		fmt.Printf("%q ", tok.Piece(id))
+	}
+	text, err := tok.Decode(ids)
+	fmt.Printf("%q %v\n", text, err)
+	fmt.Println(tok.Piece(tok.BOS()), tok.Piece(tok.EOS()), tok.AddsBOS())
+	// Output:
+	// "the" "Ġ" "h" "at" "the hat 猫" <nil>
+	// <|begin_of_text|> <|end_of_text|> true
+}

@@ -66,6 +66,9 @@ func FuzzHugging(f *testing.F) {
 		f.Add(changed(f, parts("model", `{"byte_fallback":false,"vocab":{"<unk>":0,"l":1,"o":2,"lo":3,"▁":4},"merges":["l o"]}`, "added_tokens", `[]`)))
 		f.Add(changed(f, change))
 	}
+	for _, v := range readByteVariants(f).Variants {
+		f.Add([]byte(v.File))
+	}
 	fuzzParser(f, func(data []byte) (*Tokenizer, error) { return parseHugging(data, nil) })
 }
 

@@ -262,7 +262,7 @@ func TestHuggingRefused(t *testing.T) {
 		`marks spaces by "_"`:                            ps(`{"type":"Metaspace","replacement":"_"}`),
 		`the prepend_scheme "last"`:                      ps(`{"type":"Metaspace","replacement":"▁","prepend_scheme":"last"}`),
 		"add_prefix_space false, but":                    ps(`{"type":"Metaspace","replacement":"▁","add_prefix_space":false}`),
-		"pre_tokenizer: json":                            ps(`[]`),
+		"pre_tokenizer: it is a list, want an object":    ps(`[]`),
 		"sequences inside each other":                    ps(strings.Repeat(`{"type":"Sequence","pretokenizers":[`, 20) + strings.Repeat("]}", 20)),
 		"the normalizer is NFKC;":                        parts("normalizer", `{"type":"NFKC"}`),
 		`replaces the pattern " +"`:                      parts("normalizer", `{"type":"Replace","pattern":{"Regex":" +"},"content":""}`),
@@ -291,7 +291,7 @@ func TestHuggingRefused(t *testing.T) {
 		`"<s>" has the id 4, in the vocabulary it has 1`: parts("added_tokens", `[{"id":4,"content":"<s>"}]`),
 		"added_tokens[0]: the text is empty":             parts("added_tokens", `[{"id":600,"content":""}]`),
 		"byte fallback is on but the piece <0x00>":       parts("model", `{"vocab":{"<unk>":0,"a":1},"merges":[]}`, "added_tokens", `[]`),
-		"cannot unmarshal":                               parts("added_tokens", `7`),
+		`"added_tokens" is a number, want a list`:        parts("added_tokens", `7`),
 	} {
 		_, err := parseHugging(changed(t, change), nil)
 		assert.ErrorContains(t, err, want)

@@ -1,4 +1,4 @@
-package jsonline_test
+package jsontext_test
 
 import (
 	"testing"
@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tame-rlhf/tame/internal/jsonline"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 type message struct {
@@ -43,7 +43,7 @@ func TestDecode(t *testing.T) {
 		"":                                               "EOF",
 	} {
 		var r request
-		err := jsonline.Decode([]byte(line), &r)
+		err := jsontext.Decode([]byte(line), &r)
 		if want == "" {
 			assert.NoError(t, err, line)
 		} else {
@@ -51,8 +51,8 @@ func TestDecode(t *testing.T) {
 		}
 	}
 	var list []request
-	require.ErrorContains(t, jsonline.Decode([]byte(`[{"text": "a"}, {"text": "a", "text": "a"}]`), &list), "twice")
+	require.ErrorContains(t, jsontext.Decode([]byte(`[{"text": "a"}, {"text": "a", "text": "a"}]`), &list), "twice")
 	var free any
-	require.ErrorContains(t, jsonline.Decode([]byte(`{"a": {"b": 1, "b": 2}}`), &free), `"b" is there twice`)
-	require.NoError(t, jsonline.Decode([]byte(`{"a": {"b": 1, "B": 2}}`), &free))
+	require.ErrorContains(t, jsontext.Decode([]byte(`{"a": {"b": 1, "b": 2}}`), &free), `"b" is there twice`)
+	require.NoError(t, jsontext.Decode([]byte(`{"a": {"b": 1, "B": 2}}`), &free))
 }

@@ -1,6 +1,4 @@
-// Package jsonline reads what other programs write to tame in JSON, a value on a line, more strictly than encoding/json: of a
-// key that is there twice that would take the last value, and a key in other capitals for the key.
-package jsonline
+package jsontext
 
 import (
 	"bytes"
@@ -13,13 +11,14 @@ import (
 	"strings"
 )
 
-// Decode reads the one value of a line into a pointer to a struct, a list, a map or a plain value. Keys that the type has no
+// Decode reads the one value of a line into a pointer to a struct, a list, a map or a plain value, more strictly than encoding/json, which
+// takes the last value of a key that is there twice, and a key in other capitals for the key. Keys that the type has no
 // field for, keys that are written in other capitals or twice, and what follows the value are errors.
 func Decode(line []byte, into any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
-		return err
+		return Explain(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("there is more after the JSON value")
