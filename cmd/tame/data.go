@@ -87,8 +87,16 @@ func openAs[T record](path string) (*dataset, error) {
 	}, nil
 }
 
-// openDataset opens a dataset whatever its form is.
-func openDataset(path string) (*dataset, error) {
+// openDataset opens a dataset whatever its form is, and shows that it does.
+func openDataset(cmd *cobra.Command, path string) (d *dataset, err error) {
+	err = phased(cmd, "opening "+path, func() (err error) {
+		d, err = openForm(path)
+		return err
+	})
+	return d, err
+}
+
+func openForm(path string) (*dataset, error) {
 	if err := checkArrow(path, ""); err != nil {
 		return nil, err
 	}
@@ -124,14 +132,14 @@ func noForm(path string, errs []error) error {
 }
 
 // openAll opens datasets of any forms. closeAll closes them.
-func openAll(paths []string) (sets []*dataset, closeAll func(), err error) {
+func openAll(cmd *cobra.Command, paths []string) (sets []*dataset, closeAll func(), err error) {
 	closeAll = func() {
 		for _, d := range sets {
 			d.close()
 		}
 	}
 	for _, path := range paths {
-		d, err := openDataset(path)
+		d, err := openDataset(cmd, path)
 		if err != nil {
 			closeAll()
 			return nil, nil, err
@@ -142,8 +150,8 @@ func openAll(paths []string) (sets []*dataset, closeAll func(), err error) {
 }
 
 // openDatasets opens datasets that have one form. closeAll closes them.
-func openDatasets(paths []string) (sets []*dataset, closeAll func(), err error) {
-	if sets, closeAll, err = openAll(paths); err != nil {
+func openDatasets(cmd *cobra.Command, paths []string) (sets []*dataset, closeAll func(), err error) {
+	if sets, closeAll, err = openAll(cmd, paths); err != nil {
 		return nil, nil, err
 	}
 	if err := sameForm(sets); err != nil {
@@ -206,6 +214,7 @@ func writeChosen(cmd *cobra.Command, what, out string, l data.Lineage, keep func
 func watched(ctx context.Context, c *console.Console, what string, sets ...*dataset) iter.Seq2[record, error] {
 	return func(yield func(record, error) bool) {
 		total := 0
+		c.Phase("counting the rows")
 		for _, d := range sets {
 			n, err := d.count()
 			if err != nil {

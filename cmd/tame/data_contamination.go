@@ -91,16 +91,16 @@ func (f *contaminationFlags) run(cmd *cobra.Command) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
-	tok, err := tokenizer.Load(f.tokenizer)
+	tok, err := loadTokenizer(cmd, f.tokenizer)
 	if err != nil {
 		return err
 	}
-	eval, err := openDataset(f.eval)
+	eval, err := openDataset(cmd, f.eval)
 	if err != nil {
 		return err
 	}
 	defer eval.close()
-	train, closeAll, err := openAll(f.train)
+	train, closeAll, err := openAll(cmd, f.train)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func strictFlag(cmd *cobra.Command) *bool {
 // openToCopy opens datasets of one form whose rows a command copies. Columns that the copy will not have are reported, or refused if
 // strict is true. closeAll closes the datasets.
 func openToCopy(cmd *cobra.Command, strict bool, paths ...string) (sets []*dataset, closeAll func(), err error) {
-	if sets, closeAll, err = openDatasets(paths); err != nil {
+	if sets, closeAll, err = openDatasets(cmd, paths); err != nil {
 		return nil, nil, err
 	}
 	if err = keepSampled(sets); err == nil {

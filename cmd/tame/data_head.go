@@ -27,7 +27,7 @@ func dataHeadCommand() *cobra.Command {
 			if n < 0 || from < 0 {
 				return fmt.Errorf("--rows is %d and --from is %d, want numbers from 0 on", n, from)
 			}
-			d, err := openDataset(args[0])
+			d, err := openDataset(cmd, args[0])
 			if err != nil {
 				return err
 			}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/console"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -73,7 +73,7 @@ With --position FILE the next call goes on where the last one ended: FILE keeps 
 				return err
 			}
 			defer closeAll()
-			sources, err := mixSources(parts, sets)
+			sources, err := mixSources(cmd, parts, sets)
 			if err != nil {
 				return err
 			}
@@ -149,19 +149,21 @@ func mixArguments(args []string) (parts []mixPart, paths []string, out string, e
 	return parts, paths, out, nil
 }
 
-func mixSources(parts []mixPart, sets []*dataset) ([]curate.MixSource, error) {
+func mixSources(cmd *cobra.Command, parts []mixPart, sets []*dataset) ([]curate.MixSource, error) {
 	sources := make([]curate.MixSource, len(sets))
-	for i, d := range sets {
-		n, err := d.count()
-		if err != nil {
-			return nil, err
+	return sources, phased(cmd, "counting the rows", func() error {
+		for i, d := range sets {
+			n, err := d.count()
+			if err != nil {
+				return err
+			}
+			if err := data.NotEmpty(d.path, n); err != nil {
+				return err
+			}
+			sources[i] = curate.MixSource{Rows: n, Weight: parts[i].Weight}
 		}
-		if err := data.NotEmpty(d.path, n); err != nil {
-			return nil, err
-		}
-		sources[i] = curate.MixSource{Rows: n, Weight: parts[i].Weight}
-	}
-	return sources, nil
+		return nil
+	})
 }
 
 // maxPosition is the longest file of a position that is read, in bytes.
@@ -175,7 +177,7 @@ func seekPosition(mix *curate.Mix, path string) error {
 	}
 	var position curate.MixPosition
 	if err == nil {
-		err = json.Unmarshal(raw, &position)
+		err = jsontext.Unmarshal(raw, &position)
 	}
 	if err == nil {
 		err = mix.Seek(position)
@@ -273,7 +275,7 @@ func dataShuffleCommand() *cobra.Command {
 				return err
 			}
 			defer closeAll()
-			sources, err := mixSources([]mixPart{{Weight: 1}}, sets)
+			sources, err := mixSources(cmd, []mixPart{{Weight: 1}}, sets)
 			if err != nil {
 				return err
 			}

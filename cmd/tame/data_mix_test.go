@@ -98,7 +98,7 @@ func TestRowBytes(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.parquet")
 	require.NoError(t, data.Write(path, texts(slices.Repeat([]string{strings.Repeat("a", 10000)}, 100)...), data.Lineage{}))
 	require.Less(t, fileSize(path), int64(100000))
-	d, err := openDataset(path)
+	d, err := openForm(path)
 	require.NoError(t, err)
 	defer d.close()
 	size, err := rowBytes(d, 100)

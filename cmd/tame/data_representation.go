@@ -40,7 +40,7 @@ upper and lower case alike. The file has axes, each with descriptors and their w
 			if err != nil {
 				return err
 			}
-			sets, closeAll, err := openAll(args)
+			sets, closeAll, err := openAll(cmd, args)
 			if err != nil {
 				return err
 			}

@@ -9,7 +9,6 @@ import (
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/curate"
 	"github.com/tame-rlhf/tame/pkg/data"
-	"github.com/tame-rlhf/tame/pkg/tokenizer"
 )
 
 func dataSplitCommand() *cobra.Command {
@@ -176,11 +175,11 @@ func checkExtent(of curate.Extent, d *dataset) error {
 }
 
 // sizer measures rows, in tokens with a tokenizer, else in characters.
-func sizer(tokenizerPath string) (unit string, size func(record) (data.Size, error), err error) {
+func sizer(cmd *cobra.Command, tokenizerPath string) (unit string, size func(record) (data.Size, error), err error) {
 	if tokenizerPath == "" {
 		return "characters", func(row record) (data.Size, error) { return data.Chars(row), nil }, nil
 	}
-	tok, err := tokenizer.Load(tokenizerPath)
+	tok, err := loadTokenizer(cmd, tokenizerPath)
 	if err != nil {
 		return "", nil, err
 	}
@@ -223,7 +222,7 @@ stages train on: dialogues in Llama 2's chat format, of a preference the longer 
 			if err := checkExtent(filter.Of, d); err != nil {
 				return err
 			}
-			unit, size, err := sizer(tokenizerPath)
+			unit, size, err := sizer(cmd, tokenizerPath)
 			if err != nil {
 				return err
 			}

@@ -25,14 +25,14 @@ func dataStatsCommand() *cobra.Command {
 			"temperatures. Lengths are in characters, with --tokenizer also in tokens of the sequence that the stages train on.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := openDataset(args[0])
+			d, err := openDataset(cmd, args[0])
 			if err != nil {
 				return err
 			}
 			defer d.close()
 			s := newStats(d.form)
 			if tokenizerPath != "" {
-				if _, s.tokens, err = sizer(tokenizerPath); err != nil {
+				if _, s.tokens, err = sizer(cmd, tokenizerPath); err != nil {
 					return err
 				}
 			}

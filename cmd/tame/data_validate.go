@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tame-rlhf/tame/internal/console"
 	"github.com/tame-rlhf/tame/internal/printable"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
@@ -27,11 +28,16 @@ func dataValidateCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			fits := func(record) error { return nil }
 			if path != "" {
-				p, tok, tmpl, err := loadChat(path, tokenizerPath, "")
+				err := phased(cmd, "loading "+path, func() error {
+					p, tok, tmpl, err := loadChat(path, tokenizerPath, "")
+					if err == nil {
+						fits = fitCheck(p, tok, tmpl)
+					}
+					return err
+				})
 				if err != nil {
 					return err
 				}
-				fits = fitCheck(p, tok, tmpl)
 			} else if tokenizerPath != "" {
 				return errors.New("--tokenizer is that of --model: give it too")
 			}
@@ -54,7 +60,7 @@ func dataValidateCommand() *cobra.Command {
 }
 
 func validateFile(cmd *cobra.Command, path string, most int, fits func(record) error) error {
-	d, err := openDataset(path)
+	d, err := openDataset(cmd, path)
 	if err != nil {
 		return err
 	}
@@ -62,6 +68,9 @@ func validateFile(cmd *cobra.Command, path string, most int, fits func(record) e
 	w := cmd.OutOrStdout()
 	ctx, check, bad := cmd.Context(), rowCheck(), 0
 	special := map[string]int{}
+	show := console.New(cmd.ErrOrStderr())
+	defer show.Close()
+	show.Phase("checking %s", path)
 	rows, err := d.check(func(row record) error {
 		for _, token := range data.SpecialTokens(row) {
 			special[token]++
@@ -72,6 +81,7 @@ func validateFile(cmd *cobra.Command, path string, most int, fits func(record) e
 			return false
 		}
 		if bad++; bad <= most {
+			show.Close() // which clears the line that is written next
 			fmt.Fprintf(w, "%s: row %d: %s\n", path, row, printable.Text(strings.TrimPrefix(err.Error(), "data: ")))
 		}
 		return true
@@ -79,6 +89,7 @@ func validateFile(cmd *cobra.Command, path string, most int, fits func(record) e
 	if err = cmp.Or(ctx.Err(), err); err != nil {
 		return err
 	}
+	show.Close()
 	if bad > most {
 		fmt.Fprintf(w, "%s: and %d more\n", path, bad-most)
 	}

@@ -42,9 +42,13 @@ counted; texts are cut into windows. Means and shares have intervals of 95 %.`,
 			if cmd.Flags().Changed("safety-threshold") && a.model != "" {
 				return errors.New("--safety-threshold is for two reward models: give --helpfulness and --safety")
 			}
+			form, err := a.form(cmd)
+			if err != nil {
+				return err
+			}
 			var result measured
-			err := phased(cmd, "measuring", func() (err error) {
-				result, err = a.run(cmd.Context())
+			err = phased(cmd, "measuring", func() (err error) {
+				result, err = a.run(cmd.Context(), form)
 				return err
 			})
 			if err != nil {
@@ -107,22 +111,28 @@ func (m measured) print(w io.Writer, asJSON bool) error {
 	return err
 }
 
-// run checks what fits together, and measures.
-func (a *evaluateArgs) run(ctx context.Context) (measured, error) {
-	both := a.helpfulness != "" && a.safety != ""
-	if both == (a.model != "") || !both && a.helpfulness+a.safety != "" {
-		return measured{}, errors.New("give --model, or both --helpfulness and --safety")
+// form checks what is given, and returns the form of the datasets.
+func (a *evaluateArgs) form(cmd *cobra.Command) (string, error) {
+	if both := a.both(); both == (a.model != "") || !both && a.helpfulness+a.safety != "" {
+		return "", errors.New("give --model, or both --helpfulness and --safety")
 	}
 	if err := checkInputs(append([]string{a.model, a.helpfulness, a.safety, a.tokenizer}, a.data...)); err != nil {
-		return measured{}, err
+		return "", err
 	}
-	sets, closeAll, err := openDatasets(a.data)
+	sets, closeAll, err := openDatasets(cmd, a.data)
 	if err != nil {
-		return measured{}, err
+		return "", err
 	}
-	form := sets[0].form.Name
-	closeAll()
-	first := a.model
+	defer closeAll()
+	return sets[0].form.Name, nil
+}
+
+// both says that two reward models measure.
+func (a *evaluateArgs) both() bool { return a.helpfulness != "" && a.safety != "" }
+
+// run checks what fits together, and measures.
+func (a *evaluateArgs) run(ctx context.Context, form string) (measured, error) {
+	first, both := a.model, a.both()
 	if both {
 		first = a.helpfulness
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/internal/printable"
 )
 
@@ -22,7 +23,8 @@ const maxLine = 2 << 20
 // errLines says that at least one line was answered with an error.
 var errLines = errors.New("some lines were answered with errors")
 
-// answerLines answers each JSON line of a command's input with one of its output. Unknown fields are refused, blank lines skipped.
+// answerLines answers each JSON line of a command's input with one of its output. Lines that
+// jsontext.Decode refuses are answered with an error, blank lines are skipped.
 func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, error)) error {
 	ctx, reader, writer := cmd.Context(), bufio.NewReader(stdin(cmd)), bufio.NewWriter(cmd.OutOrStdout())
 	encoder := json.NewEncoder(printable.JSONWriter(writer))
@@ -69,14 +71,9 @@ func answerLines[In any](cmd *cobra.Command, answer func(line int, in In) (any, 
 }
 
 func answerLine[In any](text []byte, encoder *json.Encoder, answer func(In) (any, error)) error {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.DisallowUnknownFields()
 	var in In
-	if err := decoder.Decode(&in); err != nil {
+	if err := jsontext.Decode(text, &in); err != nil {
 		return err
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("there is more after the JSON value")
 	}
 	if err := checkWritten(text, reflect.TypeFor[In]()); err != nil {
 		return err

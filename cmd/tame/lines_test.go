@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestLinesRefuseNull: null is neither an empty list, nor the id 0, nor an empty text.
+// TestLinesRefuseNull: null is neither an empty list, nor the id 0, nor an empty text. Keys are taken as they are written, and once.
 func TestLinesRefuseNull(t *testing.T) {
 	dir := policyModel(t)
 	for _, c := range []struct{ command, line, want string }{
@@ -15,6 +15,9 @@ func TestLinesRefuseNull(t *testing.T) {
 		{"tokenize --decode", `{"ids": [1, null]}`, `element 1 of \"ids\" is null`},
 		{"tokenize --decode", `{}`, `\"ids\" is missing`},
 		{"tokenize --decode", `null`, `the line is null`},
+		{"tokenize", `{"text": "a", "text": "b"}`, `\"text\" is there twice`},
+		{"tokenize", `{"Text": "a"}`, `unknown field \"Text\": keys are taken by their exact case`},
+		{"tokenize", `{"messages": [{"role": "user", "Content": "a"}]}`, `unknown field \"Content\"`},
 		{"tokenize", `{"text": null}`, `\"text\" is null`},
 		{"tokenize", `{"messages": [{"role": "user"}]}`, `message 0 of \"messages\" has no \"content\"`},
 		{"tokenize", `{"messages": [{"content": "a"}]}`, `message 0 of \"messages\" has no \"role\"`},

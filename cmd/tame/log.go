@@ -11,8 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
-
-	"github.com/google/renameio/v2"
+	"path/filepath"
 
 	"github.com/tame-rlhf/tame/internal/output"
 	"github.com/tame-rlhf/tame/pkg/data"
@@ -65,6 +64,7 @@ func (r *stageRun) openLog(path string, resume bool, fail func(error)) (*stepLog
 	if err := errors.Join(log.take(file), log.read(resume)); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
+	_ = os.Remove(log.unfinished()) // of a process that was killed while it cut
 	return log, nil
 }
 
@@ -152,13 +152,20 @@ func (l *stepLog) write(info train.StepInfo) {
 	}
 }
 
+// unfinished is where cut writes. Only one process does at a time, since it has locked the log.
+func (l *stepLog) unfinished() string {
+	dir, base := filepath.Split(l.path)
+	return filepath.Join(dir, "."+base+".unfinished")
+}
+
 // cut removes the lines of a stage from a step on: the file is written again next to its place, which then it takes.
 func (l *stepLog) cut(stage string, step int) error {
-	next, err := renameio.NewPendingFile(l.path, renameio.WithPermissions(0o644))
+	next, err := os.OpenFile(l.unfinished(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = next.Cleanup() }() // nothing to do once it has its name
+	defer next.Close()              // a second time, unless an error comes before the first
+	defer os.Remove(l.unfinished()) // likewise
 	w := bufio.NewWriter(next)
 	err = l.lines(func(_ int, text []byte, line logLine, _ error) error {
 		if line.Stage == stage && line.Step >= step {
@@ -167,10 +174,10 @@ func (l *stepLog) cut(stage string, step int) error {
 		_, err := w.Write(text)
 		return err
 	})
-	if err = errors.Join(err, w.Flush()); err != nil {
+	if err = errors.Join(err, w.Flush(), next.Sync(), next.Close()); err != nil {
 		return err
 	}
-	if err := next.CloseAtomicallyReplace(); err != nil {
+	if err := os.Rename(l.unfinished(), l.path); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(l.path, os.O_RDWR|os.O_APPEND, 0o644)
@@ -181,10 +188,14 @@ func (l *stepLog) cut(stage string, step int) error {
 	return l.take(file)
 }
 
-// close removes a log without a line: the run has ended before its first step.
+// close removes a log without a line: the run has ended before its first step, or has no steps.
 func (l *stepLog) close() {
-	if info, err := l.file.Stat(); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
-		_ = os.Remove(l.path)
-	}
+	removeEmpty(l.path)
 	_ = l.file.Close()
+}
+
+func removeEmpty(path string) {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		_ = os.Remove(path)
+	}
 }

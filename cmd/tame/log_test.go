@@ -65,6 +65,7 @@ func TestLogIsKeptByStageAndStep(t *testing.T) {
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, append(raw, `{"time":"20`...), 0o644), "killed while it wrote a line")
+	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), ".log.unfinished"), raw, 0o644), "killed while it cut lines")
 
 	write(true) // killed before its first step
 	assert.Len(t, linesOf(t, path), 5)

@@ -73,7 +73,7 @@ not json
 	require.Len(t, lines, 6)
 	assert.Contains(t, lines[0], `{"ids":[1,`)
 	assert.Contains(t, lines[1], `"error":"line 2: `)
-	assert.Contains(t, lines[2], `line 3: json: unknown field`)
+	assert.Contains(t, lines[2], `line 3: unknown field`)
 	assert.Contains(t, lines[3], `line 5: give`)
 	assert.Contains(t, lines[4], `line 6: `)
 	assert.Equal(t, `{"ids":[1,2]}`, lines[5])

@@ -92,12 +92,12 @@ func (a *calibrateArgs) run(ctx context.Context, out, progress io.Writer) error 
 	if err := errors.Join(append(errs, a.Calibration.Validate())...); err != nil {
 		return err
 	}
-	if isSafetyModel(a.model) {
-		return fmt.Errorf("%s was trained as a safety model: it has its level from its labels, and the gate depends on it; give the helpfulness model", a.model)
-	}
 	show := console.New(progress)
 	defer show.Close()
 	show.Phase("calibrating %s", a.model)
+	if isSafetyModel(a.model) {
+		return fmt.Errorf("%s was trained as a safety model: it has its level from its labels, and the gate depends on it; give the helpfulness model", a.model)
+	}
 	p, tok, tmpl, err := loadChat(a.model, a.tokenizer, *a.template)
 	if err != nil {
 		return err

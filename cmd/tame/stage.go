@@ -181,6 +181,7 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resum
 		if _, err := r.hasher.Fingerprint(ctx, p.Output); err != nil { // it says that it is whole
 			return err
 		}
+		removeEmpty(p.Log) // of a run that was killed after it had written the result
 		show.Close()
 		fmt.Fprintf(out, "%s is finished already.\n", p.Output)
 		return nil

@@ -50,7 +50,7 @@ func (r *stageRun) noteUnused(inputs []string) {
 		if is, err := columnar.Is(path); err != nil || !is {
 			continue
 		}
-		d, err := openDataset(path)
+		d, err := openForm(path)
 		if err != nil { // the stage says so, with the form that it wants
 			continue
 		}

@@ -175,8 +175,11 @@ func TestSFT(t *testing.T) {
 	assert.Equal(t, "conversations.arrow", l.Inputs[1].Name)
 
 	// The result is there: the same command says so, another one refuses, and so does one without --resume.
-	text = mustRun(t, "sft", "--config", config, "--set", "output="+out, "--resume")
+	killed := filepath.Join(dir, "killed.jsonl") // a log without a line, of a run that was killed after it had written the result
+	require.NoError(t, os.WriteFile(killed, nil, 0o644))
+	text = mustRun(t, "sft", "--config", config, "--set", "output="+out, "--set", "log="+killed, "--resume")
 	assert.Contains(t, text, "is finished already")
+	assert.NoFileExists(t, killed)
 	_, err = tame(t, "", "sft", "--config", config, "--set", "output="+out)
 	assert.ErrorContains(t, err, out+" already exists: delete it, or give another output")
 	_, err = tame(t, "", "sft", "--config", config, "--set", "output="+out, "--set", "epochs=3", "--resume")

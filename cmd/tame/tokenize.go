@@ -29,7 +29,7 @@ func tokenizeCommand() *cobra.Command {
 			`with --decode reads {"ids": [...]} and writes {"text": "..."}. Messages use Llama 2's chat format.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tok, err := tokenizer.Load(path)
+			tok, err := loadTokenizer(cmd, path)
 			if err != nil {
 				return err
 			}

@@ -41,7 +41,7 @@ func tokenizerConvertCommand() *cobra.Command {
 			if err := checkOutputs(inputs, places...); err != nil {
 				return err
 			}
-			tok, err := tokenizer.Load(args[0])
+			tok, err := loadTokenizer(cmd, args[0])
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,36 +40,44 @@ The exit status is 1 if anything is damaged.`,
 		Args:    cobra.MinimumNArgs(1),
 		GroupID: groupTools,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c := console.New(cmd.ErrOrStderr())
-			defer c.Close()
-			v := &verifier{out: cmd.OutOrStdout()}
-			v.files.OnProgress = hashProgress(c)
-			v.hasher.OnProgress = v.files.OnProgress
+			v := &verifier{}
 			var errs []error
 			for _, path := range args {
-				err := v.verify(cmd.Context(), path)
+				err := v.show(cmd, path, func() error { return v.verify(cmd.Context(), path) })
 				if cmd.Context().Err() != nil {
 					return err
 				}
 				errs = append(errs, err)
 			}
 			for _, path := range args {
-				errs = append(errs, v.compareInputs(cmd.Context(), path, args))
+				errs = append(errs, v.show(cmd, path, func() error { return v.compareInputs(cmd.Context(), path, args) }))
 			}
 			return errors.Join(errs...)
 		},
 	}
 }
 
-// verifier checks paths and tells what it has compared.
+// verifier checks paths and notes what it has compared.
 type verifier struct {
-	out    io.Writer
+	said   bytes.Buffer
 	files  checksum.Hasher
 	hasher data.Hasher
 }
 
+// show does something with a path, shows that it does, and then tells what was found.
+func (v *verifier) show(cmd *cobra.Command, path string, do func() error) error {
+	c := console.New(cmd.ErrOrStderr())
+	c.Phase("looking at %s", path)
+	v.files.OnProgress = hashProgress(c)
+	v.hasher.OnProgress = v.files.OnProgress
+	err := do()
+	c.Close()
+	_, failed := v.said.WriteTo(cmd.OutOrStdout())
+	return errors.Join(err, failed)
+}
+
 func (v *verifier) tell(path, format string, args ...any) {
-	fmt.Fprintf(v.out, "%s: %s\n", path, printable.Text(fmt.Sprintf(format, args...)))
+	fmt.Fprintf(&v.said, "%s: %s\n", path, printable.Text(fmt.Sprintf(format, args...)))
 }
 
 func (v *verifier) verify(ctx context.Context, path string) error {

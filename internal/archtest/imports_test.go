@@ -55,7 +55,7 @@ var levels = [][]string{
 	{"internal/yamlconf"}, // configurations of commands
 	{"pkg/model/arch"},
 	{"pkg/setting"},
-	{"internal/chattemplate", "internal/enum", "internal/each", "internal/heap", "internal/memory", "internal/printable", "internal/pty", "internal/checksum"},
+	{"internal/chattemplate", "internal/enum", "internal/each", "internal/heap", "internal/memory", "internal/printable", "internal/pty", "internal/checksum", "internal/jsontext"},
 	{"internal/gguf", "internal/pth", "internal/output", "internal/bounded"},
 	{"internal/golden", "internal/archtest", "internal/faults", "internal/mutate", "internal/yamlconf/gendocs"},
 }

@@ -1,7 +1,6 @@
 package columnar
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"github.com/apache/arrow/go/v15/arrow/memory"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Files of a folder that the datasets library writes with save_to_disk.
@@ -82,7 +82,7 @@ func readJSON(path string, to any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(raw, to); err != nil {
+	if err := jsontext.Unmarshal(raw, to); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
 	return nil

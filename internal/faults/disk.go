@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -40,39 +39,33 @@ func (t *try) fill(size, free int64) (ballast string, err error) {
 // full are the words of the systems for it.
 var full = regexp.MustCompile(`no space left on device|disk quota exceeded`)
 
-// fillDisk runs a stage on a disk that becomes full, and stops it every second time with Ctrl-C. The error tells so, and with room the run
-// goes on to the same files.
-func fillDisk(ctx context.Context, t *try) error {
-	ref, err := t.stageReference(ctx)
-	if err != nil {
-		return err
-	}
+// onFullDisk runs a command in the try's folder on a disk of which so much is free as the level of the try says, of what is needed, and
+// looks at how it ended. Then there is room, and it is done again.
+func (t *try) onFullDisk(ctx context.Context, ref *reference, needed int64, c command, look func(e ended) error, again func() error) error {
 	size := 4*ref.size + 1<<20
 	unmount, err := t.smallDisk(size)
 	if err != nil {
 		return err
 	}
 	defer unmount()
-	ballast, err := t.fill(size, t.level(2*ref.size))
+	ballast, err := t.fill(size, t.level(needed))
 	if err != nil {
 		return err
-	}
-	c := command{dir: t.dir, args: t.resume()}
-	if t.number%2 == 1 {
-		c.args, c.signal, c.after = t.resume("--set", never), syscall.SIGINT, t.moment(ref.quick)
 	}
 	e, err := t.start(ctx, c)
 	if err != nil {
 		return err
 	}
-	steps, saved := t.steps(), t.savedStep()
-	if err := t.fullDiskIsTold(e, ref, steps, saved); err != nil {
+	if e.broken != nil {
+		return e.broken
+	}
+	if err := look(e); err != nil {
 		return err
 	}
 	if err := os.Remove(ballast); err != nil {
 		return err
 	}
-	return t.finish(ctx, ref, 1)
+	return again()
 }
 
 // level is how much of a disk stays free in this try, of what is needed.
@@ -80,14 +73,27 @@ func (t *try) level(needed int64) int64 {
 	return needed * int64(t.number+1) / int64(max(t.Levels, 1))
 }
 
-func (t *try) fullDiskIsTold(e ended, ref *reference, steps, saved int) error {
-	told := full.MatchString(e.output)
+// fillDisk runs a stage on a disk that becomes full, and stops it every second time with Ctrl-C. The error tells so, and with room the run
+// goes on to the same files.
+func fillDisk(ctx context.Context, t *try) error {
+	ref, err := t.stageReference(ctx)
+	if err != nil {
+		return err
+	}
+	c := command{dir: t.dir, args: t.resume()}
+	if t.number%2 == 1 {
+		c.args, c.signal, c.after = t.resume("--set", never), syscall.SIGINT, t.moment(ref.quick)
+	}
+	return t.onFullDisk(ctx, ref, 2*ref.size, c, func(e ended) error { return t.fullDiskIsTold(e, ref) },
+		func() error { return t.finish(ctx, ref, 1) })
+}
+
+func (t *try) fullDiskIsTold(e ended, ref *reference) error {
+	told, steps, saved := full.MatchString(e.output), t.steps(), t.savedStep()
 	if _, err := t.wholeOrAbsent([]string{stageOutput}, ref.tree); err != nil {
 		return err
 	}
 	switch {
-	case e.broken != nil:
-		return e.broken
 	case e.status == 0:
 		t.how = "enough room"
 		return nil
@@ -104,45 +110,30 @@ func (t *try) fullDiskIsTold(e ended, ref *reference, steps, saved int) error {
 	return nil
 }
 
-// fillDiskOfTool runs a tool on a disk that becomes full.
+// fillDiskOfTool runs a tool on a disk that becomes full. With room the same command makes what is missing.
 func fillDiskOfTool(ctx context.Context, t *try) error {
 	ref, err := t.toolReference(ctx)
 	if err != nil {
 		return err
 	}
-	size := 4*ref.size + 1<<20
-	unmount, err := t.smallDisk(size)
-	if err != nil {
-		return err
-	}
-	defer unmount()
-	ballast, err := t.fill(size, t.level(ref.size+ref.size/5))
-	if err != nil {
-		return err
-	}
-	tool := t.tools[t.subject]
+	tool, there := t.tools[t.subject], 0
 	args := tool.with(tool.inputs[0])
-	e, err := t.start(ctx, command{dir: t.dir, args: args})
-	if err != nil {
-		return err
+	look := func(e ended) (err error) {
+		there, err = t.wholeOrAbsent(tool.outputs, ref.tree)
+		switch {
+		case err != nil:
+			return err
+		case e.status == 0 && there < len(tool.outputs):
+			return failf("status 0 with %d of %d outputs", there, len(tool.outputs))
+		case e.status == 0:
+			t.how = "enough room"
+		case !full.MatchString(e.output):
+			return failf("the error does not say that the disk is full: %s", e.summary())
+		default:
+			t.how = "told"
+		}
+		return nil
 	}
-	there, err := t.wholeOrAbsent(tool.outputs, ref.tree)
-	switch {
-	case err != nil:
-		return err
-	case e.broken != nil:
-		return e.broken
-	case e.status != 0 && !full.MatchString(e.output):
-		return failf("the error does not say that the disk is full: %s", e.summary())
-	case e.status == 0 && there < len(tool.outputs):
-		return errors.Join(failf("status 0 with %d of %d outputs", there, len(tool.outputs)))
-	}
-	t.how = "told"
-	if e.status == 0 {
-		t.how = "enough room"
-	}
-	if err := os.Remove(ballast); err != nil {
-		return err
-	}
-	return t.again(ctx, ref, args, there)
+	return t.onFullDisk(ctx, ref, ref.size+ref.size/5, command{dir: t.dir, args: args}, look,
+		func() error { return t.again(ctx, ref, args, there) })
 }

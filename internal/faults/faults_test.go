@@ -20,7 +20,7 @@ const short = `^kills/(pretrain|sft|reward|reject|ppo|rlhf|convert-model-hf|data
 	`|^together/(convert-data-arrow|convert-model-hf)$` +
 	`|^stops/(sft|ppo|rlhf)$` +
 	`|^disk/(sft|data-split|tokenizer-convert)$` +
-	`|^annotators/(hangs|yes|garbage-after-json|exits-with-words)$` +
+	`|^annotators/(hangs|yes|garbage-after-json|exits-with-words|good-grandchild|repeated-key)$` +
 	`|^(flips|cuts)/(sft|ppo)$` +
 	`|^(flips-of-results)/(model-folder|arrow-zstd|parquet)$` +
 	`|^numbers/(arrow-zstd|parquet|gguf|tokenizer|meta)$` +
@@ -132,6 +132,30 @@ if [ ! -e out.checkpoint ]; then
 fi
 ` + finish + `
 rm -rf out.checkpoint`
+}
+
+// A fault that came after the end is no try: it is made again, earlier and in an empty folder, and given up in the end.
+func TestTooLateIsTriedAgain(t *testing.T) {
+	for _, late := range []int{0, 2, 100} {
+		f := fake(t, "")
+		f.rng = newRand(1, "")
+		tries, before := 0, time.Hour
+		require.NoError(t, f.until(t.Context(), func(_ context.Context, f *try) error {
+			left, err := os.ReadDir(f.dir)
+			require.NoError(t, err)
+			assert.Empty(t, left)
+			require.NoError(t, os.WriteFile(filepath.Join(f.dir, "x"), nil, 0o644))
+			assert.LessOrEqual(t, f.moment(time.Hour), before)
+			before /= 2
+			if f.how = "killed"; tries < late {
+				f.how = tooLate
+			}
+			tries++
+			return nil
+		}))
+		assert.Equal(t, min(late+1, 6), tries)
+		assert.Equal(t, late == 100, f.how == tooLate)
+	}
 }
 
 func TestTreesDiffer(t *testing.T) {

@@ -22,14 +22,14 @@ func (s *suite) makeInputs(ctx context.Context) error {
 		rows int
 		row  func(i int) any
 	}{
-		"talks.jsonl": {40, talk}, "many.jsonl": {20_000, talk}, "more.jsonl": {19_000, func(i int) any { return talk(i + 5) }},
+		"talks.jsonl": {40, talk}, "many.jsonl": {5000, talk}, "more.jsonl": {4800, func(i int) any { return talk(i + 5) }},
 		"safe.jsonl": {40, pair},
 	} {
 		if err := writeLines(s.in(name), file.rows, file.row); err != nil {
 			return err
 		}
 	}
-	for name, n := range map[string]int{"text.txt": 24, "words.txt": 20_000, "more.txt": 19_000} {
+	for name, n := range map[string]int{"text.txt": 24, "words.txt": 8000, "more.txt": 7600} {
 		if err := writeTexts(s.in(name), n); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -71,7 +72,9 @@ func killStage(ctx context.Context, t *try) error {
 			return err
 		}
 	}
-	t.how = fmt.Sprintf("killed %d times", killed)
+	if t.how = fmt.Sprintf("killed %d times", killed); killed == 0 {
+		t.how = tooLate
+	}
 	return t.finish(ctx, ref, killed)
 }
 
@@ -89,9 +92,9 @@ func (t *try) finish(ctx context.Context, ref *reference, faults int, more ...st
 	return t.same(ref.tree)
 }
 
-// moment is a random one of a run that takes so long.
+// moment is a random one of a run that takes so long, an earlier one if a try was too late.
 func (t *try) moment(took time.Duration) time.Duration {
-	return time.Duration(t.rng.Float64() * 0.9 * float64(took))
+	return time.Duration(t.rng.Float64()*0.9*float64(took)) >> t.missed
 }
 
 // toolReference runs a tool whole.
@@ -120,25 +123,24 @@ func killTool(ctx context.Context, t *try) error {
 		return err
 	}
 	if e.killer != syscall.SIGKILL {
-		t.how = "ended before"
+		t.how = tooLate
 		return t.same(ref.tree)
 	}
 	t.how = "killed"
 	return t.again(ctx, ref, c.args, there)
 }
 
-// again starts a tool once more after a fault that left so many outputs.
+// again starts a tool once more after a fault that left so many outputs. If one is there the command finishes what was begun, and refuses
+// to make it again.
 func (t *try) again(ctx context.Context, ref *reference, args []string, there int) error {
-	if there < len(t.tools[t.subject].outputs) {
-		e, err := t.start(ctx, command{dir: t.dir, args: args})
-		switch {
-		case err != nil:
-			return err
-		case e.broken != nil:
-			return e.broken
-		case e.status != 0:
-			return failf("with %d of %d outputs, the same command fails: %s", there, len(t.tools[t.subject].outputs), e.summary())
-		}
+	e, err := t.start(ctx, command{dir: t.dir, args: args})
+	switch {
+	case err != nil:
+		return err
+	case e.broken != nil:
+		return e.broken
+	case e.status != 0 && (there == 0 || !strings.Contains(e.output, "already exists")):
+		return failf("with %d of %d outputs, the same command fails: %s", there, len(t.tools[t.subject].outputs), e.summary())
 	}
 	return t.same(ref.tree)
 }

@@ -23,7 +23,7 @@ func stopStage(ctx context.Context, t *try) error {
 	signal := t.signal()
 	c := command{dir: t.dir, args: t.resume("--set", never), signal: signal, after: t.moment(ref.quick)}
 	if t.number%4 != 3 && ref.logLines > 1 { // not while it starts, when nothing is there to be lost
-		lines := 1 + t.rng.IntN(ref.logLines-1)
+		lines := 1 + t.rng.IntN(ref.logLines-1)>>t.missed
 		c.after, c.when = 0, func() bool { return logLines(t.dir) >= lines }
 	}
 	e, err := t.start(ctx, c)
@@ -33,7 +33,7 @@ func stopStage(ctx context.Context, t *try) error {
 	case e.broken != nil:
 		return e.broken
 	case e.status == 0:
-		t.how = "ended before"
+		t.how = tooLate
 		return t.same(ref.tree)
 	}
 	if err := t.stopped(e, signal); err != nil {
@@ -125,7 +125,7 @@ func stopTool(ctx context.Context, t *try) error {
 	case e.broken != nil:
 		return e.broken
 	case e.status == 0:
-		t.how = "ended before"
+		t.how = tooLate
 		return t.same(ref.tree)
 	case e.status != 128+int(signal):
 		return failf("stopped by %v, want status %d: %s", signal, 128+int(signal), e.summary())

@@ -139,7 +139,7 @@ func TestAttentionGradients(t *testing.T) {
 				case 0:
 					sh.D = kern.KC + 44
 				case 1:
-					sh.Window, lengths[0] = 30, 300 // the last queries see nothing of the first block of keys
+					sh.Window, lengths[0] = 30, 450 // the last block of queries sees nothing of the first block of keys
 				}
 				layout, n := layoutOf(lengths...)
 				width, hd := attnWidth(sh), sh.H*sh.D

@@ -15,9 +15,15 @@ import (
 const lineageFile = "lineage.json"
 
 // Check reports every place at which nothing can be made, and those that are an input or another
-// place, or are inside of one, by whatever name or link.
+// place, or are inside of one, by whatever name or link. It finishes a Commit that was killed first.
 func Check(inputs []string, places ...Place) error {
 	var errs []error
+	for _, p := range places {
+		errs = append(errs, p.recover())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
 	parents := map[string]bool{} // each is checked once
 	for n, p := range places {
 		err := p.checkExists()

@@ -84,14 +84,18 @@ func (s *Set) writeJournal() error {
 	return first.Sync()
 }
 
-// recover finishes a Commit that was killed.
+// recover finishes a Commit that was killed, before or after all outputs had their names.
 func (p Place) recover() error {
 	raw, err := os.ReadFile(p.lockPath())
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(raw) == 0 {
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
+	}
+	if len(raw) == 0 {
+		p.tidy()
+		return nil
 	}
 	lock, err := p.lock()
 	if err != nil {
@@ -110,5 +114,42 @@ func (p Place) recover() error {
 			return err
 		}
 	}
+	for _, q := range places {
+		q.removeStage()
+		q.removeLock() // but for the one that is held, which is released now
+	}
 	return nil
+}
+
+// tidy removes what a process has left that was killed after its output had its name. While another one has the lock, it does nothing.
+func (p Place) tidy() {
+	if _, err := os.Lstat(p.Path); err != nil || p.Old {
+		return
+	}
+	if p.removeLock() {
+		p.removeStage()
+	}
+}
+
+// removeLock removes a lock's file that is there and that nobody has.
+func (p Place) removeLock() bool {
+	if _, err := os.Lstat(p.lockPath()); err != nil {
+		return false
+	}
+	lock, err := p.lock()
+	if err != nil {
+		return false
+	}
+	release(lock)
+	return true
+}
+
+// removeStage removes the folder in which an output was written that has its name now. Anything else in it stays.
+func (p Place) removeStage() {
+	staged, err := os.Lstat(p.staged())
+	there, errThere := os.Lstat(p.Path)
+	if err == nil && errThere == nil && os.SameFile(staged, there) {
+		_ = os.Remove(p.staged()) // its other name
+	}
+	_ = os.Remove(p.stage()) // fails if it is not empty
 }

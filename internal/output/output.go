@@ -51,14 +51,9 @@ func (p Place) stage() string {
 // staged is where it is written.
 func (p Place) staged() string { return filepath.Join(p.stage(), filepath.Base(p.Path)) }
 
-// New checks the places (see Check), locks them, and removes what a killed process has left there.
+// New checks the places (see Check), locks them, and removes what a killed process has not finished there.
 // Call Close at the end, whatever happens.
 func New(inputs []string, places ...Place) (*Set, error) {
-	for _, p := range places {
-		if err := p.recover(); err != nil {
-			return nil, err
-		}
-	}
 	if err := Check(inputs, places...); err != nil {
 		return nil, err
 	}
@@ -145,7 +140,7 @@ func (s *Set) Drop(path string) {
 	})
 }
 
-// Commit gives all outputs their names, or none of them. If it is killed in between, the next New of
+// Commit gives all outputs their names, or none of them. If it is killed in between, the next Check of
 // the first one gives the others theirs. An output that somebody else has made in the meantime is
 // not replaced.
 func (s *Set) Commit() error {

@@ -121,6 +121,37 @@ func TestKilled(t *testing.T) {
 	require.ErrorContains(t, err, b+" already exists")
 	assert.Equal(t, "one", read(t, a))
 	assert.Equal(t, "two", read(t, b))
+	assert.Equal(t, []string{"a", "b"}, names(t, dir))
+}
+
+// A process that is killed after its output has its name leaves a folder and a lock, maybe with the file's other name: Check
+// removes them, but nothing that another process has or that was not given its name.
+func TestKilledAfterTheName(t *testing.T) {
+	dir := t.TempDir()
+	a := write(t, filepath.Join(dir, "a"), "whole")
+	stage := filepath.Join(dir, ".a.unfinished")
+	leave := func() {
+		write(t, a+".lock", "")
+		require.NoError(t, os.Mkdir(stage, 0o755))
+		require.NoError(t, os.Link(a, filepath.Join(stage, "a")))
+	}
+	leave()
+	require.ErrorContains(t, Check(nil, File(a)), "already exists")
+	assert.Equal(t, []string{"a"}, names(t, dir))
+	assert.Equal(t, "whole", read(t, a))
+
+	leave()
+	lock, err := File(a).lock()
+	require.NoError(t, err)
+	require.ErrorContains(t, Check(nil, File(a)), "already exists")
+	assert.Equal(t, []string{".a.unfinished", "a", "a.lock"}, names(t, dir))
+	release(lock)
+
+	require.NoError(t, os.Remove(filepath.Join(stage, "a")))
+	write(t, filepath.Join(stage, "a"), "not published")
+	write(t, a+".lock", "")
+	require.ErrorContains(t, Check(nil, File(a)), "already exists")
+	assert.Equal(t, "not published", read(t, filepath.Join(stage, "a")))
 }
 
 func TestAnOldFileIsReplaced(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,7 +24,6 @@ type Terminal struct {
 	mu     sync.Mutex
 	screen screen
 	raw    strings.Builder
-	first  time.Time
 }
 
 // New opens a terminal of so many columns. It is closed when the test ends.
@@ -83,9 +81,6 @@ func (t *Terminal) read() {
 	for {
 		n, err := t.master.Read(buffer)
 		t.mu.Lock()
-		if t.first.IsZero() && n > 0 {
-			t.first = time.Now()
-		}
 		t.raw.Write(buffer[:n])
 		t.screen.write(string(buffer[:n])) // a frame is one write, and shorter than the buffer
 		t.mu.Unlock()
@@ -114,11 +109,4 @@ func (t *Terminal) Wraps() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.screen.wraps
-}
-
-// First is when something was first seen; zero before.
-func (t *Terminal) First() time.Time {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.first
 }

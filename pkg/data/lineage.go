@@ -14,6 +14,7 @@ import (
 	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/checksum"
 	"github.com/tame-rlhf/tame/internal/columnar"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Lineage says where a dataset comes from. It is stored in the dataset's metadata, so the history of a result can be
@@ -80,7 +81,7 @@ func ReadLineage(path string) (Lineage, error) {
 		err = checkLineage(path, raw)
 	}
 	if err == nil {
-		err = json.Unmarshal(raw, &l)
+		err = jsontext.Unmarshal(raw, &l)
 	}
 	if err != nil {
 		return l, fmt.Errorf("data: lineage of %s: %w", path, err)
@@ -121,7 +122,7 @@ func lineageOf(meta arrow.Metadata) (l Lineage, err error) {
 		if n := len(meta.Values()[i]); n > maxLineage {
 			return l, fmt.Errorf("lineage of %d bytes, at most %d are read", n, maxLineage)
 		}
-		if err := json.Unmarshal([]byte(meta.Values()[i]), &l); err != nil {
+		if err := jsontext.Unmarshal([]byte(meta.Values()[i]), &l); err != nil {
 			return l, fmt.Errorf("lineage: %w", err)
 		}
 	}

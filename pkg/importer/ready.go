@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // maxValues is how many values a row may have, with those in lists and objects: an empty one of two bytes takes a hundred
@@ -180,6 +182,10 @@ func transposed(raw json.RawMessage) json.RawMessage {
 
 // notJSON says what is wrong with a row that is nearly JSON, else err.
 func notJSON(raw []byte, err error) error {
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		return jsontext.Explain(err)
+	}
 	var syntax *json.SyntaxError
 	if !errors.As(err, &syntax) || syntax.Offset < 1 || syntax.Offset > int64(len(raw)) {
 		return err

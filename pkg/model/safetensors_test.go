@@ -76,7 +76,7 @@ func TestSafetensorsDamaged(t *testing.T) {
 	for _, c := range []struct{ want, header string }{
 		{"not a JSON object", `[]`},
 		{"not a JSON object", ``},
-		{"unexpected EOF", `{"w": {"dtype": "F32"`},
+		{"no JSON: it ends too early", `{"w": {"dtype": "F32"`},
 		{"goes on after", `{} {}`},
 		{"is there twice", `{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}, "w": {"dtype": "F32", "shape": [1], "data_offsets": [4, 8]}}`},
 		{"cut short or damaged", entry("F32", "[4]", "[0, 16]")},

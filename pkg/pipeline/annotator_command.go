@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -59,17 +58,17 @@ func AskCommand(command []string, answer time.Duration) Annotate {
 		}
 		var preferences []*data.Preference
 		limit := time.Duration(min(float64(answer)*float64(len(list)), math.MaxInt64/2))
-		err := converse(ctx, command, limit, in.Bytes(), func(line []byte) error {
+		err := converse(ctx, command, limit, in.Bytes(), func(line []byte) (last bool, err error) {
 			n := len(preferences)
 			if n == len(list) {
-				return fmt.Errorf("it wrote more lines than the %d it was asked for", n)
+				return false, fmt.Errorf("it wrote more lines than the %d it was asked for", n)
 			}
 			p, err := list[n].preference(line)
 			if err != nil {
-				return fmt.Errorf("line %d of its output: %w", n+1, err)
+				return false, fmt.Errorf("line %d of its output: %w", n+1, err)
 			}
 			preferences = append(preferences, p)
-			return nil
+			return n+1 == len(list), nil
 		})
 		if err == nil && len(preferences) < len(list) {
 			err = fmt.Errorf("%s: it wrote %d lines for %d comparisons", command[0], len(preferences), len(list))
@@ -80,14 +79,9 @@ func AskCommand(command []string, answer time.Duration) Annotate {
 
 // preference reads what a program said about a comparison; nil for no choice.
 func (c Comparison) preference(line []byte) (*data.Preference, error) {
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.DisallowUnknownFields()
 	var said preferenceLine
-	if err := decoder.Decode(&said); err != nil {
+	if err := jsontext.Decode(line, &said); err != nil {
 		return nil, fmt.Errorf("%q: %w", line[:min(len(line), 100)], err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%q: there is more after the JSON value", line[:min(len(line), 100)])
 	}
 	p := &data.Preference{
 		Messages: c.Prompt.Messages, Chosen: c.First, Rejected: c.Second,

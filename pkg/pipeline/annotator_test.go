@@ -41,7 +41,7 @@ func TestAskCommand(t *testing.T) {
 
 	for script, want := range map[string]string{
 		`s/.*/{"choice": "both"}/`:                  `line 1 of its output: "choice" is "both", want "first", "second" or "none"`,
-		`s/.*/{"choise": "first"}/`:                 `json: unknown field "choise"`,
+		`s/.*/{"choise": "first"}/`:                 `unknown field "choise"`,
 		`s/.*/{"choice": "first"}/; p; p`:           "more lines than the 2 it was asked for",
 		`s/.*/{"choice": "first", "rating": "so"}/`: `unknown rating "so"`,
 		`no script`: "sed: exit status",

@@ -16,9 +16,12 @@ const (
 	waitForPipes = 2 * time.Second
 )
 
-// converse runs a program with an input and gives each line of its output to onLine, whose error ends the program. It is
-// killed, with all that it started, when the context or the time limit ends. What it says of an error is in the error.
-func converse(ctx context.Context, command []string, limit time.Duration, input []byte, onLine func(line []byte) error) error {
+// converse runs a program with an input and gives each line of its output to onLine, which says whether it was the last one
+// that is wanted, and whose error ends the program. When the program has ended and no line is missing, what it has left
+// behind is killed at once; if lines are missing, something that it has started, such as a filter of its output, has a moment to
+// write them. The program is killed, with all that it started, when the context or the time limit ends. What it says of an
+// error is in the error.
+func converse(ctx context.Context, command []string, limit time.Duration, input []byte, onLine func(line []byte) (last bool, err error)) error {
 	if limit <= 0 {
 		return fmt.Errorf("%s: the time limit is %v, want a positive one", command[0], limit)
 	}
@@ -27,16 +30,23 @@ func converse(ctx context.Context, command []string, limit time.Duration, input 
 	ctx, stop := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer to all that was asked within %v, its time limit", limit))
 	defer stop()
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	lines, said := &lineWriter{onLine: onLine, fail: end}, &tail{}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.WaitDelay = bytes.NewReader(input), lines, said, waitForPipes
+	cmd.Stdin, cmd.WaitDelay = bytes.NewReader(input), waitForPipes
+	lines, said := &lineWriter{onLine: onLine, fail: end, complete: make(chan struct{})}, &tail{}
 	kill := asGroup(cmd)
-	err := cmd.Run()
+	defer endsWithThis(cmd)()
+	pipes, err := startWithPipes(cmd, lines, said)
+	if err != nil {
+		return fmt.Errorf("%s: %w", command[0], err)
+	}
+	err = cmd.Wait()
+	stopped := pipes.wait(ctx.Done(), lines.complete)
 	kill() // what it has left behind
+	pipes.close()
 	ended := cmd.ProcessState != nil && cmd.ProcessState.Exited()
 	switch cause := context.Cause(ctx); {
 	case lines.err != nil:
 		err = lines.err
-	case cause != nil && !ended:
+	case cause != nil && (stopped || !ended):
 		err = cause
 	case errors.Is(err, exec.ErrWaitDelay): // it has ended well, and something that it started has not
 		err = nil
@@ -52,10 +62,11 @@ func converse(ctx context.Context, command []string, limit time.Duration, input 
 
 // lineWriter cuts what is written into lines, which are valid until the next one.
 type lineWriter struct {
-	onLine func([]byte) error
-	fail   func(error) // ends the program
-	rest   []byte      // of a line that has no end yet
-	err    error
+	onLine   func([]byte) (last bool, err error)
+	fail     func(error)   // ends the program
+	complete chan struct{} // closed after the last line that is wanted
+	rest     []byte        // of a line that has no end yet
+	err      error
 }
 
 func (w *lineWriter) Write(b []byte) (int, error) {
@@ -67,7 +78,7 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 		case !ended:
 			return len(b), nil
 		default:
-			w.err = w.onLine(w.rest)
+			w.line()
 		}
 		w.rest, todo = w.rest[:0], rest
 	}
@@ -75,10 +86,18 @@ func (w *lineWriter) Write(b []byte) (int, error) {
 	return len(b), w.err
 }
 
-// close gives the last line, if it has no end.
+// line passes on a whole line.
+func (w *lineWriter) line() {
+	last := false
+	if last, w.err = w.onLine(w.rest); last {
+		close(w.complete)
+	}
+}
+
+// close passes on the last line, if it has no end.
 func (w *lineWriter) close() error {
 	if w.err == nil && len(w.rest) > 0 {
-		w.err = w.onLine(w.rest)
+		w.line()
 	}
 	return w.err
 }

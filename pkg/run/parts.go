@@ -12,6 +12,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"github.com/tame-rlhf/tame/internal/checksum"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/pkg/data"
 )
 
@@ -100,7 +101,7 @@ func jsonForm[T any]() form[T] {
 		if err != nil {
 			return value, err
 		}
-		if err := json.Unmarshal(raw, &value); err != nil {
+		if err := jsontext.Unmarshal(raw, &value); err != nil {
 			return value, fmt.Errorf("run: %s: %w", path, err)
 		}
 		return value, nil

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Further files next to a tokenizer that transformers reads.
@@ -45,7 +46,7 @@ func readChatTemplate(dir string) (string, error) {
 	var config struct {
 		Template json.RawMessage `json:"chat_template"`
 	}
-	if err := json.Unmarshal(raw, &config); err != nil {
+	if err := jsontext.Unmarshal(raw, &config); err != nil {
 		return "", fmt.Errorf("%s: %w", huggingConfig, err)
 	}
 	var text string
@@ -189,7 +190,7 @@ func readAddedTokens(dir string, config specialTokens) ([]addedEntry, error) {
 	}
 	if raw != nil {
 		var ids map[string]int32
-		if err := json.Unmarshal(raw, &ids); err != nil {
+		if err := jsontext.Unmarshal(raw, &ids); err != nil {
 			return nil, fmt.Errorf("%s: want an object of tokens with their ids: %w", addedTokensFile, err)
 		}
 		for text, id := range ids {
@@ -228,7 +229,7 @@ func readNames(dir string) (s specialTokens, err error) {
 		if raw == nil {
 			continue
 		}
-		if err := json.Unmarshal(raw, &s); err != nil {
+		if err := jsontext.Unmarshal(raw, &s); err != nil {
 			return s, fmt.Errorf("%s: %w", name, err)
 		}
 	}

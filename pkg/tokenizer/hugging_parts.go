@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // huggingPart holds the fields of all normalisers, pre-tokenisers, decoders and post-processors that are known here.
@@ -55,7 +57,7 @@ func flatten(name string, raw json.RawMessage, depth int) ([]huggingPart, error)
 	if len(raw) > maxPart {
 		return nil, fmt.Errorf("the %s has %d bytes, the limit is %d", name, len(raw), maxPart)
 	}
-	if err := json.Unmarshal(raw, &p); err != nil {
+	if err := jsontext.Unmarshal(raw, &p); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if p == nil {

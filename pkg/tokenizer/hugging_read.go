@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Files of a Hugging Face tokenizer.
@@ -133,7 +135,7 @@ func parseHugging(data, config []byte) (*Tokenizer, error) {
 // parseHuggingWith is parseHugging with the tokens that files next to the tokenizer.json add.
 func parseHuggingWith(data, config []byte, added []addedEntry) (*Tokenizer, error) {
 	var f huggingFile
-	if err := json.Unmarshal(data, &f); err != nil {
+	if err := jsontext.Unmarshal(data, &f); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: %w", err)
 	}
 	model, err := parseHuggingModel(f.Model)
@@ -204,14 +206,14 @@ func parseHuggingModel(raw json.RawMessage) (*huggingModel, error) {
 	var kind struct {
 		Type string `json:"type"`
 	}
-	if err := json.Unmarshal(raw, &kind); err != nil {
+	if err := jsontext.Unmarshal(raw, &kind); err != nil {
 		return nil, fmt.Errorf("not a tokenizer.json: model: %w", err)
 	}
 	if kind.Type != "BPE" && kind.Type != "" {
 		return nil, fmt.Errorf("the model is %s%s", kind.Type, otherKinds)
 	}
 	var m huggingModel
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := jsontext.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	set := func(s *string) bool { return s != nil && *s != "" }
@@ -388,7 +390,7 @@ func (h *hugging) parseConfig(data []byte) error {
 		return nil
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
+	if err := jsontext.Unmarshal(data, &fields); err != nil {
 		return fmt.Errorf("%s or %s: %w", huggingConfig, huggingSpecials, err)
 	}
 	for key, adds := range map[string]*bool{"add_bos_token": &h.addBOS, "add_eos_token": &h.addEOS} {
@@ -406,7 +408,7 @@ func (h *hugging) parseConfig(data []byte) error {
 			continue
 		}
 		var token huggingToken
-		if err := json.Unmarshal(raw, &token); err != nil {
+		if err := jsontext.Unmarshal(raw, &token); err != nil {
 			return fmt.Errorf("%s or %s: %s: %w", huggingConfig, huggingSpecials, name, err)
 		}
 		h.names[i] = string(token)

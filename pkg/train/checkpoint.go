@@ -16,6 +16,7 @@ import (
 
 	"github.com/tame-rlhf/tame/internal/bounded"
 	"github.com/tame-rlhf/tame/internal/checksum"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/pkg/model"
 	"github.com/tame-rlhf/tame/pkg/optim"
 	"github.com/tame-rlhf/tame/pkg/run"
@@ -241,7 +242,7 @@ func readState(ctx context.Context, dir string) (state stateJSON, err error) {
 	if err != nil {
 		return state, err
 	}
-	if err := json.Unmarshal(raw, &state); err != nil {
+	if err := jsontext.Unmarshal(raw, &state); err != nil {
 		return state, fmt.Errorf("%s: %w", path, err)
 	}
 	switch {

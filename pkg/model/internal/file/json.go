@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/tame-rlhf/tame/internal/bounded"
+	"github.com/tame-rlhf/tame/internal/jsontext"
 )
 
 // Object gives the fields of a JSON object. Of two fields of one name, some readers take the first and some the last, so both are
@@ -30,7 +31,7 @@ func Object(raw []byte) (map[string]json.RawMessage, error) {
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
-			return nil, fmt.Errorf("%q: %w", Short(name), err)
+			return nil, fmt.Errorf("%q: %w", Short(name), jsontext.Explain(err))
 		}
 		fields[name] = value
 	}
@@ -46,9 +47,9 @@ func Object(raw []byte) (map[string]json.RawMessage, error) {
 // notEnded makes the end of the text an error.
 func notEnded(err error) error {
 	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+		err = io.ErrUnexpectedEOF
 	}
-	return err
+	return jsontext.Explain(err)
 }
 
 // IsNull says whether a field is absent or null.

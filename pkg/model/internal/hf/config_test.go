@@ -215,7 +215,7 @@ func TestHFConfigRefuses(t *testing.T) {
 	assert.ErrorContains(t, err, "mlp_bias", "all problems at once")
 	assert.ErrorContains(t, err, "vocab_size is missing")
 	for want, raw := range map[string]string{
-		"not a JSON object": `[1]`, "unexpected EOF": `{"a": 1`, `"a" is there twice`: `{"a": 1, "a": 1}`, "goes on after": `{} 1`, "exceeded max depth": `{"a": ` + strings.Repeat("[", 20000) + `}`,
+		"not a JSON object": `[1]`, "no JSON: it ends too early": `{"a": 1`, `"a" is there twice`: `{"a": 1, "a": 1}`, "goes on after": `{} 1`, "exceeded max depth": `{"a": ` + strings.Repeat("[", 20000) + `}`,
 	} {
 		_, err := parseConfig([]byte(raw))
 		assert.ErrorContains(t, err, want)

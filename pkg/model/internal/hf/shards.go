@@ -1,7 +1,6 @@
 package hf
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tame-rlhf/tame/internal/jsontext"
 	"github.com/tame-rlhf/tame/pkg/model/internal/file"
 )
 
@@ -89,7 +89,7 @@ func parseIndex(raw []byte) (map[string]string, error) {
 	weights := make(map[string]string, len(entries))
 	for _, tensor := range slices.Sorted(maps.Keys(entries)) {
 		var name string
-		if err := json.Unmarshal(entries[tensor], &name); err != nil {
+		if err := jsontext.Unmarshal(entries[tensor], &name); err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", file.Short(tensor), err)
 		}
 		if strings.ContainsAny(name, `/\:`) || !filepath.IsLocal(name) || name == "." {
