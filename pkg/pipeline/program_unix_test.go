@@ -45,7 +45,7 @@ func TestHostilePrograms(t *testing.T) {
 		"text after the value":   {`echo '{"choice": "first"} because'; ` + bothFirst, "there is more after the JSON value"},
 		"a key twice":            {`echo '{"choice": "first", "choice": "second"}'; ` + bothFirst, `"choice" is there twice`},
 		"a key in capitals":      {`echo '{"Choice": "first"}'; ` + bothFirst, `keys are taken by their exact case, want "choice"`},
-		"no value":               {`echo; ` + bothFirst, `line 1 of its output: "": EOF`},
+		"no value":               {`echo; ` + bothFirst, `line 1 of its output: "": no JSON: it is empty`},
 		"too few lines":          {`echo '{"choice": "first"}'`, "it wrote 1 lines for 2 comparisons"},
 		"dies":                   {bothFirst + `; echo "out of tokens" >&2; exit 3`, "exit status 3; its standard error: out of tokens"},
 		"a grandchild that dies": {`(sleep 600) & ` + bothFirst + `; exit 3`, "exit status 3"},
