@@ -31,7 +31,8 @@ func chatCommand() *cobra.Command {
 		Use:   "chat --model PATH",
 		Short: "Talk with a chat model",
 		Long: "Reads what you say line by line and streams the answers. The model remembers the dialogue until its context is full.\n" +
-			"/reset starts a new dialogue, /quit ends. Lines may come from a pipe.",
+			"/reset starts a new dialogue, /quit ends. Lines may come from a pipe.\n" +
+			"Flags that are not set are taken from the model's generation_config.json, if it says how to sample.",
 		Args:    noArguments,
 		GroupID: groupTools,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -46,6 +47,9 @@ func chatCommand() *cobra.Command {
 			})
 			tellAside(cmd, path, p)
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
+				return err
+			}
+			if err := useGeneration(cmd, path, p, &cfg); err != nil {
 				return err
 			}
 			c, err := newChat(p, tok, system, *template, cfg, escaped(cmd.OutOrStdout()))
@@ -63,6 +67,7 @@ func chatCommand() *cobra.Command {
 	flags.StringVar(&system, "system", "", "system prompt")
 	flags.Float64Var(&cfg.Temperature, "temperature", cfg.Temperature, "divides the logits; 0 takes the most probable token")
 	flags.Float64Var(&cfg.TopP, "top-p", cfg.TopP, "keep the most probable tokens that add up to this probability")
+	flags.IntVar(&cfg.TopK, "top-k", cfg.TopK, "keep this many of the most probable tokens; 0 keeps all")
 	flags.IntVar(&cfg.MaxNewTokens, "max-new-tokens", cfg.MaxNewTokens, "longest answer; 0: as long as the context allows")
 	flags.Uint64Var(&cfg.Seed, "seed", 0, "of the random numbers")
 	template = templateFlag(flags)

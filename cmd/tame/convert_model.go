@@ -74,7 +74,7 @@ func convertModelCommand() *cobra.Command {
   llama2c  file of llama2.c, version 0                       NAME.bin      f32
   meta     folder of Meta's Llama: consolidated.00.pth       --to meta     f32, f16, bf16
 
-The tokenizer goes along: into a folder as tokenizer.model, into a GGUF file as its vocabulary, and beside NAME.bin as NAME.tokenizer.model.
+The tokenizer goes along: into a folder as tokenizer.json and tokenizer.model with its chat template, into a GGUF file as its vocabulary, and beside NAME.bin as NAME.tokenizer.model.
 q8_0 stores 8 bits a weight, off by at most 1/226 of the largest of 32 weights; matrices whose rows are no multiple of 32 long are f16 then.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -185,26 +185,15 @@ func folderExtras(tok *tokenizer.Tokenizer, l data.Lineage) func(dir string) err
 	}
 }
 
-// convertExtras are the folderExtras and the chat template, which stages leave out: they train in Llama 2's form.
-func convertExtras(tok *tokenizer.Tokenizer, l data.Lineage) func(dir string) error {
-	return func(dir string) error {
-		err := folderExtras(tok, l)(dir)
-		if err == nil && tok != nil {
-			err = tok.SaveChatTemplate(dir)
-		}
-		return err
-	}
-}
-
 func writeHF(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error {
 	cfg := model.DefaultSaveConfig()
 	cfg.DType = dtype
 	cfg.Further = false // the folder is for other programs
-	return model.SaveAs(out, p, cfg, convertExtras(tok, l))
+	return model.SaveAs(out, p, cfg, folderExtras(tok, l))
 }
 
 func writeMeta(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, l data.Lineage) error {
-	return model.SaveMeta(out, p, dtype, convertExtras(tok, l))
+	return model.SaveMeta(out, p, dtype, folderExtras(tok, l))
 }
 
 func writeGGUF(out string, p *model.Params, tok *tokenizer.Tokenizer, dtype string, _ data.Lineage) error {

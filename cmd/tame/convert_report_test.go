@@ -90,7 +90,7 @@ func TestReportOfTokenizer(t *testing.T) {
 	mustRun(t, "tokenizer", "convert", in, out, "--report", report)
 	r := readReport(t, report)
 	assert.Equal(t, []string{"tokenizer.model"}, bases(r.Read))
-	assert.ElementsMatch(t, []string{"tokenizer.json", "tokenizer_config.json"}, bases(r.Written))
+	assert.ElementsMatch(t, []string{"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}, bases(r.Written))
 	assert.Nil(t, r.Model)
 	assert.Equal(t, 290, r.Tokenizer.Pieces)
 

@@ -42,7 +42,8 @@ func generateCommand() *cobra.Command {
 		Short: "Sample completions",
 		Long: `Reads {"prompt": "..."}, {"tokens": [...]} or {"messages": [...]} and writes` + "\n" +
 			`{"completions": [{"text": "...", "tokens": [...], "logprobs": [...], "finish": "stop" or "length"}]}.` + "\n" +
-			"A sample's random stream depends on the seed, the line's number and the sample's index alone.",
+			"A sample's random stream depends on the seed, the line's number and the sample's index alone.\n" +
+			"Flags that are not set are taken from the model's generation_config.json, if it says how to sample.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var p *model.Params
@@ -53,6 +54,9 @@ func generateCommand() *cobra.Command {
 			})
 			tellAside(cmd, path, p)
 			if err = cmp.Or(err, checkPolicy(path, p)); err != nil {
+				return err
+			}
+			if err := useGeneration(cmd, path, p, &cfg); err != nil {
 				return err
 			}
 			cfg.Fit(p, tok)

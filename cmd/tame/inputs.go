@@ -29,9 +29,13 @@ type modelConfig struct {
 func (c modelConfig) load() (*model.Params, *tokenizer.Tokenizer, *data.Template, error) {
 	p, tok, tmpl, err := loadChat(c.Model, c.Tokenizer, c.Template)
 	if errors.Is(err, errNoTokenizer) {
-		err = fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", c.Model)
+		err = noTokenizerIn(c.Model)
 	}
 	return p, tok, tmpl, err
+}
+
+func noTokenizerIn(model string) error {
+	return fmt.Errorf("%s has no tokenizer in it: name one by tokenizer: FILE", model)
 }
 
 // readers are the forms of a dataset that a stage can use: each gives the rows if the file has that form.

@@ -152,7 +152,10 @@ func runPretrain(ctx context.Context, r *stageRun, c *pretrainConfig) error {
 // start is the model and the tokenizer: those given, or new ones.
 func (c *pretrainConfig) start(ctx context.Context, r *stageRun, texts []document) (*model.Params, *tokenizer.Tokenizer, error) {
 	if c.Model != "" {
-		p, tok, _, err := modelConfig{c.Model, c.Tokenizer, llama2Template}.load() // no chat here
+		p, tok, err := model.LoadWithTokenizer(c.Model, c.Tokenizer)
+		if err == nil && tok == nil {
+			err = noTokenizerIn(c.Model)
+		}
 		return p, tok, cmp.Or(err, checkPolicy(c.Model, p))
 	}
 	shape := c.Shape

@@ -197,6 +197,9 @@ func runStage[C any](ctx context.Context, s stage[C], cfg *C, file string, resum
 	if m, ok := any(cfg).(modelLoader); ok {
 		show.Phase("loading the model")
 		r.policy, r.tok, r.tmpl, err = m.load()
+		if err == nil {
+			r.lineage.Template = r.tmpl.Name()
+		}
 		if err == nil && !s.scores {
 			err = checkPolicy(inputs[0], r.policy)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -65,7 +66,7 @@ func (r *stageRun) noteUnused(inputs []string) {
 // progress, which begins before its first step, and write the log. done ends the display.
 func (r *stageRun) follow(name string, saves *train.Checkpointing, onPhase *func(string, int, int), onStep *func(train.StepInfo)) (done func()) {
 	*saves = train.Checkpointing{Dir: r.output.checkpoint, Every: r.every, WriteFiles: func(dir string) error {
-		return errors.Join(r.tok.SaveFolder(dir), data.WriteLineage(dir, r.lineage))
+		return errors.Join(r.saveTokenizer(dir), data.WriteLineage(dir, r.lineage))
 	}}
 	var task *console.Task
 	detail := ""
@@ -121,10 +122,18 @@ func (r *stageRun) finishModel(evaluation any, text string) error {
 	return r.finish(text)
 }
 
+// saveTokenizer writes the tokenizer with the chat format that the model was trained in.
+func (r *stageRun) saveTokenizer(dir string) error {
+	if r.tmpl == nil { // no chat
+		return r.tok.SaveFolder(dir)
+	}
+	return r.tok.SaveFolderChat(dir, cmp.Or(r.tmpl.Source(), tokenizer.Llama2Chat))
+}
+
 // writeExtras writes what goes into the folder besides the model.
 func (r *stageRun) writeExtras(evaluation any) func(dir string) error {
 	return func(dir string) error {
-		if err := r.tok.SaveFolder(dir); err != nil {
+		if err := r.saveTokenizer(dir); err != nil {
 			return err
 		}
 		if evaluation != nil {

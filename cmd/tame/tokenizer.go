@@ -2,7 +2,6 @@ package main
 
 import (
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -45,7 +44,7 @@ func tokenizerConvertCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			save := func(dir string) error { return errors.Join(tok.SaveHuggingFace(dir), tok.SaveChatTemplate(dir)) }
+			save := tok.SaveHuggingFace
 			if !place.Folder {
 				save = tok.Save
 			}

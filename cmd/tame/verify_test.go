@@ -30,7 +30,7 @@ func TestVerify(t *testing.T) {
 	mustRun(t, "convert", "model", chat, at("chat"))
 	demos := conversations(t, 4)
 	text := mustRun(t, "verify", at("copy"), at("copy/model.safetensors"), start, at("a.gguf"), demos)
-	assert.Contains(t, text, at("copy")+": 4 files are as they were written\n")
+	assert.Contains(t, text, at("copy")+": 8 files are as they were written\n")
 	assert.Contains(t, text, at("copy/model.safetensors")+": as it was written\n")
 	assert.Contains(t, text, at("a.gguf")+": names, shapes and types fit a model of")
 	assert.Contains(t, text, demos+": 4 rows can be read; no SHA-256 is recorded\n")

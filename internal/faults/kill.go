@@ -139,7 +139,7 @@ func (t *try) again(ctx context.Context, ref *reference, args []string, there in
 		return err
 	case e.broken != nil:
 		return e.broken
-	case e.status != 0 && (there == 0 || !strings.Contains(e.output, "already exists")):
+	case e.status != 0 && !strings.Contains(e.output, "already exists"): // else all has to be there, see below
 		return failf("with %d of %d outputs, the same command fails: %s", there, len(t.tools[t.subject].outputs), e.summary())
 	}
 	return t.same(ref.tree)

@@ -19,10 +19,13 @@ const lineageFile = "lineage.json"
 func Check(inputs []string, places ...Place) error {
 	var errs []error
 	for _, p := range places {
-		errs = append(errs, p.recover())
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+		finished, err := p.recover()
+		if err != nil {
+			return err
+		}
+		if finished {
+			errs = append(errs, fmt.Errorf("a command that was killed had made all of %s, and only now it has its name", p.Path))
+		}
 	}
 	parents := map[string]bool{} // each is checked once
 	for n, p := range places {

@@ -84,41 +84,42 @@ func (s *Set) writeJournal() error {
 	return first.Sync()
 }
 
-// recover finishes a Commit that was killed, before or after all outputs had their names.
-func (p Place) recover() error {
+// recover finishes a Commit that was killed, before or after all outputs had their names. finished says that it gave one its name.
+func (p Place) recover() (finished bool, err error) {
 	raw, err := os.ReadFile(p.lockPath())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(raw) == 0 {
 		p.tidy()
-		return nil
+		return false, nil
 	}
 	lock, err := p.lock()
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer release(lock)
 	var places []Place
 	if json.Unmarshal(raw, &places) != nil {
-		return nil // killed while it was written, before the first name
+		return false, nil // killed while it was written, before the first name
 	}
 	for _, q := range places {
 		if _, err := os.Lstat(q.staged()); err != nil {
 			continue // has its name already
 		}
 		if err := q.publish(); err != nil {
-			return err
+			return finished, err
 		}
+		finished = true
 	}
 	for _, q := range places {
 		q.removeStage()
 		q.removeLock() // but for the one that is held, which is released now
 	}
-	return nil
+	return finished, nil
 }
 
 // tidy removes what a process has left that was killed after its output had its name. While another one has the lock, it does nothing.

@@ -119,6 +119,7 @@ func TestKilled(t *testing.T) {
 	_, err = New(nil, File(a), File(b))
 	require.ErrorContains(t, err, a+" already exists")
 	require.ErrorContains(t, err, b+" already exists")
+	require.ErrorContains(t, err, "a command that was killed had made all of "+a+", and only now it has its name")
 	assert.Equal(t, "one", read(t, a))
 	assert.Equal(t, "two", read(t, b))
 	assert.Equal(t, []string{"a", "b"}, names(t, dir))

@@ -1,6 +1,7 @@
 package data
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,9 +42,21 @@ type Turn struct {
 // A prompt that is sampled from, the sampled answer with the token that ends it, and the example that a stage makes of both by [Join] have
 // the same ids: nothing is decoded and encoded again between sampling and training.
 type Template struct {
-	form  chatForm
-	tok   Tokenizer
-	vocab int // ids of the model, 0 for any number
+	form   chatForm
+	tok    Tokenizer
+	vocab  int    // ids of the model, 0 for any number
+	source string // in Jinja, "" for Llama 2's
+}
+
+// Source is the template in Jinja, "" if it is Llama 2's, which needs none.
+func (t *Template) Source() string { return t.source }
+
+// Name tells templates apart: llama2, or the SHA-256 of the template in Jinja.
+func (t *Template) Name() string {
+	if t.source == "" {
+		return "llama2"
+	}
+	return fmt.Sprintf("jinja sha256:%x", sha256.Sum256([]byte(t.source)))
 }
 
 // chatForm is how a dialogue that has been checked becomes ids.
@@ -55,7 +68,9 @@ type chatForm interface {
 // Within returns a template for a model of that many ids. A tokenizer may have more, such as those of tokens that were added after the model
 // was trained: a text that has one is an error that names it.
 func (t *Template) Within(vocab int) *Template {
-	return &Template{form: t.form, tok: t.tok, vocab: vocab}
+	within := *t
+	within.vocab = vocab
+	return &within
 }
 
 // check looks for ids that the model lacks.

@@ -58,7 +58,7 @@ func JinjaTemplate(tok JinjaTokenizer, source string, ends ...int32) (*Template,
 			f.variables[name] = tok.Piece(id)
 		}
 	}
-	return &Template{form: f, tok: tok}, nil
+	return &Template{form: f, tok: tok, source: source}, nil
 }
 
 // jinjaForm is the chat format of a template in Jinja.

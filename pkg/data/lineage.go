@@ -25,6 +25,9 @@ type Lineage struct {
 	Seed   uint64          `json:"seed,omitempty"`
 	Inputs []Input         `json:"inputs,omitempty"` // the datasets and checkpoints it was made from
 
+	// Template names the chat format of a stage that encodes dialogues: see Template.Name.
+	Template string `json:"template,omitempty"`
+
 	// Ancestors are the lineages of the inputs and of all that they were made from, each once, so that the whole history can be
 	// told when its files are gone. See Add.
 	Ancestors []Ancestor `json:"ancestors,omitempty"`

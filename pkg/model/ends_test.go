@@ -37,8 +37,11 @@ func endsModel(t *testing.T, change func(config map[string]any), generation stri
 	raw, err = json.Marshal(config)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, raw, 0o600))
-	if generation != "" {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte(generation), 0o600))
+	other := filepath.Join(dir, "generation_config.json")
+	if generation == "" {
+		require.NoError(t, os.Remove(other))
+	} else {
+		require.NoError(t, os.WriteFile(other, []byte(generation), 0o600))
 	}
 	return dir
 }

@@ -173,6 +173,7 @@ func ExampleSave() {
 	// README.md
 	// SHA256SUMS
 	// config.json
+	// generation_config.json
 	// model.safetensors
 	// true 760
 }

@@ -47,6 +47,7 @@ func ExampleSaveAs() {
 	// Output:
 	// SHA256SUMS
 	// config.json
+	// generation_config.json
 	// model-00001-of-00002.safetensors
 	// model-00002-of-00002.safetensors
 	// model.safetensors.index.json

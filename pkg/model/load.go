@@ -65,7 +65,7 @@ func load(path string, table arch.Table) (_ *Params, err error) {
 		return nil, fmt.Errorf("%w: take a smaller model, or allow more memory", err)
 	}
 	p := newParams(table, m.Has().Config, tensor.Float32)
-	p.ends, p.aside = m.Has().Ends, m.Has().LeftAside
+	p.ends, p.generation, p.aside = m.Has().Ends, m.Has().Generation, m.Has().LeftAside
 	if has[arch.ScoreWeight] {
 		p.AddHead(nil)
 	}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,6 +31,8 @@ type Params struct {
 	byName map[string]*Param
 	ends   []int32  // ids besides cfg.EOS that end an answer
 	aside  []string // see LeftAside
+
+	generation map[string]json.RawMessage // see Generation
 
 	backend backend.Backend // nil for cpu.Backend
 }
@@ -205,7 +208,7 @@ func (p *Params) Clone() *Params { return p.As(p.dtype) }
 
 // As copies the weights, converted to that dtype.
 func (p *Params) As(dtype tensor.Dtype) *Params {
-	c := &Params{cfg: p.cfg, dtype: dtype, table: p.table, byName: make(map[string]*Param), ends: p.ends, backend: p.backend}
+	c := &Params{cfg: p.cfg, dtype: dtype, table: p.table, byName: make(map[string]*Param), ends: p.ends, generation: p.generation, backend: p.backend}
 	if c.validate() != nil {
 		return c
 	}

@@ -89,7 +89,7 @@ func saveHF(dir string, p *Params, cfg SaveConfig, create folder.Create, extras 
 		}
 		sums := folder.Sums{}
 		create := create.Hashing(sums)
-		w := hf.Writer{Create: create, DType: cfg.DType, MaxBytes: cfg.MaxShardBytes, Ends: p.ends}
+		w := hf.Writer{Create: create, DType: cfg.DType, MaxBytes: cfg.MaxShardBytes, Ends: p.ends, Generation: p.generation}
 		further := func(tmp string) error { return p.writeFurther(tmp, create) }
 		return folder.Write(dir, sums, func(tmp string) error { return w.Write(tmp, p.cfg, tensors, p.numbers) }, further, extras)
 	}

@@ -34,10 +34,11 @@ func LoadWithTokenizer(path, tokenizerPath string) (*Params, *tokenizer.Tokenize
 	return p, tok, nil
 }
 
-// CheckTokenizer wants begin and end of sequence to be the same ids in both. The tokenizer may have more pieces than the model has ids,
+// CheckTokenizer wants begin and end of sequence to be the same ids in both. A tokenizer may have no begin, as Qwen's do, whatever the
+// model's config.json names: none is put before a text then. The tokenizer may have more pieces than the model has ids,
 // such as <pad>: a text that has one of these is refused where its ids are used, see Config.CheckTokens.
 func CheckTokenizer(c Config, tok *tokenizer.Tokenizer) error {
-	if tok.BOS() != c.BOS || tok.EOS() != c.EOS {
+	if tok.BOS() >= 0 && tok.BOS() != c.BOS || tok.EOS() != c.EOS {
 		return fmt.Errorf("the tokenizer has BOS %d and EOS %d, the model %d and %d: they do not fit together",
 			tok.BOS(), tok.EOS(), c.BOS, c.EOS)
 	}

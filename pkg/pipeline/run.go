@@ -89,7 +89,7 @@ func runStages(ctx context.Context, dir string, d Data, cfg Config, st stages) (
 		return nil, err
 	}
 	cfg.fit(d)
-	s, err := newStore(ctx, dir, cfg.KeepEvery, d.Tokenizer, cfg.Watch)
+	s, err := newStore(ctx, dir, cfg.KeepEvery, d, cfg.Watch)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,7 @@ type store struct {
 
 	every int // steps between checkpoints
 	tok   *tokenizer.Tokenizer
+	chat  string // the chat template in Jinja
 	watch func(Event)
 
 	keepPreferences bool // Config.KeepPreferences
@@ -42,7 +44,7 @@ const workDir = ".work"
 var leftover = regexp.MustCompile(`^\.(.+(\.tmp|\.discarded|\.(arrow|json|model)\d*)|SHA256SUMS\d+)$`)
 
 // newStore makes the folder, or sweeps the one that is there.
-func newStore(ctx context.Context, dir string, every int, tok *tokenizer.Tokenizer, watch func(Event)) (*store, error) {
+func newStore(ctx context.Context, dir string, every int, d Data, watch func(Event)) (*store, error) {
 	if watch == nil {
 		watch = func(Event) {}
 	}
@@ -61,7 +63,7 @@ func newStore(ctx context.Context, dir string, every int, tok *tokenizer.Tokeniz
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
-	s := &store{dir: dir, ctx: ctx, every: every, tok: tok, watch: watch}
+	s := &store{dir: dir, ctx: ctx, every: every, tok: d.Tokenizer, chat: cmp.Or(d.Template.Source(), tokenizer.Llama2Chat), watch: watch}
 	if s.sums, err = openSums(dir); err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}
@@ -244,7 +246,7 @@ func inParts[T data.Row](s *store, name string, l data.Lineage, n, size int, com
 func (s *store) params(name string, l data.Lineage, compute func() (*model.Params, error), more ...func(dir string) error) (*model.Params, error) {
 	return result(s, name, l, model.Load, compute, func(path string, p *model.Params) error {
 		err := model.Save(path, p, func(tmp string) error {
-			errs := []error{s.tok.SaveFolder(tmp), data.WriteLineage(tmp, l)}
+			errs := []error{s.tok.SaveFolderChat(tmp, s.chat), data.WriteLineage(tmp, l)}
 			for _, write := range more {
 				errs = append(errs, write(tmp))
 			}

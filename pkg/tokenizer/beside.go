@@ -105,14 +105,6 @@ func (t *Tokenizer) IsLlama2Chat() bool {
 	return t.chatTemplate == "" || !foreign && !slices.ContainsFunc(ChatMarkers(), lacks)
 }
 
-// SaveChatTemplate writes the chat template into a model's folder as chat_template.jinja, if there is one.
-func (t *Tokenizer) SaveChatTemplate(dir string) error {
-	if t.chatTemplate == "" {
-		return nil
-	}
-	return os.WriteFile(filepath.Join(dir, chatTemplateFile), []byte(t.chatTemplate), 0o644)
-}
-
 // readModelFolder reads the tokenizer.model of a folder with what the files next to it say: the names of BOS, EOS and PAD, and further
 // tokens. transformers cuts those out of a text in a way of its own. For special tokens there is nothing to cut, because no text has them
 // here; others are refused.
@@ -164,6 +156,21 @@ func readModelFolder(dir string, data []byte) (*Tokenizer, error) {
 	}
 	sp.names = names
 	return newTokenizer(pieces, sp)
+}
+
+// modelBeside reads the tokenizer.model next to a tokenizer.json, which is what WriteModel and GGUF write. Texts are encoded by the
+// tokenizer.json; of Llama's, transformers' converter made that from the other one, with runs of spaces merged in another order. It is nil
+// if there is none that can be read and has the same pieces.
+func (t *Tokenizer) modelBeside(dir string) *Tokenizer {
+	data, err := bounded.ReadFile(filepath.Join(dir, modelFile), maxFile)
+	if err != nil {
+		return nil
+	}
+	m, err := readModelFolder(dir, data)
+	if err != nil || !Same(t, m) || m.bos != t.bos || m.eos != t.eos {
+		return nil
+	}
+	return m
 }
 
 // addedEntry is a token that a file next to tokenizer.model adds to it.

@@ -88,7 +88,7 @@ func TestChatTemplate(t *testing.T) {
 	}{
 		{nil, "", false},
 		{map[string]string{"chat_template.jinja": zephyr}, zephyr, true},
-		{map[string]string{"chat_template.jinja": chatTemplate, "tokenizer_config.json": `{"chat_template": "<|x|>"}`}, chatTemplate, false},
+		{map[string]string{"chat_template.jinja": Llama2Chat, "tokenizer_config.json": `{"chat_template": "<|x|>"}`}, Llama2Chat, false},
 		{map[string]string{"tokenizer_config.json": `{"chat_template": "[INST] {{ x }} [/INST]"}`}, "[INST] {{ x }} [/INST]", true}, // Mistral's
 		{map[string]string{"tokenizer_config.json": `{"chat_template": null}`}, "", false},
 		{map[string]string{"tokenizer_config.json": `{"chat_template": [{"name": "tool", "template": "t"}, {"name": "default", "template": "d"}]}`}, "d", true},
@@ -97,15 +97,20 @@ func TestChatTemplate(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, tok.ChatTemplate())
 		assert.Equal(t, !c.foreign, tok.IsLlama2Chat())
+		written := c.want
+		if written == "" {
+			written = Llama2Chat // the format of models without a template
+		}
 		meta, err := tok.GGUF(tok.VocabSize())
 		require.NoError(t, err)
 		back, err := LoadGGUF(writeMeta(t, meta))
 		require.NoError(t, err)
-		assert.Equal(t, c.want, back.ChatTemplate())
+		assert.Equal(t, written, back.ChatTemplate())
 		dir := t.TempDir()
 		require.NoError(t, tok.SaveFolder(dir))
-		require.NoError(t, tok.SaveChatTemplate(dir))
-		assert.Equal(t, c.want, must(Load(dir)).ChatTemplate())
+		assert.Equal(t, written, must(Load(dir)).ChatTemplate())
+		require.NoError(t, tok.SaveFolderChat(dir, "[INST]"))
+		assert.Equal(t, "[INST]", must(Load(dir)).ChatTemplate())
 	}
 	_, err := Load(folderOf(t, map[string]string{"tokenizer_config.json": `{"chat_template": 7}`}))
 	assert.ErrorContains(t, err, "chat_template is neither a text nor a list")

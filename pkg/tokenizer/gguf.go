@@ -175,7 +175,7 @@ func (t *Tokenizer) GGUF(vocabSize int) (map[string]any, error) {
 	if h := t.hugging; h != nil && h.bytes != nil {
 		return t.bytesToGGUF(vocabSize)
 	}
-	template := t.chatTemplate
+	template := t.writtenTemplate()
 	t, err := t.sentencePiece()
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: gguf: %w", err)

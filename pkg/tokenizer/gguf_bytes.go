@@ -176,8 +176,8 @@ func (t *Tokenizer) bytesToGGUF(vocabSize int) (map[string]any, error) {
 			m[key] = uint32(id)
 		}
 	}
-	if t.chatTemplate != "" {
-		m[ggufTemplate] = t.chatTemplate
+	if template := t.writtenTemplate(); template != "" {
+		m[ggufTemplate] = template
 	}
 	return m, nil
 }

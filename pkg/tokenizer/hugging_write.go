@@ -18,16 +18,7 @@ import (
 // modelFile is the name of a SentencePiece model in a model's folder.
 const modelFile = "tokenizer.model"
 
-// SaveFolder writes the tokenizer into a model's folder: as tokenizer.model, and if that cannot hold it (see
-// [Tokenizer.WriteModel]) as tokenizer.json with its tokenizer_config.json. [Load] of the folder reads it again.
-func (t *Tokenizer) SaveFolder(dir string) error {
-	if _, err := t.sentencePiece(); err == nil {
-		return t.Save(filepath.Join(dir, modelFile))
-	}
-	return t.SaveHuggingFace(dir)
-}
-
-// SaveHuggingFace writes tokenizer.json and tokenizer_config.json into dir, which AutoTokenizer of transformers opens
+// SaveHuggingFace writes tokenizer.json, tokenizer_config.json and chat_template.jinja into dir, which AutoTokenizer of transformers opens
 // and which give the same ids there. What came from a tokenizer.json is written back as it was.
 //
 // Two things differ there. transformers looks for the names of control pieces in every text, so its ids are those of
@@ -38,6 +29,10 @@ func (t *Tokenizer) SaveFolder(dir string) error {
 // leftmost first, but a tokenizer.json the longer one, as after transformers' own conversion; in Llama's model these are
 // runs of spaces, for which it makes no difference.
 func (t *Tokenizer) SaveHuggingFace(dir string) error {
+	return t.saveHuggingFace(dir, t.writtenTemplate())
+}
+
+func (t *Tokenizer) saveHuggingFace(dir, template string) error {
 	files, err := t.huggingFiles()
 	if err != nil {
 		return fmt.Errorf("tokenizer: save as tokenizer.json: %w", err)
@@ -49,6 +44,9 @@ func (t *Tokenizer) SaveHuggingFace(dir string) error {
 		if err := renameio.WriteFile(filepath.Join(dir, name), files[name], 0o644); err != nil {
 			return fmt.Errorf("tokenizer: save: %w", err)
 		}
+	}
+	if err := writeTemplate(dir, template); err != nil {
+		return fmt.Errorf("tokenizer: save: %w", err)
 	}
 	return nil
 }
@@ -213,10 +211,6 @@ func (t *Tokenizer) huggingConfig() ([]byte, error) {
 		{"clean_up_tokenization_spaces", false},
 		{"model_input_names", []string{"input_ids", "attention_mask"}},
 	}
-	isTag := func(text string) bool { id, ok := t.ids[text]; return ok && t.pieces[id].Type == UserDefined }
-	if !slices.ContainsFunc(ChatMarkers(), func(text string) bool { return !isTag(text) }) && t.bos >= 0 && t.eos >= 0 {
-		config = append(config, member{"chat_template", chatTemplate})
-	}
 	var out bytes.Buffer
 	raw, err := config.MarshalJSON()
 	if err != nil {
@@ -228,15 +222,6 @@ func (t *Tokenizer) huggingConfig() ([]byte, error) {
 	out.WriteByte('\n')
 	return out.Bytes(), nil
 }
-
-// chatTemplate is Llama 2's chat format in transformers' template language: BOS and EOS around each pair of turns, the
-// system prompt inside the first user turn.
-const chatTemplate = `{%- set ns = namespace(system='') -%}` +
-	`{%- for m in messages -%}` +
-	`{%- if m['role'] == 'system' -%}{%- set ns.system = '<<SYS>>\n' + m['content'] + '\n<</SYS>>\n\n' -%}` +
-	`{%- elif m['role'] == 'user' -%}{{- bos_token + '[INST] ' + (ns.system + m['content']) | trim + ' [/INST]' -}}{%- set ns.system = '' -%}` +
-	`{%- else -%}{{- ' ' + m['content'] | trim + ' ' + eos_token -}}{%- endif -%}` +
-	`{%- endfor -%}`
 
 // object is a JSON object whose members keep their order.
 type object []member
@@ -274,6 +259,9 @@ func (t *Tokenizer) sentencePiece() (*Tokenizer, error) {
 	h := t.hugging
 	if h == nil {
 		return t, nil
+	}
+	if t.model != nil {
+		return t.model, nil
 	}
 	if h.bytes != nil {
 		return nil, errors.New("it is byte-level BPE, which a SentencePiece model cannot be: write tokenizer.json")

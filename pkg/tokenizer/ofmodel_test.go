@@ -40,7 +40,7 @@ func TestOfModel(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, Same(tok, other), "other pieces")
 
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "tokenizer.model"), []byte("damaged"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "tokenizer.json"), []byte("damaged"), 0o600))
 	_, err = OfModel(dir)
 	assert.Error(t, err, "a damaged tokenizer is not passed over")
 }

@@ -60,6 +60,7 @@ type Tokenizer struct {
 
 	unigram  *unigram    // of a unigram model, nil otherwise
 	hugging  *hugging    // of a tokenizer.json, nil otherwise
+	model    *Tokenizer  // of the tokenizer.model next to a tokenizer.json, if it has the same pieces
 	controls addedTokens // control pieces and <unk>, for EncodeSpecial
 
 	chatTemplate string // of the files that the tokenizer was read from, "" for none
@@ -109,6 +110,9 @@ func Load(path string) (*Tokenizer, error) {
 	t, err := parse(data)
 	if err == nil && beside {
 		t.chatTemplate, err = readChatTemplate(filepath.Dir(path))
+	}
+	if err == nil && filepath.Base(path) == huggingTokenizer {
+		t.model = t.modelBeside(filepath.Dir(path))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -28,6 +29,8 @@ type Contents struct {
 	Config  arch.Config
 	Tensors []Tensor
 	Ends    []int32 // ids besides EOS that end an answer
+
+	Generation map[string]json.RawMessage // how to sample, in the words of generation_config.json; nil for none
 
 	Form          string   // hf, gguf, llama2c or meta
 	Files         []string // that are read, by their names in the folder

@@ -55,7 +55,7 @@ func Open(dir string, table arch.Table) (_ *Model, err error) {
 	if m.header, err = config.header(); err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, ConfigFile), err)
 	}
-	if err := m.header.readGeneration(dir); err != nil {
+	if err := m.readGeneration(dir); err != nil {
 		return nil, err
 	}
 	m.Config, m.Ends = m.header.Config, m.header.ends

@@ -19,6 +19,9 @@ type Writer struct {
 	DType    string  // F32, F16 or BF16
 	MaxBytes int64   // the most bytes of numbers of one file, but for a larger tensor
 	Ends     []int32 // ids besides EOS that end an answer
+
+	// Generation are fields of generation_config.json, which is written for models that generate.
+	Generation map[string]json.RawMessage
 }
 
 // Write writes config.json and the weights. The tensors are those that the model has, in the order
@@ -43,6 +46,15 @@ func (w Writer) Write(dir string, c arch.Config, tensors []file.Tensor, weight f
 	}
 	if err := w.Create.Bytes(filepath.Join(dir, ConfigFile), config); err != nil {
 		return err
+	}
+	if !m.classifier {
+		generation, err := encodeGeneration(c, w.Ends, w.Generation)
+		if err != nil {
+			return fmt.Errorf("%s: %w", generationFile, err)
+		}
+		if err := w.Create.Bytes(filepath.Join(dir, generationFile), generation); err != nil {
+			return err
+		}
 	}
 	shards := w.split(sources)
 	for i, shard := range shards {
