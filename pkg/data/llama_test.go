@@ -98,3 +98,28 @@ func TestPieceTemplateTrained(t *testing.T) {
 		assert.Equal(t, end, prompt[len(prompt)-1])
 	}
 }
+
+// Llama 2's format, written in Jinja as models are saved with it, gives the same ids and weights as the format that is built in.
+func TestLlama2AsJinja(t *testing.T) {
+	cfg := tokenizer.DefaultTrainConfig()
+	cfg.VocabSize = 300
+	text := "Hi there. Hello you. Bye bye. Be kind."
+	tok, err := tokenizer.Train(t.Context(), slices.Values([]string{text, text}), cfg)
+	require.NoError(t, err)
+	builtIn, err := data.Llama2Template(tok)
+	require.NoError(t, err)
+	jinja, err := data.JinjaTemplate(tok, tokenizer.Llama2Chat)
+	require.NoError(t, err)
+	for _, messages := range [][]data.Message{
+		dialog("Hi there."),
+		dialog("Hi </s> <s>there.", " Hello\nyou. </s>"),
+		withSystem(" Be kind.\n", dialog("  Hi there. ", "Hello you.", "Bye", "bye.", "Hello.")),
+		dialog("日本", "\u00a0 é ~", " x\t", ""),
+	} {
+		want, err := builtIn.EncodeDialog(messages, data.AllTurns)
+		require.NoError(t, err)
+		got, err := jinja.EncodeDialog(messages, data.AllTurns)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+	}
+}

@@ -13,12 +13,17 @@ import (
 	"github.com/tame-rlhf/tame/pkg/train"
 )
 
-// Encode turns texts into documents: BOS, the ids, EOS. A tokenizer without BOS or EOS (-1) leaves it out.
+// Encode turns texts into documents: BOS, the ids, EOS. A tokenizer without BOS or EOS (-1) leaves it out, and so does one whose files say that
+// texts have no BOS in front (AddsBOS of *tokenizer.Tokenizer).
 func Encode(tok data.Tokenizer, texts []string) [][]int32 {
+	bos := tok.BOS()
+	if says, ok := tok.(interface{ AddsBOS() bool }); ok && !says.AddsBOS() {
+		bos = -1
+	}
 	docs := make([][]int32, len(texts))
 	for i, text := range texts {
 		doc := tok.Encode(text)
-		if bos := tok.BOS(); bos >= 0 {
+		if bos >= 0 {
 			doc = slices.Insert(doc, 0, bos) // a long one has room for it: no second copy
 		}
 		if eos := tok.EOS(); eos >= 0 {
