@@ -249,26 +249,6 @@ func TestHuggingSpecials(t *testing.T) {
 func TestHuggingRefused(t *testing.T) {
 	ps := func(kind string) map[string]json.RawMessage { return parts("pre_tokenizer", kind) }
 	for want, change := range map[string]map[string]json.RawMessage{
-<<<<<<< HEAD
-		"the model is Unigram; only BPE is read":         parts("model", `{"type":"Unigram"}`),
-		"the model is WordPiece;":                        parts("model", `{"type":"WordPiece"}`),
-		"ByteLevel, and the decoder is not":              ps(`{"type":"ByteLevel","add_prefix_space":false}`),
-		"Split: the pattern is missing":                  ps(`{"type":"Sequence","pretokenizers":[{"type":"Split"},{"type":"ByteLevel"}]}`),
-		`the pattern "\\w" has \w, which is not`:         ps(`{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\w"},"behavior":"Isolated"},{"type":"ByteLevel"}]}`),
-		"the pre_tokenizer is Digits after ByteLevel":    ps(`{"type":"Sequence","pretokenizers":[{"type":"ByteLevel"},{"type":"Digits"}]}`),
-		"the pre_tokenizer is Whitespace with ByteLevel": ps(`{"type":"Sequence","pretokenizers":[{"type":"Whitespace"},{"type":"ByteLevel"}]}`),
-		"the normalizer is ByteLevel, and so is the":     parts("normalizer", `{"type":"ByteLevel"}`, "pre_tokenizer", `{"type":"ByteLevel"}`),
-		"lacks the byte 0x00 of ByteLevel":               parts("pre_tokenizer", `{"type":"ByteLevel"}`, "decoder", `{"type":"ByteLevel"}`),
-		"the pre_tokenizer is Digits after Metaspace":    ps(`{"type":"Sequence","pretokenizers":[{"type":"Metaspace","replacement":"▁"},{"type":"Digits"}]}`),
-		"has 66 steps, the limit is 64":                  ps(`{"type":"Sequence","pretokenizers":[` + strings.Repeat(`{"type":"Digits"},`, 65) + `{"type":"ByteLevel"}]}`),
-		`marks spaces by "_"`:                            ps(`{"type":"Metaspace","replacement":"_"}`),
-		`the prepend_scheme "last"`:                      ps(`{"type":"Metaspace","replacement":"▁","prepend_scheme":"last"}`),
-		"add_prefix_space false, but":                    ps(`{"type":"Metaspace","replacement":"▁","add_prefix_space":false}`),
-		"pre_tokenizer: it is a list, want an object":    ps(`[]`),
-		"sequences inside each other":                    ps(strings.Repeat(`{"type":"Sequence","pretokenizers":[`, 20) + strings.Repeat("]}", 20)),
-		"the normalizer is NFKC;":                        parts("normalizer", `{"type":"NFKC"}`),
-		`replaces the pattern " +"`:                      parts("normalizer", `{"type":"Replace","pattern":{"Regex":" +"},"content":""}`),
-=======
 		"the model is Unigram; only BPE is read":          parts("model", `{"type":"Unigram"}`),
 		"the model is WordPiece;":                         parts("model", `{"type":"WordPiece"}`),
 		"ByteLevel, and the decoder is not":               ps(`{"type":"ByteLevel","add_prefix_space":false}`),
@@ -287,7 +267,6 @@ func TestHuggingRefused(t *testing.T) {
 		"sequences inside each other":                     ps(strings.Repeat(`{"type":"Sequence","pretokenizers":[`, 20) + strings.Repeat("]}", 20)),
 		"the normalizer is NFKC;":                         parts("normalizer", `{"type":"NFKC"}`),
 		`replaces the pattern " +"`:                       parts("normalizer", `{"type":"Replace","pattern":{"Regex":" +"},"content":""}`),
->>>>>>> bytelevel
 		"more than 64 times as long": parts("normalizer", `{"type":"Sequence","normalizers":[`+strings.Repeat(
 			`{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaa"},`, 2)+`{"type":"Prepend","prepend":"aaa"}]}`),
 		"has 65 steps": parts("normalizer", `{"type":"Sequence","normalizers":[`+strings.TrimSuffix(strings.Repeat(
