@@ -32,15 +32,15 @@ func TestDecode(t *testing.T) {
 		`{"text": "a", "te\u0078t": "b"}`: `"text" is there twice`,
 		`{"Text": "a"}`:                   `unknown field "Text": keys are taken by their exact case, want "text"`,
 		`{"texts": "a"}`:                  `unknown field "texts"`,
-		`{"messages": [{"role": "a", "role": 1}]}`:       "json: cannot unmarshal number",
+		`{"messages": [{"role": "a", "role": 1}]}`:       `"messages.role" is a number, want a text`,
 		`{"messages": [{}, {"role": "a", "role": "b"}]}`: `"role" is there twice`,
 		`{"messages": [{"ROLE": "a"}]}`:                  `unknown field "ROLE"`,
 		`{"counts": {"a": 1, "a": 2}}`:                   `"a" is there twice`,
 		`{"text": "a"} {"text": "b"}`:                    "there is more after the JSON value",
 		`{"text": "a"} because`:                          "there is more after the JSON value",
-		`[{"text": "a"}]`:                                "json: cannot unmarshal array",
-		`{"text": "a"`:                                   "unexpected EOF",
-		"":                                               "EOF",
+		`[{"text": "a"}]`:                                "it is a list, want an object",
+		`{"text": "a"`:                                   "ends too early",
+		"":                                               "it is empty",
 	} {
 		var r request
 		err := jsontext.Decode([]byte(line), &r)
