@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,10 +21,17 @@ import (
 	"github.com/tame-rlhf/tame/internal/golden"
 )
 
-// suggests finds a command, a verb with a flag, or a verb with a key: what a message tells a user to run or to give.
-var suggests = regexp.MustCompile("\\btame (" + strings.Join(each.Of(rootCommand().Commands(), (*cobra.Command).Name), "|") + ")\\b|" +
-	"(give|as|with|mean|change|such as|or give|start .*with|lists?)\\s+--[a-z%]|--help|" +
-	"\\b(give|set|name one by) [a-z_]+: |\\b(lower|raise) [a-z]+_[a-z_]+|--set [a-z%]+.*=|\\biconv ")
+// suggests finds what a message tells a user to run or to give: a command, a flag, a key, a setting by its name in Go, a call in Python or Go.
+var suggests = regexp.MustCompile(strings.Join([]string{
+	`\btame (` + strings.Join(each.Of(rootCommand().Commands(), (*cobra.Command).Name), "|") + `)\b`,
+	`(give|as|with|mean|change|such as|or give|start .*with|lists?)\s+--[a-z%]|, and --as|--help|--set [a-z%]+.*=|\(--[a-z]+ `,
+	`(give|set|name one by) [a-z_]+: |\b(lower|raise|give|set) [a-z]+_[a-z_]+|\([a-z]+\.[a-z_]+,|\bgive it too|\bsay [a-z]+ %`,
+	`\b(start again|resume it|go on) with: |Set it with\n|(convert it first|such rows out): `,
+	`(^| )(iconv -f|unzip|7z x|tar -xf|git lfs|jq -c|(xz|bzip2|lz4|gzip|zstd) -dc)\b|on purpose, delete %s`,
+	`save_pretrained|json\.dumps|contiguous\(\)|flatten_indices|--version 0`,
+	`\b((or )?(lower|raise|set|use|give)|(it|them|number) with|such as|as) ([a-z]+\.[A-Z]\w+|[A-Z][a-z0-9]+(\.?[A-Z]\w*)+)|or use [A-Z]`,
+	`\bgive (one of |a dataset as )?("|FILE)|\bor all of "|: name (one|the dialect|it)\b|\bgive a reward model|\bgive the helpfulness|\bgive (the|another) (separator|file|output|name)|\bleave the separator`,
+}, "|"))
 
 // messages are the texts of a source file that may be shown while a command runs, with %s for what is put in: all strings but the help of
 // commands and flags.
@@ -31,7 +39,8 @@ func messages(t *testing.T, path string) (texts []string) {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
 	require.NoError(t, err)
-	ast.Inspect(file, func(n ast.Node) bool {
+	var visit func(n ast.Node) bool
+	visit = func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.KeyValueExpr:
 			if key, ok := n.Key.(*ast.Ident); ok && slices.Contains([]string{"Use", "Short", "Long", "short", "long", "Title"}, key.Name) {
@@ -42,16 +51,31 @@ func messages(t *testing.T, path string) (texts []string) {
 				return false
 			}
 		case *ast.GenDecl:
-			return n.Tok != token.IMPORT && n.Tok != token.CONST
+			return n.Tok != token.IMPORT
 		case *ast.BinaryExpr, *ast.BasicLit:
 			if text, ok := textOf(n.(ast.Expr)); ok {
 				texts = append(texts, text)
+				for _, part := range operands(n.(ast.Expr)) {
+					ast.Inspect(part, visit)
+				}
 				return false
 			}
 		}
 		return true
-	})
+	}
+	ast.Inspect(file, visit)
 	return texts
+}
+
+// operands are what a sum adds up, but for its literals: calls may have texts of their own.
+func operands(e ast.Expr) []ast.Expr {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		return nil
+	case *ast.BinaryExpr:
+		return append(operands(e.X), operands(e.Y)...)
+	}
+	return []ast.Expr{e}
 }
 
 // textOf is a string, with what is not known put in as %s. ok says that something of it is known.
@@ -99,5 +123,21 @@ func TestHintsAreTried(t *testing.T) {
 	}
 	for _, h := range hints {
 		assert.True(t, tried[h.words], "no message has %q any more: take it out of hints", h.words)
+		if h.in != "" {
+			folder, test, _ := strings.Cut(h.in, " ")
+			assert.True(t, hasTest(t, filepath.Join(root, folder), test), "%s is no test that is there", h.in)
+		}
 	}
+}
+
+// hasTest says whether a folder has the test of that name.
+func hasTest(t *testing.T, folder, test string) bool {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+	require.NoError(t, err)
+	return slices.ContainsFunc(paths, func(path string) bool {
+		raw, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return strings.Contains(string(raw), "\nfunc "+test+"(t *testing.T) {")
+	})
 }

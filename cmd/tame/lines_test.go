@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // TestLinesRefuseNull: null is neither an empty list, nor the id 0, nor an empty text. Keys are taken as they are written, and once.
@@ -57,7 +58,10 @@ func TestGenerateLimitsItsLines(t *testing.T) {
 	dir := policyModel(t)
 	for _, n := range []string{"0", "-1", "1000000000", "9223372036854775807"} {
 		_, err := tame(t, `{"tokens": [1]}`+"\n", "generate", "--model", dir, "--n", n)
-		assert.ErrorContains(t, err, "--n is "+n+", want 1 to ")
+		require.ErrorContains(t, err, "--n is "+n+", want 1 to ")
+		most := cutOut(t, `want 1 to (\d+) completions`, err.Error())[0]
+		_, err = tame(t, "", "generate", "--model", dir, "--n", most) // all of them would take long: no line is asked for
+		assert.NoError(t, err)
 	}
 	lines, err := tame(t, `{"tokens": [1]}`+"\n", "generate", "--model", dir, "--n", "3", "--max-new-tokens", "9223372036854775807")
 	assert.NoError(t, err)

@@ -301,11 +301,13 @@ func TestStoppedBeforeAnythingWasKept(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	root := rootCommand()
-	root.SetArgs([]string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + filepath.Join(t.TempDir(), "chat")})
+	out := filepath.Join(t.TempDir(), "a chat")
+	root.SetArgs([]string{"sft", "--config", yamlFile(t, sftYAML(t)), "--set", "output=" + out})
 	err := root.ExecuteContext(ctx)
 	var stopped *stoppedError
 	require.True(t, errors.As(err, &stopped), "%v", err)
-	assert.Contains(t, err.Error(), "stopped before there was anything to keep")
+	mustRun(t, cutOut(t, `^stopped before there was anything to keep; start again with: tame (.*)$`, err.Error())...)
+	assert.FileExists(t, filepath.Join(out, "config.json"))
 }
 
 // The log of a run that was killed has every step once, in order.

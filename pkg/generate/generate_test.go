@@ -212,7 +212,8 @@ func TestRefuses(t *testing.T) {
 	}
 	assert.NoError(t, generate(p, nil, cfg), "nothing to do")
 	assert.ErrorContains(t, generate(nil, one, cfg), "float32")
-	assert.ErrorContains(t, generate(p.As(tensor.Float64), one, cfg), "Params.As")
+	assert.ErrorContains(t, generate(p.As(tensor.Float64), one, cfg), "want float32 weights: convert them with Params.As")
+	assert.NoError(t, generate(p.As(tensor.Float64).As(tensor.Float32), one, cfg))
 	assert.ErrorContains(t, generate(p, []Request{{Samples: 1}}, cfg), "request 0 (ID 0): the prompt is empty")
 	assert.ErrorContains(t, generate(p, []Request{{Prompt: []int32{1}}}, cfg), "Samples is 0")
 	assert.ErrorContains(t, generate(p, []Request{{Prompt: []int32{1, 13}, ID: 5, Samples: 1}}, cfg), "request 0 (ID 5): token 1 of the prompt is 13")

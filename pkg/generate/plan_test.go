@@ -38,3 +38,13 @@ func TestPlan(t *testing.T) {
 	_, err = Generate(t.Context(), p, reqs, cfg)
 	assert.ErrorContains(t, err, "MaxCacheBytes")
 }
+
+// Both ways out of too many answers that the error names.
+func TestTooManyAnswersHintWorks(t *testing.T) {
+	c := tinyGenerate(t)
+	c.MaxNewTokens = 10
+	require.ErrorContains(t, c.CheckTokens(11, 100), "ask for fewer answers, or lower MaxNewTokens")
+	assert.NoError(t, c.CheckTokens(10, 100))
+	c.MaxNewTokens = 9
+	assert.NoError(t, c.CheckTokens(11, 100))
+}

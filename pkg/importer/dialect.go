@@ -114,8 +114,6 @@ func recognise(file string, rows []rawRow) (d Dialect, fitting int, err error) {
 		return all[best], fits[best], nil
 	case len(found) > 1:
 		return d, 0, fmt.Errorf("importer: %s: its first %d rows are of several dialects: %s: name one", file, len(rows), strings.Join(found, ", "))
-	case len(objects) == 0:
-		return d, 0, fmt.Errorf("importer: %s: none of its first %d rows is a JSON object: name the dialect: %s", file, len(rows), dialectNames())
 	}
 	var seen []string
 	for _, f := range objects {

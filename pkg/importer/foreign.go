@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -16,18 +17,23 @@ type origin struct {
 	packed string // the program that unpacks it, if it is packed
 }
 
+// packers are the endings that programs give to what they pack.
+var packers = []string{".gz", ".zst", ".xz", ".bz2", ".lz4"}
+
 // fix is the command that turns it into a file that can be read, by a program from standard input to standard output.
 func (o origin) fix(program, ending string) string {
 	if o.stdin {
 		return "pipe it through " + program
 	}
-	out := strings.TrimSuffix(strings.TrimSuffix(o.path, ".gz"), ".zst")
-	if ending != "" {
-		ext := filepath.Ext(out)
-		out = strings.TrimSuffix(out, ext) + ending + ext
-	} else if out = strings.TrimSuffix(out, filepath.Ext(out)); out == o.path || filepath.Ext(out) == "" {
-		out = o.path + ".unpacked"
+	out := o.path
+	for slices.Contains(packers, filepath.Ext(out)) {
+		out = strings.TrimSuffix(out, filepath.Ext(out))
 	}
+	ext := filepath.Ext(out) // is kept, because CSV is known by it
+	if ending == "" && (out == o.path || ext == "") {
+		ending = ".unpacked"
+	}
+	out = strings.TrimSuffix(out, ext) + ending + ext
 	in := program + " < " + shellWord(o.path)
 	if o.packed != "" {
 		in = o.packed + " -dc < " + shellWord(o.path) + " | " + program

@@ -1,7 +1,11 @@
 package importer_test
 
 import (
+	"archive/tar"
+	archivezip "archive/zip"
+	"bytes"
 	"encoding/binary"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +23,11 @@ import (
 
 func wide(order binary.ByteOrder, text string) string {
 	raw, _ := binary.Append(nil, order, utf16.Encode([]rune(text)))
+	return string(raw)
+}
+
+func utf32(text string) string {
+	raw, _ := binary.Append(nil, binary.LittleEndian, []rune(text))
 	return string(raw)
 }
 
@@ -48,6 +57,11 @@ func TestForeignFiles(t *testing.T) {
 		"x.jsonl.xz":     {packedBy(t, "xz", line), "it is packed with xz"},
 		"x.csv.bz2":      {packedBy(t, "bzip2", table), "it is packed with bzip2"},
 		"twice.jsonl.gz": {zip(t, zip(t, line)), "it is packed twice with gzip: gzip -dc"},
+		"x.jsonl.lz4":    {packedBy(t, "lz4", line), "it is packed with LZ4: lz4 -dc"},
+		"again.csv.zst":  {packedBy(t, "zstd", packedBy(t, "zstd", table)), "it is packed twice, the second time with Zstandard: zstd -dc"},
+		"a.b.csv":        {packedBy(t, "xz", table), "it is packed with xz: xz -dc"},
+		"bare":           {packedBy(t, "xz", line), "it is packed with xz: xz -dc"},
+		"four.csv":       {"\xff\xfe\x00\x00" + utf32(table), "it is in UTF-32: iconv -f UTF-32"},
 	} {
 		if c.content == "" {
 			continue
@@ -55,7 +69,7 @@ func TestForeignFiles(t *testing.T) {
 		path := named(t, dir, name, c.content)
 		_, err := importer.Open([]string{path}, nil, importer.DefaultConfig())
 		require.ErrorContains(t, err, c.want, name)
-		command := regexp.MustCompile(`(iconv|jq|xz|bzip2|gzip) .*$`).FindString(err.Error())
+		command := regexp.MustCompile(`(iconv|jq|xz|bzip2|gzip|lz4|zstd) .*$`).FindString(err.Error())
 		if _, err := exec.LookPath(strings.Fields(command)[0]); err != nil {
 			t.Logf("%q is not tried: %v", command, err)
 			continue
@@ -99,8 +113,91 @@ func TestForeignReasons(t *testing.T) {
 		_, _, err := importFiles[data.Conversation](t, importer.DefaultConfig(), nil, named(t, dir, "x.jsonl", content))
 		assert.ErrorContains(t, err, want)
 	}
-	_, err := importer.Open([]string{importer.Stdin}, strings.NewReader("\xff\xfea\x00"), importer.DefaultConfig())
-	assert.EqualError(t, err, "importer: -: it is in UTF-16: pipe it through iconv -f UTF-16 -t UTF-8")
+	wideText := "\xff\xfe" + wide(binary.LittleEndian, `{"prompt": "a", "completion": "b"}`)
+	_, err := importer.Open([]string{importer.Stdin}, strings.NewReader(wideText), importer.DefaultConfig())
+	require.EqualError(t, err, "importer: -: it is in UTF-16: pipe it through iconv -f UTF-16 -t UTF-8")
+	piped := runs(t, strings.TrimPrefix(err.Error(), "importer: -: it is in UTF-16: pipe it through "), t.TempDir(), wideText)
+	_, _, err = importFiles[data.Conversation](t, importer.DefaultConfig(), strings.NewReader(piped), importer.Stdin)
+	assert.NoError(t, err)
+}
+
+// runs gives what a line of a shell prints. Where its program is not installed, the test says so and skips.
+func runs(t *testing.T, line, dir, stdin string) string {
+	t.Helper()
+	if _, err := exec.LookPath(strings.Fields(line)[0]); err != nil {
+		t.Skipf("%q is not tried: %v", line, err)
+	}
+	cmd := exec.Command("sh", "-c", line)
+	cmd.Dir, cmd.Stdin = dir, strings.NewReader(stdin)
+	out, err := cmd.Output()
+	require.NoError(t, err, "%s: %s", line, out)
+	return string(out)
+}
+
+// What archives hold is read once the program that the error names has unpacked it.
+func TestForeignArchives(t *testing.T) {
+	const line = `{"prompt": "a", "completion": "b"}` + "\n"
+	for program, pack := range map[string]func(t *testing.T, dir string) string{
+		"unzip": func(t *testing.T, dir string) string {
+			var b bytes.Buffer
+			w := archivezip.NewWriter(&b)
+			f, err := w.Create("rows.jsonl")
+			require.NoError(t, err)
+			_, err = f.Write([]byte(line))
+			require.NoError(t, errors.Join(err, w.Close()))
+			return named(t, dir, "x.jsonl", b.String())
+		},
+		"tar -xf": func(t *testing.T, dir string) string {
+			var b bytes.Buffer
+			w := tar.NewWriter(&b)
+			require.NoError(t, w.WriteHeader(&tar.Header{Name: "rows.jsonl", Size: int64(len(line)), Mode: 0o644}))
+			_, err := w.Write([]byte(line))
+			require.NoError(t, errors.Join(err, w.Close()))
+			return named(t, dir, "x.jsonl", b.String())
+		},
+		"7z x": func(t *testing.T, dir string) string {
+			named(t, dir, "rows.jsonl", line)
+			runs(t, "7z a x.7z rows.jsonl", dir, "")
+			require.NoError(t, errors.Join(os.Remove(filepath.Join(dir, "rows.jsonl")), os.Rename(filepath.Join(dir, "x.7z"), filepath.Join(dir, "x.jsonl"))))
+			return filepath.Join(dir, "x.jsonl")
+		},
+	} {
+		t.Run(program, func(t *testing.T) {
+			dir := t.TempDir()
+			path := pack(t, dir)
+			_, err := importer.Open([]string{path}, nil, importer.DefaultConfig())
+			require.Error(t, err)
+			found := regexp.MustCompile(`unpack it with ([a-z0-9 -]+) and name the files in it`).FindStringSubmatch(err.Error())
+			require.Len(t, found, 2, err)
+			require.Equal(t, program, found[1])
+			runs(t, found[1]+" "+path, dir, "")
+			got, _, err := importFiles[data.Conversation](t, importer.DefaultConfig(), nil, filepath.Join(dir, "rows.jsonl"))
+			require.NoError(t, err)
+			assert.Equal(t, dialog("a", "b"), got[0].Messages)
+		})
+	}
+}
+
+// Objects as Python shows them are read once they are written by the function that the error names.
+func TestPythonsWayIsMended(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"quotes.jsonl": `{'prompt': 'a', 'completion': 'b'}`,
+		"none.jsonl":   `{"prompt": "a", "completion": "b", "system": None}`,
+		"list.jsonl":   `{"messages": "[{'role': 'user', 'content': 'a'}, {'role': 'assistant', 'content': 'b'}]"}`,
+	} {
+		_, _, err := importFiles[data.Conversation](t, importer.DefaultConfig(), nil, named(t, dir, name, text))
+		require.Error(t, err, name)
+		found := regexp.MustCompile(`write it with (json\.dumps)$`).FindStringSubmatch(err.Error())
+		require.Len(t, found, 2, err)
+		mended := runs(t, `python3 -c 'import ast, json, sys
+row = ast.literal_eval(sys.stdin.read())
+row = {k: `+found[1]+`(ast.literal_eval(v)) if k == "messages" else v for k, v in row.items()}
+print(`+found[1]+`(row))'`, dir, text)
+		got, _, err := importFiles[data.Conversation](t, importer.DefaultConfig(), nil, named(t, dir, "mended-"+name, mended))
+		require.NoError(t, err, mended)
+		assert.Equal(t, dialog("a", "b"), got[0].Messages, name)
+	}
 }
 
 // NaN and infinite numbers, which Python writes, matter where they are used only.

@@ -50,8 +50,10 @@ func TestTrunkRefuses(t *testing.T) {
 		_, err := NewTrunk(in, p, "policy")
 		assert.ErrorContains(t, err, want)
 	}
+	_, err := NewTrunk(NewInputs(tensor.Float64, 8, 1), p.As(tensor.Float64), "policy")
+	require.NoError(t, err, "as the error says")
 	in := NewInputs(tensor.Float32, 8, 1)
-	_, err := NewTrunk(in, p, "policy")
+	_, err = NewTrunk(in, p, "policy")
 	require.NoError(t, err)
 	_, err = NewTrunk(in, p, "policy")
 	assert.ErrorContains(t, err, `a trunk "policy" already`)

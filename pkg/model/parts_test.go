@@ -203,6 +203,11 @@ func TestFurtherWeights(t *testing.T) {
 	for _, name := range []string{"value_head", "gate", "frozen"} {
 		assert.ErrorContains(t, SaveAs(dir, p, cfg, nil), `no place for weight "`+name+`": remove it with Params.Drop`)
 	}
+	dropped := p.Clone()
+	for _, name := range []string{"value_head", "gate", "frozen"} {
+		dropped.Drop(name)
+	}
+	assert.NoError(t, SaveAs(filepath.Join(t.TempDir(), "dropped"), dropped, cfg, nil))
 
 	// They are in the digest of a model.
 	digest := func(p *Params) []byte {

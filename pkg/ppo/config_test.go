@@ -113,11 +113,15 @@ func TestNewRefuses(t *testing.T) {
 	shared.SharedTrunk = true
 	assert.ErrorContains(t, try(policy, critic, ok, sevens, shared), "pass nil")
 	assert.ErrorContains(t, try(policy, nil, ok, sevens, shared), "the policy has no scalar head")
+	assert.NoError(t, try(critic, nil, ok, sevens, shared), "as the errors say")
 	short := critic.Config()
 	short.MaxSeqLen = 8
 	shortCritic := model.NewParams(short, tensor.Float32)
 	shortCritic.AddHead(nil)
-	assert.ErrorContains(t, try(policy, shortCritic, ok, sevens, cfg), "the critic's context is 8")
+	assert.ErrorContains(t, try(policy, shortCritic, ok, sevens, cfg), "the critic's context is 8: lower Config.MaxNewTokens")
+	fewer := cfg
+	fewer.MaxNewTokens = 1
+	assert.NoError(t, try(policy, shortCritic, ok, sevens, fewer))
 }
 
 func TestRewarderIsChecked(t *testing.T) {

@@ -135,10 +135,23 @@ func (h *hugging) checkModel(m *huggingModel) error {
 		return h.bytes.checkModel(m)
 	case m.IgnoreMerges:
 		return errors.New("model: ignore_merges is true, and neither the pre_tokenizer nor the normalizer is ByteLevel" + otherKinds)
+	case (m.UnkToken == nil || *m.UnkToken == "") && m.hasAllBytes():
+		unk := "<unk>" // transformers 5 writes Llama's without one: with a piece for every byte nothing is unknown
+		m.UnkToken = &unk
 	case m.UnkToken == nil || *m.UnkToken == "":
 		return errors.New("model: unk_token is missing, which BPE over characters needs, and neither the pre_tokenizer nor the normalizer is ByteLevel" + otherKinds)
 	}
 	return nil
+}
+
+// hasAllBytes says whether a character without a piece becomes pieces of its bytes, all of which are there, so that <unk> is for no text.
+func (m *huggingModel) hasAllBytes() bool {
+	_, all := m.Vocab["<unk>"]
+	for b := range 256 {
+		_, there := m.Vocab[fmt.Sprintf("<0x%02X>", b)]
+		all = all && there
+	}
+	return all && m.ByteFallback
 }
 
 const otherKinds = "; only BPE is read: over characters with \"▁\" for spaces (Llama 2, Mistral), or over bytes with ByteLevel (GPT-2, Llama 3, Qwen, SmolLM)"

@@ -279,7 +279,7 @@ func TestHuggingRefused(t *testing.T) {
 		`continuing_subword_prefix is "##"`:              parts("model", `{"continuing_subword_prefix":"##"}`),
 		`end_of_word_suffix is "</w>"`:                   parts("model", `{"end_of_word_suffix":"</w>"}`),
 		"ignore_merges is true":                          parts("model", `{"ignore_merges":true}`),
-		"unk_token is missing":                           parts("model", `{"unk_token":null}`),
+		"unk_token is missing":                           parts("model", `{"unk_token":null,"vocab":{"<unk>":0,"a":1},"merges":[]}`, "added_tokens", `[]`),
 		`unk_token is "<x>", which is not`:               parts("model", `{"unk_token":"<x>"}`),
 		"the vocabulary is empty":                        parts("model", `{"vocab":{}}`),
 		`merges[0]: "▁q~" is not in the vocabulary`:      parts("model", `{"merges":["▁q~ a"]}`),
