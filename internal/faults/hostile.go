@@ -14,7 +14,7 @@ import (
 // What a file may cost: twenty times its size, unpacked, and at most 1 GiB. A small file may cost memoryFloor, the needs of the program itself and of the
 // tiny model that a command loads. A refusal that names a limit may have taken up to 1 GiB before.
 const (
-	memoryFloor = 128 << 20
+	memoryFloor = 160 << 20
 	memoryMost  = 1 << 30
 	memoryTimes = 20
 )
