@@ -206,7 +206,7 @@ func dataFilterCommand() *cobra.Command {
 		Use:   "filter IN.arrow OUT.arrow --min N --max N",
 		Short: "Keep rows of some length",
 		Long: `Writes the rows that are neither too short nor too long. Lengths are in characters, or with --tokenizer in tokens of the sequence that the
-stages train on: dialogues in Llama 2's chat format, of a preference the longer one. Rows that the chat format refuses are left out then.`,
+stages train on: dialogues in the tokenizer's chat template or Llama 2's chat format, of a preference the longer one. Rows that the chat format refuses are left out then.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in, out := args[0], args[1]

@@ -26,7 +26,7 @@ func tokenizeCommand() *cobra.Command {
 		Use:   "tokenize --tokenizer FILE",
 		Short: "Turn text or dialogues into token ids, or back with --decode",
 		Long: `Reads {"text": "..."} or {"messages": [{"role": "user", "content": "..."}]} and writes {"ids": [...]};` + "\n" +
-			`with --decode reads {"ids": [...]} and writes {"text": "..."}. Messages use Llama 2's chat format.`,
+			`with --decode reads {"ids": [...]} and writes {"text": "..."}. Messages use the tokenizer's chat template, Llama 2's chat format if it has none.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tok, err := loadTokenizer(cmd, path)

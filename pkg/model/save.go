@@ -176,7 +176,7 @@ func (p *Params) tensors(f arch.Format, further bool) ([]file.Tensor, error) {
 		if covered[q.Name] || further && p.isFurther(q.Name) {
 			continue
 		}
-		hint := "drop it"
+		hint := fmt.Sprintf("models of family %v have it: write the model in the layout of Hugging Face", p.cfg.Family)
 		if p.isFurther(q.Name) {
 			hint = "remove it with Params.Drop, or further.safetensors from a copy of the model's folder, if the model works without it"
 		}
