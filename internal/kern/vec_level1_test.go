@@ -159,6 +159,9 @@ func TestLevel1Threads(t *testing.T) {
 }
 
 func TestLevel1Allocates(t *testing.T) {
+	if raceDetector {
+		t.Skip("under the race detector pools drop what they hold")
+	}
 	const m, n = 300, 500
 	x, y, a := make([]float32, n), make([]float32, n), make([]float32, m*n)
 	for name, f := range map[string]func(){
