@@ -149,7 +149,7 @@ func hostileDatasets() map[string]hostile {
 	deep := strings.Repeat("[", 1_000_000)
 	all := map[string]hostile{}
 	for name, write := range map[string]func(w *bufio.Writer, n int64) error{
-		"dictionary.arrow":    arrowFile(func(n int64) table { return dictionary(n/16, 10_000) }),
+		"dictionary.arrow":    arrowFile(func(n int64) table { return dictionary(n/16, 1000) }),
 		"zeros-zstd.arrow":    arrowFile(long(16), ipc.WithZstd()),
 		"zeros-lz4.arrow":     arrowFile(long(16), ipc.WithLZ4()),
 		"shrunk-zstd.arrow":   arrowFile(of(oneText(10_000, 10, 200)), ipc.WithZstd()),
