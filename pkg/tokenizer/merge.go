@@ -64,8 +64,8 @@ type trainer struct {
 
 	pairs   map[[2]int32]*pair // nil for pairs that may not become a piece
 	numSeen int
-	queue   pairQueue // counts in it may be too high, never too low
-	touched []*pair   // gained occurrences in this step
+	queue   mergeQueue[queued] // counts in it may be too high, never too low
+	touched []*pair            // gained occurrences in this step
 }
 
 func newTrainer(words []word, chars []rune, cfg TrainConfig) (*trainer, error) {
@@ -234,14 +234,17 @@ func (a queued) before(b queued) bool {
 	return a.pair.order < b.pair.order
 }
 
-// pairQueue is a heap, the first pair to merge on top.
-type pairQueue []queued
+// mergeQueue is a heap for container/heap, the first pair to merge on top.
+type mergeQueue[T mergeOrder[T]] []T
 
-func (q pairQueue) Len() int           { return len(q) }
-func (q pairQueue) Less(i, j int) bool { return q[i].before(q[j]) }
-func (q pairQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *pairQueue) Push(x any)        { *q = append(*q, x.(queued)) }
-func (q *pairQueue) Pop() any {
+// mergeOrder says which of two pairs is merged first.
+type mergeOrder[T any] interface{ before(T) bool }
+
+func (q mergeQueue[T]) Len() int           { return len(q) }
+func (q mergeQueue[T]) Less(i, j int) bool { return q[i].before(q[j]) }
+func (q mergeQueue[T]) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
+func (q *mergeQueue[T]) Push(x any)        { *q = append(*q, x.(T)) }
+func (q *mergeQueue[T]) Pop() any {
 	last := len(*q) - 1
 	x := (*q)[last]
 	*q = (*q)[:last]

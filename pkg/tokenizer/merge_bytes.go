@@ -50,7 +50,7 @@ type byteTrainer struct {
 
 	pairs map[bytePair]int64 // occurrences
 	fresh map[bytePair][]int32
-	queue bytePairQueue
+	queue mergeQueue[queuedBytes]
 }
 
 // queuedBytes is a pair that may merge in some words, with the count that it had when it was queued.
@@ -58,6 +58,11 @@ type queuedBytes struct {
 	pair  bytePair
 	count int64
 	at    []int32 // words
+}
+
+// before says which of two pairs is merged first.
+func (a queuedBytes) before(b queuedBytes) bool {
+	return cmp.Or(cmp.Compare(b.count, a.count), slices.Compare(a.pair[:], b.pair[:])) < 0
 }
 
 func newByteTrainer(m *huggingModel, words []word) *byteTrainer {
@@ -142,20 +147,4 @@ func (t *byteTrainer) merge(p *queuedBytes, id int32) {
 		t.words[n] = s
 	}
 	t.enqueue()
-}
-
-// bytePairQueue is a heap, the first pair to merge on top.
-type bytePairQueue []queuedBytes
-
-func (q bytePairQueue) Len() int { return len(q) }
-func (q bytePairQueue) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(q[j].count, q[i].count), slices.Compare(q[i].pair[:], q[j].pair[:])) < 0
-}
-func (q bytePairQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *bytePairQueue) Push(x any)   { *q = append(*q, x.(queuedBytes)) }
-func (q *bytePairQueue) Pop() any {
-	last := len(*q) - 1
-	x := (*q)[last]
-	*q = (*q)[:last]
-	return x
 }
