@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -66,8 +67,9 @@ func generateCommand() *cobra.Command {
 				return fmt.Errorf("--n is %d, want 1 to %d completions a line: with --max-new-tokens %d one can have %d tokens, a line at most %d",
 					n, mostLineTokens/max(limited.MaxNewTokens, 1), cfg.MaxNewTokens, limited.MaxNewTokens, mostLineTokens)
 			}
+			chat := sync.OnceValues(func() (*data.Template, error) { return chatTemplate(tok, p.Ends(), *template) })
 			return answerLines(cmd, func(line int, in generateInput) (any, error) {
-				prompt, err := promptIDs(p, tok, in, *template)
+				prompt, err := promptIDs(p, tok, in, chat)
 				if err != nil {
 					return nil, err
 				}
@@ -91,8 +93,9 @@ func generateCommand() *cobra.Command {
 }
 
 // promptIDs gives the ids to go on from. A prompt gets the begin-of-sequence id in front where the tokenizer's files say so (see
-// tokenizer.AddsBOS); tokens are taken as they are.
-func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, template string) ([]int32, error) {
+// tokenizer.AddsBOS); tokens are taken as they are. chat gives the chat
+// format, which only messages need.
+func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, chat func() (*data.Template, error)) ([]int32, error) {
 	given := 0
 	for _, has := range []bool{in.Prompt != nil, in.Tokens != nil, in.Messages != nil} {
 		if has {
@@ -111,7 +114,7 @@ func promptIDs(p *model.Params, tok *tokenizer.Tokenizer, in generateInput, temp
 	case in.Prompt != nil:
 		return append([]int32{p.Config().BOS}, tok.Encode(*in.Prompt)...), nil
 	}
-	tmpl, err := chatTemplate(tok, p.Ends(), template)
+	tmpl, err := chat()
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -42,8 +43,9 @@ func tokenizeCommand() *cobra.Command {
 					return map[string]string{"text": text}, err
 				})
 			}
+			chat := sync.OnceValues(func() (*data.Template, error) { return chatTemplate(tok, nil, *template) })
 			return answerLines(cmd, func(_ int, in tokenizeInput) (any, error) {
-				ids, err := encode(tok, in, special, *template)
+				ids, err := encode(tok, in, special, chat)
 				if err == nil {
 					ids, err = addEnds(tok, ids, bos, eos)
 				}
@@ -61,7 +63,7 @@ func tokenizeCommand() *cobra.Command {
 	return cmd
 }
 
-func encode(tok *tokenizer.Tokenizer, in tokenizeInput, special bool, template string) ([]int32, error) {
+func encode(tok *tokenizer.Tokenizer, in tokenizeInput, special bool, chat func() (*data.Template, error)) ([]int32, error) {
 	switch {
 	case in.Text != nil && in.Messages != nil:
 		return nil, errors.New(`give "text" or "messages", not both`)
@@ -70,7 +72,7 @@ func encode(tok *tokenizer.Tokenizer, in tokenizeInput, special bool, template s
 	case in.Text != nil:
 		return append([]int32{}, tok.Encode(*in.Text)...), nil
 	case in.Messages != nil:
-		tmpl, err := chatTemplate(tok, nil, template)
+		tmpl, err := chat()
 		if err != nil {
 			return nil, err
 		}

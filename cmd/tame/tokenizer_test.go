@@ -144,7 +144,7 @@ func TestPromptWithoutBOS(t *testing.T) {
 	require.NoError(t, err)
 	prompt := "the hat"
 	for tok, want := range map[*tokenizer.Tokenizer][]int32{with: append([]int32{p.Config().BOS}, with.Encode(prompt)...), without: with.Encode(prompt)} {
-		got, err := promptIDs(p, tok, generateInput{Prompt: &prompt}, "")
+		got, err := promptIDs(p, tok, generateInput{Prompt: &prompt}, nil)
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 	}
