@@ -78,7 +78,7 @@ func (f *jinjaForm) turns(messages []Message) ([]Turn, error) {
 		return nil, err
 	}
 	last := len(messages) - 1
-	text, marked, err := r.render(messages, messages[last].Role == User)
+	text, marked, err := r.render(len(messages), messages[last].Role == User)
 	if err != nil {
 		return nil, err
 	}
@@ -118,56 +118,47 @@ func countAnswers(messages []Message) (n int) {
 	return n
 }
 
-// rendering renders the dialogue that it was made for. While the template runs, special tokens in messages are hidden behind
-// characters that no message has.
+// rendering renders the dialogue that it was made for. Special tokens in its messages are replaced by characters that no message has, so that
+// none means itself in the text that comes out.
 type rendering struct {
 	*jinjaForm
-	hidden map[rune]string
+	messages []chattemplate.Message
+	hidden   []string // special tokens that messages have, the longest first
+	first    rune     // the character for the first of them, the next ones follow
 }
 
 // hide finds the special tokens in messages.
 func (f *jinjaForm) hide(messages []Message) (*rendering, error) {
-	r := &rendering{jinjaForm: f, hidden: make(map[rune]string)}
+	in := func(holds func(content string) bool) bool {
+		return slices.ContainsFunc(messages, func(m Message) bool { return holds(m.Content) })
+	}
+	r := &rendering{jinjaForm: f, first: 0x100000} // a private use area of Unicode
 	for _, token := range f.special {
-		if slices.ContainsFunc(messages, func(m Message) bool { return strings.Contains(m.Content, token) }) {
-			r.hidden[rune(len(r.hidden))] = token
+		if in(func(content string) bool { return strings.Contains(content, token) }) {
+			r.hidden = append(r.hidden, token)
 		}
 	}
-	if len(r.hidden) == 0 {
-		return r, nil
-	}
-	const first, end, step = 0x100000, 0x10FFFE, 0x1000 // a private use area of Unicode
-	for base := rune(first); base < end; base += step {
-		used := func(c rune) bool { return c >= base && c < base+step }
-		if slices.ContainsFunc(messages, func(m Message) bool { return strings.ContainsFunc(m.Content, used) }) {
-			continue
+	const end, step = 0x10FFFE, 0x1000
+	used := func(c rune) bool { return c >= r.first && c < r.first+step }
+	for len(r.hidden) > 0 && in(func(content string) bool { return strings.ContainsFunc(content, used) }) {
+		if r.first += step; r.first >= end {
+			return nil, errors.New("data: chat template: the messages have characters of all of plane 16, which nobody uses, and special tokens")
 		}
-		moved := make(map[rune]string, len(r.hidden))
-		for i, token := range r.hidden {
-			moved[base+i] = token
-		}
-		r.hidden = moved
-		return r, nil
 	}
-	return nil, errors.New("data: chat template: the messages have characters of all of plane 16, which nobody uses, and special tokens")
+	var pairs []string // where one token begins another, the first of the list counts
+	for i, token := range r.hidden {
+		pairs = append(pairs, token, string(r.first+rune(i)))
+	}
+	replacer := strings.NewReplacer(pairs...)
+	for _, m := range messages {
+		r.messages = append(r.messages, chattemplate.Message{Role: m.Role.String(), Content: replacer.Replace(m.Content)})
+	}
+	return r, nil
 }
 
-// render gives the text of some of the messages, and the answers in it that are marked.
-func (r *rendering) render(messages []Message, generate bool) (text string, marked [][2]int, err error) {
-	var hide []string // of strings.NewReplacer, the longest first
-	for _, token := range r.special {
-		for c, hidden := range r.hidden {
-			if hidden == token {
-				hide = append(hide, token, string(c))
-			}
-		}
-	}
-	replacer := strings.NewReplacer(hide...)
-	list := make([]chattemplate.Message, len(messages))
-	for i, m := range messages {
-		list[i] = chattemplate.Message{Role: m.Role.String(), Content: replacer.Replace(m.Content)}
-	}
-	text, marked, err = r.template.Render(list, r.variables, generate)
+// render gives the text of the first n messages, and the answers in it that are marked.
+func (r *rendering) render(n int, generate bool) (text string, marked [][2]int, err error) {
+	text, marked, err = r.template.Render(r.messages[:n], r.variables, generate)
 	if err != nil {
 		return "", nil, fmt.Errorf("data: chat template: %w", err)
 	}
@@ -180,7 +171,7 @@ func (r *rendering) answers(messages []Message, text string) (found [][2]int, er
 		if m.Role != Assistant {
 			continue
 		}
-		prompt, _, err := r.render(messages[:i], true)
+		prompt, _, err := r.render(i, true)
 		if err != nil {
 			return nil, err
 		}
@@ -222,11 +213,12 @@ func (r *rendering) encode(text string) []int32 {
 	var b strings.Builder
 	var literal [][2]int
 	for _, c := range text {
-		token, ok := r.hidden[c]
-		if !ok {
+		i := int(c - r.first)
+		if i < 0 || i >= len(r.hidden) {
 			b.WriteRune(c)
 			continue
 		}
+		token := r.hidden[i]
 		literal = append(literal, [2]int{b.Len(), b.Len() + len(token)})
 		b.WriteString(token)
 	}
