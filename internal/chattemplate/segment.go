@@ -117,7 +117,7 @@ func (s *scanner) before(text, sign, open string) {
 	s.drop(text[len(kept):])
 }
 
-// after drops the white space behind a tag.
+// after drops the white space after a tag.
 func (s *scanner) after(sign, open string) {
 	rest := s.source[s.at:]
 	n := 0

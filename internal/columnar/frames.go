@@ -9,7 +9,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The Arrow library reads no more of a Zstandard frame than the bytes it wants, so it never comes to the checksum behind them, and
+// The Arrow library reads no more of a Zstandard frame than the bytes it wants, so it never comes to the checksum after them, and
 // a flipped bit becomes another number. So the frames of a record batch are decoded here first, to their end.
 
 // frames are the places of the record batches of an Arrow IPC file.

@@ -23,7 +23,7 @@ const AttnBlock = 256
 // query's scaled scores, kept for the backward. Slots from n on are not touched.
 //
 // shared (S), or nil, is 0 for a segment that is a sequence of its own, a root. A branch continues as many first tokens of the last root
-// before it as shared says: its queries see those too, and its positions go on behind them. Its rows have the bits that they have
+// before it as shared says: its queries see those too, and its positions go on after them. Its rows have the bits that they have
 // in the whole sequence.
 //
 // Computed block by block with a running maximum and sum (Dao et al. 2022, algorithm 1). Parallel over segments and key/value

@@ -95,7 +95,7 @@ func groupLimit(root fs.FS) Limit {
 		}
 		for at := path.Clean("/" + parts[2]); ; at = path.Dir(at) {
 			if raw, err := fs.ReadFile(root, path.Join(mount, at, file)); err == nil {
-				n, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64) // "max" is no number
+				n, err := strconv.ParseUint(strings.TrimSpace(string(raw)), 10, 64) // "max" is not a number
 				if err == nil && n < 1<<62 {                                        // version 1 writes a huge number for none
 					all = append(all, Limit{bytes(n), "the control group"})
 				}

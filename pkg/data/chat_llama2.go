@@ -43,7 +43,7 @@ func PieceTemplate(tok Tokenizer) (*Template, error) {
 //
 // # Boundary
 //
-// The answer starts behind the prompt's own ids: Encode("[INST] user [/INST]") is a prefix of the pair's ids, because
+// The answer starts after the prompt's own ids: Encode("[INST] user [/INST]") is a prefix of the pair's ids, because
 // a piece never goes on past a space, which SentencePiece keeps at the front of a piece. So the prompt's ids and sampled
 // answer ids with their EOS, put together by Join, have the very form of a training example. Should a foreign tokenizer
 // merge across the boundary after all, the answer starts at the first id in which the pair differs from its prompt; what

@@ -76,7 +76,7 @@ func TestFlippedBitsInRows(t *testing.T) {
 	require.NoError(t, data.Write(path, rows, lineage))
 	whole, err := os.ReadFile(path)
 	require.NoError(t, err)
-	seen, first := 0, len(whole)/4 // behind the description of the columns
+	seen, first := 0, len(whole)/4 // after the description of the columns
 	for i := first; i < first+len(whole)/2; i += 97 {
 		damaged := append([]byte{}, whole...)
 		damaged[i] ^= 1 << (i % 8)

@@ -16,7 +16,7 @@ import (
 // the sines of each position. The result is (N, H D). Llama 2, section 2.2; memory stays linear in N.
 //
 // shared is (S) int32: where it is not 0, the segment continues that many first tokens of the last segment before it with
-// a 0. Its tokens see those too, and its positions go on behind them. With heads.Window a token sees only that many last ones.
+// a 0. Its tokens see those too, and its positions go on after them. With heads.Window a token sees only that many last ones.
 func CausalAttention(qkv, rope, layout, shared *gorgonia.Node, heads backend.Heads) (*gorgonia.Node, error) {
 	outs, err := attention(qkv, rope, layout, shared, heads)
 	return outs[0], err

@@ -54,7 +54,7 @@ type Point struct {
 // Tune samples at every temperature and returns the one with the highest mean reward of the best answer, which is what
 // fine-tuning will see. A mean that is lower by less than one standard error of the difference, taken prompt by prompt, counts as equal, and of
 // equal ones the first is returned: give the temperatures in ascending order, so that noise does not decide for more answers that a reward
-// model may be wrong about. One at which no answer can be best is never chosen. The paper tunes it anew for each version
+// model may be wrong about. One at which no answer can be best is never chosen. The paper tunes it again for each version
 // (figure 8).
 func Tune(ctx context.Context, p *model.Params, prompts []data.TokenPrompt, reward data.RewardFunc, cfg Config, temperatures []float64) (float64, []Point, error) {
 	if len(temperatures) == 0 {
